@@ -1,0 +1,87 @@
+//! The `adam` and `adamw` updates, one pass over parameter, gradient and both moments.
+//!
+//! # Source
+//! D. Kingma, J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, algorithm 1; I. Loshchilov,
+//! F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, algorithm 2.
+
+use crate::Tier;
+use crate::parallel::{Rows, RowsMut, for_rows};
+
+/// The constants of an update. `beta1` and `beta2` are the decay rates of the two moments.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Hyper {
+    /// Step size.
+    pub learning_rate: f64,
+    /// Decay of the mean of gradients.
+    pub beta1: f64,
+    /// Decay of the mean of squared gradients.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Decoupled weight decay, times the learning rate per step; 0 is Adam.
+    pub weight_decay: f64,
+}
+
+/// The same with the bias corrections of a given step worked in, so that the loop is free of divisions but one.
+#[derive(Clone, Copy)]
+struct Step {
+    beta1: f32,
+    beta2: f32,
+    keep: f32,
+    rate: f32,
+    root_scale: f32,
+    epsilon: f32,
+}
+
+impl Step {
+    fn new(hyper: Hyper, step: u64) -> Step {
+        let correction1 = 1.0 - hyper.beta1.powf(step as f64);
+        let correction2 = 1.0 - hyper.beta2.powf(step as f64);
+        Step {
+            beta1: hyper.beta1 as f32,
+            beta2: hyper.beta2 as f32,
+            keep: (1.0 - hyper.learning_rate * hyper.weight_decay) as f32,
+            rate: (hyper.learning_rate / correction1) as f32,
+            root_scale: (1.0 / correction2.sqrt()) as f32,
+            epsilon: hyper.epsilon as f32,
+        }
+    }
+}
+
+crate::simd! {
+    fn piece(step: Step, gradient: &[f32], mean: &mut [f32], square: &mut [f32], parameter: &mut [f32]) {
+        for (((p, m), v), &g) in parameter.iter_mut().zip(mean).zip(square).zip(gradient) {
+            // m += (1 - beta)(g - m) keeps beta exact where 1 - beta rounds.
+            let new_m = (g - *m).mul_add(1.0 - step.beta1, *m);
+            let new_v = (g * g - *v).mul_add(1.0 - step.beta2, *v);
+            *m = new_m;
+            *v = new_v;
+            let root = new_v.sqrt().mul_add(step.root_scale, step.epsilon);
+            *p = p.mul_add(step.keep, -step.rate * new_m / root);
+        }
+    }
+}
+
+/// One update, in place, at `step` = 1, 2, ...:
+///
+/// m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2,
+/// p = (1 - lr wd) p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon).
+#[track_caller]
+pub fn update(
+    tier: Tier,
+    hyper: Hyper,
+    step: u64,
+    gradient: &[f32],
+    mean: &mut [f32],
+    square: &mut [f32],
+    parameter: &mut [f32],
+) {
+    let n = parameter.len();
+    assert!(gradient.len() == n && mean.len() == n && square.len() == n, "one length");
+    assert!(step >= 1, "steps count from 1");
+    let step = Step::new(hyper, step);
+    let parts = (Rows(gradient, 1), RowsMut(mean, 1), RowsMut(square, 1), RowsMut(parameter, 1));
+    for_rows(n, 1, parts, |_, (Rows(g, _), RowsMut(m, _), RowsMut(v, _), RowsMut(p, _))| {
+        piece(tier, step, g, m, v, p);
+    });
+}

@@ -1,0 +1,130 @@
+//! Sums over an axis and repetition along one: each is the other's adjoint, so two kernels serve reductions,
+//! broadcasting and both their gradients. Also the transpose.
+//!
+//! Shapes are read as `outer x n x inner`, the axis in the middle.
+
+use crate::Tier;
+use crate::lanes;
+use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
+
+crate::simd! {
+    fn add_row_sums(n: usize, x: &[f32], y: &mut [f32]) {
+        for (row, y) in x.chunks_exact(n).zip(y) {
+            *y += lanes::sum(row);
+        }
+    }
+}
+
+crate::simd! {
+    fn add_column_sums(n: usize, inner: usize, x: &[f32], y: &mut [f32]) {
+        for (x, y) in x.chunks_exact(n * inner).zip(y.chunks_exact_mut(inner)) {
+            for row in x.chunks_exact(inner) {
+                for (y, &x) in y.iter_mut().zip(row) {
+                    *y += x;
+                }
+            }
+        }
+    }
+}
+
+crate::simd! {
+    fn sum_piece(x: &[f32]) -> f32 {
+        lanes::sum(x)
+    }
+}
+
+crate::simd! {
+    fn add_repeated(n: usize, inner: usize, x: &[f32], y: &mut [f32]) {
+        for (x, y) in x.chunks_exact(inner).zip(y.chunks_exact_mut(n * inner)) {
+            for row in y.chunks_exact_mut(inner) {
+                for (y, &x) in row.iter_mut().zip(x) {
+                    *y += x;
+                }
+            }
+        }
+    }
+}
+
+crate::simd! {
+    fn add_scalar(value: f32, y: &mut [f32]) {
+        for y in y {
+            *y += value;
+        }
+    }
+}
+
+/// The sum of all elements, over a tree that no thread count changes.
+pub fn sum(tier: Tier, x: &[f32]) -> f32 {
+    fold_rows(x.len(), 1, (Rows(x, 1),), |_, (Rows(x, _),)| sum_piece(tier, x), |a, b| a + b)
+}
+
+/// y\[o, i\] += sum over r of x\[o, r, i\]; `x` is `outer x n x inner`, `y` is `outer x inner`.
+#[track_caller]
+pub fn add_sum(tier: Tier, n: usize, inner: usize, x: &[f32], y: &mut [f32]) {
+    assert_eq!(x.len(), y.len() * n, "x must hold n = {n} times the elements of y");
+    if x.is_empty() {
+        return;
+    }
+    if y.len() == 1 {
+        y[0] += sum(tier, x);
+        return;
+    }
+    let outer = y.len() / inner;
+    let parts = (Rows(x, n * inner), RowsMut(y, inner));
+    for_rows(outer, n * inner, parts, |_, (Rows(x, _), RowsMut(y, _))| {
+        if inner == 1 { add_row_sums(tier, n, x, y) } else { add_column_sums(tier, n, inner, x, y) }
+    });
+}
+
+/// y\[o, r, i\] += x\[o, i\] for every r < n; `x` is `outer x inner`, `y` is `outer x n x inner`.
+#[track_caller]
+pub fn add_repeat(tier: Tier, n: usize, inner: usize, x: &[f32], y: &mut [f32]) {
+    assert_eq!(y.len(), x.len() * n, "y must hold n = {n} times the elements of x");
+    if y.is_empty() {
+        return;
+    }
+    let outer = x.len() / inner;
+    let parts = (Rows(x, inner), RowsMut(y, n * inner));
+    for_rows(outer, n * inner, parts, |_, (Rows(x, _), RowsMut(y, _))| {
+        if inner == 1 {
+            for (&x, y) in x.iter().zip(y.chunks_exact_mut(n)) {
+                add_scalar(tier, x, y);
+            }
+        } else {
+            add_repeated(tier, n, inner, x, y);
+        }
+    });
+}
+
+/// y\[o, c, r\] = x\[o, r, c\]; `x` is `outer x rows x columns`.
+#[track_caller]
+pub fn transpose(rows: usize, columns: usize, x: &[f32], y: &mut [f32]) {
+    each_transposed(rows, columns, x, y, |y, x| *y = x);
+}
+
+/// y\[o, c, r\] += x\[o, r, c\]: the transpose's gradient.
+#[track_caller]
+pub fn add_transpose(rows: usize, columns: usize, x: &[f32], y: &mut [f32]) {
+    each_transposed(rows, columns, x, y, |y, x| *y += x);
+}
+
+#[track_caller]
+fn each_transposed(rows: usize, columns: usize, x: &[f32], y: &mut [f32], put: impl Fn(&mut f32, f32)) {
+    assert_eq!(x.len(), y.len(), "x and y must have one length");
+    if x.is_empty() {
+        return;
+    }
+    // Square tiles keep both sides in the cache.
+    const TILE: usize = 16;
+    for (x, y) in x.chunks_exact(rows * columns).zip(y.chunks_exact_mut(rows * columns)) {
+        for r0 in (0..rows).step_by(TILE) {
+            for c0 in (0..columns).step_by(TILE) {
+                for r in r0..(r0 + TILE).min(rows) {
+                    for c in c0..(c0 + TILE).min(columns) {
+                        put(&mut y[c * rows + r], x[r * columns + c]);
+                    }
+                }
+            }
+        }
+    }
+}

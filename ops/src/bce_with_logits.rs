@@ -1,0 +1,64 @@
+//! `bce_with_logits`: the negative log-likelihood of a Bernoulli variable, in nats, from its logit:
+//! loss = softplus(x) - t x = max(x, 0) - t x + ln(1 + e^-|x|), finite for every finite x.
+
+use crate::Tier;
+use crate::math;
+use crate::parallel::{Rows, RowsMut, for_rows};
+
+crate::simd! {
+    fn forward_piece(logits: &[f32], target: &[f32], loss: &mut [f32]) {
+        for ((loss, &x), &t) in loss.iter_mut().zip(logits).zip(target) {
+            // softplus(-x) + (1 - t) x for t = 1 and softplus(x) for t = 0 lose nothing to cancellation.
+            let (near, weight) = if t > 0.5 { (-x, 1.0 - t) } else { (x, -t) };
+            *loss = math::softplus(near) + if weight == 0.0 { 0.0 } else { weight * x };
+        }
+    }
+}
+
+crate::simd! {
+    fn backward_piece(logits: &[f32], target: &[f32], dloss: &[f32], dlogits: &mut [f32]) {
+        for (((dlogits, &dloss), &x), &t) in dlogits.iter_mut().zip(dloss).zip(logits).zip(target) {
+            // sigmoid(x) - t, as -sigmoid(-x) + (1 - t) when t is nearer 1.
+            let slope = if t > 0.5 { (1.0 - t) - math::sigmoid(-x) } else { math::sigmoid(x) - t };
+            *dlogits = dloss.mul_add(slope, *dlogits);
+        }
+    }
+}
+
+/// loss = -t ln sigmoid(x) - (1 - t) ln(1 - sigmoid(x)), elementwise, nats.
+#[track_caller]
+pub fn forward(tier: Tier, logits: &[f32], target: &[f32], loss: &mut [f32]) {
+    assert!(logits.len() == target.len() && logits.len() == loss.len(), "one length");
+    let parts = (Rows(logits, 1), Rows(target, 1), RowsMut(loss, 1));
+    for_rows(logits.len(), 1, parts, |_, (Rows(logits, _), Rows(target, _), RowsMut(loss, _))| {
+        forward_piece(tier, logits, target, loss);
+    });
+}
+
+/// dlogits += dloss (sigmoid(x) - t).
+#[track_caller]
+pub fn backward(tier: Tier, logits: &[f32], target: &[f32], dloss: &[f32], dlogits: &mut [f32]) {
+    assert!(logits.len() == target.len() && logits.len() == dloss.len(), "one length");
+    assert_eq!(logits.len(), dlogits.len(), "one length");
+    let parts = (Rows(logits, 1), Rows(target, 1), Rows(dloss, 1), RowsMut(dlogits, 1));
+    for_rows(logits.len(), 1, parts, |_, (Rows(x, _), Rows(t, _), Rows(dloss, _), RowsMut(dlogits, _))| {
+        backward_piece(tier, x, t, dloss, dlogits);
+    });
+}
+
+/// dtarget -= dloss x.
+#[track_caller]
+pub fn backward_target(tier: Tier, logits: &[f32], dloss: &[f32], dtarget: &mut [f32]) {
+    crate::simd! {
+        fn piece(logits: &[f32], dloss: &[f32], dtarget: &mut [f32]) {
+            for ((dt, &x), &dloss) in dtarget.iter_mut().zip(logits).zip(dloss) {
+                *dt = (-x).mul_add(dloss, *dt);
+            }
+        }
+    }
+    assert!(logits.len() == dloss.len() && logits.len() == dtarget.len(), "one length");
+    let parts = (Rows(logits, 1), Rows(dloss, 1), RowsMut(dtarget, 1));
+    for_rows(logits.len(), 1, parts, |_, (Rows(x, _), Rows(dloss, _), RowsMut(dt, _))| {
+        piece(tier, x, dloss, dt)
+    });
+}

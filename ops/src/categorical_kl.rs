@@ -1,0 +1,178 @@
+//! `categorical_kl`: KL(p || q) between categorical distributions given by logits, row by row, in nats; and
+//! `categorical_kl_uniform`, against the uniform distribution over all classes of the row.
+//!
+//! A class that p masks (logit -inf) has share 0 and gradient 0. A class that q masks and p does not makes the
+//! divergence +inf.
+
+use crate::Tier;
+use crate::math;
+use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
+use crate::softmax::{self, Checked, MaskedRow, first_error, max_and_log_sum};
+
+/// The masked row's error, or the largest logit and ln of the rest of the normaliser.
+#[inline(always)]
+fn normalizer(row: &[f32], r: usize) -> Result<(f32, f32), MaskedRow> {
+    let (max, log_sum) = max_and_log_sum(row);
+    if max == f32::NEG_INFINITY { Err(MaskedRow(r)) } else { Ok((max, log_sum)) }
+}
+
+crate::simd! {
+    fn uniform_forward_piece(logits: &[f32], classes: usize, kl: &mut [f32]) -> Checked {
+        let log_classes = (classes as f64).ln() as f32;
+        for (r, (row, kl)) in logits.chunks_exact(classes).zip(kl).enumerate() {
+            let (max, log_sum) = normalizer(row, r)?;
+            let mut negative_entropy = 0.0;
+            for &x in row {
+                let log_p = (x - max) - log_sum;
+                let share = math::exp(log_p) * log_p;
+                negative_entropy += if x > f32::NEG_INFINITY { share } else { 0.0 };
+            }
+            *kl = negative_entropy + log_classes;
+        }
+        Ok(())
+    }
+}
+
+crate::simd! {
+    fn uniform_backward_piece(logits: &[f32], classes: usize, dkl: &[f32], dlogits: &mut [f32]) {
+        for ((row, dlogits), &dkl) in logits.chunks_exact(classes).zip(dlogits.chunks_exact_mut(classes)).zip(dkl) {
+            let (max, log_sum) = max_and_log_sum(row);
+            let mut negative_entropy = 0.0;
+            for &x in row {
+                let log_p = (x - max) - log_sum;
+                let share = math::exp(log_p) * log_p;
+                negative_entropy += if x > f32::NEG_INFINITY { share } else { 0.0 };
+            }
+            for (dlogits, &x) in dlogits.iter_mut().zip(row) {
+                let log_p = (x - max) - log_sum;
+                let slope = math::exp(log_p) * (log_p - negative_entropy);
+                *dlogits += if x > f32::NEG_INFINITY { dkl * slope } else { 0.0 };
+            }
+        }
+    }
+}
+
+/// kl\[r\] = sum_i p_i ln p_i + ln(classes), p = softmax(logits).
+///
+/// # Errors
+/// A row whose classes are all masked.
+#[track_caller]
+pub fn uniform_forward(tier: Tier, logits: &[f32], classes: usize, kl: &mut [f32]) -> Result<(), MaskedRow> {
+    assert_eq!(logits.len(), kl.len() * classes, "logits must be rows x classes");
+    fold_rows(
+        kl.len(),
+        classes,
+        (Rows(logits, classes), RowsMut(kl, 1)),
+        |first, (Rows(logits, _), RowsMut(kl, _))| {
+            uniform_forward_piece(tier, logits, classes, kl).map_err(|MaskedRow(r)| MaskedRow(first + r))
+        },
+        first_error,
+    )
+}
+
+/// dlogits += dkl p_i (ln p_i - sum_j p_j ln p_j).
+#[track_caller]
+pub fn uniform_backward(tier: Tier, logits: &[f32], classes: usize, dkl: &[f32], dlogits: &mut [f32]) {
+    let rows = softmax::rows(logits, classes, dlogits);
+    assert_eq!(rows, dkl.len(), "dkl must have an entry per row");
+    let parts = (Rows(logits, classes), Rows(dkl, 1), RowsMut(dlogits, classes));
+    for_rows(rows, classes, parts, |_, (Rows(logits, _), Rows(dkl, _), RowsMut(dlogits, _))| {
+        uniform_backward_piece(tier, logits, classes, dkl, dlogits);
+    });
+}
+
+/// The log-ratio ln p_i - ln q_i, 0 where p masks the class.
+#[inline(always)]
+fn log_ratio(p: f32, q: f32, p_norm: (f32, f32), q_norm: (f32, f32)) -> f32 {
+    let ratio = ((p - p_norm.0) - p_norm.1) - ((q - q_norm.0) - q_norm.1);
+    if p > f32::NEG_INFINITY { ratio } else { 0.0 }
+}
+
+#[inline(always)]
+fn probability(x: f32, norm: (f32, f32)) -> f32 {
+    math::exp((x - norm.0) - norm.1)
+}
+
+crate::simd! {
+    fn forward_piece(p: &[f32], q: &[f32], classes: usize, kl: &mut [f32]) -> Checked {
+        for (r, ((p, q), kl)) in p.chunks_exact(classes).zip(q.chunks_exact(classes)).zip(kl).enumerate() {
+            let (p_norm, q_norm) = (normalizer(p, r)?, normalizer(q, r)?);
+            let mut total = 0.0;
+            for (&p, &q) in p.iter().zip(q) {
+                total += probability(p, p_norm) * log_ratio(p, q, p_norm, q_norm);
+            }
+            *kl = total;
+        }
+        Ok(())
+    }
+}
+
+crate::simd! {
+    fn backward_p_piece(p: &[f32], q: &[f32], classes: usize, kl: &[f32], dkl: &[f32], dp: &mut [f32]) {
+        let rows = p.chunks_exact(classes).zip(q.chunks_exact(classes)).zip(dp.chunks_exact_mut(classes));
+        for (((p, q), dp), (&kl, &dkl)) in rows.zip(kl.iter().zip(dkl)) {
+            let (p_norm, q_norm) = (max_and_log_sum(p), max_and_log_sum(q));
+            for ((dp, &p), &q) in dp.iter_mut().zip(p).zip(q) {
+                let slope = probability(p, p_norm) * (log_ratio(p, q, p_norm, q_norm) - kl);
+                *dp = dkl.mul_add(slope, *dp);
+            }
+        }
+    }
+}
+
+crate::simd! {
+    fn backward_q_piece(p: &[f32], q: &[f32], classes: usize, dkl: &[f32], dq: &mut [f32]) {
+        let rows = p.chunks_exact(classes).zip(q.chunks_exact(classes)).zip(dq.chunks_exact_mut(classes));
+        for (((p, q), dq), &dkl) in rows.zip(dkl) {
+            let (p_norm, q_norm) = (max_and_log_sum(p), max_and_log_sum(q));
+            for ((dq, &p), &q) in dq.iter_mut().zip(p).zip(q) {
+                *dq = dkl.mul_add(probability(q, q_norm) - probability(p, p_norm), *dq);
+            }
+        }
+    }
+}
+
+/// kl\[r\] = sum_i p_i (ln p_i - ln q_i), p and q the softmax of their logits.
+///
+/// # Errors
+/// A row whose classes are all masked.
+#[track_caller]
+pub fn forward(tier: Tier, p: &[f32], q: &[f32], classes: usize, kl: &mut [f32]) -> Result<(), MaskedRow> {
+    assert!(p.len() == q.len() && p.len() == kl.len() * classes, "logits must be rows x classes");
+    fold_rows(
+        kl.len(),
+        classes,
+        (Rows(p, classes), Rows(q, classes), RowsMut(kl, 1)),
+        |first, (Rows(p, _), Rows(q, _), RowsMut(kl, _))| {
+            forward_piece(tier, p, q, classes, kl).map_err(|MaskedRow(r)| MaskedRow(first + r))
+        },
+        first_error,
+    )
+}
+
+/// dp += dkl p_i ((ln p_i - ln q_i) - kl), `dp` being the gradient of p's logits and `kl` the forward's output.
+#[track_caller]
+pub fn backward_p(tier: Tier, p: &[f32], q: &[f32], classes: usize, kl: &[f32], dkl: &[f32], dp: &mut [f32]) {
+    let rows = softmax::rows(p, classes, dp);
+    assert!(q.len() == p.len() && kl.len() == rows && dkl.len() == rows, "q must be rows x classes");
+    let parts = (Rows(p, classes), Rows(q, classes), Rows(kl, 1), Rows(dkl, 1), RowsMut(dp, classes));
+    for_rows(
+        rows,
+        classes,
+        parts,
+        |_, (Rows(p, _), Rows(q, _), Rows(kl, _), Rows(dkl, _), RowsMut(dp, _))| {
+            backward_p_piece(tier, p, q, classes, kl, dkl, dp);
+        },
+    );
+}
+
+/// dq += dkl (q_i - p_i), `dq` being the gradient of q's logits.
+#[track_caller]
+pub fn backward_q(tier: Tier, p: &[f32], q: &[f32], classes: usize, dkl: &[f32], dq: &mut [f32]) {
+    let rows = softmax::rows(p, classes, dq);
+    assert!(q.len() == p.len() && dkl.len() == rows, "q must be rows x classes");
+    let parts = (Rows(p, classes), Rows(q, classes), Rows(dkl, 1), RowsMut(dq, classes));
+    for_rows(rows, classes, parts, |_, (Rows(p, _), Rows(q, _), Rows(dkl, _), RowsMut(dq, _))| {
+        backward_q_piece(tier, p, q, classes, dkl, dq);
+    });
+}

@@ -1,0 +1,175 @@
+//! `gumbel_softmax`, the relaxed sample of a categorical variable, and `st_gumbel_softmax`, its straight-through
+//! form: y = softmax((logits + g) / tau) with g standard Gumbel noise, one draw per logit.
+//!
+//! # Source
+//! E. Jang, S. Gu, B. Poole, "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017, section 2;
+//! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, section 3.
+
+use crate::Tier;
+use crate::draw;
+use crate::lanes;
+use crate::noise::{Draws, Reader};
+use crate::parallel::{Rows, RowsMut, fold_rows};
+use crate::scratch;
+use crate::softmax::{self, Checked, MaskedRow, block_len, first_error, normalize};
+
+/// Draws turned into noise at a time; they live on the stack.
+const PIECE: usize = 256;
+
+/// out = logits + Gumbel noise.
+#[inline(always)]
+pub(crate) fn perturb(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
+    let mut draws = [0u32; PIECE];
+    for (logits, out) in logits.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
+        let draws = &mut draws[..out.len()];
+        reader.fill(draws);
+        for ((out, &logit), &draw) in out.iter_mut().zip(logits).zip(draws.iter()) {
+            *out = logit + draw::gumbel(draw);
+        }
+    }
+}
+
+/// Replaces each row by the one-hot vector of its largest entry (ties: the lowest index).
+#[inline(always)]
+pub(crate) fn one_hot_rows(block: &mut [f32], classes: usize) -> Checked {
+    for (r, row) in block.chunks_exact_mut(classes).enumerate() {
+        let winner = lanes::argmax(row);
+        if row[winner] == f32::NEG_INFINITY {
+            return Err(MaskedRow(r));
+        }
+        row.fill(0.0);
+        row[winner] = 1.0;
+    }
+    Ok(())
+}
+
+crate::simd! {
+    fn forward_piece(
+        draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, inverse_tau: f32, y: &mut [f32],
+    ) -> Checked {
+        let mut reader = draws.from_element(first * classes);
+        let block = block_len(classes);
+        for (b, (logits, y)) in logits.chunks(block).zip(y.chunks_mut(block)).enumerate() {
+            perturb(&mut reader, logits, y);
+            normalize(y, classes, inverse_tau)
+                .map_err(|MaskedRow(r)| MaskedRow(first + b * block / classes + r))?;
+        }
+        Ok(())
+    }
+}
+
+crate::simd! {
+    fn st_forward_piece(draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
+        let mut reader = draws.from_element(first * classes);
+        perturb(&mut reader, logits, y);
+        one_hot_rows(y, classes).map_err(|MaskedRow(r)| MaskedRow(first + r))
+    }
+}
+
+crate::simd! {
+    fn st_backward_piece(
+        draws: Draws<'_>,
+        first: usize,
+        logits: &[f32],
+        dy: &[f32],
+        classes: usize,
+        inverse_tau: f32,
+        want_tau: bool,
+        soft: &mut [f32],
+        dlogits: &mut [f32],
+    ) -> f32 {
+        let mut reader = draws.from_element(first * classes);
+        let block = soft.len();
+        let mut h_ln_y = 0.0;
+        for ((logits, dy), dlogits) in logits.chunks(block).zip(dy.chunks(block)).zip(dlogits.chunks_mut(block)) {
+            let soft = &mut soft[..logits.len()];
+            perturb(&mut reader, logits, soft);
+            // The forward pass found an unmasked class in every row.
+            let _ = normalize(soft, classes, inverse_tau);
+            h_ln_y += softmax::jacobian(soft, dy, classes, inverse_tau, want_tau, dlogits);
+        }
+        h_ln_y
+    }
+}
+
+/// y = softmax((logits + g) / tau), rows of `classes`; element i takes draw i.
+///
+/// # Errors
+/// A row whose classes are all masked.
+#[track_caller]
+pub fn forward(
+    tier: Tier,
+    draws: Draws<'_>,
+    logits: &[f32],
+    classes: usize,
+    tau: f32,
+    y: &mut [f32],
+) -> Result<(), MaskedRow> {
+    let rows = softmax::rows(logits, classes, y);
+    draws.check(logits.len());
+    fold_rows(
+        rows,
+        classes,
+        (Rows(logits, classes), RowsMut(y, classes)),
+        |first, (Rows(logits, _), RowsMut(y, _))| {
+            forward_piece(tier, draws, first, logits, classes, 1.0 / tau, y)
+        },
+        first_error,
+    )
+}
+
+/// The gradient of [`forward`] from its output: see [`softmax::backward`], which it is.
+pub use crate::softmax::backward;
+
+/// y = one-hot of argmax(logits + g), an exact sample of softmax(logits); ties take the lowest index.
+///
+/// # Errors
+/// A row whose classes are all masked.
+#[track_caller]
+pub fn st_forward(
+    tier: Tier,
+    draws: Draws<'_>,
+    logits: &[f32],
+    classes: usize,
+    y: &mut [f32],
+) -> Result<(), MaskedRow> {
+    let rows = softmax::rows(logits, classes, y);
+    draws.check(logits.len());
+    fold_rows(
+        rows,
+        classes,
+        (Rows(logits, classes), RowsMut(y, classes)),
+        |first, (Rows(logits, _), RowsMut(y, _))| st_forward_piece(tier, draws, first, logits, classes, y),
+        first_error,
+    )
+}
+
+/// The gradient of the relaxed sample that the same draws give, replayed: adds to `dlogits` and returns dtau (0
+/// unless `want_tau`).
+#[track_caller]
+#[allow(clippy::too_many_arguments)]
+pub fn st_backward(
+    tier: Tier,
+    draws: Draws<'_>,
+    logits: &[f32],
+    dy: &[f32],
+    classes: usize,
+    tau: f32,
+    want_tau: bool,
+    dlogits: &mut [f32],
+) -> f32 {
+    let rows = softmax::rows(logits, classes, dlogits);
+    assert_eq!(logits.len(), dy.len(), "dy must be rows x classes");
+    let h_ln_y = fold_rows(
+        rows,
+        classes,
+        (Rows(logits, classes), Rows(dy, classes), RowsMut(dlogits, classes)),
+        |first, (Rows(logits, _), Rows(dy, _), RowsMut(dlogits, _))| {
+            scratch::with(block_len(classes), |soft| {
+                st_backward_piece(tier, draws, first, logits, dy, classes, 1.0 / tau, want_tau, soft, dlogits)
+            })
+        },
+        |a, b| a + b,
+    );
+    -h_ln_y / tau
+}

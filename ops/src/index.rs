@@ -1,0 +1,109 @@
+//! Copies by position: ranges of an axis, rows by index, one entry per row. Sums into repeated positions are made
+//! in the order of the indices, on one thread, so that they are the same on every run.
+
+/// Which part of an axis: `outer x axis x inner`, positions `start .. start + len` in the middle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Span {
+    /// Length of the whole axis.
+    pub axis: usize,
+    /// Elements behind one position.
+    pub inner: usize,
+    /// First position.
+    pub start: usize,
+    /// Number of positions.
+    pub len: usize,
+}
+
+impl Span {
+    /// Pairs each stretch of the whole with its stretch of the part.
+    fn zip<'a>(
+        self,
+        whole: &'a [f32],
+        part: &'a mut [f32],
+    ) -> impl Iterator<Item = (&'a [f32], &'a mut [f32])> + use<'a> {
+        let (from, to) = (self.start * self.inner, (self.start + self.len) * self.inner);
+        whole
+            .chunks_exact((self.axis * self.inner).max(1))
+            .map(move |chunk| &chunk[from..to])
+            .zip(part.chunks_exact_mut((self.len * self.inner).max(1)))
+    }
+
+    fn zip_mut<'a>(
+        self,
+        part: &'a [f32],
+        whole: &'a mut [f32],
+    ) -> impl Iterator<Item = (&'a [f32], &'a mut [f32])> + use<'a> {
+        let (from, to) = (self.start * self.inner, (self.start + self.len) * self.inner);
+        part.chunks_exact((self.len * self.inner).max(1)).zip(
+            whole.chunks_exact_mut((self.axis * self.inner).max(1)).map(move |chunk| &mut chunk[from..to]),
+        )
+    }
+}
+
+/// part = whole\[span\]: a slice's value.
+pub fn read_span(span: Span, whole: &[f32], part: &mut [f32]) {
+    span.zip(whole, part).for_each(|(from, to)| to.copy_from_slice(from));
+}
+
+/// part += whole\[span\]: the gradient of one input of a concatenation.
+pub fn add_from_span(span: Span, whole: &[f32], part: &mut [f32]) {
+    span.zip(whole, part).for_each(|(from, to)| add(from, to));
+}
+
+/// whole\[span\] = part: one input of a concatenation.
+pub fn write_span(span: Span, part: &[f32], whole: &mut [f32]) {
+    span.zip_mut(part, whole).for_each(|(from, to)| to.copy_from_slice(from));
+}
+
+/// whole\[span\] += part: a slice's gradient.
+pub fn add_to_span(span: Span, part: &[f32], whole: &mut [f32]) {
+    span.zip_mut(part, whole).for_each(|(from, to)| add(from, to));
+}
+
+/// y\[i, :\] = x\[indices\[i\], :\], rows of `width`.
+#[track_caller]
+pub fn gather(indices: &[u32], width: usize, x: &[f32], y: &mut [f32]) {
+    assert_eq!(y.len(), indices.len() * width, "y must be indices x width");
+    for (&index, y) in indices.iter().zip(y.chunks_exact_mut(width.max(1))) {
+        y.copy_from_slice(row(x, index, width));
+    }
+}
+
+/// dx\[indices\[i\], :\] += dy\[i, :\], in the order of i: the gradient of [`gather`].
+#[track_caller]
+pub fn scatter_add(indices: &[u32], width: usize, dy: &[f32], dx: &mut [f32]) {
+    assert_eq!(dy.len(), indices.len() * width, "dy must be indices x width");
+    for (&index, dy) in indices.iter().zip(dy.chunks_exact(width.max(1))) {
+        let start = index as usize * width;
+        add(dy, &mut dx[start..start + width]);
+    }
+}
+
+/// y\[r\] = x\[r, indices\[r\]\], rows of `width`.
+#[track_caller]
+pub fn select(indices: &[u32], width: usize, x: &[f32], y: &mut [f32]) {
+    assert_eq!(x.len(), indices.len() * width, "x must be indices x width");
+    for ((&index, x), y) in indices.iter().zip(x.chunks_exact(width.max(1))).zip(y) {
+        *y = x[index as usize];
+    }
+}
+
+/// dx\[r, indices\[r\]\] += dy\[r\]: the gradient of [`select`].
+#[track_caller]
+pub fn select_backward(indices: &[u32], width: usize, dy: &[f32], dx: &mut [f32]) {
+    assert_eq!(dx.len(), indices.len() * width, "dx must be indices x width");
+    for ((&index, dx), &dy) in indices.iter().zip(dx.chunks_exact_mut(width.max(1))).zip(dy) {
+        dx[index as usize] += dy;
+    }
+}
+
+fn row(x: &[f32], index: u32, width: usize) -> &[f32] {
+    let start = index as usize * width;
+    &x[start..start + width]
+}
+
+fn add(from: &[f32], to: &mut [f32]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += from;
+    }
+}

@@ -1,0 +1,108 @@
+//! Reductions over a slice in an order that no hardware width changes: [`LANES`] running values, then a fixed tree.
+
+use crate::simd::LANES;
+
+/// Sum of a slice.
+#[inline(always)]
+pub fn sum(x: &[f32]) -> f32 {
+    let (chunks, tail) = x.as_chunks::<LANES>();
+    let mut lanes = [0.0f32; LANES];
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += value;
+        }
+    }
+    let mut total = if chunks.is_empty() { 0.0 } else { tree(lanes) };
+    for value in tail {
+        total += value;
+    }
+    total
+}
+
+/// Sum of `a * (b - shift)` over two slices of one length.
+#[inline(always)]
+pub fn dot_shifted(a: &[f32], b: &[f32], shift: f32) -> f32 {
+    let (a_chunks, a_tail) = a.as_chunks::<LANES>();
+    let (b_chunks, b_tail) = b[..a.len()].as_chunks::<LANES>();
+    let mut lanes = [0.0f32; LANES];
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        for lane in 0..LANES {
+            lanes[lane] = a[lane].mul_add(b[lane] - shift, lanes[lane]);
+        }
+    }
+    let mut total = if a_chunks.is_empty() { 0.0 } else { tree(lanes) };
+    for (a, b) in a_tail.iter().zip(b_tail) {
+        total = a.mul_add(b - shift, total);
+    }
+    total
+}
+
+/// Largest value, -inf for an empty slice; NaN entries are passed over.
+#[inline(always)]
+pub fn max(x: &[f32]) -> f32 {
+    let (chunks, tail) = x.as_chunks::<LANES>();
+    let mut best = f32::NEG_INFINITY;
+    if !chunks.is_empty() {
+        let mut lanes = [f32::NEG_INFINITY; LANES];
+        for chunk in chunks {
+            for (lane, &value) in lanes.iter_mut().zip(chunk) {
+                *lane = larger(value, *lane);
+            }
+        }
+        for value in lanes {
+            best = larger(value, best);
+        }
+    }
+    for &value in tail {
+        best = larger(value, best);
+    }
+    best
+}
+
+/// Index of the first entry equal to the largest one (ties: the lowest index); 0 if no entry exceeds -inf.
+#[inline(always)]
+pub fn argmax(x: &[f32]) -> usize {
+    let best = max(x);
+    x.iter().position(|&value| value == best).unwrap_or(0)
+}
+
+#[inline(always)]
+fn larger(value: f32, best: f32) -> f32 {
+    if value > best { value } else { best }
+}
+
+#[inline(always)]
+fn tree(mut lanes: [f32; LANES]) -> f32 {
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            lanes[lane] += lanes[lane + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_and_masks_take_the_lowest_index() {
+        assert_eq!(argmax(&[1.0, 3.0, 3.0]), 1);
+        assert_eq!(argmax(&[f32::NEG_INFINITY; 20]), 0);
+        let mut x = [0.0; 40];
+        x[37] = 2.0;
+        x[39] = 2.0;
+        assert_eq!(argmax(&x), 37);
+    }
+
+    #[test]
+    fn sums_count_every_element_once() {
+        for n in 0..70usize {
+            let x: Vec<f32> = (0..n).map(|i| i as f32).collect();
+            assert_eq!(sum(&x), (n * n.saturating_sub(1) / 2) as f32, "n = {n}");
+            assert_eq!(dot_shifted(&x, &vec![3.0; n], 1.0), (n * n.saturating_sub(1)) as f32);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `linear`: y = activation(x W + b), the bias and the activation applied in one pass over the product.
+//!
+//! `x` is `rows x inputs`, `weight` is `inputs x outputs`, `bias` has `outputs` entries.
+
+use crate::Tier;
+use crate::math;
+use crate::matmul::{Matrix, Write, matmul};
+use crate::parallel::{Rows, RowsMut, for_rows};
+
+/// What a layer applies to its pre-activations. Each slope is a function of the output, so only that is kept.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub enum Activation {
+    /// y = z
+    #[default]
+    Identity,
+    /// y = max(z, 0)
+    Relu,
+    /// y = z for z > 0, slope times z elsewhere; the slope must be positive
+    LeakyRelu(f32),
+    /// y = 1 / (1 + e^-z)
+    Sigmoid,
+    /// y = tanh z
+    Tanh,
+}
+
+macro_rules! per_activation {
+    ($activation:expr, $per_row:ident($($arg:expr),*)) => {
+        match $activation {
+            Activation::Identity => $per_row!($($arg),*, |z| z, |y| 1.0),
+            Activation::Relu => $per_row!($($arg),*, |z| if z > 0.0 { z } else { 0.0 }, |y| if y > 0.0 { 1.0 } else { 0.0 }),
+            Activation::LeakyRelu(s) => {
+                $per_row!($($arg),*, |z| if z > 0.0 { z } else { s * z }, |y| if y > 0.0 { 1.0 } else { s })
+            }
+            Activation::Sigmoid => $per_row!($($arg),*, |z| math::sigmoid(z), |y| y * (1.0 - y)),
+            Activation::Tanh => $per_row!($($arg),*, |z| math::tanh(z), |y| (1.0 - y) * (1.0 + y)),
+        }
+    };
+}
+
+macro_rules! activate {
+    ($y:expr, $bias:expr, |$z:ident| $value:expr, |$out:ident| $slope:expr) => {
+        for row in $y.chunks_exact_mut($bias.len()) {
+            for (y, &b) in row.iter_mut().zip($bias) {
+                let $z = *y + b;
+                *y = $value;
+            }
+        }
+    };
+}
+
+macro_rules! differentiate {
+    ($y:expr, $dy:expr, $dz:expr, |$z:ident| $value:expr, |$out:ident| $slope:expr) => {
+        for ((dz, &dy), &$out) in $dz.iter_mut().zip($dy).zip($y) {
+            let _ = $out;
+            *dz = dy * $slope;
+        }
+    };
+}
+
+crate::simd! {
+    fn activate_piece(activation: Activation, bias: &[f32], y: &mut [f32]) {
+        per_activation!(activation, activate(y, bias));
+    }
+}
+
+crate::simd! {
+    fn differentiate_piece(activation: Activation, y: &[f32], dy: &[f32], dz: &mut [f32]) {
+        per_activation!(activation, differentiate(y, dy, dz));
+    }
+}
+
+/// y = activation(x W + b).
+#[track_caller]
+pub fn forward(
+    tier: Tier,
+    x: Matrix<'_>,
+    weight: Matrix<'_>,
+    bias: &[f32],
+    activation: Activation,
+    y: &mut [f32],
+) {
+    matmul(x, weight, Write::Replace, y);
+    let outputs = bias.len();
+    if y.is_empty() {
+        return;
+    }
+    for_rows(y.len() / outputs, outputs, (RowsMut(y, outputs),), |_, (RowsMut(y, _),)| {
+        activate_piece(tier, activation, bias, y);
+    });
+}
+
+/// dz = activation'(z) dy, from the output y: the gradient of the pre-activations.
+#[track_caller]
+pub fn backward_activation(tier: Tier, activation: Activation, y: &[f32], dy: &[f32], dz: &mut [f32]) {
+    assert!(y.len() == dy.len() && y.len() == dz.len(), "one length");
+    let parts = (Rows(y, 1), Rows(dy, 1), RowsMut(dz, 1));
+    for_rows(y.len(), 1, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dz, _))| {
+        differentiate_piece(tier, activation, y, dy, dz);
+    });
+}

@@ -1,0 +1,203 @@
+//! Matrix products through `matrixmultiply`, split over threads by rows or columns of the result, never along the
+//! summed dimension: each entry is summed in one order whatever the thread count.
+
+/// A matrix in a flat slice, row-major as stored or read transposed.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a> {
+    data: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// `data` as `rows x columns`, row-major.
+    ///
+    /// # Panics
+    /// If the slice's length is another.
+    #[track_caller]
+    pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
+        assert_eq!(data.len(), rows * columns, "a {rows} x {columns} matrix");
+        Matrix { data, rows, columns, row_stride: columns, column_stride: 1 }
+    }
+
+    /// The transpose, without moving anything.
+    pub fn t(self) -> Self {
+        Matrix {
+            data: self.data,
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+        }
+    }
+
+    fn row_range(self, first: usize, rows: usize) -> Self {
+        Matrix { data: &self.data[(first * self.row_stride).min(self.data.len())..], rows, ..self }
+    }
+
+    fn column_range(self, first: usize, columns: usize) -> Self {
+        Matrix { data: &self.data[(first * self.column_stride).min(self.data.len())..], columns, ..self }
+    }
+}
+
+/// Whether a result replaces what a buffer holds or is added to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Write {
+    /// y = value
+    Replace,
+    /// y += value
+    Add,
+}
+
+/// Multiply-adds below which a product stays on one thread: a few tens of microseconds.
+const SERIAL_WORK: usize = 1 << 20;
+
+/// c = a b, or c += a b; `c` is row-major. One packing buffer per piece is allocated inside `matrixmultiply`.
+///
+/// # Panics
+/// If the sizes do not fit.
+#[track_caller]
+pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
+    assert_eq!(a.columns, b.rows, "the inner dimensions of a product must agree");
+    assert_eq!(c.len(), a.rows * b.columns, "the product is {} x {}", a.rows, b.columns);
+    if c.is_empty() {
+        return;
+    }
+    let work = a.rows * a.columns * b.columns;
+    let threads = if work < SERIAL_WORK { 1 } else { rayon::current_num_threads() };
+    pieces(
+        threads,
+        a,
+        b,
+        write,
+        Target { first: c.as_mut_ptr(), rows: a.rows, columns: b.columns, stride: b.columns },
+    );
+}
+
+/// A block of the result: `rows` stretches of `columns` floats, `stride` apart. Blocks made from one are disjoint.
+struct Target {
+    first: *mut f32,
+    rows: usize,
+    columns: usize,
+    stride: usize,
+}
+
+// SAFETY: a target stands for an exclusive borrow of its floats; no two targets alive share one.
+unsafe impl Send for Target {}
+
+impl Target {
+    fn split_rows(self, row: usize) -> (Target, Target) {
+        debug_assert!(row < self.rows);
+        // SAFETY: `row` is inside the block, so the pointer stays inside the result.
+        let below = unsafe { self.first.add(row * self.stride) };
+        (Target { rows: row, ..self }, Target { first: below, rows: self.rows - row, ..self })
+    }
+
+    fn split_columns(self, column: usize) -> (Target, Target) {
+        debug_assert!(column < self.columns);
+        // SAFETY: `column` is inside the block, so the pointer stays inside the result.
+        let right = unsafe { self.first.add(column) };
+        (Target { columns: column, ..self }, Target { first: right, columns: self.columns - column, ..self })
+    }
+}
+
+/// Halves the longer side of the result until there is a piece per thread.
+fn pieces(threads: usize, a: Matrix<'_>, b: Matrix<'_>, write: Write, c: Target) {
+    // Cuts leave full tiles of the product's inner kernel.
+    const TILE: usize = 32;
+    let longer = c.rows.max(c.columns);
+    if threads < 2 || longer < 2 * TILE {
+        return gemm(a, b, write, c);
+    }
+    let few = threads / 2;
+    let cut = (longer * few / threads).next_multiple_of(TILE).min(longer - 1);
+    let ((a1, b1, c1), (a2, b2, c2)) = if c.rows >= c.columns {
+        let (c1, c2) = c.split_rows(cut);
+        ((a.row_range(0, cut), b, c1), (a.row_range(cut, a.rows - cut), b, c2))
+    } else {
+        let (c1, c2) = c.split_columns(cut);
+        ((a, b.column_range(0, cut), c1), (a, b.column_range(cut, b.columns - cut), c2))
+    };
+    rayon::join(|| pieces(few, a1, b1, write, c1), || pieces(threads - few, a2, b2, write, c2));
+}
+
+fn gemm(a: Matrix<'_>, b: Matrix<'_>, write: Write, c: Target) {
+    let beta = if write == Write::Add { 1.0 } else { 0.0 };
+    // SAFETY: the views' constructor and ranges keep every index of a and b inside their slices; c is an exclusive
+    // block of the result whose size `matmul` checked.
+    unsafe {
+        matrixmultiply::sgemm(
+            c.rows,
+            a.columns,
+            c.columns,
+            1.0,
+            a.data.as_ptr(),
+            a.row_stride as isize,
+            a.column_stride as isize,
+            b.data.as_ptr(),
+            b.row_stride as isize,
+            b.column_stride as isize,
+            beta,
+            c.first,
+            c.stride as isize,
+            1,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(n: usize, seed: u32) -> Vec<f32> {
+        (0..n as u32).map(|i| ((i.wrapping_mul(2_654_435_761) ^ seed) >> 8) as f32 / 1e7 - 0.8).collect()
+    }
+
+    fn plain(a: &[f32], b: &[f32], m: usize, k: usize, n: usize) -> Vec<f64> {
+        let entry =
+            |i: usize, j: usize| (0..k).map(|p| f64::from(a[i * k + p]) * f64::from(b[p * n + j])).sum();
+        (0..m * n).map(|e| entry(e / n, e % n)).collect()
+    }
+
+    #[test]
+    fn every_layout_and_edge_gives_the_product() {
+        for (m, k, n) in
+            [(1, 1, 1), (3, 5, 7), (16, 2, 1), (63, 2, 10), (64, 300, 64), (100, 33, 129), (2, 0, 3)]
+        {
+            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+            let expected = plain(&a, &b, m, k, n);
+            let (mut at, mut bt) = (vec![0.0; m * k], vec![0.0; k * n]);
+            crate::axis::transpose(m, k, &a, &mut at);
+            crate::axis::transpose(k, n, &b, &mut bt);
+            let (a, at) = (Matrix::new(&a, m, k), Matrix::new(&at, k, m).t());
+            let (b, bt) = (Matrix::new(&b, k, n), Matrix::new(&bt, n, k).t());
+            for (a, b) in [(a, b), (at, b), (a, bt), (at, bt)] {
+                let mut c = vec![1.0; m * n];
+                matmul(a, b, Write::Add, &mut c);
+                matmul(a, b, Write::Replace, &mut c.clone());
+                for (c, e) in c.iter().zip(&expected) {
+                    assert!((f64::from(*c) - 1.0 - e).abs() < 1e-4, "{m} {k} {n}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn thread_counts_do_not_change_a_bit() {
+        for (m, k, n) in [(100, 784, 512), (784, 100, 512), (200, 257, 301), (97, 5000, 131)] {
+            let (a, b) = (numbers(m * k, 3), numbers(k * n, 4));
+            let product = |threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let mut c = vec![0.5; m * n];
+                pool.install(|| matmul(Matrix::new(&a, m, k), Matrix::new(&b, k, n), Write::Add, &mut c));
+                c
+            };
+            let one = product(1);
+            for threads in [2, 3, 8] {
+                assert!(product(threads) == one, "{m} {k} {n} on {threads} threads");
+            }
+        }
+    }
+}

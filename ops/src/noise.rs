@@ -1,0 +1,295 @@
+//! The noise stream: the very sequence of `rand_pcg::Pcg32`, addressable and [`LANES`] draws at a time.
+//!
+//! A [`Stream`] is a start and a position. Draw `n` of a stream can be had without the draws before it, because a
+//! linear congruential generator jumps: `n` steps `s -> A s + C` are one step `s -> A^n s + C (A^n - 1)/(A - 1)`.
+//! So 16 lanes advance side by side, 16 draws each step; threads begin at their own rows; and backward passes
+//! replay draws instead of storing them.
+//!
+//! # Source
+//! M. E. O'Neill, "PCG: A Family of Simple Fast Space-Efficient Statistically Good Algorithms for Random Number
+//! Generation", 2014 (PCG-XSH-RR 64/32). F. Brown, "Random Number Generation with Arbitrary Strides", 1994.
+
+use crate::simd::LANES;
+
+/// The generator's multiplier `A`.
+const MULTIPLIER: u64 = 6_364_136_223_846_793_005;
+
+/// The stream constant that the PCG reference implementation recommends, as `rand_pcg::Pcg32::new` takes it.
+pub const PCG_STREAM: u64 = 0x0a02_bdbf_7bb3_c0a7;
+
+/// The generator's increment `C`. All streams share it: streams that differ in nothing but the increment are correlated.
+const INCREMENT: u64 = (PCG_STREAM << 1) | 1;
+
+/// `JUMP[n]` is the step that equals `n` steps.
+const JUMP: [Affine; LANES + 1] = {
+    let mut jumps = [Affine::IDENTITY; LANES + 1];
+    let mut n = 1;
+    while n <= LANES {
+        jumps[n] = jumps[n - 1].then(Affine { multiply: MULTIPLIER, add: INCREMENT });
+        n += 1;
+    }
+    jumps
+};
+
+/// The map `s -> multiply * s + add` modulo 2^64.
+#[derive(Clone, Copy)]
+struct Affine {
+    multiply: u64,
+    add: u64,
+}
+
+impl Affine {
+    const IDENTITY: Affine = Affine { multiply: 1, add: 0 };
+
+    const fn then(self, next: Affine) -> Affine {
+        Affine {
+            multiply: next.multiply.wrapping_mul(self.multiply),
+            add: next.multiply.wrapping_mul(self.add).wrapping_add(next.add),
+        }
+    }
+
+    #[inline(always)]
+    fn apply(self, state: u64) -> u64 {
+        self.multiply.wrapping_mul(state).wrapping_add(self.add)
+    }
+
+    /// `steps` generator steps at once, by repeated squaring.
+    fn jump(mut steps: u64) -> Affine {
+        let mut square = JUMP[1];
+        let mut total = Affine::IDENTITY;
+        while steps > 0 {
+            if steps & 1 == 1 {
+                total = total.then(square);
+            }
+            square = square.then(square);
+            steps >>= 1;
+        }
+        total
+    }
+}
+
+/// The output permutation XSH-RR: xorshift high bits, random rotation.
+#[inline(always)]
+fn output(state: u64) -> u32 {
+    let xorshifted = (((state >> 18) ^ state) >> 27) as u32;
+    xorshifted.rotate_right((state >> 59) as u32)
+}
+
+/// A place in a sequence of 32-bit draws: where the sequence starts, and how many draws lie behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stream {
+    start: u64,
+    position: u64,
+}
+
+impl Stream {
+    /// The sequence of `rand_pcg::Pcg32::new(state, PCG_STREAM)`, from its first draw.
+    ///
+    /// ```
+    /// use rand::Rng;
+    /// use reparam_ops::noise::{PCG_STREAM, Stream};
+    ///
+    /// let mut pcg = rand_pcg::Pcg32::new(42, PCG_STREAM);
+    /// assert_eq!(Stream::new(42).draw(), pcg.next_u32());
+    /// assert_eq!(Stream::new(42).skip(1).draw(), pcg.next_u32());
+    /// ```
+    pub fn new(state: u64) -> Stream {
+        Stream { start: JUMP[1].apply(state.wrapping_add(INCREMENT)), position: 0 }
+    }
+
+    /// The same sequence at another place, counted from its start.
+    pub fn at(self, position: u64) -> Stream {
+        Stream { position, ..self }
+    }
+
+    /// The place `draws` further on.
+    pub fn skip(self, draws: u64) -> Stream {
+        self.at(self.position.wrapping_add(draws))
+    }
+
+    /// Draws between the start of the sequence and this place.
+    pub fn position(self) -> u64 {
+        self.position
+    }
+
+    /// The generator's state at the start of the sequence; with the position, all there is to store.
+    pub fn start(self) -> u64 {
+        self.start
+    }
+
+    /// The stream that [`start`](Self::start) and [`position`](Self::position) came from.
+    pub fn resume(start: u64, position: u64) -> Stream {
+        Stream { start, position }
+    }
+
+    /// The draw at this place.
+    pub fn draw(self) -> u32 {
+        output(self.state())
+    }
+
+    fn state(self) -> u64 {
+        Affine::jump(self.position).apply(self.start)
+    }
+}
+
+/// Where a kernel takes its draws: from a stream, or injected one by one.
+#[derive(Clone, Copy, Debug)]
+pub enum Draws<'a> {
+    /// Element `i` gets draw `i` from here on.
+    Stream(Stream),
+    /// Element `i` gets entry `i`.
+    Given(&'a [u32]),
+}
+
+impl From<Stream> for Draws<'_> {
+    fn from(stream: Stream) -> Self {
+        Draws::Stream(stream)
+    }
+}
+
+impl<'a> Draws<'a> {
+    /// A reader that starts at the draw of element `first`.
+    #[inline(always)]
+    pub fn from_element(self, first: usize) -> Reader<'a> {
+        match self {
+            Draws::Stream(stream) => Reader::Lanes(Lanes::at(stream.skip(first as u64))),
+            Draws::Given(draws) => Reader::Given(&draws[first..]),
+        }
+    }
+
+    /// Panics unless there are draws for `elements` elements.
+    #[track_caller]
+    pub fn check(self, elements: usize) {
+        if let Draws::Given(draws) = self {
+            assert!(draws.len() == elements, "{elements} draws expected, {} injected", draws.len());
+        }
+    }
+}
+
+/// Hands out consecutive draws in blocks.
+#[derive(Clone, Debug)]
+pub enum Reader<'a> {
+    /// Computes them.
+    Lanes(Lanes),
+    /// Copies them.
+    Given(&'a [u32]),
+}
+
+impl Reader<'_> {
+    /// The next `out.len()` draws.
+    #[inline(always)]
+    pub fn fill(&mut self, out: &mut [u32]) {
+        match self {
+            Reader::Lanes(lanes) => lanes.fill(out),
+            Reader::Given(draws) => {
+                let (now, later) = draws.split_at(out.len());
+                out.copy_from_slice(now);
+                *draws = later;
+            }
+        }
+    }
+}
+
+/// Sixteen generators one draw apart.
+#[derive(Clone, Debug)]
+pub struct Lanes {
+    state: [u64; LANES],
+}
+
+impl Lanes {
+    #[inline(always)]
+    fn at(stream: Stream) -> Lanes {
+        let first = stream.state();
+        let mut state = [0; LANES];
+        for lane in 0..LANES {
+            state[lane] = JUMP[lane].apply(first);
+        }
+        Lanes { state }
+    }
+
+    #[inline(always)]
+    fn fill(&mut self, out: &mut [u32]) {
+        // A local copy stays in registers over the loop.
+        let mut state = self.state;
+        let (whole, rest) = out.as_chunks_mut::<LANES>();
+        for out in whole {
+            for lane in 0..LANES {
+                out[lane] = output(state[lane]);
+            }
+            for lane in &mut state {
+                *lane = JUMP[LANES].apply(*lane);
+            }
+        }
+        for (out, &state) in rest.iter_mut().zip(&state) {
+            *out = output(state);
+        }
+        let jump = JUMP[rest.len()];
+        for lane in &mut state {
+            *lane = jump.apply(*lane);
+        }
+        self.state = state;
+    }
+}
+
+/// A 64-bit mix that turns seeds that differ in one bit into unrelated states.
+///
+/// # Source
+/// S. Vigna, SplitMix64's output function, after Stafford's variant 13 of the MurmurHash3 finalizer.
+pub fn mix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+crate::simd! {
+    /// Draws as they are: `out[i]` is the draw of element `i`.
+    pub fn draws_forward(draws: Draws<'_>, out: &mut [u32]) {
+        draws.from_element(0).fill(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tier;
+    use rand::Rng;
+
+    #[test]
+    fn the_sequence_is_that_of_rand_pcg_word_for_word() {
+        for state in [0, 42, u64::MAX] {
+            let mut pcg = rand_pcg::Pcg32::new(state, PCG_STREAM);
+            let expected: Vec<u32> = (0..5000).map(|_| pcg.next_u32()).collect();
+            for tier in Tier::available() {
+                for (first, len) in [(0, 5000), (1, 37), (15, 16), (16, 1), (4000, 999)] {
+                    let mut out = vec![0; len];
+                    draws_forward(tier, Stream::new(state).at(first as u64).into(), &mut out);
+                    assert_eq!(out, expected[first..first + len], "{tier} {first} {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_of_any_length_continue_the_sequence() {
+        let mut whole = vec![0; 300];
+        draws_forward(Tier::PORTABLE, Stream::new(9).into(), &mut whole);
+        let mut reader = Draws::from(Stream::new(9)).from_element(0);
+        let mut pieces = Vec::new();
+        for len in [1, 16, 7, 0, 33, 64, 179] {
+            let mut piece = vec![0; len];
+            reader.fill(&mut piece);
+            pieces.extend(piece);
+        }
+        assert_eq!(pieces, whole);
+    }
+
+    #[test]
+    fn jumps_far_ahead_agree_with_rand_pcg() {
+        for far in [1 << 20, (1 << 40) + 12345, u64::MAX - 3] {
+            let mut pcg = rand_pcg::Pcg32::new(7, PCG_STREAM);
+            pcg.advance(far);
+            assert_eq!(Stream::new(7).at(far).draw(), pcg.next_u32());
+        }
+    }
+}

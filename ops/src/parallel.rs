@@ -1,0 +1,115 @@
+//! How rows are split over the threads of the current rayon pool.
+//!
+//! Work is halved until a piece is small, always at the same rows, whatever the number of threads: sums combined
+//! over that tree are bit-for-bit the same on one thread and on many. Small work is one piece and never leaves
+//! the calling thread. Called from inside a pool, nothing here allocates.
+
+/// Elements below which a piece is not split further: some ten microseconds of a transcendental kernel.
+const GRAIN: usize = 8192;
+
+/// A bundle of slices that can be cut at a row.
+pub trait Split: Send + Sized {
+    /// The rows before `row` and those from it on.
+    fn split(self, row: usize) -> (Self, Self);
+}
+
+/// A shared slice of rows, `width` elements each.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a, T>(pub &'a [T], pub usize);
+
+/// An exclusive slice of rows, `width` elements each.
+#[derive(Debug)]
+pub struct RowsMut<'a, T>(pub &'a mut [T], pub usize);
+
+impl<T: Sync> Split for Rows<'_, T> {
+    fn split(self, row: usize) -> (Self, Self) {
+        let (head, tail) = self.0.split_at(row * self.1);
+        (Rows(head, self.1), Rows(tail, self.1))
+    }
+}
+
+impl<T: Send> Split for RowsMut<'_, T> {
+    fn split(self, row: usize) -> (Self, Self) {
+        let (head, tail) = self.0.split_at_mut(row * self.1);
+        (RowsMut(head, self.1), RowsMut(tail, self.1))
+    }
+}
+
+impl Split for () {
+    fn split(self, _row: usize) -> (Self, Self) {
+        ((), ())
+    }
+}
+
+macro_rules! split_tuples {
+    ($(($($name:ident . $index:tt),+))+) => {$(
+        impl<$($name: Split),+> Split for ($($name,)+) {
+            fn split(self, row: usize) -> (Self, Self) {
+                $(#[allow(non_snake_case)] let $name = self.$index.split(row);)+
+                (($($name.0,)+), ($($name.1,)+))
+            }
+        }
+    )+};
+}
+split_tuples! {
+    (A.0)
+    (A.0, B.1)
+    (A.0, B.1, C.2)
+    (A.0, B.1, C.2, D.3)
+    (A.0, B.1, C.2, D.3, E.4)
+    (A.0, B.1, C.2, D.3, E.4, F.5)
+}
+
+/// Calls `work(first_row, piece)` on pieces of at most about 8,192 elements, several threads at a time.
+/// `width` is the number of elements a row costs.
+pub fn for_rows<P: Split>(rows: usize, width: usize, parts: P, work: impl Fn(usize, P) + Sync) {
+    fold_rows(rows, width, parts, work, |(), ()| ());
+}
+
+/// As [`for_rows`], and combines what the pieces return over a tree whose shape depends on `rows` and `width` only.
+pub fn fold_rows<P: Split, T: Send>(
+    rows: usize,
+    width: usize,
+    parts: P,
+    work: impl Fn(usize, P) -> T + Sync,
+    combine: impl Fn(T, T) -> T + Sync,
+) -> T {
+    let grain = (GRAIN / width.max(1)).max(1);
+    halve(0, rows, grain, parts, &work, &combine)
+}
+
+fn halve<P: Split, T: Send>(
+    first: usize,
+    rows: usize,
+    grain: usize,
+    parts: P,
+    work: &(impl Fn(usize, P) -> T + Sync),
+    combine: &(impl Fn(T, T) -> T + Sync),
+) -> T {
+    if rows <= grain {
+        return work(first, parts);
+    }
+    let middle = rows / 2;
+    let (head, tail) = parts.split(middle);
+    let (a, b) = rayon::join(
+        || halve(first, middle, grain, head, work, combine),
+        || halve(first + middle, rows - middle, grain, tail, work, combine),
+    );
+    combine(a, b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_visited_once_and_knows_its_number() {
+        let mut y = vec![0u32; 3 * 20_001];
+        for_rows(20_001, 3, (RowsMut(&mut y, 3),), |first, (RowsMut(y, _),)| {
+            for (i, row) in y.chunks_mut(3).enumerate() {
+                row.fill((first + i) as u32);
+            }
+        });
+        assert!(y.iter().enumerate().all(|(i, &row)| row as usize == i / 3));
+    }
+}

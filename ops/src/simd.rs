@@ -1,0 +1,170 @@
+//! SIMD tiers: one portable body, compiled once per instruction set. The only place that dispatches.
+//!
+//! A kernel's body is plain scalar Rust over slices. The [`simd!`](crate::simd) macro compiles it again under
+//! `#[target_feature]` for every tier, and the generated function takes the [`Tier`] to run as its first
+//! argument. Every tier executes the same IEEE operations in the same order (`mul_add` is fused everywhere,
+//! reductions run over [`LANES`] fixed lanes), so results are bit-for-bit equal; only the speed differs.
+//!
+//! On a machine without fused multiply-add the portable tier calls a library function for each `mul_add`:
+//! it is for correctness, not speed. The NEON tier is compiled on AArch64 but has never been run by its authors.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+/// Lanes that every reduction and every noise block uses, whatever the hardware's width.
+pub const LANES: usize = 16;
+
+/// An instruction set that this machine has. Values exist only for tiers the CPU supports, so running one is safe.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tier(pub(crate) Set);
+
+/// The instruction sets a body is compiled for, slowest first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub enum Set {
+    Portable,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Tier {
+    /// The tier that needs nothing of the CPU.
+    pub const PORTABLE: Tier = Tier(Set::Portable);
+
+    /// The fastest tier of this machine, or the one that `REPARAM_SIMD` names.
+    ///
+    /// # Panics
+    /// If `REPARAM_SIMD` names a tier that does not exist or that this CPU lacks.
+    pub fn best() -> Tier {
+        static BEST: OnceLock<Tier> = OnceLock::new();
+        *BEST.get_or_init(|| match std::env::var("REPARAM_SIMD") {
+            Ok(name) => Tier::named(&name).unwrap_or_else(|| {
+                let have: Vec<_> = Tier::available().iter().map(Tier::to_string).collect();
+                panic!("REPARAM_SIMD={name}: expected one of {} on this machine", have.join("|"))
+            }),
+            Err(_) => *Tier::available().last().expect("the portable tier is always there"),
+        })
+    }
+
+    /// Every tier of this machine, slowest first.
+    pub fn available() -> Vec<Tier> {
+        let mut tiers = vec![Tier::PORTABLE];
+        #[cfg(target_arch = "aarch64")]
+        tiers.push(Tier(Set::Neon));
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                tiers.push(Tier(Set::Avx2));
+            }
+            if tiers.len() == 2
+                && is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+            {
+                tiers.push(Tier(Set::Avx512));
+            }
+        }
+        tiers
+    }
+
+    /// The tier called `portable`, `neon`, `avx2` or `avx512`, if this machine has it.
+    pub fn named(name: &str) -> Option<Tier> {
+        Tier::available().into_iter().find(|tier| tier.to_string() == name)
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Set::Portable => "portable",
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => "neon",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => "avx512",
+        })
+    }
+}
+
+/// Compiles a function's body once per tier; the function gains a leading `tier: Tier` parameter.
+///
+/// The body must be safe, portable code; helpers it calls must be `#[inline(always)]`, or they are compiled
+/// for the baseline instruction set only.
+///
+/// ```
+/// reparam_ops::simd! {
+///     /// y = 2 x
+///     pub fn double(x: &[f32], y: &mut [f32]) {
+///         for (y, x) in y.iter_mut().zip(x) {
+///             *y = 2.0 * x;
+///         }
+///     }
+/// }
+/// let mut y = [0.0; 3];
+/// double(reparam_ops::Tier::best(), &[1.0, 2.0, 3.0], &mut y);
+/// assert_eq!(y, [2.0, 4.0, 6.0]);
+/// ```
+#[macro_export]
+macro_rules! simd {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $(#[$meta])*
+        #[allow(clippy::too_many_arguments)]
+        $vis fn $name(tier: $crate::Tier, $($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            fn body($($arg: $ty),*) $(-> $ret)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
+            fn avx512($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
+            fn avx2($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
+
+            #[cfg(target_arch = "aarch64")]
+            #[target_feature(enable = "neon")]
+            fn neon($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
+
+            match tier.set() {
+                $crate::simd::Set::Portable => body($($arg),*),
+                // SAFETY: a `Tier` exists only for instruction sets that were detected on this CPU.
+                #[cfg(target_arch = "aarch64")]
+                $crate::simd::Set::Neon => unsafe { neon($($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                $crate::simd::Set::Avx2 => unsafe { avx2($($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                $crate::simd::Set::Avx512 => unsafe { avx512($($arg),*) },
+            }
+        }
+    };
+}
+
+impl Tier {
+    /// The instruction set, for the `simd!` macro.
+    #[doc(hidden)]
+    pub fn set(self) -> Set {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tier_is_found_by_its_name() {
+        for tier in Tier::available() {
+            assert_eq!(Tier::named(&tier.to_string()), Some(tier));
+        }
+        assert_eq!(Tier::named("sse9"), None);
+    }
+}

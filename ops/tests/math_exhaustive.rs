@@ -1,0 +1,312 @@
+//! Every function of `math` and every law of `draw` against `f64`: a stride in each test run, and all 2^32 inputs
+//! with `--ignored` (minutes; add `--nocapture` to see the worst errors).
+
+use reparam_ops::{Tier, draw, math, simd};
+
+/// A function under test: `f32` inputs travel as bits, so that draws and floats are the same thing here.
+struct Subject {
+    name: &'static str,
+    run: fn(Tier, &[u32], &mut [f32]),
+    /// The exact value for an input, in `f64`.
+    truth: fn(u32) -> f64,
+    /// Allowed error in ulp of the exact value.
+    ulps: f64,
+    /// Absolute error that is always allowed.
+    floor: f64,
+    /// Inputs the function is stated for.
+    domain: fn(u32) -> bool,
+}
+
+/// Loops over slices, compiled for every tier as the kernels are.
+macro_rules! loops {
+    ($($loop_name:ident = |$x:ident| $value:expr;)*) => {$(
+        simd! {
+            fn $loop_name(inputs: &[u32], outputs: &mut [f32]) {
+                for (y, &$x) in outputs.iter_mut().zip(inputs) {
+                    *y = $value;
+                }
+            }
+        }
+    )*};
+}
+
+loops! {
+    run_exp = |x| math::exp(f32::from_bits(x));
+    run_exp_nonpositive = |x| math::exp_nonpositive(f32::from_bits(x));
+    run_expm1 = |x| math::expm1(f32::from_bits(x));
+    run_ln = |x| math::ln(f32::from_bits(x));
+    run_ln_normal = |x| math::ln_normal(f32::from_bits(x));
+    run_log1p = |x| math::log1p(f32::from_bits(x));
+    run_sigmoid = |x| math::sigmoid(f32::from_bits(x));
+    run_softplus = |x| math::softplus(f32::from_bits(x));
+    run_tanh = |x| math::tanh(f32::from_bits(x));
+    run_uniform = |x| draw::uniform(x);
+    run_exponential = |x| draw::exponential(x);
+    run_gumbel = |x| draw::gumbel(x);
+    run_logistic = |x| draw::logistic(x);
+    run_normal = |x| draw::normal(x);
+}
+
+const SUBJECTS: [Subject; 14] = [
+    float("exp", run_exp, |x| float_of(x).exp(), 1.0),
+    Subject {
+        domain: nonpositive,
+        ..float("exp_nonpositive", run_exp_nonpositive, |x| float_of(x).exp(), 1.0)
+    },
+    float("expm1", run_expm1, |x| float_of(x).exp_m1(), 2.0),
+    float("ln", run_ln, |x| float_of(x).ln(), 1.0),
+    Subject { domain: normal_positive, ..float("ln_normal", run_ln_normal, |x| float_of(x).ln(), 1.0) },
+    float("log1p", run_log1p, |x| float_of(x).ln_1p(), 2.0),
+    float("sigmoid", run_sigmoid, |x| 1.0 / (1.0 + (-float_of(x)).exp()), 2.0),
+    float("softplus", run_softplus, |x| softplus(float_of(x)), 3.0),
+    float("tanh", run_tanh, |x| float_of(x).tanh(), 3.0),
+    float("uniform", run_uniform, midpoint, 1.0),
+    float("exponential", run_exponential, exponential, 3.0),
+    Subject { floor: 1.2e-7, ..float("gumbel", run_gumbel, |x| -exponential(x).ln(), 3.0) },
+    float("logistic", run_logistic, logistic, 4.0),
+    float("normal", run_normal, normal, 4.0),
+];
+
+/// A subject with no absolute allowance, stated for every input.
+const fn float(
+    name: &'static str,
+    run: fn(Tier, &[u32], &mut [f32]),
+    truth: fn(u32) -> f64,
+    ulps: f64,
+) -> Subject {
+    Subject { name, run, truth, ulps, floor: 0.0, domain: |_| true }
+}
+
+fn subject(name: &str) -> &'static Subject {
+    SUBJECTS.iter().find(|subject| subject.name == name).expect("a subject of that name")
+}
+
+fn float_of(bits: u32) -> f64 {
+    f64::from(f32::from_bits(bits))
+}
+
+fn nonpositive(bits: u32) -> bool {
+    f32::from_bits(bits) <= 0.0
+}
+
+fn normal_positive(bits: u32) -> bool {
+    let x = f32::from_bits(bits);
+    x.is_normal() && x > 0.0
+}
+
+fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+/// `(x + 1/2) 2^-32`, exact in `f64`.
+fn midpoint(x: u32) -> f64 {
+    (f64::from(x) + 0.5) / 4_294_967_296.0
+}
+
+fn exponential(x: u32) -> f64 {
+    -(-midpoint(x)).ln_1p()
+}
+
+fn logistic(x: u32) -> f64 {
+    // The odds less one are small near v = 1/2, where ln v - ln(1 - v) would cancel.
+    let (v, rest) = (midpoint(x), midpoint(!x));
+    if v >= rest { ((v - rest) / rest).ln_1p() } else { -((rest - v) / v).ln_1p() }
+}
+
+/// The inverse normal distribution function, good to about 1e-16 for the probabilities that draws stand for.
+///
+/// M. J. Wichura, "Algorithm AS 241: The Percentage Points of the Normal Distribution", Applied Statistics 37 (1988),
+/// routine PPND16, without its branch for tails beyond 1.4e-11.
+fn normal(x: u32) -> f64 {
+    const A: [f64; 8] = [
+        3.387_132_872_796_366_608,
+        1.331_416_678_917_843_774_5e2,
+        1.971_590_950_306_551_442_7e3,
+        1.373_169_376_550_946_112_5e4,
+        4.592_195_393_154_987_145_7e4,
+        6.726_577_092_700_870_085_3e4,
+        3.343_057_558_358_812_810_5e4,
+        2.509_080_928_730_122_672_7e3,
+    ];
+    const B: [f64; 8] = [
+        1.0,
+        4.231_333_070_160_091_125_2e1,
+        6.871_870_074_920_579_083e2,
+        5.394_196_021_424_751_107_7e3,
+        2.121_379_430_158_659_586_7e4,
+        3.930_789_580_009_271_061e4,
+        2.872_908_573_572_194_267_4e4,
+        5.226_495_278_852_854_561e3,
+    ];
+    const C: [f64; 8] = [
+        1.423_437_110_749_683_577_34,
+        4.630_337_846_156_545_295_9,
+        5.769_497_221_460_691_405_5,
+        3.647_848_324_763_204_605_04,
+        1.270_458_252_452_368_382_58,
+        2.417_807_251_774_506_117_7e-1,
+        2.272_384_498_926_918_458_33e-2,
+        7.745_450_142_783_414_076_4e-4,
+    ];
+    const D: [f64; 8] = [
+        1.0,
+        2.053_191_626_637_758_821_87,
+        1.676_384_830_183_803_849_4,
+        6.897_673_349_851_000_045_5e-1,
+        1.481_039_764_274_800_745_9e-1,
+        1.519_866_656_361_645_719_66e-2,
+        5.475_938_084_995_344_946e-4,
+        1.050_750_071_644_416_843_24e-9,
+    ];
+    let (v, rest) = (midpoint(x), midpoint(!x));
+    let q = (v - rest) / 2.0;
+    if q.abs() <= 0.425 {
+        let r = 0.180_625 - q * q;
+        q * horner(r, &A) / horner(r, &B)
+    } else {
+        let r = (-v.min(rest).ln()).sqrt() - 1.6;
+        (horner(r, &C) / horner(r, &D)).copysign(q)
+    }
+}
+
+fn horner(x: f64, coefficients: &[f64]) -> f64 {
+    coefficients.iter().rev().fold(0.0, |sum, c| sum * x + c)
+}
+
+/// Distance between the `f32` values around `x`.
+fn ulp(x: f64) -> f64 {
+    let exponent = (x.abs().to_bits() >> 52) as i32 - 1023;
+    2f64.powi(exponent.clamp(-126, 127) - 23)
+}
+
+/// The error of `got` in ulp of `truth`.
+fn error(got: f32, truth: f64) -> f64 {
+    let rounded = truth as f32;
+    if got == rounded || (got.is_nan() && truth.is_nan()) {
+        // Also where both are infinite; otherwise at most half an ulp that no f32 could avoid.
+        return if rounded.is_finite() { (f64::from(got) - truth).abs() / ulp(truth) } else { 0.0 };
+    }
+    if got.is_infinite() && truth.is_finite() {
+        // Past the largest float, infinity stands for 2^128.
+        return (2f64.powi(128).copysign(f64::from(got)) - truth).abs() / ulp(truth);
+    }
+    let error = (f64::from(got) - truth).abs() / ulp(truth);
+    if error.is_nan() { f64::INFINITY } else { error }
+}
+
+/// The worst error so far and where it occurred.
+#[derive(Clone, Copy, Default)]
+struct Worst {
+    ulps: f64,
+    absolute: f64,
+    ulps_at: u32,
+    absolute_at: u32,
+    /// By how much the bound is used up: above 1 it is broken.
+    share: f64,
+    share_at: u32,
+}
+
+impl Worst {
+    fn or(self, other: Worst) -> Worst {
+        let mut worst = self;
+        if other.ulps > worst.ulps {
+            (worst.ulps, worst.ulps_at) = (other.ulps, other.ulps_at);
+        }
+        if other.absolute > worst.absolute {
+            (worst.absolute, worst.absolute_at) = (other.absolute, other.absolute_at);
+        }
+        if other.share > worst.share {
+            (worst.share, worst.share_at) = (other.share, other.share_at);
+        }
+        worst
+    }
+
+    fn of(subject: &Subject, x: u32, got: f32) -> Worst {
+        let truth = (subject.truth)(x);
+        let ulps = error(got, truth);
+        let absolute = if ulps == 0.0 || !truth.is_finite() { 0.0 } else { ulps * ulp(truth) };
+        let share = ulps / subject.ulps.max(subject.floor / ulp(truth));
+        Worst { ulps, absolute, share, ulps_at: x, absolute_at: x, share_at: x }
+    }
+}
+
+/// The worst error over every `stride`-th of the inputs `from .. to`.
+fn worst_in(subject: &Subject, from: u64, to: u64, stride: u64) -> Worst {
+    const BLOCK: usize = 1024;
+    let mut worst = Worst::default();
+    let (mut inputs, mut outputs) = (Vec::with_capacity(BLOCK), [0.0; BLOCK]);
+    let mut next = from;
+    while next < to {
+        inputs.clear();
+        while next < to && inputs.len() < BLOCK {
+            if (subject.domain)(next as u32) {
+                inputs.push(next as u32);
+            }
+            next += stride;
+        }
+        (subject.run)(Tier::best(), &inputs, &mut outputs);
+        for (&x, &got) in inputs.iter().zip(&outputs) {
+            worst = worst.or(Worst::of(subject, x, got));
+        }
+    }
+    worst
+}
+
+/// Checks the bound over every `stride`-th bit pattern, over all cores.
+fn check(subject: &Subject, stride: u64) {
+    let parts = std::thread::available_parallelism().map_or(1, |n| n.get()) as u64;
+    let length = (1u64 << 32) / parts;
+    let worst = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..parts)
+            .map(|part| {
+                let to = if part + 1 == parts { 1 << 32 } else { (part + 1) * length };
+                scope.spawn(move || worst_in(subject, part * length, to, stride))
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().expect("a worker")).fold(Worst::default(), Worst::or)
+    });
+    println!(
+        "{:16} worst {:.3} ulp at {:#010x} ({:e}), {:.2e} absolute at {:#010x}; bound used {:.3} at {:#010x}",
+        subject.name,
+        worst.ulps,
+        worst.ulps_at,
+        f32::from_bits(worst.ulps_at),
+        worst.absolute,
+        worst.absolute_at,
+        worst.share,
+        worst.share_at
+    );
+    assert!(worst.share <= 1.0, "{}: the bound of {} ulp is broken", subject.name, subject.ulps);
+}
+
+#[test]
+fn a_stride_of_inputs_keeps_the_bounds() {
+    for subject in &SUBJECTS {
+        check(subject, 997 * 5);
+    }
+}
+
+/// One test per subject, over every input.
+macro_rules! exhaustive {
+    ($($name:ident)*) => {$(
+        #[test]
+        #[ignore = "all 2^32 inputs"]
+        fn $name() {
+            check(subject(stringify!($name)), 1);
+        }
+    )*};
+}
+
+exhaustive! {
+    exp exp_nonpositive expm1 ln ln_normal log1p sigmoid tanh uniform gumbel
+}
+
+mod exhaustive_by_name {
+    use super::{check, subject};
+
+    #[test]
+    #[ignore = "all 2^32 inputs"]
+    fn softplus() {
+        check(subject("softplus"), 1);
+    }
+}

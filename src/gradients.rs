@@ -1,0 +1,214 @@
+//! Gradients: what a backward pass gives back. They own their buffers, so there is nothing to zero before the
+//! next step, and hand them back to the tape when dropped.
+
+use std::sync::{Arc, Mutex};
+
+use reparam_ops::matmul::Write;
+
+use crate::params::ParamId;
+use crate::tape::{Leaf, Recorded};
+use crate::var::Var;
+
+/// The gradient of one node, absent until something has been added to it.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    buffer: Vec<f32>,
+    present: bool,
+}
+
+#[derive(Debug, Default)]
+struct Storage {
+    slots: Vec<Slot>,
+    leaves: Vec<Leaf>,
+}
+
+/// Buffers of gradients that were dropped, for the next backward pass.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GradientPool(Arc<Mutex<Vec<Storage>>>);
+
+impl GradientPool {
+    /// Gradients in which only that of `root`, 1, is present.
+    pub(crate) fn take(&self, tape: u64, root: u32, leaves: &[Leaf]) -> Gradients {
+        let mut storage = self.0.lock().ok().and_then(|mut free| free.pop()).unwrap_or_default();
+        let count = root as usize + 1;
+        if storage.slots.len() < count {
+            storage.slots.resize_with(count, Slot::default);
+        }
+        storage.slots.iter_mut().for_each(|slot| slot.present = false);
+        storage.leaves.clear();
+        storage.leaves.extend(leaves.iter().filter(|leaf| leaf.node <= root).cloned());
+        let slot = &mut storage.slots[root as usize];
+        slot.buffer.clear();
+        slot.buffer.push(1.0);
+        slot.present = true;
+        Gradients { tape, storage, pool: self.clone() }
+    }
+}
+
+/// The gradients of a loss: of parameters by id, of any value on the tape by its [`Var`] until the tape is reset.
+///
+/// Gradients of several batches add up: `a += &b`.
+#[derive(Debug)]
+pub struct Gradients {
+    tape: u64,
+    storage: Storage,
+    pool: GradientPool,
+}
+
+impl Drop for Gradients {
+    fn drop(&mut self) {
+        if let Ok(mut free) = self.pool.0.lock() {
+            free.push(std::mem::take(&mut self.storage));
+        }
+    }
+}
+
+impl Gradients {
+    /// The gradient with respect to a value on the tape; `None` if the loss does not depend on it, or only through
+    /// values that have no gradient.
+    ///
+    /// # Panics
+    /// If `var` was recorded on another tape than the loss.
+    #[track_caller]
+    pub fn of(&self, var: Var<'_>) -> Option<&[f32]> {
+        assert!(
+            var.tape().id() == self.tape,
+            "Gradients::of: the value was recorded on another tape than the loss"
+        );
+        self.node(var.index())
+    }
+
+    /// The gradient with respect to a parameter; `None` if the loss does not depend on it or it is frozen.
+    pub fn parameter(&self, id: ParamId) -> Option<&[f32]> {
+        self.node(self.leaf(id)?)
+    }
+
+    pub(crate) fn parameter_mut(&mut self, id: ParamId) -> Option<&mut [f32]> {
+        let leaf = self.leaf(id)?;
+        let slot = &mut self.storage.slots[leaf as usize];
+        slot.present.then_some(&mut slot.buffer[..])
+    }
+
+    /// The parameters that have a gradient, in the order in which the loss first used them.
+    pub fn parameters(&self) -> impl Iterator<Item = ParamId> + '_ {
+        self.storage
+            .leaves
+            .iter()
+            .filter(|leaf| self.storage.slots[leaf.node as usize].present)
+            .map(|leaf| leaf.parameter)
+    }
+
+    /// Multiplies the gradient of every parameter by `factor`.
+    pub fn scale(&mut self, factor: f32) {
+        self.for_each_parameter(|gradient| gradient.iter_mut().for_each(|g| *g *= factor));
+    }
+
+    /// The Euclidean norm over all parameters, summed in f64.
+    pub fn norm(&self) -> f64 {
+        let squares =
+            |id| self.parameter(id).unwrap_or(&[]).iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>();
+        self.parameters().map(squares).sum::<f64>().sqrt()
+    }
+
+    /// Scales all parameters' gradients so that their joint norm is at most `max`; returns the norm it was.
+    pub fn clip_norm(&mut self, max: f64) -> f64 {
+        let norm = self.norm();
+        if norm > max {
+            self.scale((max / norm) as f32);
+        }
+        norm
+    }
+
+    /// Limits every entry of every parameter's gradient to `[-max, max]`.
+    pub fn clip_value(&mut self, max: f32) {
+        self.for_each_parameter(|gradient| gradient.iter_mut().for_each(|g| *g = g.clamp(-max, max)));
+    }
+
+    fn for_each_parameter(&mut self, mut change: impl FnMut(&mut [f32])) {
+        let Storage { slots, leaves } = &mut self.storage;
+        for leaf in leaves {
+            let slot = &mut slots[leaf.node as usize];
+            if slot.present {
+                change(&mut slot.buffer);
+            }
+        }
+    }
+
+    fn leaf(&self, id: ParamId) -> Option<u32> {
+        self.storage.leaves.iter().find(|leaf| leaf.parameter == id).map(|leaf| leaf.node)
+    }
+
+    fn node(&self, index: u32) -> Option<&[f32]> {
+        self.storage.slots.get(index as usize).filter(|slot| slot.present).map(|slot| &slot.buffer[..])
+    }
+
+    /// The slots before `index`, exclusively, and its own gradient.
+    pub(crate) fn around(&mut self, index: u32) -> (&mut [Slot], Option<&[f32]>) {
+        let (inputs, rest) = self.storage.slots.split_at_mut(index as usize);
+        (inputs, rest[0].present.then_some(&rest[0].buffer[..]))
+    }
+}
+
+/// Adds the parameters' gradients of another batch. Values that are not parameters keep their gradients.
+impl std::ops::AddAssign<&Gradients> for Gradients {
+    fn add_assign(&mut self, other: &Gradients) {
+        for theirs in &other.storage.leaves {
+            let Some(more) = other.node(theirs.node) else { continue };
+            if self.leaf(theirs.parameter).is_none() {
+                let node = self.storage.slots.len() as u32;
+                self.storage.slots.push(Slot::default());
+                self.storage.leaves.push(Leaf { node, ..theirs.clone() });
+            }
+            let leaf = self.leaf(theirs.parameter).expect("it was just added");
+            let slot = &mut self.storage.slots[leaf as usize];
+            if slot.present {
+                reparam_ops::elementwise::add_scaled(reparam_ops::Tier::best(), 1.0, more, &mut slot.buffer);
+            } else {
+                slot.buffer.clear();
+                slot.buffer.extend_from_slice(more);
+                slot.present = true;
+            }
+        }
+    }
+}
+
+/// The gradients of one node's inputs while its rule runs.
+#[derive(Debug)]
+pub struct InputGradients<'a> {
+    slots: &'a mut [Slot],
+    node: Recorded<'a>,
+}
+
+impl<'a> InputGradients<'a> {
+    pub(crate) fn new(slots: &'a mut [Slot], node: Recorded<'a>) -> InputGradients<'a> {
+        InputGradients { slots, node }
+    }
+
+    /// Whether input `i` has a gradient to add to.
+    pub fn wants(&self, i: usize) -> bool {
+        self.node.input_slot(i).1
+    }
+
+    /// The gradient of input `i`, to be added to (it starts at zero); `None` if that input has no gradient.
+    pub fn add_to(&mut self, i: usize) -> Option<&mut [f32]> {
+        let (gradient, write) = self.write_to(i)?;
+        if write == Write::Replace {
+            gradient.fill(0.0);
+        }
+        Some(gradient)
+    }
+
+    /// The gradient of input `i` with what to do to it: replace every element the first time, add later. It spares
+    /// the zeroing that [`add_to`](Self::add_to) does. `None` if that input has no gradient.
+    pub fn write_to(&mut self, i: usize) -> Option<(&mut [f32], Write)> {
+        let (index, tracked) = self.node.input_slot(i);
+        if !tracked {
+            return None;
+        }
+        let slot = &mut self.slots[index as usize];
+        let write = if slot.present { Write::Add } else { Write::Replace };
+        slot.buffer.resize(self.node.input_shape(i).len(), 0.0);
+        slot.present = true;
+        Some((&mut slot.buffer, write))
+    }
+}

@@ -1,0 +1,176 @@
+//! Random numbers: a seed and a position in the sequence of `rand_pcg::Pcg32`, from which ops take one 32-bit draw
+//! per random number.
+
+use std::convert::Infallible;
+
+use rand::{Rng, TryRng};
+use reparam_ops::noise::{Draws, Stream, mix};
+
+/// A stream of noise. The same seed gives the same numbers on every machine, at any number of threads.
+///
+/// It implements the `rand` traits, so it drives `rand` and `rand_distr` as well. (Do not use
+/// `rand_distr::Gumbel<f32>`, which can return infinity; the ops here draw their own Gumbel noise.)
+///
+/// ```
+/// use reparam::Noise;
+///
+/// let mut noise = Noise::seed(7);
+/// let mut other = noise.split();
+/// let (a, b): (u32, u32) = (rand::Rng::next_u32(&mut noise), rand::Rng::next_u32(&mut other));
+/// assert_ne!(a, b);
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Noise {
+    stream: Stream,
+}
+
+impl Noise {
+    /// The stream of a seed: that of `rand_pcg::Pcg32::new(mix(seed), PCG_STREAM)`, so that neighbouring seeds are
+    /// unrelated.
+    pub fn seed(seed: u64) -> Noise {
+        Noise { stream: Stream::new(mix(seed)) }
+    }
+
+    /// A child stream, whose state is hashed from the next 64 bits of this one.
+    pub fn split(&mut self) -> Noise {
+        Noise::seed(self.next_u64())
+    }
+
+    /// Takes the next `count` draws, as a stream that starts at the first of them.
+    pub fn take(&mut self, count: usize) -> Stream {
+        let stream = self.stream;
+        self.stream = stream.skip(count as u64);
+        stream
+    }
+
+    /// Where it stands: the generator's first state and the number of draws taken.
+    pub fn position(&self) -> (u64, u64) {
+        (self.stream.start(), self.stream.position())
+    }
+
+    /// The noise that [`position`](Self::position) described.
+    pub fn resume((start, position): (u64, u64)) -> Noise {
+        Noise { stream: Stream::resume(start, position) }
+    }
+
+    /// A whole number in `0..bound`, each equally likely, from as many draws as rejection needs.
+    ///
+    /// # Panics
+    /// If `bound` is 0.
+    pub fn below(&mut self, bound: u32) -> u32 {
+        assert!(bound > 0, "Noise::below: the bound must be positive");
+        let reject_above = u32::MAX - (u32::MAX % bound + 1) % bound;
+        loop {
+            let draw = self.next_u32();
+            if draw <= reject_above {
+                return draw % bound;
+            }
+        }
+    }
+
+    /// Shuffles a slice (Fisher and Yates), every order equally likely.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i as u32 + 1) as usize);
+        }
+    }
+}
+
+impl TryRng for Noise {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.take(1).draw())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let low = u64::from(self.next_u32());
+        Ok(u64::from(self.next_u32()) << 32 | low)
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in out.chunks_mut(4) {
+            chunk.copy_from_slice(&self.next_u32().to_le_bytes()[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+/// Where an op takes its draws: from noise, which moves on, or from a slice, one entry per element.
+#[derive(Debug)]
+pub enum DrawSource<'a> {
+    /// The next draws of a stream.
+    Noise(&'a mut Noise),
+    /// Injected 32-bit draws.
+    Given(&'a [u32]),
+}
+
+impl<'a> From<&'a mut Noise> for DrawSource<'a> {
+    fn from(noise: &'a mut Noise) -> Self {
+        DrawSource::Noise(noise)
+    }
+}
+
+impl<'a> From<&'a [u32]> for DrawSource<'a> {
+    fn from(draws: &'a [u32]) -> Self {
+        DrawSource::Given(draws)
+    }
+}
+
+impl<'a> From<&'a Vec<u32>> for DrawSource<'a> {
+    fn from(draws: &'a Vec<u32>) -> Self {
+        DrawSource::Given(draws)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u32; N]> for DrawSource<'a> {
+    fn from(draws: &'a [u32; N]) -> Self {
+        DrawSource::Given(draws)
+    }
+}
+
+impl<'a> DrawSource<'a> {
+    /// The draws of `elements` elements.
+    ///
+    /// # Panics
+    /// If another number of draws was injected.
+    #[track_caller]
+    pub(crate) fn take(self, op: &str, elements: usize) -> Draws<'a> {
+        match self {
+            DrawSource::Noise(noise) => Draws::Stream(noise.take(elements)),
+            DrawSource::Given(draws) => {
+                assert!(
+                    draws.len() == elements,
+                    "{op}: {} draws injected for {elements} elements; one per element is needed",
+                    draws.len()
+                );
+                Draws::Given(draws)
+            }
+        }
+    }
+}
+
+/// Draws as a rule keeps them, to be taken again in the backward pass: a place in a stream, or a copy.
+#[derive(Debug)]
+pub(crate) enum Replay {
+    Stream(Stream),
+    Given(Box<[u32]>),
+}
+
+impl From<Draws<'_>> for Replay {
+    fn from(draws: Draws<'_>) -> Self {
+        match draws {
+            Draws::Stream(stream) => Replay::Stream(stream),
+            Draws::Given(draws) => Replay::Given(draws.into()),
+        }
+    }
+}
+
+impl Replay {
+    pub(crate) fn draws(&self) -> Draws<'_> {
+        match self {
+            Replay::Stream(stream) => Draws::Stream(*stream),
+            Replay::Given(draws) => Draws::Given(draws),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Parameters: named buffers in declaration order, which tapes share and optimizers change.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::shape::Shape;
+use crate::tape::Tape;
+use crate::var::Var;
+
+/// Names a parameter of one [`Params`]. Two layers that are given one id are tied: its gradient is the sum over
+/// both.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ParamId {
+    store: u64,
+    index: u32,
+}
+
+impl ParamId {
+    /// Position in declaration order.
+    pub fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    name: Arc<str>,
+    shape: Shape,
+    value: Arc<Vec<f32>>,
+    frozen: bool,
+}
+
+/// The parameters of a model, in the order of their declaration, named like `encoder.0.weight`.
+///
+/// ```
+/// use reparam::{Params, Tape};
+///
+/// let mut params = Params::new();
+/// let w = params.add("w", [2], vec![3.0, 4.0]);
+/// let tape = Tape::new();
+/// let gradients = params.on(&tape, w).square().sum().backward();
+/// assert_eq!(gradients.parameter(w).unwrap(), [6.0, 8.0]);
+/// ```
+#[derive(Debug)]
+pub struct Params {
+    store: u64,
+    entries: Vec<Entry>,
+}
+
+impl Default for Params {
+    fn default() -> Params {
+        Params::new()
+    }
+}
+
+impl Params {
+    /// No parameters yet.
+    pub fn new() -> Params {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Params { store: NEXT.fetch_add(1, Ordering::Relaxed), entries: Vec::new() }
+    }
+
+    /// Declares a parameter.
+    ///
+    /// # Panics
+    /// If the name is taken, or the number of values is not that of the shape.
+    #[track_caller]
+    pub fn add(&mut self, name: &str, shape: impl Into<Shape>, value: Vec<f32>) -> ParamId {
+        let shape = shape.into();
+        assert!(self.find(name).is_none(), "a parameter named `{name}` exists; give the layer another name");
+        assert!(
+            value.len() == shape.len(),
+            "parameter `{name}`: {} values given for shape {shape}, which has {}",
+            value.len(),
+            shape.len()
+        );
+        self.entries.push(Entry { name: name.into(), shape, value: Arc::new(value), frozen: false });
+        ParamId { store: self.store, index: self.entries.len() as u32 - 1 }
+    }
+
+    /// The parameter on a tape: a leaf that shares the buffer until the tape is reset.
+    ///
+    /// # Panics
+    /// If the id is of other parameters.
+    #[track_caller]
+    pub fn on<'t>(&self, tape: &'t Tape, id: ParamId) -> Var<'t> {
+        let entry = self.entry(id);
+        tape.parameter(id, &entry.name, &entry.shape, &entry.value, entry.frozen)
+    }
+
+    /// Number of parameters (tensors).
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Number of trainable numbers in all of them.
+    pub fn elements(&self) -> usize {
+        self.entries.iter().map(|entry| entry.value.len()).sum()
+    }
+
+    /// All ids, in declaration order.
+    pub fn ids(&self) -> impl Iterator<Item = ParamId> + use<> {
+        let store = self.store;
+        (0..self.entries.len() as u32).map(move |index| ParamId { store, index })
+    }
+
+    /// The parameter of that name.
+    pub fn find(&self, name: &str) -> Option<ParamId> {
+        let index = self.entries.iter().position(|entry| &*entry.name == name)?;
+        Some(ParamId { store: self.store, index: index as u32 })
+    }
+
+    /// A parameter's name.
+    #[track_caller]
+    pub fn name(&self, id: ParamId) -> &str {
+        &self.entry(id).name
+    }
+
+    /// A parameter's shape.
+    #[track_caller]
+    pub fn shape(&self, id: ParamId) -> &Shape {
+        &self.entry(id).shape
+    }
+
+    /// A parameter's values.
+    #[track_caller]
+    pub fn value(&self, id: ParamId) -> &[f32] {
+        &self.entry(id).value
+    }
+
+    /// A parameter's values, to be changed.
+    ///
+    /// # Panics
+    /// If a tape still shares them.
+    #[track_caller]
+    pub fn value_mut(&mut self, id: ParamId) -> &mut [f32] {
+        self.check(id);
+        let Entry { name, value, .. } = &mut self.entries[id.index()];
+        match Arc::get_mut(value) {
+            Some(value) => value,
+            None => panic!("parameter `{name}` is still on a tape; call tape.reset() before changing it"),
+        }
+    }
+
+    /// Keeps a parameter as it is: it gets no gradient from now on, and optimizers pass it over.
+    #[track_caller]
+    pub fn freeze(&mut self, id: ParamId) {
+        self.check(id);
+        self.entries[id.index()].frozen = true;
+    }
+
+    /// Lets a parameter be trained again.
+    #[track_caller]
+    pub fn unfreeze(&mut self, id: ParamId) {
+        self.check(id);
+        self.entries[id.index()].frozen = false;
+    }
+
+    /// Whether a parameter is frozen.
+    #[track_caller]
+    pub fn is_frozen(&self, id: ParamId) -> bool {
+        self.entry(id).frozen
+    }
+
+    #[track_caller]
+    fn entry(&self, id: ParamId) -> &Entry {
+        self.check(id);
+        &self.entries[id.index()]
+    }
+
+    #[track_caller]
+    fn check(&self, id: ParamId) {
+        assert!(id.store == self.store, "this parameter id belongs to other Params");
+    }
+}

@@ -1,0 +1,525 @@
+//! The tape: a list of nodes, each a value computed from earlier ones by a rule that knows its own gradient.
+//!
+//! Nodes are only ever appended, so their order is a topological order and the backward pass is a loop from the
+//! end to the front. The tape knows no op: it stores values and asks each node's [`Rule`] to pass gradients on.
+
+use std::any::Any;
+use std::cell::{Ref, RefCell};
+use std::fmt;
+use std::ops::Index;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use smallvec::SmallVec;
+
+use crate::gradients::{GradientPool, Gradients, InputGradients};
+use crate::params::ParamId;
+use crate::shape::Shape;
+use crate::var::Var;
+
+/// How an op passes the gradient of its output on to its inputs. The implementing struct is what the op saves
+/// beyond the values on the tape: every field is named, and the tape prints it.
+///
+/// ```
+/// use reparam::{InputGradients, Recorded, Rule, Tape};
+///
+/// /// y = x^3, saving nothing: the slope needs only x.
+/// #[derive(Debug)]
+/// struct Cube;
+///
+/// impl Rule for Cube {
+///     fn name(&self) -> &'static str {
+///         "cube"
+///     }
+///     fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+///         if let Some(dx) = gradients.add_to(0) {
+///             for ((dx, x), dy) in dx.iter_mut().zip(node.input(0)).zip(node.gradient()) {
+///                 *dx += 3.0 * x * x * dy;
+///             }
+///         }
+///     }
+/// }
+///
+/// let tape = Tape::new();
+/// let x = tape.variable(&[2.0], [1]);
+/// let y = tape.record(Cube, &[x], [1], |inputs, y| y[0] = inputs[0][0].powi(3));
+/// assert_eq!(y.sum().backward().of(x), Some(&[12.0][..]));
+/// ```
+pub trait Rule: Any + fmt::Debug + Send {
+    /// The op's name, as the tape prints it.
+    fn name(&self) -> &'static str;
+
+    /// Adds this node's share to the gradients of its inputs, one input after another.
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>);
+}
+
+/// Where a node's numbers are.
+#[derive(Debug)]
+enum Value {
+    /// In the node's own buffer.
+    Own,
+    /// In a buffer shared with [`Params`](crate::Params) until the tape is reset.
+    Shared(Arc<Vec<f32>>),
+    /// In the buffer of an earlier node.
+    Of(u32),
+}
+
+/// One node. Its buffer and its rule's box outlive [`Tape::reset`] and are used again by the next node in its place.
+#[derive(Debug)]
+struct Node {
+    op: &'static str,
+    shape: Shape,
+    inputs: SmallVec<[u32; 4]>,
+    value: Value,
+    buffer: Vec<f32>,
+    rule: Option<Box<dyn Rule>>,
+    has_rule: bool,
+    tracked: bool,
+}
+
+impl Node {
+    fn vacant() -> Node {
+        Node {
+            op: "",
+            shape: Shape::scalar(),
+            inputs: SmallVec::new(),
+            value: Value::Own,
+            buffer: Vec::new(),
+            rule: None,
+            has_rule: false,
+            tracked: false,
+        }
+    }
+
+    fn rule(&self) -> Option<&dyn Rule> {
+        if self.has_rule { self.rule.as_deref() } else { None }
+    }
+
+    /// Keeps `rule`, in the box of the last rule in this place if that was of the same type.
+    fn keep_rule<R: Rule>(&mut self, rule: R) {
+        self.has_rule = true;
+        match self.rule.as_deref_mut().and_then(|old| (old as &mut dyn Any).downcast_mut::<R>()) {
+            Some(old) => *old = rule,
+            None => self.rule = Some(Box::new(rule)),
+        }
+    }
+}
+
+/// A parameter's leaf on a tape.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaf {
+    pub(crate) parameter: ParamId,
+    pub(crate) name: Arc<str>,
+    pub(crate) node: u32,
+}
+
+#[derive(Debug, Default)]
+struct Nodes {
+    /// The first `len` are in use; those behind keep their buffers for the next recording.
+    slots: Vec<Node>,
+    len: usize,
+    leaves: Vec<Leaf>,
+}
+
+impl Nodes {
+    fn value(&self, index: u32) -> &[f32] {
+        value_of(&self.slots, index)
+    }
+
+    /// A fresh node behind the last one.
+    fn push(&mut self, op: &'static str, shape: Shape) -> &mut Node {
+        if self.len == self.slots.len() {
+            self.slots.push(Node::vacant());
+        }
+        self.len += 1;
+        let node = &mut self.slots[self.len - 1];
+        node.op = op;
+        node.shape = shape;
+        node.inputs.clear();
+        node.value = Value::Own;
+        node.has_rule = false;
+        node.tracked = false;
+        node
+    }
+}
+
+fn value_of(nodes: &[Node], index: u32) -> &[f32] {
+    let node = &nodes[index as usize];
+    match &node.value {
+        Value::Own => &node.buffer,
+        Value::Shared(buffer) => buffer,
+        Value::Of(earlier) => value_of(nodes, *earlier),
+    }
+}
+
+/// Records what is computed, so that it can be differentiated.
+///
+/// A tape lives longer than one step: [`reset`](Tape::reset) forgets the nodes and keeps their buffers, so that a
+/// steady training step allocates nothing.
+///
+/// ```
+/// use reparam::Tape;
+///
+/// let tape = Tape::new();
+/// let x = tape.variable(&[1.0, 2.0, 3.0], [3]);
+/// let loss = (x * x).sum();
+/// assert_eq!(loss.backward().of(x).unwrap(), [2.0, 4.0, 6.0]);
+/// ```
+#[derive(Debug)]
+pub struct Tape {
+    id: u64,
+    nodes: RefCell<Nodes>,
+    recording: bool,
+    pool: GradientPool,
+}
+
+impl Default for Tape {
+    fn default() -> Tape {
+        Tape::new()
+    }
+}
+
+impl Tape {
+    /// An empty tape.
+    pub fn new() -> Tape {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Tape { id, nodes: RefCell::default(), recording: true, pool: GradientPool::default() }
+    }
+
+    /// A tape that computes values and keeps nothing for a backward pass: no rules, no saved state, no gradients.
+    pub fn inference() -> Tape {
+        Tape { recording: false, ..Tape::new() }
+    }
+
+    /// Forgets every node and lets go of the parameters, keeping all buffers for the next step.
+    pub fn reset(&mut self) {
+        let nodes = self.nodes.get_mut();
+        for node in &mut nodes.slots[..nodes.len] {
+            node.value = Value::Own;
+        }
+        nodes.len = 0;
+        nodes.leaves.clear();
+    }
+
+    /// Number of nodes.
+    pub fn len(&self) -> usize {
+        self.nodes.borrow().len
+    }
+
+    /// Whether nothing has been recorded since the last reset.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Data: a value without a gradient.
+    ///
+    /// # Panics
+    /// If the number of elements is not that of the shape.
+    #[track_caller]
+    pub fn input(&self, data: &[f32], shape: impl Into<Shape>) -> Var<'_> {
+        self.leaf("input", data, shape.into(), false)
+    }
+
+    /// A value whose gradient [`Gradients::of`] gives.
+    ///
+    /// # Panics
+    /// If the number of elements is not that of the shape.
+    #[track_caller]
+    pub fn variable(&self, data: &[f32], shape: impl Into<Shape>) -> Var<'_> {
+        self.leaf("variable", data, shape.into(), self.recording)
+    }
+
+    /// Data written by `fill` straight into the tape's buffer, which may hold old numbers when it is called.
+    pub fn input_with(&self, shape: impl Into<Shape>, fill: impl FnOnce(&mut [f32])) -> Var<'_> {
+        let mut nodes = self.nodes.borrow_mut();
+        let shape = shape.into();
+        let len = shape.len();
+        let node = nodes.push("input", shape);
+        node.buffer.resize(len, 0.0);
+        fill(&mut node.buffer);
+        self.last(&nodes)
+    }
+
+    #[track_caller]
+    fn leaf(&self, op: &'static str, data: &[f32], shape: Shape, tracked: bool) -> Var<'_> {
+        assert!(
+            data.len() == shape.len(),
+            "{op}: {} elements given for shape {shape}, which has {}",
+            data.len(),
+            shape.len()
+        );
+        let mut nodes = self.nodes.borrow_mut();
+        let node = nodes.push(op, shape);
+        node.buffer.clear();
+        node.buffer.extend_from_slice(data);
+        node.tracked = tracked;
+        self.last(&nodes)
+    }
+
+    /// A parameter's leaf, which shares the parameter's buffer; the same leaf each time within a recording.
+    pub(crate) fn parameter(
+        &self,
+        parameter: ParamId,
+        name: &Arc<str>,
+        shape: &Shape,
+        value: &Arc<Vec<f32>>,
+        frozen: bool,
+    ) -> Var<'_> {
+        let mut nodes = self.nodes.borrow_mut();
+        if let Some(leaf) = nodes.leaves.iter().find(|leaf| leaf.parameter == parameter) {
+            return Var::new(self, leaf.node);
+        }
+        let node = nodes.push("parameter", shape.clone());
+        node.value = Value::Shared(value.clone());
+        node.tracked = self.recording && !frozen;
+        let var = self.last(&nodes);
+        nodes.leaves.push(Leaf { parameter, name: name.clone(), node: var.index() });
+        var
+    }
+
+    /// Appends a node of `shape` computed from `inputs`: `forward` writes every element of its value, and `rule`
+    /// passes gradients back. This is how every op is made, and how a user's own op is: see [`Rule`].
+    ///
+    /// `forward` must not record anything on this tape.
+    ///
+    /// # Panics
+    /// If an input belongs to another tape.
+    #[track_caller]
+    pub fn record<'t, R: Rule>(
+        &'t self,
+        rule: R,
+        inputs: &[Var<'t>],
+        shape: impl Into<Shape>,
+        forward: impl FnOnce(Inputs<'_>, &mut [f32]),
+    ) -> Var<'t> {
+        let op = rule.name();
+        self.check_owner(op, inputs);
+        let mut nodes = self.nodes.borrow_mut();
+        let shape = shape.into();
+        let len = shape.len();
+        nodes.push(op, shape);
+        let count = nodes.len;
+        let (earlier, rest) = nodes.slots.split_at_mut(count - 1);
+        let node = &mut rest[0];
+        node.inputs.extend(inputs.iter().map(|input| input.index()));
+        node.buffer.resize(len, 0.0);
+        forward(Inputs { nodes: earlier, indices: &node.inputs }, &mut node.buffer);
+        node.tracked = inputs.iter().any(|input| earlier[input.index() as usize].tracked);
+        if node.tracked {
+            node.keep_rule(rule);
+        }
+        self.last(&nodes)
+    }
+
+    /// Appends a node that is another's value under a new shape, without copying it. With a rule it passes
+    /// gradients on, without one it is a constant.
+    #[track_caller]
+    pub(crate) fn record_view<'t, R: Rule>(
+        &'t self,
+        op: &'static str,
+        rule: Option<R>,
+        input: Var<'t>,
+        shape: Shape,
+    ) -> Var<'t> {
+        self.check_owner(op, &[input]);
+        let mut nodes = self.nodes.borrow_mut();
+        let tracked = nodes.slots[input.index() as usize].tracked;
+        let node = nodes.push(op, shape);
+        node.inputs.push(input.index());
+        node.value = Value::Of(input.index());
+        if let Some(rule) = rule.filter(|_| tracked) {
+            node.tracked = true;
+            node.keep_rule(rule);
+        }
+        self.last(&nodes)
+    }
+
+    #[track_caller]
+    fn check_owner(&self, op: &str, inputs: &[Var<'_>]) {
+        for (i, input) in inputs.iter().enumerate() {
+            assert!(
+                std::ptr::eq(input.tape(), self),
+                "{op}: input {i} was recorded on another tape; bring its value over with tape.input"
+            );
+        }
+    }
+
+    fn last(&self, nodes: &Nodes) -> Var<'_> {
+        Var::new(self, u32::try_from(nodes.len - 1).expect("fewer than 2^32 nodes"))
+    }
+
+    /// The value of a node.
+    pub(crate) fn value(&self, index: u32) -> Ref<'_, [f32]> {
+        Ref::map(self.nodes.borrow(), |nodes| nodes.value(index))
+    }
+
+    /// The shape of a node.
+    pub(crate) fn shape(&self, index: u32) -> Shape {
+        self.nodes.borrow().slots[index as usize].shape.clone()
+    }
+
+    /// Whether gradients flow into a node.
+    pub(crate) fn is_tracked(&self, index: u32) -> bool {
+        self.nodes.borrow().slots[index as usize].tracked
+    }
+
+    /// The gradients of the scalar at `root` with respect to everything it was computed from.
+    #[track_caller]
+    pub(crate) fn backward(&self, root: u32) -> Gradients {
+        let nodes = self.nodes.borrow();
+        let shape = &nodes.slots[root as usize].shape;
+        assert!(
+            self.recording,
+            "backward: this tape was made by Tape::inference and keeps nothing to go back along"
+        );
+        assert!(
+            shape.len() == 1,
+            "backward: the loss must be one number, but its shape is {shape}; reduce it with .sum() or .mean()"
+        );
+        let mut gradients = self.pool.take(self.id, root, &nodes.leaves);
+        for index in (0..=root).rev() {
+            let node = &nodes.slots[index as usize];
+            let Some(rule) = node.rule() else { continue };
+            let (inputs, output) = gradients.around(index);
+            let Some(gradient) = output else { continue };
+            let recorded = Recorded { nodes: &nodes.slots, node, index, gradient };
+            rule.backward(recorded, &mut InputGradients::new(inputs, recorded));
+        }
+        gradients
+    }
+
+    /// Names the first node that holds a NaN, or an infinity that is not a mask (-inf), with where it is.
+    ///
+    /// # Errors
+    /// That node, if there is one.
+    pub fn check_finite(&self) -> Result<(), NotFinite> {
+        let nodes = self.nodes.borrow();
+        for index in 0..nodes.len {
+            let value = nodes.value(index as u32);
+            if let Some(element) = value.iter().position(|&x| x.is_nan() || x == f32::INFINITY) {
+                let node = &nodes.slots[index];
+                return Err(NotFinite { node: index, op: node.op, element, value: value[element] });
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Calls `visit` on every node in order: what printing needs.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(NodeView<'_>)) {
+        let nodes = self.nodes.borrow();
+        for index in 0..nodes.len {
+            let node = &nodes.slots[index];
+            let leaf = nodes.leaves.iter().find(|leaf| leaf.node as usize == index);
+            visit(NodeView {
+                index,
+                op: node.op,
+                name: leaf.map(|leaf| &*leaf.name),
+                shape: &node.shape,
+                inputs: &node.inputs,
+                rule: node.rule(),
+                tracked: node.tracked,
+                owned: matches!(node.value, Value::Own),
+            });
+        }
+    }
+}
+
+/// What a printer sees of a node.
+pub(crate) struct NodeView<'a> {
+    pub(crate) index: usize,
+    pub(crate) op: &'static str,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) shape: &'a Shape,
+    pub(crate) inputs: &'a [u32],
+    pub(crate) rule: Option<&'a dyn Rule>,
+    pub(crate) tracked: bool,
+    pub(crate) owned: bool,
+}
+
+/// The values of a node's inputs during its forward computation: `inputs[0]` is the first one's.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    nodes: &'a [Node],
+    indices: &'a [u32],
+}
+
+impl Index<usize> for Inputs<'_> {
+    type Output = [f32];
+
+    fn index(&self, input: usize) -> &[f32] {
+        value_of(self.nodes, self.indices[input])
+    }
+}
+
+/// What a rule sees of its node during the backward pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Recorded<'a> {
+    nodes: &'a [Node],
+    node: &'a Node,
+    index: u32,
+    gradient: &'a [f32],
+}
+
+impl<'a> Recorded<'a> {
+    /// The value of input `i`.
+    pub fn input(self, i: usize) -> &'a [f32] {
+        value_of(self.nodes, self.node.inputs[i])
+    }
+
+    /// The shape of input `i`.
+    pub fn input_shape(self, i: usize) -> &'a Shape {
+        &self.nodes[self.node.inputs[i] as usize].shape
+    }
+
+    /// The node's own value.
+    pub fn output(self) -> &'a [f32] {
+        value_of(self.nodes, self.index)
+    }
+
+    /// The shape of the node's value.
+    pub fn shape(self) -> &'a Shape {
+        &self.node.shape
+    }
+
+    /// The gradient of the loss with respect to the node's value.
+    pub fn gradient(self) -> &'a [f32] {
+        self.gradient
+    }
+
+    /// Number of inputs.
+    pub fn inputs(self) -> usize {
+        self.node.inputs.len()
+    }
+
+    /// Where input `i` is on the tape, and whether it wants a gradient.
+    pub(crate) fn input_slot(self, i: usize) -> (u32, bool) {
+        let index = self.node.inputs[i];
+        (index, self.nodes[index as usize].tracked)
+    }
+}
+
+/// The first node that is not finite: see [`Tape::check_finite`].
+#[derive(Clone, PartialEq, Debug)]
+pub struct NotFinite {
+    /// Position on the tape.
+    pub node: usize,
+    /// The op that computed it.
+    pub op: &'static str,
+    /// Position of the offending number.
+    pub element: usize,
+    /// The number.
+    pub value: f32,
+}
+
+impl fmt::Display for NotFinite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "node %{} ({}) holds {} at element {}", self.node, self.op, self.value, self.element)
+    }
+}
+
+impl std::error::Error for NotFinite {}

@@ -1,0 +1,107 @@
+//! `Var`: a handle to a value on a tape. Each op is one file in this folder: its rule and its method on `Var`.
+
+use std::cell::Ref;
+use std::fmt;
+
+use crate::gradients::Gradients;
+use crate::shape::Shape;
+use crate::tape::Tape;
+
+mod axis;
+mod bce_with_logits;
+mod categorical_kl;
+mod elementwise;
+mod gumbel_softmax;
+mod linear;
+mod matmul;
+mod softmax;
+pub(crate) mod temperature;
+mod view;
+
+pub use reparam_ops::linear::Activation;
+pub use temperature::Temperature;
+
+/// A value on a tape: a tape and a position, free to copy. Arithmetic works as in NumPy, broadcasting included.
+///
+/// ```
+/// use reparam::Tape;
+///
+/// let tape = Tape::new();
+/// let x = tape.variable(&[1.0, 2.0, 3.0, 4.0], [2, 2]);
+/// let row = tape.variable(&[10.0, 20.0], [2]);
+/// let y = 2.0 * x + row;
+/// assert_eq!(y.to_vec(), [12.0, 24.0, 16.0, 28.0]);
+/// assert_eq!(y.sum().backward().of(row).unwrap(), [2.0, 2.0]);
+/// ```
+#[derive(Clone, Copy)]
+pub struct Var<'t> {
+    tape: &'t Tape,
+    index: u32,
+}
+
+impl<'t> Var<'t> {
+    pub(crate) fn new(tape: &'t Tape, index: u32) -> Var<'t> {
+        Var { tape, index }
+    }
+
+    /// The tape it is recorded on.
+    pub fn tape(self) -> &'t Tape {
+        self.tape
+    }
+
+    /// Position on the tape.
+    pub fn index(self) -> u32 {
+        self.index
+    }
+
+    /// The lengths of its axes.
+    pub fn shape(self) -> Shape {
+        self.tape.shape(self.index)
+    }
+
+    /// Its numbers, row-major. The borrow must end before the next op is recorded.
+    pub fn value(self) -> Ref<'t, [f32]> {
+        self.tape.value(self.index)
+    }
+
+    /// A copy of its numbers, row-major.
+    pub fn to_vec(self) -> Vec<f32> {
+        self.value().to_vec()
+    }
+
+    /// Its number, if it is a single one.
+    ///
+    /// # Panics
+    /// If it has more or fewer elements than one.
+    #[track_caller]
+    pub fn item(self) -> f32 {
+        let value = self.value();
+        assert!(value.len() == 1, "item: one number expected, the shape is {}", self.shape());
+        value[0]
+    }
+
+    /// Whether gradients flow into it.
+    pub fn is_tracked(self) -> bool {
+        self.tape.is_tracked(self.index)
+    }
+
+    /// The gradients of this number with respect to all it was computed from.
+    ///
+    /// # Panics
+    /// If it is not a single number, or the tape is an inference tape.
+    #[track_caller]
+    pub fn backward(self) -> Gradients {
+        self.tape.backward(self.index)
+    }
+}
+
+impl fmt::Debug for Var<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "%{} {} {:?}", self.index, self.shape(), &self.value()[..])
+    }
+}
+
+/// The tier every op of this process runs on.
+pub(crate) fn tier() -> reparam_ops::Tier {
+    reparam_ops::Tier::best()
+}

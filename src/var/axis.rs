@@ -1,0 +1,163 @@
+//! Reductions and broadcasting: sums over an axis and repetition along one, each the other's gradient.
+
+use reparam_ops::axis as kernel;
+
+use crate::gradients::InputGradients;
+use crate::shape::Shape;
+use crate::tape::{Recorded, Rule};
+use crate::var::{Var, tier};
+
+/// y = the sum of all elements.
+#[derive(Debug)]
+struct Sum;
+
+impl Rule for Sum {
+    fn name(&self) -> &'static str {
+        "sum"
+    }
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+        let dy = node.gradient();
+        if let Some(dx) = gradients.add_to(0) {
+            kernel::add_repeat(tier(), dx.len(), 1, dy, dx);
+        }
+    }
+}
+
+/// y = sums over the middle axis of `outer x n x inner`.
+#[derive(Debug)]
+struct SumAxis {
+    n: usize,
+    inner: usize,
+}
+
+impl Rule for SumAxis {
+    fn name(&self) -> &'static str {
+        "sum_axis"
+    }
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+        if let Some(dx) = gradients.add_to(0) {
+            kernel::add_repeat(tier(), self.n, self.inner, node.gradient(), dx);
+        }
+    }
+}
+
+/// y = x repeated `n` times along a new middle axis of `outer x n x inner`.
+#[derive(Debug)]
+struct Repeat {
+    n: usize,
+    inner: usize,
+}
+
+impl Rule for Repeat {
+    fn name(&self) -> &'static str {
+        "repeat"
+    }
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+        if let Some(dx) = gradients.add_to(0) {
+            kernel::add_sum(tier(), self.n, self.inner, node.gradient(), dx);
+        }
+    }
+}
+
+impl<'t> Var<'t> {
+    /// The sum of all elements, a scalar.
+    pub fn sum(self) -> Var<'t> {
+        self.tape().record(Sum, &[self], Shape::scalar(), |x, y| y[0] = kernel::sum(tier(), &x[0]))
+    }
+
+    /// The mean of all elements, a scalar.
+    pub fn mean(self) -> Var<'t> {
+        self.sum() / self.shape().len() as f32
+    }
+
+    /// Sums over one axis, which disappears.
+    ///
+    /// # Panics
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn sum_axis(self, axis: usize) -> Var<'t> {
+        let shape = self.shape();
+        assert!(axis < shape.rank(), "sum_axis: axis {axis} of a value of shape {shape}; axes count from 0");
+        let (n, (_, inner)) = (shape.dims()[axis], shape.around(axis));
+        self.tape().record(SumAxis { n, inner }, &[self], shape.without_axis(axis), |x, y| {
+            y.fill(0.0);
+            kernel::add_sum(tier(), n, inner, &x[0], y);
+        })
+    }
+
+    /// Means over one axis, which disappears.
+    ///
+    /// # Panics
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn mean_axis(self, axis: usize) -> Var<'t> {
+        let sum = self.sum_axis(axis);
+        sum / self.shape().dims()[axis] as f32
+    }
+
+    /// The value stretched to `shape` by NumPy's rule: missing axes are put in front, axes of length 1 repeat.
+    ///
+    /// # Panics
+    /// If it does not stretch to that shape.
+    #[track_caller]
+    pub fn broadcast_to(self, shape: impl Into<Shape>) -> Var<'t> {
+        let (from, to) = (self.shape(), shape.into());
+        assert!(
+            from.broadcast(&to).as_ref() == Some(&to),
+            "broadcast_to: {from} does not stretch to {to}; axes are aligned at the end, and only length 1 stretches"
+        );
+        self.stretch(&to)
+    }
+
+    /// Both operands at their common shape.
+    #[track_caller]
+    pub(crate) fn broadcast_with(self, other: Var<'t>, op: &str) -> (Var<'t>, Var<'t>) {
+        let (a, b) = (self.shape(), other.shape());
+        if a == b {
+            return (self, other);
+        }
+        let Some(shape) = a.broadcast(&b) else {
+            panic!(
+                "{op}: shapes {a} and {b} do not broadcast; axes are aligned at the end, and only length 1 stretches"
+            )
+        };
+        (self.stretch(&shape), other.stretch(&shape))
+    }
+
+    /// One repetition for each run of neighbouring axes that stretch.
+    fn stretch(self, to: &Shape) -> Var<'t> {
+        let mut value = self;
+        while value.shape().rank() < to.rank() {
+            value = value.reshape(value.shape().with_new_axis(0));
+        }
+        let mut end = to.rank();
+        while end > 0 {
+            let stretches = |axis: usize| value.shape().dims()[axis] != to.dims()[axis];
+            if !stretches(end - 1) {
+                end -= 1;
+                continue;
+            }
+            let mut start = end - 1;
+            while start > 0 && value.shape().dims()[start - 1] == 1 {
+                start -= 1;
+            }
+            value = value.repeat(start, end, to);
+            end = start;
+        }
+        value
+    }
+
+    /// Repeats along axes `start..end`, all of length 1, up to the lengths in `to`.
+    fn repeat(self, start: usize, end: usize, to: &Shape) -> Var<'t> {
+        let mut shape = self.shape();
+        for axis in start..end {
+            shape = shape.with_axis(axis, to.dims()[axis]);
+        }
+        let n = to.dims()[start..end].iter().product();
+        let inner = shape.around(end - 1).1;
+        self.tape().record(Repeat { n, inner }, &[self], shape, |x, y| {
+            y.fill(0.0);
+            kernel::add_repeat(tier(), n, inner, &x[0], y);
+        })
+    }
+}

@@ -1,0 +1,40 @@
+//! `bce_with_logits`: the negative log-likelihood of binary data under Bernoulli logits.
+
+use reparam_ops::bce_with_logits as kernel;
+
+use crate::gradients::InputGradients;
+use crate::tape::{Recorded, Rule};
+use crate::var::{Var, tier};
+
+/// loss = softplus(x) - t x
+#[derive(Debug)]
+struct BceWithLogits;
+
+impl Rule for BceWithLogits {
+    fn name(&self) -> &'static str {
+        "bce_with_logits"
+    }
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+        let (logits, target, dloss) = (node.input(0), node.input(1), node.gradient());
+        if let Some(dlogits) = gradients.add_to(0) {
+            kernel::backward(tier(), logits, target, dloss, dlogits);
+        }
+        if let Some(dtarget) = gradients.add_to(1) {
+            kernel::backward_target(tier(), logits, dloss, dtarget);
+        }
+    }
+}
+
+impl<'t> Var<'t> {
+    /// -t ln sigmoid(x) - (1 - t) ln(1 - sigmoid(x)), elementwise, in nats: `self` holds the logits x, `target` the
+    /// data t in \[0, 1\]. Finite for every finite x.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn bce_with_logits(self, target: Var<'t>) -> Var<'t> {
+        let (x, t) = (self.shape(), target.shape());
+        assert!(x == t, "bce_with_logits: logits are {x} and targets {t}; they must have one shape");
+        self.tape().record(BceWithLogits, &[self, target], x, |v, y| kernel::forward(tier(), &v[0], &v[1], y))
+    }
+}

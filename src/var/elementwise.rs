@@ -1,0 +1,205 @@
+//! Elementwise ops and arithmetic operators.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use reparam_ops::elementwise as kernel;
+
+use crate::gradients::InputGradients;
+use crate::tape::{Recorded, Rule};
+use crate::var::{Var, tier};
+
+macro_rules! unary {
+    ($($(#[$doc:meta])* $rule:ident $name:ident;)+) => {
+        $(
+            #[derive(Debug)]
+            struct $rule;
+
+            impl Rule for $rule {
+                fn name(&self) -> &'static str {
+                    stringify!($name)
+                }
+                fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+                    if let Some(dx) = gradients.add_to(0) {
+                        kernel::$name::backward(tier(), node.input(0), node.output(), node.gradient(), dx);
+                    }
+                }
+            }
+        )+
+
+        /// Elementwise functions.
+        impl<'t> Var<'t> {
+            $(
+                $(#[$doc])*
+                pub fn $name(self) -> Var<'t> {
+                    self.tape().record($rule, &[self], self.shape(), |x, y| kernel::$name::forward(tier(), &x[0], y))
+                }
+            )+
+        }
+    };
+}
+
+unary! {
+    /// e^x. Within 2 ulp.
+    Exp exp;
+    /// ln x: -inf at 0, NaN below. Within 2 ulp.
+    Ln ln;
+    /// ln(1 + x), accurate near 0. Within 2 ulp.
+    Log1p log1p;
+    /// The square root.
+    Sqrt sqrt;
+    /// x^2
+    Square square;
+    /// |x|; the gradient at 0 is 0.
+    Abs abs;
+    /// 1 / (1 + e^-x). Within 2 ulp.
+    Sigmoid sigmoid;
+    /// ln(1 + e^x)
+    Softplus softplus;
+    /// The hyperbolic tangent.
+    Tanh tanh;
+    /// max(x, 0); the gradient at 0 is 0.
+    Relu relu;
+}
+
+/// y = x for x > 0, `slope` x elsewhere.
+#[derive(Debug)]
+struct LeakyRelu {
+    slope: f32,
+}
+
+impl Rule for LeakyRelu {
+    fn name(&self) -> &'static str {
+        "leaky_relu"
+    }
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+        if let Some(dx) = gradients.add_to(0) {
+            kernel::leaky_relu::backward(tier(), self.slope, node.input(0), node.gradient(), dx);
+        }
+    }
+}
+
+/// y = scale x + shift; the slope is scale.
+#[derive(Debug)]
+struct Affine {
+    scale: f32,
+}
+
+impl Rule for Affine {
+    fn name(&self) -> &'static str {
+        "affine"
+    }
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+        if let Some(dx) = gradients.add_to(0) {
+            kernel::add_scaled(tier(), self.scale, node.gradient(), dx);
+        }
+    }
+}
+
+impl<'t> Var<'t> {
+    /// x where x > 0, `slope` x elsewhere.
+    pub fn leaky_relu(self, slope: f32) -> Var<'t> {
+        self.tape().record(LeakyRelu { slope }, &[self], self.shape(), |x, y| {
+            kernel::leaky_relu::forward(tier(), slope, &x[0], y);
+        })
+    }
+
+    /// scale x + shift, with numbers for both.
+    pub fn affine(self, scale: f32, shift: f32) -> Var<'t> {
+        self.tape().record(Affine { scale }, &[self], self.shape(), |x, y| {
+            kernel::affine(tier(), scale, shift, &x[0], y);
+        })
+    }
+}
+
+macro_rules! binary {
+    ($($rule:ident $name:ident $operator:ident |$node:ident, $gradients:ident| $backward:block)+) => {$(
+        #[derive(Debug)]
+        struct $rule;
+
+        impl Rule for $rule {
+            fn name(&self) -> &'static str {
+                stringify!($name)
+            }
+            fn backward(&self, $node: Recorded<'_>, $gradients: &mut InputGradients<'_>) $backward
+        }
+
+        impl<'t> $operator for Var<'t> {
+            type Output = Var<'t>;
+
+            #[track_caller]
+            fn $name(self, other: Var<'t>) -> Var<'t> {
+                let (a, b) = self.broadcast_with(other, stringify!($name));
+                a.tape().record($rule, &[a, b], a.shape(), |x, y| kernel::$name(tier(), &x[0], &x[1], y))
+            }
+        }
+    )+};
+}
+
+binary! {
+    AddRule add Add |node, gradients| {
+        for i in 0..2 {
+            if let Some(dx) = gradients.add_to(i) {
+                kernel::add_scaled(tier(), 1.0, node.gradient(), dx);
+            }
+        }
+    }
+    SubRule sub Sub |node, gradients| {
+        for (i, sign) in [1.0, -1.0].into_iter().enumerate() {
+            if let Some(dx) = gradients.add_to(i) {
+                kernel::add_scaled(tier(), sign, node.gradient(), dx);
+            }
+        }
+    }
+    MulRule mul Mul |node, gradients| {
+        for i in 0..2 {
+            if let Some(dx) = gradients.add_to(i) {
+                kernel::add_product(tier(), node.gradient(), node.input(1 - i), dx);
+            }
+        }
+    }
+    DivRule div Div |node, gradients| {
+        if let Some(da) = gradients.add_to(0) {
+            kernel::add_quotient(tier(), node.gradient(), node.input(1), da);
+        }
+        if let Some(db) = gradients.add_to(1) {
+            kernel::div_backward_denominator(tier(), node.input(1), node.output(), node.gradient(), db);
+        }
+    }
+}
+
+impl<'t> Neg for Var<'t> {
+    type Output = Var<'t>;
+
+    fn neg(self) -> Var<'t> {
+        self.affine(-1.0, 0.0)
+    }
+}
+
+macro_rules! with_number {
+    ($($operator:ident $name:ident |$x:ident, $c:ident| $right:expr, $left:expr;)+) => {$(
+        impl<'t> $operator<f32> for Var<'t> {
+            type Output = Var<'t>;
+
+            fn $name(self, $c: f32) -> Var<'t> {
+                let $x = self;
+                $right
+            }
+        }
+
+        impl<'t> $operator<Var<'t>> for f32 {
+            type Output = Var<'t>;
+
+            fn $name(self, $x: Var<'t>) -> Var<'t> {
+                let $c = self;
+                $left
+            }
+        }
+    )+};
+}
+
+with_number! {
+    Add add |x, c| x.affine(1.0, c), x.affine(1.0, c);
+    Sub sub |x, c| x.affine(1.0, -c), x.affine(-1.0, c);
+    Mul mul |x, c| x.affine(c, 0.0), x.affine(c, 0.0);
+    Div div |x, c| x.affine(1.0 / c, 0.0), x.tape().input(&[c], []) / x;
+}

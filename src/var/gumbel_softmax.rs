@@ -1,0 +1,137 @@
+//! `gumbel_softmax` and `st_gumbel_softmax`: relaxed and straight-through samples of categorical variables.
+
+use reparam_ops::gumbel_softmax as kernel;
+
+use crate::gradients::InputGradients;
+use crate::noise::{DrawSource, Replay};
+use crate::tape::{Recorded, Rule};
+use crate::var::temperature::{Temperature, backward_with_tau};
+use crate::var::{Var, tier};
+
+/// y = softmax((logits + g) / tau); the gradient needs only y.
+#[derive(Debug)]
+struct GumbelSoftmax {
+    classes: usize,
+    tau: f32,
+}
+
+impl Rule for GumbelSoftmax {
+    fn name(&self) -> &'static str {
+        "gumbel_softmax"
+    }
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+        backward_with_tau(node, gradients, |want_tau, dlogits| {
+            kernel::backward(
+                tier(),
+                node.output(),
+                node.gradient(),
+                self.classes,
+                self.tau,
+                want_tau,
+                dlogits,
+            )
+        });
+    }
+}
+
+/// y = one-hot of argmax(logits + g); the gradient is that of the relaxed sample, whose draws are replayed.
+#[derive(Debug)]
+struct StGumbelSoftmax {
+    classes: usize,
+    tau: f32,
+    draws: Replay,
+}
+
+impl Rule for StGumbelSoftmax {
+    fn name(&self) -> &'static str {
+        "st_gumbel_softmax"
+    }
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+        let (logits, dy, draws) = (node.input(0), node.gradient(), self.draws.draws());
+        backward_with_tau(node, gradients, |want_tau, dlogits| {
+            kernel::st_backward(tier(), draws, logits, dy, self.classes, self.tau, want_tau, dlogits)
+        });
+    }
+}
+
+impl<'t> Var<'t> {
+    /// A relaxed sample of a categorical variable, row by row: y = softmax((logits + g) / tau) with standard Gumbel
+    /// noise g, one draw per logit. `self` holds logits `[.., classes]`, unnormalised; rows of y lie on the simplex.
+    /// Also called the Concrete distribution's sample.
+    ///
+    /// Low tau: y is nearly one-hot and its gradient varies wildly. High tau: y is smooth, and biased as a stand-in
+    /// for the one-hot sample. A logit of -inf masks its class: its y and its gradient are exactly 0.
+    ///
+    /// dlogits = h / tau and dtau = -sum(h ln y) / tau with h = y (dy - <y, dy>).
+    ///
+    /// # Saved
+    /// Nothing beyond the output y: the noise is neither stored nor drawn again.
+    ///
+    /// # Precision
+    /// y within a few ulp times the spread of the scores; for large tau the accuracy of dtau is limited, see
+    /// [`reparam_ops::softmax::backward`].
+    ///
+    /// # Panics
+    /// If tau is not positive and finite, or a row is fully masked, or the number of injected draws is not that of
+    /// the logits.
+    ///
+    /// # Examples
+    /// ```
+    /// use reparam::{Noise, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let logits = tape.variable(&[1.0, 2.0, 3.0], [1, 3]);
+    /// let y = logits.gumbel_softmax(0.5, &mut Noise::seed(1));
+    /// assert!((y.sum().item() - 1.0).abs() < 1e-6);
+    /// ```
+    ///
+    /// # Source
+    /// Jang, Gu, Poole 2017, section 2; Maddison, Mnih, Teh 2017, equation 10.
+    #[track_caller]
+    pub fn gumbel_softmax<'a>(
+        self,
+        tau: impl Into<Temperature<'t>>,
+        draws: impl Into<DrawSource<'a>>,
+    ) -> Var<'t> {
+        const OP: &str = "gumbel_softmax";
+        let temperature = tau.into();
+        let (shape, tau) = (self.shape(), temperature.check(OP));
+        let (classes, draws) = (shape.classes(), draws.into().take(OP, shape.len()));
+        let mut checked = Ok(());
+        let y =
+            self.tape().record(GumbelSoftmax { classes, tau }, &temperature.inputs(self), shape, |x, y| {
+                checked = kernel::forward(tier(), draws, &x[0], classes, tau, y);
+            });
+        y.unless_masked(OP, checked)
+    }
+
+    /// An exact one-hot sample, differentiated as if it were the relaxed one: the value is the one-hot vector of
+    /// argmax(logits + g), whose law is softmax(logits) whatever tau; except under differentiation, where the
+    /// gradient is that of softmax((logits + g) / tau) with the same noise. Biased; ties take the lowest index.
+    ///
+    /// # Saved
+    /// The place of its draws in their stream: the backward pass replays them.
+    ///
+    /// # Panics
+    /// As [`gumbel_softmax`](Self::gumbel_softmax).
+    ///
+    /// # Source
+    /// Jang, Gu, Poole 2017, section 2.2.
+    #[track_caller]
+    pub fn st_gumbel_softmax<'a>(
+        self,
+        tau: impl Into<Temperature<'t>>,
+        draws: impl Into<DrawSource<'a>>,
+    ) -> Var<'t> {
+        const OP: &str = "st_gumbel_softmax";
+        let temperature = tau.into();
+        let (shape, tau) = (self.shape(), temperature.check(OP));
+        let (classes, draws) = (shape.classes(), draws.into().take(OP, shape.len()));
+        let rule = StGumbelSoftmax { classes, tau, draws: draws.into() };
+        let mut checked = Ok(());
+        let y = self.tape().record(rule, &temperature.inputs(self), shape, |x, y| {
+            checked = kernel::st_forward(tier(), draws, &x[0], classes, y);
+        });
+        y.unless_masked(OP, checked)
+    }
+}
