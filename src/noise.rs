@@ -4,7 +4,9 @@
 use std::convert::Infallible;
 
 use rand::{Rng, TryRng};
-use reparam_ops::noise::{Draws, Stream, mix};
+use reparam_ops::Tier;
+use reparam_ops::gaussian::Normals;
+use reparam_ops::noise::{Draws, Stream, draws_forward, mix};
 
 /// A stream of noise. The same seed gives the same numbers on every machine, at any number of threads.
 ///
@@ -41,6 +43,13 @@ impl Noise {
         let stream = self.stream;
         self.stream = stream.skip(count as u64);
         stream
+    }
+
+    /// The next `count` draws, one after another.
+    pub fn draws(&mut self, count: usize) -> impl Iterator<Item = u32> + use<> {
+        let mut words = vec![0; count];
+        draws_forward(Tier::best(), Draws::Stream(self.take(count)), &mut words);
+        words.into_iter()
     }
 
     /// Where it stands: the generator's first state and the number of draws taken.
@@ -171,6 +180,85 @@ impl Replay {
         match self {
             Replay::Stream(stream) => Draws::Stream(*stream),
             Replay::Given(draws) => Draws::Given(draws),
+        }
+    }
+}
+
+/// Where an op takes standard normal noise: one draw for each number, or the numbers themselves.
+#[derive(Debug)]
+pub enum NormalSource<'a> {
+    /// One draw for each element, through the inverse normal distribution function.
+    Draws(DrawSource<'a>),
+    /// Injected standard normals, one per element.
+    Given(&'a [f32]),
+}
+
+impl<'a, D: Into<DrawSource<'a>>> From<D> for NormalSource<'a> {
+    fn from(draws: D) -> Self {
+        NormalSource::Draws(draws.into())
+    }
+}
+
+impl<'a> From<&'a [f32]> for NormalSource<'a> {
+    fn from(eps: &'a [f32]) -> Self {
+        NormalSource::Given(eps)
+    }
+}
+
+impl<'a> From<&'a Vec<f32>> for NormalSource<'a> {
+    fn from(eps: &'a Vec<f32>) -> Self {
+        NormalSource::Given(eps)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [f32; N]> for NormalSource<'a> {
+    fn from(eps: &'a [f32; N]) -> Self {
+        NormalSource::Given(eps)
+    }
+}
+
+impl<'a> NormalSource<'a> {
+    /// The noise of `elements` elements.
+    ///
+    /// # Panics
+    /// If another number of draws or normals was injected.
+    #[track_caller]
+    pub(crate) fn take(self, op: &str, elements: usize) -> Normals<'a> {
+        match self {
+            NormalSource::Draws(draws) => Normals::Draws(draws.take(op, elements)),
+            NormalSource::Given(eps) => {
+                assert!(
+                    eps.len() == elements,
+                    "{op}: {} normals injected for {elements} elements; one per element is needed",
+                    eps.len()
+                );
+                Normals::Given(eps)
+            }
+        }
+    }
+}
+
+/// Standard normal noise as a rule keeps it: draws to be taken again, or a copy.
+#[derive(Debug)]
+pub(crate) enum ReplayNormals {
+    Draws(Replay),
+    Given(Box<[f32]>),
+}
+
+impl From<Normals<'_>> for ReplayNormals {
+    fn from(noise: Normals<'_>) -> Self {
+        match noise {
+            Normals::Draws(draws) => ReplayNormals::Draws(draws.into()),
+            Normals::Given(eps) => ReplayNormals::Given(eps.into()),
+        }
+    }
+}
+
+impl ReplayNormals {
+    pub(crate) fn normals(&self) -> Normals<'_> {
+        match self {
+            ReplayNormals::Draws(draws) => Normals::Draws(draws.draws()),
+            ReplayNormals::Given(eps) => Normals::Given(eps),
         }
     }
 }

@@ -113,6 +113,9 @@ pub(crate) struct Leaf {
     pub(crate) node: u32,
 }
 
+/// The op of a leaf that holds whole numbers.
+const INDICES: &str = "indices";
+
 #[derive(Debug, Default)]
 struct Nodes {
     /// The first `len` are in use; those behind keep their buffers for the next recording.
@@ -239,6 +242,12 @@ impl Tape {
         node.buffer.resize(len, 0.0);
         fill(&mut node.buffer);
         self.last(&nodes)
+    }
+
+    /// Whole numbers as a leaf, with their bits in the place of floats: an op that picks by position keeps its
+    /// indices here, in a buffer that outlives the step, and reads them back with `bytemuck::cast_slice`.
+    pub(crate) fn indices(&self, indices: &[u32]) -> Var<'_> {
+        self.leaf(INDICES, bytemuck::cast_slice(indices), Shape::from(indices.len()), false)
     }
 
     #[track_caller]
@@ -396,6 +405,9 @@ impl Tape {
     pub fn check_finite(&self) -> Result<(), NotFinite> {
         let nodes = self.nodes.borrow();
         for index in 0..nodes.len {
+            if nodes.slots[index].op == INDICES {
+                continue;
+            }
             let value = nodes.value(index as u32);
             if let Some(element) = value.iter().position(|&x| x.is_nan() || x == f32::INFINITY) {
                 let node = &nodes.slots[index];

@@ -9,13 +9,25 @@ use crate::tape::Tape;
 
 mod axis;
 mod bce_with_logits;
+mod bernoulli;
+mod bernoulli_kl;
+mod binary_concrete;
 mod categorical_kl;
+mod cross_entropy;
 mod elementwise;
+mod exp_concrete;
+mod gaussian;
+mod gumbel_max;
 mod gumbel_softmax;
+mod index;
 mod linear;
+mod logit_binary_concrete;
 mod matmul;
 mod softmax;
+mod st_argmax;
+mod st_categorical;
 pub(crate) mod temperature;
+mod transpose;
 mod view;
 
 pub use reparam_ops::linear::Activation;

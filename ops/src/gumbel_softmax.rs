@@ -14,7 +14,7 @@ use crate::scratch;
 use crate::softmax::{self, Checked, MaskedRow, block_len, first_error, normalize};
 
 /// Draws turned into noise at a time; they live on the stack.
-const PIECE: usize = 256;
+pub(crate) const PIECE: usize = 256;
 
 /// out = logits + Gumbel noise.
 #[inline(always)]

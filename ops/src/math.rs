@@ -1,15 +1,15 @@
 //! Elementary functions on `f32`: branch-free scalar code that a loop inside [`simd!`](crate::simd) vectorises.
 //!
-//! There are no tables, no calls and no float-to-integer casts, only IEEE additions, multiplications, fused
-//! multiply-adds, divisions, selects and integer operations on the bits. So every tier gives the same bits, and
+//! There are no tables, no calls and no float-to-integer casts: only IEEE additions, multiplications, fused
+//! multiply-adds, divisions, selects, and integer operations on the bits. So every tier gives the same bits, and
 //! a value does not depend on whether it sat in a full vector or in a loop's tail.
 //!
-//! "ulp" in the error bounds is the distance between the neighbours of the exact result in `f32` (2^-149 where
-//! that is subnormal). Each bound was measured over all 2^32 inputs against `f64`;
-//! `tests/math_exhaustive.rs` repeats that.
+//! An "ulp" in the error bounds is the distance between the `f32` values next to the exact result (2^-149 where
+//! that is subnormal). Every bound holds for all 2^32 inputs, subnormal ones and results included, as measured
+//! against `f64` by `tests/math_exhaustive.rs`. NaN in gives NaN out.
 //!
-//! The polynomials are minimax fits made for this crate (Remez exchange; each coefficient in turn rounded to `f32`
-//! and the later ones refitted).
+//! The polynomials are minimax fits made for this crate: Remez exchange in 160-bit arithmetic, each coefficient in
+//! turn rounded to `f32` and the later ones fitted again.
 
 /// `c[0] + c[1] x + c[2] x^2 + ...`
 #[inline(always)]
@@ -35,9 +35,9 @@ fn at_least(x: f32, limit: f32) -> f32 {
     if x < limit { limit } else { x }
 }
 
-// ---------------------------------------------------------------------------------------------- exponentials
+// ---- exponentials: x = n ln 2 + r, then 2^n e^r ----
 
-/// Added to a float below 2^22 in size, this leaves the nearest integer in the low bits of the mantissa.
+/// Added to a float below 2^22 in size, this leaves the nearest integer in the low bits of the sum.
 const ROUNDER: f32 = 12_582_912.0; // 1.5 * 2^23
 
 /// ln 2 in two parts. The first has 15 bits, so that `x - n LN2_HIGH` is exact for the `n` nearest to `x / ln 2`.
@@ -47,11 +47,14 @@ const LN2_LOW: f32 = 1.428_606_8e-6;
 /// `(e^r - 1 - r) / r^2` on |r| <= ln 2 / 2: minimax for the relative error of `e^r`, 2^-28.
 const EXP: [f32; 5] = [0.499_999_94, 0.166_665_17, 0.041_668_102, 0.008_369_165_5, 0.001_383_800_3];
 
-/// Writes `x = n ln 2 + r` with integer `n` and |r| <= ln 2 / 2; returns `n + bias` as low bits, and `r`.
+/// `(e^r - 1 - r) / r^2` on |r| <= ln 2 / 2: minimax for the relative error of `e^r - 1`, 2^-26.
+const EXPM1: [f32; 5] = [0.499_999_97, 0.166_665_39, 0.041_667_75, 0.008_367_088, 0.001_383_786_2];
+
+/// Writes `x = n ln 2 + r` with an integer `n` and |r| <= ln 2 / 2; returns `n + bias` as low bits, and `r`.
 ///
-/// The bias is an even number, which keeps the rounding of ties and hence `r` the same for every bias.
+/// The bias must be even: then ties round the same way, and `r` is the same, whatever the bias.
 #[inline(always)]
-fn split_exponent(x: f32, bias: f32) -> (u32, f32) {
+fn split(x: f32, bias: f32) -> (u32, f32) {
     let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUNDER + bias);
     let n = shifted - (ROUNDER + bias);
     (shifted.to_bits(), n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, x)))
@@ -63,57 +66,70 @@ fn exp_of_remainder(r: f32) -> f32 {
     polynomial(r, EXP).mul_add(r, 1.0).mul_add(r, 1.0)
 }
 
-/// `e^x`
+/// `e^x`, within 1 ulp.
+///
+/// 0 at -inf and wherever the exact value is below 2^-150; infinity from 88.73 on.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     // Beyond these limits the result is 0 or infinity anyway.
-    let (bits, r) = split_exponent(at_least(at_most(x, 89.0), -104.0), 254.0);
-    // 2^n itself may be out of range: n = -150 .. 128. So two powers, of about n / 2 each; the product with the
-    // first is exact, so that a subnormal result is rounded only once.
+    let x = at_least(at_most(x, 89.0), -104.0);
+    // 2^n itself may be out of range, n = -150 ... 128. So two powers of about n / 2, each with an exponent field
+    // that holds half of n + 254. The product with the first is exact: a subnormal result is rounded only once.
+    let (bits, r) = split(x, 254.0);
     let first = (bits >> 1) << 23;
     let second = (bits << 23).wrapping_sub(first);
     exp_of_remainder(r) * f32::from_bits(first) * f32::from_bits(second)
 }
 
-/// `e^x` for `x <= 0` or NaN: the same bits as [`exp`] with five instructions less.
+/// `e^x` for `x <= 0`: the bits of [`exp`] with four instructions less.
 #[inline(always)]
 pub fn exp_nonpositive(x: f32) -> f32 {
-    // n = -150 .. 0: 2^(n + 64) is in range, and the last product rounds only if the result is subnormal.
-    let (bits, r) = split_exponent(at_least(x, -104.0), 191.0 - 1.0);
-    exp_of_remainder(r) * f32::from_bits(bits << 23) * f32::from_bits((127 - 63) << 23)
+    // With n = -150 ... 0 a fixed second power does: 2^(n + 63) is in range, its exponent field is n + 63 + 127.
+    const SECOND: f32 = 1.0 / (1u64 << 63) as f32;
+    let (bits, r) = split(at_least(x, -104.0), 190.0);
+    exp_of_remainder(r) * f32::from_bits(bits << 23) * SECOND
 }
 
-/// `(e^x - 1) / 2` for -104 <= x <= 89.
+/// `(e^x - 1) / 2` for -80 <= x <= 89.
 #[inline(always)]
 fn half_expm1(x: f32) -> f32 {
-    // The bias makes the low bits the exponent field of 2^(n - 1), in range for n = 128 too.
-    let (bits, r) = split_exponent(x, 126.0);
+    // The bias turns the low bits into the exponent field of 2^(n - 1), which is in range for n = 128 too.
+    let (bits, r) = split(x, 126.0);
     let half = f32::from_bits(bits << 23);
-    // 2^(n-1) (1 + r) - 1/2 first: where the two cancel, the subtraction in the brackets is exact.
+    // 2^(n-1) (1 + r) - 1/2 comes first: where that cancels, `half - 0.5` is exact.
     polynomial(r, EXPM1).mul_add(half * (r * r), half.mul_add(r, half - 0.5))
 }
 
-/// `(e^r - 1 - r) / r^2` on |r| <= ln 2 / 2: minimax for the relative error of `e^r - 1`, 2^-26.
-const EXPM1: [f32; 5] = [0.499_999_97, 0.166_665_39, 0.041_667_748, 0.008_367_088, 0.001_383_786_2];
-
-/// `e^x - 1`
+/// `e^x - 1`, within 1.5 ulp.
+///
+/// -1 at -inf, infinity from 88.73 on; keeps the sign of a zero.
 #[inline(always)]
 pub fn expm1(x: f32) -> f32 {
+    // Below -20 the result is -1 to the last bit.
     let y = 2.0 * half_expm1(at_least(at_most(x, 89.0), -20.0));
-    // Halving a subnormal would lose its last bit (and -0 its sign).
+    // Halving a subnormal would lose its last bit.
     if x.abs() < 1e-8 { x } else { y }
 }
 
-/// `1 / (1 + e^-x)`
+/// The logistic function `1 / (1 + e^-x)`, within 2 ulp.
+///
+/// 0 at -inf, 1 at inf; far below zero it has the accuracy of `e^x`, subnormal values included.
 #[inline(always)]
 pub fn sigmoid(x: f32) -> f32 {
-    // From e^-|x| neither side overflows.
+    // 1 / (1 + e) or e / (1 + e): from e = e^-|x| neither can overflow.
     let e = exp_nonpositive(-x.abs());
     let numerator = if x < 0.0 { e } else { 1.0 };
-    numerator / (1.0 + e)
+    let sum = 1.0 + e;
+    let quotient = numerator / sum;
+    // The part of e that the sum rounded away is accounted for to first order, lost / sum. It matters most where
+    // the sum is close to 1, so the division is left out.
+    let lost = e - (sum - 1.0);
+    (-lost).mul_add(quotient, quotient)
 }
 
-/// `(e^x - e^-x) / (e^x + e^-x)`
+/// The hyperbolic tangent, within 3 ulp; odd to the last bit.
+///
+/// -1 at -inf, 1 at inf; keeps the sign of a zero.
 #[inline(always)]
 pub fn tanh(x: f32) -> f32 {
     // tanh |x| = h / (h + 1) with h = (e^(2|x|) - 1) / 2; it is 1 to the last bit from |x| = 9.02 on.
@@ -121,7 +137,7 @@ pub fn tanh(x: f32) -> f32 {
     (h / (h + 1.0)).copysign(x)
 }
 
-// ------------------------------------------------------------------------------------------------ logarithms
+// ---- logarithms: x = 2^e (1 + f), then e ln 2 + ln(1 + f) ----
 
 /// `(ln(1 + f) - f) / f^2` on |f| <= 1/3: minimax for the relative error of `ln(1 + f)`, 2^-27.6.
 const LN: [f32; 9] = [
@@ -136,51 +152,48 @@ const LN: [f32; 9] = [
     -0.124_903_23,
 ];
 
-/// The bits of 2/3: mantissas are taken from [2/3, 4/3), where the series about 1 converges best.
+/// `2^-23 ln 2`. Its product with an exponent is not rounded before the sum is, and ln 2 as an `f32` is right to
+/// 2^-28: no second part is needed.
+const LN2_SCALED: f32 = std::f32::consts::LN_2 / 8_388_608.0;
+
+/// The bits of 2/3: `1 + f` is taken from [2/3, 4/3), the octave that keeps |f| smallest.
 const TWO_THIRDS: u32 = 0x3f2a_aaab;
 
 /// The bits of 1.
 const ONE: u32 = 0x3f80_0000;
 
-/// `u = 2^e m` with `m` in [2/3, 4/3): returns `e` where a float has its exponent (`e << 23`).
+/// The `e` for which `u 2^-e` is in [2/3, 4/3), in the place where a float has its exponent (times 2^23).
 #[inline(always)]
 fn exponent(u: f32) -> u32 {
     u.to_bits().wrapping_sub(TWO_THIRDS) & 0xff80_0000
 }
 
-/// `u 2^-e`, for `e` as [`exponent`] gives it.
+/// `u 2^-e - 1`, exactly.
 #[inline(always)]
-fn mantissa(u: f32, exponent: u32) -> f32 {
-    f32::from_bits(u.to_bits().wrapping_sub(exponent))
+fn fraction(u: f32, exponent: u32) -> f32 {
+    f32::from_bits(u.to_bits().wrapping_sub(exponent)) - 1.0
 }
 
-/// `ln(2^e (1 + f))` for |f| <= 1/3 and `e` as a multiple of 2^23.
+/// `(1 + x) 2^-e - 1`, rounded once, where `1 + x` would have lost bits of `x`; for `e = 0` it is `x`.
+#[inline(always)]
+fn fraction_of_one_plus(x: f32, exponent: u32) -> f32 {
+    let scale = f32::from_bits(ONE.wrapping_sub(exponent));
+    x.mul_add(scale, scale - 1.0)
+}
+
+/// `ln(2^e (1 + f))` for |f| <= 1/3 and `e` times 2^23.
 #[inline(always)]
 fn ln_of_parts(exponent: f32, f: f32) -> f32 {
-    // The product with ln 2 is not rounded, and ln 2 as an f32 is right to 2^-28: no second part is needed.
-    const LN2: f32 = std::f32::consts::LN_2 / 8_388_608.0;
-    exponent.mul_add(LN2, polynomial(f, LN).mul_add(f * f, f))
+    exponent.mul_add(LN2_SCALED, polynomial(f, LN).mul_add(f * f, f))
 }
 
-/// `ln x` for positive, finite, normal `x`: the same bits as [`ln`] with less work.
+/// `-ln(2^e (1 + f))`: the signs cost nothing inside the multiply-adds.
 #[inline(always)]
-pub fn ln_normal(x: f32) -> f32 {
-    let e = exponent(x);
-    ln_of_parts(e as i32 as f32, mantissa(x, e) - 1.0)
+fn minus_ln_of_parts(exponent: f32, f: f32) -> f32 {
+    exponent.mul_add(-LN2_SCALED, (-polynomial(f, LN)).mul_add(f * f, -f))
 }
 
-/// `ln x`
-#[inline(always)]
-pub fn ln(x: f32) -> f32 {
-    let subnormal = x < f32::MIN_POSITIVE;
-    let scaled = if subnormal { x * 8_388_608.0 } else { x };
-    let shift = if subnormal { -23.0 * 8_388_608.0 } else { 0.0 };
-    let e = exponent(scaled);
-    let y = ln_of_parts(e as i32 as f32 + shift, mantissa(scaled, e) - 1.0);
-    with_edges(y, x, 0.0)
-}
-
-/// `y`, but what a logarithm is at its edges: infinity and NaN stay, `pole` gives -inf, and less gives NaN.
+/// `y`, but for what a logarithm is at its edges: inf and NaN stay, `pole` gives -inf, and less gives NaN.
 #[inline(always)]
 fn with_edges(y: f32, x: f32, pole: f32) -> f32 {
     let y = if x < f32::INFINITY { y } else { x };
@@ -188,38 +201,137 @@ fn with_edges(y: f32, x: f32, pole: f32) -> f32 {
     if x <= pole { at_pole } else { y }
 }
 
-/// `ln(1 + x)` for -1 < x < 2^60.
+/// The natural logarithm, within 1 ulp.
+///
+/// -inf at either zero, NaN below, inf at inf.
+#[inline(always)]
+pub fn ln(x: f32) -> f32 {
+    let subnormal = x < f32::MIN_POSITIVE;
+    let scaled = if subnormal { x * 8_388_608.0 } else { x };
+    let shift = if subnormal { -23.0 * 8_388_608.0 } else { 0.0 };
+    let e = exponent(scaled);
+    with_edges(ln_of_parts(e as i32 as f32 + shift, fraction(scaled, e)), x, 0.0)
+}
+
+/// `ln x` for a positive, finite, normal `x`: the bits of [`ln`] in two thirds of the instructions.
+#[inline(always)]
+pub fn ln_normal(x: f32) -> f32 {
+    let e = exponent(x);
+    ln_of_parts(e as i32 as f32, fraction(x, e))
+}
+
+/// `-ln x` for a positive, finite, normal `x`.
+#[inline(always)]
+pub(crate) fn minus_ln_normal(x: f32) -> f32 {
+    let e = exponent(x);
+    minus_ln_of_parts(e as i32 as f32, fraction(x, e))
+}
+
+/// `-ln(whole - b)` with `whole` 0 or 1 and a normal difference; not affected by the rounding of the difference.
+#[inline(always)]
+pub(crate) fn minus_ln_of_difference(whole: f32, b: f32) -> f32 {
+    let e = exponent(whole - b);
+    let scale = f32::from_bits(ONE.wrapping_sub(e));
+    minus_ln_of_parts(e as i32 as f32, b.mul_add(-scale, whole.mul_add(scale, -1.0)))
+}
+
+/// `ln(1 + x)` for -1 < x < 2^100.
 #[inline(always)]
 pub(crate) fn log1p_moderate(x: f32) -> f32 {
     let e = exponent(1.0 + x);
-    let scale = f32::from_bits(ONE.wrapping_sub(e));
-    // f = 2^-e (1 + x) - 1 without the rounding of 1 + x: for e = 0 it is x.
-    ln_of_parts(e as i32 as f32, x.mul_add(scale, scale - 1.0))
+    ln_of_parts(e as i32 as f32, fraction_of_one_plus(x, e))
 }
 
-/// `ln(1 + x)`
+/// `ln(1 + x)`, within 2 ulp.
+///
+/// -inf at -1, NaN below, inf at inf; 0 at either zero.
 #[inline(always)]
 pub fn log1p(x: f32) -> f32 {
-    let u = 1.0 + x;
-    let e = exponent(u);
-    let scale = f32::from_bits(ONE.wrapping_sub(e));
-    let near = x.mul_add(scale, scale - 1.0);
+    let sum = 1.0 + x;
+    let e = exponent(sum);
     // For large x the 1 does not matter, and 2^-e may be out of range.
-    let f = if x < 1e9 { near } else { mantissa(u, e) - 1.0 };
+    let f = if x < 1e9 { fraction_of_one_plus(x, e) } else { fraction(sum, e) };
     with_edges(ln_of_parts(e as i32 as f32, f), x, -1.0)
 }
 
-/// `ln(1 + e^x)`
+/// `ln(1 + e^x)`, within 2 ulp.
+///
+/// 0 at -inf, inf at inf; far below zero it has the accuracy of `e^x`, subnormal values included.
 #[inline(always)]
 pub fn softplus(x: f32) -> f32 {
     let positive = if x < 0.0 { 0.0 } else { x };
     positive + log1p_moderate(exp_nonpositive(-x.abs()))
 }
 
-/// `-ln(w)` where `w = 1 - a`
-#[inline(always)]
-pub(crate) fn neg_ln_one_minus(w: f32, a: f32) -> f32 {
-    let e = exponent(w);
-    let f = if e == 0 { -a } else { mantissa(w, e) - 1.0 };
-    -ln_of_parts(e as i32 as f32, f)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INF: f32 = f32::INFINITY;
+
+    type Pair = (fn(f32) -> f32, fn(f64) -> f64);
+
+    const PAIRS: [Pair; 7] = [
+        (exp, f64::exp),
+        (expm1, f64::exp_m1),
+        (ln, f64::ln),
+        (log1p, f64::ln_1p),
+        (tanh, f64::tanh),
+        (sigmoid, |x| 1.0 / (1.0 + (-x).exp())),
+        (softplus, |x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
+    ];
+
+    #[test]
+    fn values_are_close_to_f64() {
+        for (ours, exact) in PAIRS {
+            for step in -4000..4000 {
+                let x = (step as f32 + 0.5) * 0.021_7;
+                let (got, want) = (f64::from(ours(x)), exact(f64::from(x)));
+                assert!(
+                    got.is_nan() && want.is_nan() || (got - want).abs() <= 3e-7 * want.abs(),
+                    "f({x}) = {got}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn nan_stays_nan() {
+        for (ours, _) in PAIRS {
+            assert!(ours(f32::NAN).is_nan() && ours(-f32::NAN).is_nan());
+        }
+        assert!(exp_nonpositive(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn exponentials_at_their_edges() {
+        assert_eq!([exp(-INF), exp(-104.0), exp(0.0), exp(88.73), exp(INF)], [0.0, 0.0, 1.0, INF, INF]);
+        assert_eq!(exp(-103.0).to_bits(), 1, "the smallest subnormal");
+        assert_eq!([expm1(-INF), expm1(0.0), expm1(88.73), expm1(INF)], [-1.0, 0.0, INF, INF]);
+        assert_eq!(expm1(f32::from_bits(1)).to_bits(), 1);
+        assert_eq!([sigmoid(-INF), sigmoid(0.0), sigmoid(INF)], [0.0, 0.5, 1.0]);
+        assert_eq!(sigmoid(-103.0).to_bits(), 1);
+        assert_eq!([tanh(-INF), tanh(0.0), tanh(10.0), tanh(INF)], [-1.0, 0.0, 1.0, 1.0]);
+        assert!(tanh(-0.0).is_sign_negative() && expm1(-0.0).is_sign_negative());
+    }
+
+    #[test]
+    fn logarithms_at_their_edges() {
+        assert_eq!([ln(0.0), ln(-0.0), ln(1.0), ln(INF)], [-INF, -INF, 0.0, INF]);
+        assert!(ln(-f32::from_bits(1)).is_nan() && ln(-1.0).is_nan() && ln(-INF).is_nan());
+        assert_eq!(ln(f32::from_bits(1)), -103.278_93);
+        assert_eq!([log1p(-1.0), log1p(0.0), log1p(-0.0), log1p(INF)], [-INF, 0.0, 0.0, INF]);
+        assert!(log1p(-1.000_000_1).is_nan() && log1p(-INF).is_nan());
+        assert_eq!([softplus(-INF), softplus(INF)], [0.0, INF]);
+    }
+
+    #[test]
+    fn variants_for_part_of_the_domain_give_the_same_bits() {
+        for step in 0..100_000u32 {
+            let x = f32::from_bits(f32::MIN_POSITIVE.to_bits() + step * 20_000);
+            assert_eq!(ln_normal(x).to_bits(), ln(x).to_bits());
+            assert_eq!(minus_ln_normal(x), -ln(x));
+            assert_eq!(exp_nonpositive(-x).to_bits(), exp(-x).to_bits());
+        }
+    }
 }

@@ -99,7 +99,7 @@ impl<'t> Var<'t> {
         let (classes, draws) = (shape.classes(), draws.into().take(OP, shape.len()));
         let mut checked = Ok(());
         let y =
-            self.tape().record(GumbelSoftmax { classes, tau }, &temperature.inputs(self), shape, |x, y| {
+            self.tape().record(GumbelSoftmax { classes, tau }, &temperature.inputs([self]), shape, |x, y| {
                 checked = kernel::forward(tier(), draws, &x[0], classes, tau, y);
             });
         y.unless_masked(OP, checked)
@@ -129,7 +129,7 @@ impl<'t> Var<'t> {
         let (classes, draws) = (shape.classes(), draws.into().take(OP, shape.len()));
         let rule = StGumbelSoftmax { classes, tau, draws: draws.into() };
         let mut checked = Ok(());
-        let y = self.tape().record(rule, &temperature.inputs(self), shape, |x, y| {
+        let y = self.tape().record(rule, &temperature.inputs([self]), shape, |x, y| {
             checked = kernel::st_forward(tier(), draws, &x[0], classes, y);
         });
         y.unless_masked(OP, checked)

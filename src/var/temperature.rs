@@ -1,5 +1,6 @@
 //! Temperatures: a number, or a scalar on the tape with a gradient of its own.
 
+use reparam_ops::scratch;
 use smallvec::SmallVec;
 
 use crate::gradients::InputGradients;
@@ -48,18 +49,19 @@ impl<'t> Temperature<'t> {
         tau
     }
 
-    /// The op's inputs: `x` alone, or with the temperature behind it.
-    pub(crate) fn inputs(self, x: Var<'t>) -> SmallVec<[Var<'t>; 2]> {
-        match self {
-            Temperature::Fixed(_) => smallvec::smallvec![x],
-            Temperature::Variable(tau) => smallvec::smallvec![x, tau],
+    /// The op's inputs: `others`, with the temperature behind them if it is on the tape.
+    pub(crate) fn inputs<const N: usize>(self, others: [Var<'t>; N]) -> SmallVec<[Var<'t>; 4]> {
+        let mut inputs = SmallVec::from_slice(&others);
+        if let Temperature::Variable(tau) = self {
+            inputs.push(tau);
         }
+        inputs
     }
 }
 
-/// Whether the temperature is an input that wants its gradient.
-pub(crate) fn wants_tau(node: Recorded<'_>, gradients: &InputGradients<'_>) -> bool {
-    node.inputs() > 1 && gradients.wants(1)
+/// Whether the temperature is an input, behind `others`, that wants its gradient.
+pub(crate) fn wants_tau(node: Recorded<'_>, gradients: &InputGradients<'_>, others: usize) -> bool {
+    node.inputs() > others && gradients.wants(others)
 }
 
 /// Runs `backward(want_tau, dlogits) -> dtau` and puts both gradients where they belong.
@@ -68,13 +70,21 @@ pub(crate) fn backward_with_tau(
     gradients: &mut InputGradients<'_>,
     backward: impl FnOnce(bool, &mut [f32]) -> f32,
 ) {
-    let want_tau = wants_tau(node, gradients);
+    let want_tau = wants_tau(node, gradients, 1);
     let dtau = match gradients.add_to(0) {
         Some(dlogits) => backward(want_tau, dlogits),
         // Only the temperature is learned: the kernel still needs somewhere to put the logits' gradient.
-        None => backward(want_tau, &mut vec![0.0; node.input(0).len()]),
+        None => scratch::with(node.input(0).len(), |dlogits| {
+            dlogits.fill(0.0);
+            backward(want_tau, dlogits)
+        }),
     };
-    if want_tau {
-        gradients.add_to(1).expect("it wants its gradient")[0] += dtau;
+    add_tau(gradients, 1, want_tau.then_some(dtau));
+}
+
+/// Adds the temperature's gradient, if there is one, to the input behind `others`.
+pub(crate) fn add_tau(gradients: &mut InputGradients<'_>, others: usize, dtau: Option<f32>) {
+    if let Some(dtau) = dtau {
+        gradients.add_to(others).expect("it wants its gradient")[0] += dtau;
     }
 }

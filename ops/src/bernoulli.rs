@@ -1,0 +1,73 @@
+//! `bernoulli`, exact samples of binary variables from their logits, and `st_bernoulli`, the same samples
+//! differentiated as if they were sigmoid(logits).
+//!
+//! # Source
+//! Y. Bengio, N. Léonard, A. Courville, "Estimating or Propagating Gradients Through Stochastic Neurons for
+//! Conditional Computation", 2013, section 4.
+
+use crate::Tier;
+use crate::draw;
+use crate::math;
+use crate::noise::{Draws, Reader};
+use crate::parallel::{Rows, RowsMut, for_rows};
+
+/// Draws turned into noise at a time; they live on the stack.
+pub(crate) const PIECE: usize = 256;
+
+/// out = logits + logistic noise.
+#[inline(always)]
+pub(crate) fn perturb(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
+    let mut draws = [0u32; PIECE];
+    for (logits, out) in logits.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
+        let draws = &mut draws[..out.len()];
+        reader.fill(draws);
+        for ((out, &logit), &draw) in out.iter_mut().zip(logits).zip(draws.iter()) {
+            *out = logit + draw::logistic(draw);
+        }
+    }
+}
+
+crate::simd! {
+    fn forward_piece(draws: Draws<'_>, first: usize, logits: &[f32], y: &mut [f32]) {
+        perturb(&mut draws.from_element(first), logits, y);
+        for y in y {
+            *y = if *y > 0.0 { 1.0 } else { 0.0 };
+        }
+    }
+}
+
+crate::simd! {
+    fn st_backward_piece(logits: &[f32], dy: &[f32], dlogits: &mut [f32]) {
+        for ((dlogits, &dy), &x) in dlogits.iter_mut().zip(dy).zip(logits) {
+            *dlogits = dy.mul_add(sigmoid_slope(x), *dlogits);
+        }
+    }
+}
+
+/// sigmoid(x) (1 - sigmoid(x)), without subtracting from 1.
+#[inline(always)]
+pub(crate) fn sigmoid_slope(x: f32) -> f32 {
+    let e = math::exp_nonpositive(-x.abs());
+    e / ((1.0 + e) * (1.0 + e))
+}
+
+/// y = 1 where logits + l > 0, else 0, with l standard logistic noise: 1 with probability sigmoid(logits). Element i
+/// takes draw i.
+#[track_caller]
+pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &mut [f32]) {
+    assert_eq!(logits.len(), y.len(), "logits and y must have one length");
+    draws.check(logits.len());
+    for_rows(y.len(), 1, (Rows(logits, 1), RowsMut(y, 1)), |first, (Rows(logits, _), RowsMut(y, _))| {
+        forward_piece(tier, draws, first, logits, y);
+    });
+}
+
+/// dlogits += dy p (1 - p) with p = sigmoid(logits).
+#[track_caller]
+pub fn st_backward(tier: Tier, logits: &[f32], dy: &[f32], dlogits: &mut [f32]) {
+    assert!(logits.len() == dy.len() && logits.len() == dlogits.len(), "one length");
+    let parts = (Rows(logits, 1), Rows(dy, 1), RowsMut(dlogits, 1));
+    for_rows(dy.len(), 1, parts, |_, (Rows(logits, _), Rows(dy, _), RowsMut(dlogits, _))| {
+        st_backward_piece(tier, logits, dy, dlogits);
+    });
+}

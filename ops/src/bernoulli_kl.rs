@@ -1,0 +1,81 @@
+//! `bernoulli_kl`: KL(p || q) between Bernoulli distributions given by logits, elementwise, in nats.
+//!
+//! Swapping the two outcomes flips the signs of both logits and leaves the divergence as it is, so that it can
+//! always be taken on the side where p <= 1/2, and nothing is subtracted from 1. A logit of p may be infinite (p is
+//! then exactly 0 or 1); where q excludes an outcome that p allows, the divergence is +inf.
+
+use crate::Tier;
+use crate::math;
+use crate::parallel::{Rows, RowsMut, for_rows};
+
+/// p, q, and q's logit, on the side where p <= 1/2.
+#[inline(always)]
+fn smaller_side(a: f32, b: f32) -> (f32, f32, f32) {
+    let b = if a > 0.0 { -b } else { b };
+    (math::sigmoid(-a.abs()), math::sigmoid(b), b)
+}
+
+/// `weight * x`, and 0 where the weight is 0 even if x is infinite.
+#[inline(always)]
+fn weighted(weight: f32, x: f32) -> f32 {
+    if weight == 0.0 { 0.0 } else { weight * x }
+}
+
+crate::simd! {
+    fn forward_piece(p: &[f32], q: &[f32], kl: &mut [f32]) {
+        for ((kl, &a), &b) in kl.iter_mut().zip(p).zip(q) {
+            let (p, _, b) = smaller_side(a, b);
+            // -H(p) = -p |a| - softplus(-|a|), and the cross entropy softplus(b) - p b.
+            let negative_entropy = -weighted(p, a.abs()) - math::softplus(-a.abs());
+            let weight = if b > 0.0 { 1.0 - p } else { p };
+            *kl = negative_entropy + (weighted(weight, b.abs()) + math::softplus(-b.abs()));
+        }
+    }
+}
+
+crate::simd! {
+    fn backward_p_piece(p: &[f32], q: &[f32], dkl: &[f32], dp: &mut [f32]) {
+        for (((dp, &a), &b), &dkl) in dp.iter_mut().zip(p).zip(q).zip(dkl) {
+            let e = math::exp_nonpositive(-a.abs());
+            *dp = dkl.mul_add(weighted(e / ((1.0 + e) * (1.0 + e)), a - b), *dp);
+        }
+    }
+}
+
+crate::simd! {
+    fn backward_q_piece(p: &[f32], q: &[f32], dkl: &[f32], dq: &mut [f32]) {
+        for (((dq, &a), &b), &dkl) in dq.iter_mut().zip(p).zip(q).zip(dkl) {
+            let (p, q, _) = smaller_side(a, b);
+            let slope = if a > 0.0 { p - q } else { q - p };
+            *dq = dkl.mul_add(slope, *dq);
+        }
+    }
+}
+
+/// kl = p (a - b) - softplus(a) + softplus(b), p = sigmoid(a), for logits a in `p` and b in `q`.
+#[track_caller]
+pub fn forward(tier: Tier, p: &[f32], q: &[f32], kl: &mut [f32]) {
+    assert!(p.len() == q.len() && p.len() == kl.len(), "one length");
+    let parts = (Rows(p, 1), Rows(q, 1), RowsMut(kl, 1));
+    for_rows(p.len(), 1, parts, |_, (Rows(p, _), Rows(q, _), RowsMut(kl, _))| forward_piece(tier, p, q, kl));
+}
+
+/// dp += dkl p (1 - p) (a - b), `dp` being the gradient of p's logits a.
+#[track_caller]
+pub fn backward_p(tier: Tier, p: &[f32], q: &[f32], dkl: &[f32], dp: &mut [f32]) {
+    assert!(p.len() == q.len() && p.len() == dkl.len() && p.len() == dp.len(), "one length");
+    let parts = (Rows(p, 1), Rows(q, 1), Rows(dkl, 1), RowsMut(dp, 1));
+    for_rows(p.len(), 1, parts, |_, (Rows(p, _), Rows(q, _), Rows(dkl, _), RowsMut(dp, _))| {
+        backward_p_piece(tier, p, q, dkl, dp);
+    });
+}
+
+/// dq += dkl (q - p), `dq` being the gradient of q's logits b.
+#[track_caller]
+pub fn backward_q(tier: Tier, p: &[f32], q: &[f32], dkl: &[f32], dq: &mut [f32]) {
+    assert!(p.len() == q.len() && p.len() == dkl.len() && p.len() == dq.len(), "one length");
+    let parts = (Rows(p, 1), Rows(q, 1), Rows(dkl, 1), RowsMut(dq, 1));
+    for_rows(p.len(), 1, parts, |_, (Rows(p, _), Rows(q, _), Rows(dkl, _), RowsMut(dq, _))| {
+        backward_q_piece(tier, p, q, dkl, dq);
+    });
+}

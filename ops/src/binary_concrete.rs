@@ -1,0 +1,138 @@
+//! `binary_concrete`, the relaxed sample of a binary variable, y = sigmoid((logits + l) / tau) with l standard
+//! logistic noise, one draw per logit; and `st_binary_concrete`, its straight-through form.
+//!
+//! # Source
+//! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, section 3.2 and appendix B; E. Jang, S. Gu,
+//! B. Poole, "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017.
+
+use crate::Tier;
+use crate::bernoulli::{PIECE, perturb, sigmoid_slope};
+use crate::lanes;
+use crate::math;
+use crate::noise::Draws;
+use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
+
+pub use crate::bernoulli::forward as st_forward;
+
+crate::simd! {
+    fn forward_piece(draws: Draws<'_>, first: usize, logits: &[f32], inverse_tau: f32, y: &mut [f32]) {
+        perturb(&mut draws.from_element(first), logits, y);
+        for y in y {
+            *y = math::sigmoid(*y * inverse_tau);
+        }
+    }
+}
+
+/// h logit(y), 0 where y is 0 or 1.
+#[inline(always)]
+fn h_logit(h: f32, y: f32) -> f32 {
+    let value = h * math::ln(y / (1.0 - y));
+    if y > 0.0 && y < 1.0 { value } else { 0.0 }
+}
+
+crate::simd! {
+    fn backward_piece(y: &[f32], dy: &[f32], inverse_tau: f32, want_tau: bool, dlogits: &mut [f32]) -> f32 {
+        let mut shares = [0.0f32; PIECE];
+        let mut total = 0.0;
+        for ((y, dy), dlogits) in y.chunks(PIECE).zip(dy.chunks(PIECE)).zip(dlogits.chunks_mut(PIECE)) {
+            for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
+                *dlogits = (dy * (y * (1.0 - y))).mul_add(inverse_tau, *dlogits);
+            }
+            if want_tau {
+                let shares = &mut shares[..y.len()];
+                for ((share, &y), &dy) in shares.iter_mut().zip(y).zip(dy) {
+                    *share = h_logit(dy * (y * (1.0 - y)), y);
+                }
+                total += lanes::sum(shares);
+            }
+        }
+        total
+    }
+}
+
+crate::simd! {
+    fn st_backward_piece(
+        draws: Draws<'_>,
+        first: usize,
+        logits: &[f32],
+        dy: &[f32],
+        inverse_tau: f32,
+        want_tau: bool,
+        dlogits: &mut [f32],
+    ) -> f32 {
+        let mut reader = draws.from_element(first);
+        let mut scores = [0.0f32; PIECE];
+        let mut total = 0.0;
+        for ((logits, dy), dlogits) in logits.chunks(PIECE).zip(dy.chunks(PIECE)).zip(dlogits.chunks_mut(PIECE)) {
+            let scores = &mut scores[..logits.len()];
+            perturb(&mut reader, logits, scores);
+            for ((score, &dy), dlogits) in scores.iter_mut().zip(dy).zip(dlogits) {
+                let s = *score * inverse_tau;
+                let slope = sigmoid_slope(s);
+                *dlogits = (dy * slope).mul_add(inverse_tau, *dlogits);
+                *score = if slope > 0.0 { dy * slope * s } else { 0.0 };
+            }
+            if want_tau {
+                total += lanes::sum(scores);
+            }
+        }
+        total
+    }
+}
+
+/// y = sigmoid((logits + l) / tau); element i takes draw i.
+#[track_caller]
+pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], tau: f32, y: &mut [f32]) {
+    assert_eq!(logits.len(), y.len(), "logits and y must have one length");
+    draws.check(logits.len());
+    for_rows(y.len(), 1, (Rows(logits, 1), RowsMut(y, 1)), |first, (Rows(logits, _), RowsMut(y, _))| {
+        forward_piece(tier, draws, first, logits, 1.0 / tau, y);
+    });
+}
+
+/// dlogits += h / tau with h = dy y (1 - y), from the output y alone; returns dtau = -sum(h logit(y)) / tau if
+/// `want_tau`, else 0. Where y rounded to 0 or 1 both are 0.
+///
+/// # Precision
+/// For tau far above the logits, y is near 1/2 and keeps only what rounding left of its logit: dtau then has a
+/// relative error of about 1e-7 tau / |logits + l|.
+#[track_caller]
+pub fn backward(tier: Tier, y: &[f32], dy: &[f32], tau: f32, want_tau: bool, dlogits: &mut [f32]) -> f32 {
+    assert!(y.len() == dy.len() && y.len() == dlogits.len(), "one length");
+    let h_logit = fold_rows(
+        y.len(),
+        1,
+        (Rows(y, 1), Rows(dy, 1), RowsMut(dlogits, 1)),
+        |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
+            backward_piece(tier, y, dy, 1.0 / tau, want_tau, dlogits)
+        },
+        |a, b| a + b,
+    );
+    -h_logit / tau
+}
+
+/// The gradient of the relaxed sample that the same draws give, replayed: adds to `dlogits` and returns dtau (0
+/// unless `want_tau`).
+#[track_caller]
+pub fn st_backward(
+    tier: Tier,
+    draws: Draws<'_>,
+    logits: &[f32],
+    dy: &[f32],
+    tau: f32,
+    want_tau: bool,
+    dlogits: &mut [f32],
+) -> f32 {
+    assert!(logits.len() == dy.len() && logits.len() == dlogits.len(), "one length");
+    draws.check(logits.len());
+    let h_logit = fold_rows(
+        dy.len(),
+        1,
+        (Rows(logits, 1), Rows(dy, 1), RowsMut(dlogits, 1)),
+        |first, (Rows(logits, _), Rows(dy, _), RowsMut(dlogits, _))| {
+            st_backward_piece(tier, draws, first, logits, dy, 1.0 / tau, want_tau, dlogits)
+        },
+        |a, b| a + b,
+    );
+    -h_logit / tau
+}

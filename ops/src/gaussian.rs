@@ -1,0 +1,173 @@
+//! `gaussian_rsample`, the reparameterised sample of a normal variable, z = mean + e^log_std eps; and
+//! `gaussian_kl_standard`, its divergence from the standard normal, in nats.
+//!
+//! # Source
+//! D. Kingma, M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014, section 2.4 and appendix B.
+
+use crate::Tier;
+use crate::draw;
+use crate::math;
+use crate::noise::{Draws, Reader};
+use crate::parallel::{Rows, RowsMut, for_rows};
+
+/// Numbers of noise made at a time; they live on the stack.
+const PIECE: usize = 256;
+
+/// Where a kernel takes standard normal noise: one draw for each number, or the numbers themselves.
+#[derive(Clone, Copy, Debug)]
+pub enum Normals<'a> {
+    /// Element `i` is [`draw::normal`] of draw `i`.
+    Draws(Draws<'a>),
+    /// Element `i` is entry `i`.
+    Given(&'a [f32]),
+}
+
+impl<'a> From<Draws<'a>> for Normals<'a> {
+    fn from(draws: Draws<'a>) -> Self {
+        Normals::Draws(draws)
+    }
+}
+
+impl<'a> Normals<'a> {
+    #[inline(always)]
+    fn reader(self, first: usize) -> NormalReader<'a> {
+        match self {
+            Normals::Draws(draws) => NormalReader::Draws(draws.from_element(first)),
+            Normals::Given(eps) => NormalReader::Given(&eps[first..]),
+        }
+    }
+
+    #[track_caller]
+    fn check(self, elements: usize) {
+        match self {
+            Normals::Draws(draws) => draws.check(elements),
+            Normals::Given(eps) => {
+                assert!(eps.len() == elements, "{elements} normals expected, {} injected", eps.len());
+            }
+        }
+    }
+}
+
+/// Hands out consecutive standard normals.
+enum NormalReader<'a> {
+    Draws(Reader<'a>),
+    Given(&'a [f32]),
+}
+
+impl NormalReader<'_> {
+    /// The next `out.len()` numbers, at most [`PIECE`].
+    #[inline(always)]
+    fn fill(&mut self, out: &mut [f32]) {
+        match self {
+            NormalReader::Draws(reader) => {
+                let mut draws = [0u32; PIECE];
+                let draws = &mut draws[..out.len()];
+                reader.fill(draws);
+                for (out, &draw) in out.iter_mut().zip(draws.iter()) {
+                    *out = draw::normal(draw);
+                }
+            }
+            NormalReader::Given(eps) => {
+                let (now, later) = eps.split_at(out.len());
+                out.copy_from_slice(now);
+                *eps = later;
+            }
+        }
+    }
+}
+
+crate::simd! {
+    fn rsample_piece(noise: Normals<'_>, first: usize, mean: &[f32], log_std: &[f32], z: &mut [f32]) {
+        let mut reader = noise.reader(first);
+        let mut eps = [0.0f32; PIECE];
+        for ((mean, log_std), z) in mean.chunks(PIECE).zip(log_std.chunks(PIECE)).zip(z.chunks_mut(PIECE)) {
+            let eps = &mut eps[..z.len()];
+            reader.fill(eps);
+            for (((z, &mean), &log_std), &eps) in z.iter_mut().zip(mean).zip(log_std).zip(eps.iter()) {
+                *z = eps.mul_add(math::exp(log_std), mean);
+            }
+        }
+    }
+}
+
+crate::simd! {
+    fn rsample_backward_piece(noise: Normals<'_>, first: usize, log_std: &[f32], dz: &[f32], dlog_std: &mut [f32]) {
+        let mut reader = noise.reader(first);
+        let mut eps = [0.0f32; PIECE];
+        for ((log_std, dz), dlog_std) in log_std.chunks(PIECE).zip(dz.chunks(PIECE)).zip(dlog_std.chunks_mut(PIECE)) {
+            let eps = &mut eps[..dz.len()];
+            reader.fill(eps);
+            for (((dlog_std, &log_std), &dz), &eps) in dlog_std.iter_mut().zip(log_std).zip(dz).zip(eps.iter()) {
+                *dlog_std = dz.mul_add(eps * math::exp(log_std), *dlog_std);
+            }
+        }
+    }
+}
+
+/// z = mean + e^log_std eps, elementwise.
+#[track_caller]
+pub fn rsample_forward(tier: Tier, noise: Normals<'_>, mean: &[f32], log_std: &[f32], z: &mut [f32]) {
+    assert!(mean.len() == log_std.len() && mean.len() == z.len(), "one length");
+    noise.check(z.len());
+    let parts = (Rows(mean, 1), Rows(log_std, 1), RowsMut(z, 1));
+    for_rows(mean.len(), 1, parts, |first, (Rows(mean, _), Rows(log_std, _), RowsMut(z, _))| {
+        rsample_piece(tier, noise, first, mean, log_std, z);
+    });
+}
+
+/// dlog_std += dz eps e^log_std, with the noise taken again: z - mean would have lost its small parts. (The mean's
+/// gradient is dz itself.)
+#[track_caller]
+pub fn rsample_backward_log_std(
+    tier: Tier,
+    noise: Normals<'_>,
+    log_std: &[f32],
+    dz: &[f32],
+    dlog_std: &mut [f32],
+) {
+    assert!(log_std.len() == dz.len() && log_std.len() == dlog_std.len(), "one length");
+    noise.check(dz.len());
+    let parts = (Rows(log_std, 1), Rows(dz, 1), RowsMut(dlog_std, 1));
+    for_rows(dz.len(), 1, parts, |first, (Rows(log_std, _), Rows(dz, _), RowsMut(dlog_std, _))| {
+        rsample_backward_piece(tier, noise, first, log_std, dz, dlog_std);
+    });
+}
+
+crate::simd! {
+    fn kl_piece(mean: &[f32], log_std: &[f32], kl: &mut [f32]) {
+        for ((kl, &m), &s) in kl.iter_mut().zip(mean).zip(log_std) {
+            *kl = 0.5 * m.mul_add(m, math::expm1(2.0 * s)) - s;
+        }
+    }
+}
+
+crate::simd! {
+    fn kl_backward_log_std_piece(log_std: &[f32], dkl: &[f32], dlog_std: &mut [f32]) {
+        for ((dlog_std, &s), &dkl) in dlog_std.iter_mut().zip(log_std).zip(dkl) {
+            *dlog_std = dkl.mul_add(math::expm1(2.0 * s), *dlog_std);
+        }
+    }
+}
+
+/// kl = (e^(2 log_std) + mean^2 - 1) / 2 - log_std, elementwise: KL(N(mean, std^2) || N(0, 1)).
+#[track_caller]
+pub fn kl_standard_forward(tier: Tier, mean: &[f32], log_std: &[f32], kl: &mut [f32]) {
+    assert!(mean.len() == log_std.len() && mean.len() == kl.len(), "one length");
+    let parts = (Rows(mean, 1), Rows(log_std, 1), RowsMut(kl, 1));
+    for_rows(mean.len(), 1, parts, |_, (Rows(mean, _), Rows(log_std, _), RowsMut(kl, _))| {
+        kl_piece(tier, mean, log_std, kl);
+    });
+}
+
+/// dmean += dkl mean.
+pub use crate::elementwise::add_product as kl_standard_backward_mean;
+
+/// dlog_std += dkl (e^(2 log_std) - 1).
+#[track_caller]
+pub fn kl_standard_backward_log_std(tier: Tier, log_std: &[f32], dkl: &[f32], dlog_std: &mut [f32]) {
+    assert!(log_std.len() == dkl.len() && log_std.len() == dlog_std.len(), "one length");
+    let parts = (Rows(log_std, 1), Rows(dkl, 1), RowsMut(dlog_std, 1));
+    for_rows(dkl.len(), 1, parts, |_, (Rows(log_std, _), Rows(dkl, _), RowsMut(dlog_std, _))| {
+        kl_backward_log_std_piece(tier, log_std, dkl, dlog_std);
+    });
+}

@@ -1,0 +1,77 @@
+//! `gumbel_max`: exact samples of categorical variables as class indices, argmax(logits + g), in one pass and
+//! without a buffer of the logits' size. There is no gradient.
+//!
+//! With the same draws, the index is where `st_gumbel_softmax` and `st_categorical` put their 1.
+//!
+//! # Source
+//! E. J. Gumbel, "Statistical Theory of Extreme Values and Some Practical Applications", 1954; C. Maddison, D. Tarlow,
+//! T. Minka, "A* Sampling", NIPS 2014, section 2.
+
+use crate::Tier;
+use crate::gumbel_softmax::{PIECE, perturb};
+use crate::lanes;
+use crate::noise::Draws;
+use crate::parallel::{Rows, RowsMut, fold_rows};
+use crate::softmax::{Checked, MaskedRow, first_error};
+
+crate::simd! {
+    fn piece(draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, index: &mut [u32]) -> Checked {
+        let mut reader = draws.from_element(first * classes);
+        let mut scores = [0.0f32; PIECE];
+        if classes <= PIECE {
+            let rows = PIECE / classes;
+            let blocks = logits.chunks(rows * classes).zip(index.chunks_mut(rows));
+            for (b, (logits, index)) in blocks.enumerate() {
+                let scores = &mut scores[..logits.len()];
+                perturb(&mut reader, logits, scores);
+                for (r, (row, index)) in scores.chunks_exact(classes).zip(index).enumerate() {
+                    let winner = lanes::argmax(row);
+                    if row[winner] == f32::NEG_INFINITY {
+                        return Err(MaskedRow(first + b * rows + r));
+                    }
+                    *index = winner as u32;
+                }
+            }
+            return Ok(());
+        }
+        for (r, (row, index)) in logits.chunks_exact(classes).zip(index).enumerate() {
+            let (mut best, mut winner) = (f32::NEG_INFINITY, 0);
+            for (p, logits) in row.chunks(PIECE).enumerate() {
+                let scores = &mut scores[..logits.len()];
+                perturb(&mut reader, logits, scores);
+                let here = lanes::argmax(scores);
+                if scores[here] > best {
+                    (best, winner) = (scores[here], p * PIECE + here);
+                }
+            }
+            if best == f32::NEG_INFINITY {
+                return Err(MaskedRow(first + r));
+            }
+            *index = winner as u32;
+        }
+        Ok(())
+    }
+}
+
+/// index\[r\] = argmax(logits\[r, :\] + g), rows of `classes`; element i takes draw i, and ties the lowest index.
+///
+/// # Errors
+/// A row whose classes are all masked.
+#[track_caller]
+pub fn forward(
+    tier: Tier,
+    draws: Draws<'_>,
+    logits: &[f32],
+    classes: usize,
+    index: &mut [u32],
+) -> Result<(), MaskedRow> {
+    assert!(classes > 0 && logits.len() == index.len() * classes, "logits must be rows x classes");
+    draws.check(logits.len());
+    fold_rows(
+        index.len(),
+        classes,
+        (Rows(logits, classes), RowsMut(index, 1)),
+        |first, (Rows(logits, _), RowsMut(index, _))| piece(tier, draws, first, logits, classes, index),
+        first_error,
+    )
+}

@@ -1,0 +1,141 @@
+//! `logit_binary_concrete`, the logit of a relaxed binary sample, y = (logits + l) / tau with l standard logistic
+//! noise, and `logit_binary_concrete_log_prob`, its log-density in nats. sigmoid(y) is the `binary_concrete` sample.
+//!
+//! An entry whose logit is infinite is certain: its sample is the same infinity, and it counts for nothing, in the
+//! density and in the gradients.
+//!
+//! # Source
+//! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, appendix C.3.1.
+
+use crate::Tier;
+use crate::bernoulli::{PIECE, perturb};
+use crate::lanes;
+use crate::math;
+use crate::noise::Draws;
+use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
+
+crate::simd! {
+    fn forward_piece(draws: Draws<'_>, first: usize, logits: &[f32], inverse_tau: f32, y: &mut [f32]) {
+        perturb(&mut draws.from_element(first), logits, y);
+        for y in y {
+            *y *= inverse_tau;
+        }
+    }
+}
+
+/// y = (logits + l) / tau; element i takes draw i.
+#[track_caller]
+pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], tau: f32, y: &mut [f32]) {
+    assert_eq!(logits.len(), y.len(), "logits and y must have one length");
+    draws.check(logits.len());
+    for_rows(y.len(), 1, (Rows(logits, 1), RowsMut(y, 1)), |first, (Rows(logits, _), RowsMut(y, _))| {
+        forward_piece(tier, draws, first, logits, 1.0 / tau, y);
+    });
+}
+
+/// dtau = -sum(dy y) / tau over the finite entries, from the output y. (The gradient of the logits is dy / tau.)
+#[track_caller]
+pub fn backward_tau(tier: Tier, y: &[f32], dy: &[f32], tau: f32) -> f32 {
+    crate::simd! {
+        fn piece(y: &[f32], dy: &[f32]) -> f32 {
+            let mut shares = [0.0f32; PIECE];
+            let mut total = 0.0;
+            for (y, dy) in y.chunks(PIECE).zip(dy.chunks(PIECE)) {
+                let shares = &mut shares[..y.len()];
+                for ((share, &y), &dy) in shares.iter_mut().zip(y).zip(dy) {
+                    *share = if y.abs() < f32::INFINITY { dy * y } else { 0.0 };
+                }
+                total += lanes::sum(shares);
+            }
+            total
+        }
+    }
+    assert_eq!(y.len(), dy.len(), "one length");
+    let parts = (Rows(y, 1), Rows(dy, 1));
+    let total = fold_rows(y.len(), 1, parts, |_, (Rows(y, _), Rows(dy, _))| piece(tier, y, dy), |a, b| a + b);
+    -total / tau
+}
+
+/// Whether an entry is certain: the logit infinite and the sample the same.
+#[inline(always)]
+fn certain(y: f32, logit: f32) -> bool {
+    (y == logit) & (y.abs() == f32::INFINITY)
+}
+
+crate::simd! {
+    fn log_prob_piece(y: &[f32], logits: &[f32], tau: f32, log_tau: f32, log_prob: &mut [f32]) {
+        for ((log_prob, &y), &logit) in log_prob.iter_mut().zip(y).zip(logits) {
+            // u - 2 softplus(u) = -|u| - 2 ln(1 + e^-|u|): the logistic density is even.
+            let distance = (-tau).mul_add(y, logit).abs();
+            let value = (-2.0f32).mul_add(math::log1p(math::exp_nonpositive(-distance)), log_tau - distance);
+            *log_prob = if certain(y, logit) { 0.0 } else { value };
+        }
+    }
+}
+
+crate::simd! {
+    fn log_prob_backward_piece(y: &[f32], logits: &[f32], tau: f32, dlog_prob: &[f32], dlogits: &mut [f32]) {
+        for (((dlogits, &y), &logit), &d) in dlogits.iter_mut().zip(y).zip(logits).zip(dlog_prob) {
+            // 1 - 2 sigmoid(u) = -tanh(u / 2) loses nothing where u is small.
+            let slope = -math::tanh(0.5 * (-tau).mul_add(y, logit));
+            *dlogits = if certain(y, logit) { *dlogits } else { d.mul_add(slope, *dlogits) };
+        }
+    }
+}
+
+crate::simd! {
+    fn log_prob_backward_tau_piece(y: &[f32], tau: f32, dlog_prob: &[f32], h: &[f32]) -> f32 {
+        let mut shares = [0.0f32; PIECE];
+        let mut total = 0.0;
+        for ((y, d), h) in y.chunks(PIECE).zip(dlog_prob.chunks(PIECE)).zip(h.chunks(PIECE)) {
+            let shares = &mut shares[..y.len()];
+            for (((share, &y), &d), &h) in shares.iter_mut().zip(y).zip(d).zip(h) {
+                *share = if y.abs() < f32::INFINITY { (-y).mul_add(h, d / tau) } else { 0.0 };
+            }
+            total += lanes::sum(shares);
+        }
+        total
+    }
+}
+
+/// log_prob = ln tau + u - 2 softplus(u) with u = logits - tau y, elementwise: the log-density of [`forward`]'s output,
+/// in nats.
+#[track_caller]
+pub fn log_prob_forward(tier: Tier, y: &[f32], logits: &[f32], tau: f32, log_prob: &mut [f32]) {
+    assert!(y.len() == logits.len() && y.len() == log_prob.len(), "one length");
+    let log_tau = f64::from(tau).ln() as f32;
+    let parts = (Rows(y, 1), Rows(logits, 1), RowsMut(log_prob, 1));
+    for_rows(y.len(), 1, parts, |_, (Rows(y, _), Rows(logits, _), RowsMut(log_prob, _))| {
+        log_prob_piece(tier, y, logits, tau, log_tau, log_prob);
+    });
+}
+
+/// dlogits += dlog_prob (1 - 2 sigmoid(u)); the gradient of y is -tau times the same.
+#[track_caller]
+pub fn log_prob_backward(
+    tier: Tier,
+    y: &[f32],
+    logits: &[f32],
+    tau: f32,
+    dlog_prob: &[f32],
+    dlogits: &mut [f32],
+) {
+    assert!(y.len() == logits.len() && y.len() == dlog_prob.len() && y.len() == dlogits.len(), "one length");
+    let parts = (Rows(y, 1), Rows(logits, 1), Rows(dlog_prob, 1), RowsMut(dlogits, 1));
+    for_rows(y.len(), 1, parts, |_, (Rows(y, _), Rows(logits, _), Rows(d, _), RowsMut(dlogits, _))| {
+        log_prob_backward_piece(tier, y, logits, tau, d, dlogits);
+    });
+}
+
+/// dtau = sum(dlog_prob / tau - y h), `h` being what [`log_prob_backward`] adds to zeros.
+#[track_caller]
+pub fn log_prob_backward_tau(tier: Tier, y: &[f32], tau: f32, dlog_prob: &[f32], h: &[f32]) -> f32 {
+    assert!(y.len() == dlog_prob.len() && y.len() == h.len(), "one length");
+    fold_rows(
+        y.len(),
+        1,
+        (Rows(y, 1), Rows(dlog_prob, 1), Rows(h, 1)),
+        |_, (Rows(y, _), Rows(d, _), Rows(h, _))| log_prob_backward_tau_piece(tier, y, tau, d, h),
+        |a, b| a + b,
+    )
+}

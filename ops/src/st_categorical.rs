@@ -1,0 +1,66 @@
+//! `st_categorical`: an exact one-hot sample, differentiated as if it were softmax(logits / tau).
+//!
+//! The value is that of [`gumbel_softmax::st_forward`](crate::gumbel_softmax::st_forward); the gradient contains no
+//! noise.
+//!
+//! # Source
+//! Y. Bengio, N. Léonard, A. Courville, "Estimating or Propagating Gradients Through Stochastic Neurons for
+//! Conditional Computation", 2013, section 4, for categories.
+
+use crate::Tier;
+use crate::parallel::{Rows, RowsMut, fold_rows};
+use crate::scratch;
+use crate::softmax::{self, block_len, normalize};
+
+pub use crate::gumbel_softmax::st_forward as forward;
+
+crate::simd! {
+    fn backward_piece(
+        logits: &[f32],
+        dy: &[f32],
+        classes: usize,
+        inverse_tau: f32,
+        want_tau: bool,
+        soft: &mut [f32],
+        dlogits: &mut [f32],
+    ) -> f32 {
+        let block = soft.len();
+        let mut h_ln_y = 0.0;
+        for ((logits, dy), dlogits) in logits.chunks(block).zip(dy.chunks(block)).zip(dlogits.chunks_mut(block)) {
+            let soft = &mut soft[..logits.len()];
+            soft.copy_from_slice(logits);
+            // The forward pass found an unmasked class in every row.
+            let _ = normalize(soft, classes, inverse_tau);
+            h_ln_y += softmax::jacobian(soft, dy, classes, inverse_tau, want_tau, dlogits);
+        }
+        h_ln_y
+    }
+}
+
+/// dlogits += h / tau with p = softmax(logits / tau) and h = p (dy - <p, dy>); returns dtau = -sum(h ln p) / tau if
+/// `want_tau`, else 0.
+#[track_caller]
+pub fn backward(
+    tier: Tier,
+    logits: &[f32],
+    dy: &[f32],
+    classes: usize,
+    tau: f32,
+    want_tau: bool,
+    dlogits: &mut [f32],
+) -> f32 {
+    let rows = softmax::rows(logits, classes, dlogits);
+    assert_eq!(logits.len(), dy.len(), "dy must be rows x classes");
+    let h_ln_y = fold_rows(
+        rows,
+        classes,
+        (Rows(logits, classes), Rows(dy, classes), RowsMut(dlogits, classes)),
+        |_, (Rows(logits, _), Rows(dy, _), RowsMut(dlogits, _))| {
+            scratch::with(block_len(classes), |soft| {
+                backward_piece(tier, logits, dy, classes, 1.0 / tau, want_tau, soft, dlogits)
+            })
+        },
+        |a, b| a + b,
+    );
+    -h_ln_y / tau
+}

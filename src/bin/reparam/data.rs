@@ -1,0 +1,87 @@
+//! `reparam data`: look at data, pack IDX files.
+
+use std::path::PathBuf;
+
+use reparam::data::{Digits, Split, pack};
+use reparam::{Error, Result};
+
+use crate::common::embedded;
+use crate::picture::Grid;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Binarize a folder of IDX files once and for all and pack it into one file, as the embedded one was made
+    Pack {
+        /// Folder of the four IDX files, plain or .gz
+        dir: PathBuf,
+        /// File to write
+        #[arg(long, value_name = "FILE", default_value = "binarized.gz")]
+        out: PathBuf,
+    },
+    /// Print what a data set holds
+    Inspect {
+        /// A folder of IDX files or a packed file [default: the embedded data]
+        path: Option<PathBuf>,
+        /// Write a picture of the first 100 training images
+        #[arg(long, value_name = "FILE")]
+        picture: Option<PathBuf>,
+    },
+}
+
+pub(crate) fn run(command: Command) -> Result<i32> {
+    match command {
+        Command::Pack { dir, out } => {
+            let bytes = pack(&dir)?;
+            reparam::write_atomically(&out, |file| std::io::Write::write_all(file, &bytes))?;
+            println!("packed {} into {} ({} bytes)", dir.display(), out.display(), bytes.len());
+        }
+        Command::Inspect { path, picture } => {
+            let digits = match &path {
+                None => embedded()?,
+                Some(path) if path.is_dir() => Digits::read_dir(path)?,
+                Some(path) => Digits::read_packed(path)?,
+            };
+            println!("{} classes, fingerprint {}", digits.classes(), digits.fingerprint());
+            for (name, split) in
+                [("train", digits.train()), ("validation", digits.validation()), ("test", digits.test())]
+            {
+                inspect(name, split);
+            }
+            if let Some(path) = picture {
+                draw(&digits, &path)?;
+            }
+        }
+    }
+    Ok(0)
+}
+
+fn inspect(name: &str, split: &Split) {
+    let means = split.pixel_means();
+    let lit = means.iter().sum::<f32>() / means.len() as f32;
+    let kind = if split.is_binary() { "binary" } else { "8-bit" };
+    let mut counts = [0usize; 256];
+    split.labels().iter().for_each(|&label| counts[usize::from(label)] += 1);
+    let used = counts.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
+    println!(
+        "{name:<10} {} {kind} images of {} x {}, mean pixel {lit:.4}, images per class {:?}",
+        split.len(),
+        split.rows(),
+        split.cols(),
+        &counts[..used]
+    );
+}
+
+fn draw(digits: &Digits, path: &std::path::Path) -> Result<()> {
+    let split = digits.train();
+    let indices: Vec<u32> = (0..split.len().min(100) as u32).collect();
+    if indices.is_empty() {
+        return Err(Error::invalid("--picture", "a data set with images", "an empty one"));
+    }
+    let mut pixels = vec![0.0; indices.len() * split.pixels()];
+    split.pixels_into(&indices, &mut pixels);
+    let mut grid = Grid::new([split.rows(), split.cols()], 10);
+    grid.extend(&pixels);
+    grid.save(path)?;
+    println!("wrote {}", path.display());
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! `reparam eval`: a checkpoint's scores with hard samples.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use reparam::train::{Record, SplitKind, Trained};
+use reparam::{Noise, Result};
+
+use crate::common::{DataArgs, ThreadArgs, progress};
+use crate::records::{Line, Metrics};
+use crate::train::describe;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Checkpoint that `reparam train` wrote
+    checkpoint: PathBuf,
+    /// Images to evaluate on: train, validation or test
+    #[arg(long, default_value = "test")]
+    split: SplitKind,
+    /// Hard samples per image in the bound on -ln p(x)
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    samples: u32,
+    /// Where the randomness comes from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Write the scores as a JSON line
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    threads: ThreadArgs,
+}
+
+pub(crate) fn run(args: Args) -> Result<i32> {
+    let trained = Trained::load(&args.checkpoint)?;
+    let data = args.data.load()?;
+    trained.check_fits(&data)?;
+    let split = data.split(args.split);
+    let samples = args.samples as usize;
+    let begin = Instant::now();
+    let bar = progress(split.len() as u64, "images");
+    let scores = args.threads.run(|| {
+        let mut noise = Noise::seed(args.seed);
+        Ok(trained
+            .task
+            .evaluate(&trained.params, split, samples, &mut noise, |images| bar.inc(images as u64)))
+    })?;
+    bar.finish_and_clear();
+    let seconds = begin.elapsed().as_secs_f64();
+    let epoch = trained.step * trained.settings.batch as u64 / data.train().len().max(1) as u64;
+    let record = Record { epoch, ..trained.record(args.split, samples, scores) };
+    describe(&record, seconds);
+    if let Some(path) = &args.json {
+        Metrics::open(path, None)?.write(&Line::new(&record, seconds))?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,60 @@
+//! Pictures: grids of images as grey PNG files.
+
+use std::path::Path;
+
+use reparam::{Error, Result, write_atomically};
+
+/// Pixels of the picture for each pixel of an image.
+const ZOOM: usize = 2;
+/// Grey pixels between images.
+const GAP: usize = 2;
+
+/// Images in rows of `per_row`, each of `size` (height, width), entries from 0 (black) to 1 (white).
+pub(crate) struct Grid {
+    size: [usize; 2],
+    per_row: usize,
+    images: Vec<f32>,
+}
+
+impl Grid {
+    pub(crate) fn new(size: [usize; 2], per_row: usize) -> Grid {
+        Grid { size, per_row, images: Vec::new() }
+    }
+
+    /// Adds whole images behind those there are.
+    pub(crate) fn extend(&mut self, images: &[f32]) {
+        self.images.extend_from_slice(images);
+    }
+
+    /// Writes the grid as a PNG file.
+    pub(crate) fn save(&self, path: &Path) -> Result<()> {
+        let [height, width] = self.size;
+        let count = self.images.len() / (height * width);
+        let (cell_height, cell_width) = (height * ZOOM + GAP, width * ZOOM + GAP);
+        let (rows, columns) = (count.div_ceil(self.per_row), self.per_row.min(count));
+        let (picture_height, picture_width) = (rows * cell_height + GAP, columns * cell_width + GAP);
+        let mut pixels = vec![96u8; picture_height * picture_width];
+        for (i, image) in self.images.chunks_exact(height * width).enumerate() {
+            let (top, left) = (GAP + i / self.per_row * cell_height, GAP + i % self.per_row * cell_width);
+            for y in 0..height * ZOOM {
+                for x in 0..width * ZOOM {
+                    let value = image[y / ZOOM * width + x / ZOOM];
+                    pixels[(top + y) * picture_width + left + x] =
+                        (value.clamp(0.0, 1.0) * 255.0).round() as u8;
+                }
+            }
+        }
+        write_atomically(path, |file| {
+            let mut encoder = png::Encoder::new(file, picture_width as u32, picture_height as u32);
+            encoder.set_color(png::ColorType::Grayscale);
+            encoder.set_depth(png::BitDepth::Eight);
+            let mut writer = encoder.write_header().map_err(std::io::Error::other)?;
+            writer.write_image_data(&pixels).map_err(std::io::Error::other)?;
+            writer.finish().map_err(std::io::Error::other)
+        })
+        .map_err(|error| match error {
+            Error::Io { source, .. } => Error::io(path, "write the picture", source),
+            other => other,
+        })
+    }
+}

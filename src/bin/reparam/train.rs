@@ -1,0 +1,327 @@
+//! `reparam train MODEL`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::ProgressBar;
+use reparam::data::Digits;
+use reparam::models::Vae;
+use reparam::train::{ModelKind, OptimizerKind, Record, Settings, SplitKind, Task, Trainer};
+use reparam::{Error, Noise, Result, Schedule};
+
+use crate::common::{DataArgs, ThreadArgs, progress, thousands, writable_dir};
+use crate::picture::Grid;
+use crate::records::{Line, Metrics};
+
+/// Steps between training records.
+const RECORD_EVERY: u64 = 500;
+/// Time between checkpoints: what a kill can cost.
+const SAVE_EVERY: Duration = Duration::from_secs(10);
+/// The exit code of a run that Ctrl-C ended, as shells have it.
+const INTERRUPTED: i32 = 130;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// What to train: vae (categorical variational autoencoder) or mlp (classifier)
+    model: ModelKind,
+    /// Where all randomness comes from [default: 1]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Steps; the default schedules end with them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    steps: Option<u64>,
+    /// Images per step [default: 100]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Widths of the hidden layers, like 512,256, or "none" [default: 512,256 for vae, 256,128 for mlp]
+    #[arg(long, value_name = "WIDTHS", value_parser = parse_widths)]
+    hidden: Option<Widths>,
+    /// Latent variables of the VAE [default: 20]
+    #[arg(long, value_name = "N")]
+    latents: Option<usize>,
+    /// Classes of each latent variable [default: 10]
+    #[arg(long, value_name = "N")]
+    classes: Option<usize>,
+    /// adam, adamw or sgd [default: adam]
+    #[arg(long)]
+    optimizer: Option<OptimizerKind>,
+    /// Learning rate: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO
+    #[arg(long, value_name = "SCHEDULE")]
+    learning_rate: Option<Schedule>,
+    /// Momentum of sgd [default: 0.9]
+    #[arg(long, value_name = "X")]
+    momentum: Option<f64>,
+    /// Weight decay of adamw and sgd [default: 0]
+    #[arg(long, value_name = "X")]
+    weight_decay: Option<f64>,
+    /// Temperature: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO
+    #[arg(long, value_name = "SCHEDULE")]
+    tau: Option<Schedule>,
+    /// Largest norm of the gradient; 0 for no limit [default: 0]
+    #[arg(long, value_name = "X")]
+    clip_norm: Option<f64>,
+    /// Steps between evaluations on the validation images; 0 for none [default: 5000]
+    #[arg(long, value_name = "N")]
+    validate_every: Option<u64>,
+    /// Stop after so many evaluations without improvement and keep the best; 0 for never [default: 0]
+    #[arg(long, value_name = "N")]
+    patience: Option<u64>,
+    /// Hard samples per test image in the bound on -ln p(x)
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    samples: u32,
+    /// Folder for model.safetensors, metrics.jsonl and digits.png [default: out/MODEL]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// File for the metrics, one JSON object a line [default: metrics.jsonl in the output folder]
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Go on from the checkpoint in the output folder, with the settings it was begun with
+    #[arg(long, conflicts_with_all = ["seed", "steps", "batch", "hidden", "latents", "classes", "optimizer",
+        "learning_rate", "momentum", "weight_decay", "tau", "clip_norm", "validate_every", "patience"])]
+    resume: bool,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    threads: ThreadArgs,
+}
+
+#[derive(Clone)]
+struct Widths(Vec<usize>);
+
+fn parse_widths(text: &str) -> std::result::Result<Widths, String> {
+    if text == "none" {
+        return Ok(Widths(Vec::new()));
+    }
+    let widths: std::result::Result<Vec<usize>, _> =
+        text.split(',').map(|width| width.trim().parse()).collect();
+    widths.map(Widths).map_err(|_| format!("expected widths like 512,256, or none, found `{text}`"))
+}
+
+impl Args {
+    fn settings(&self) -> Settings {
+        let mut settings = Settings::defaults(self.model);
+        if let Some(steps) = self.steps {
+            settings = settings.with_steps(steps);
+        }
+        let put = |setting: &mut usize, flag: Option<usize>| *setting = flag.unwrap_or(*setting);
+        put(&mut settings.batch, self.batch);
+        put(&mut settings.latents, self.latents);
+        put(&mut settings.classes, self.classes);
+        let hidden = self.hidden.clone().map(|Widths(widths)| widths);
+        Settings {
+            seed: self.seed.unwrap_or(settings.seed),
+            hidden: hidden.unwrap_or(settings.hidden),
+            optimizer: self.optimizer.unwrap_or(settings.optimizer),
+            learning_rate: self.learning_rate.unwrap_or(settings.learning_rate),
+            momentum: self.momentum.unwrap_or(settings.momentum),
+            weight_decay: self.weight_decay.unwrap_or(settings.weight_decay),
+            tau: self.tau.unwrap_or(settings.tau),
+            clip_norm: self.clip_norm.unwrap_or(settings.clip_norm),
+            validate_every: self.validate_every.unwrap_or(settings.validate_every),
+            patience: self.patience.unwrap_or(settings.patience),
+            ..settings
+        }
+    }
+}
+
+pub(crate) fn run(args: Args) -> Result<i32> {
+    let out = args.out.clone().unwrap_or_else(|| Path::new("out").join(args.model.to_string()));
+    let data = args.data.load()?;
+    if !args.resume {
+        args.settings().check()?;
+    }
+    writable_dir(&out)?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = interrupted.clone();
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
+        .map_err(|error| Error::invalid("Ctrl-C", "a signal handler", error))?;
+    args.threads.run(|| {
+        let mut run = Run::begin(&args, &out, &data)?;
+        if run.train(&interrupted)? {
+            run.finish(args.samples as usize)?;
+            return Ok(0);
+        }
+        println!("stopped after {} steps; go on with", thousands(run.trainer.step_count()));
+        println!("  reparam train {} --out {} --resume", args.model, out.display());
+        Ok(INTERRUPTED)
+    })
+}
+
+/// A run and where it writes.
+struct Run<'a> {
+    trainer: Trainer<'a>,
+    data: &'a Digits,
+    metrics: Metrics,
+    out: &'a Path,
+    begin: Instant,
+}
+
+impl<'a> Run<'a> {
+    fn begin(args: &Args, out: &'a Path, data: &'a Digits) -> Result<Run<'a>> {
+        let checkpoint = out.join("model.safetensors");
+        let trainer = match args.resume {
+            true => Trainer::resume(&checkpoint, data)?,
+            false => Trainer::new(args.settings(), data)?,
+        };
+        let settings = &trainer.model().settings;
+        if settings.model != args.model {
+            let found = format!("one of {}", settings.model);
+            return Err(Error::format(checkpoint, format!("a checkpoint of {}", args.model), found));
+        }
+        let json = args.json.clone().unwrap_or_else(|| out.join("metrics.jsonl"));
+        let metrics = Metrics::open(&json, args.resume.then_some(trainer.step_count()))?;
+        println!(
+            "{} of {} parameters, {} training images, steps {} to {}, {} threads, {}",
+            settings.model,
+            thousands(trainer.model().params.elements() as u64),
+            thousands(data.train().len() as u64),
+            thousands(trainer.step_count()),
+            thousands(settings.steps),
+            rayon::current_num_threads(),
+            reparam_ops::Tier::best(),
+        );
+        Ok(Run { trainer, data, metrics, out, begin: Instant::now() })
+    }
+
+    fn seconds(&self) -> f64 {
+        self.begin.elapsed().as_secs_f64()
+    }
+
+    fn write(&mut self, record: &Record) -> Result<()> {
+        let seconds = self.seconds();
+        self.metrics.write(&Line::new(record, seconds))
+    }
+
+    fn save(&self) -> Result<()> {
+        self.trainer.checkpoint().save(&self.out.join("model.safetensors"))
+    }
+
+    /// Steps until the run is finished (true) or interrupted (false); either way the checkpoint is written.
+    fn train(&mut self, interrupted: &AtomicBool) -> Result<bool> {
+        let bar = progress(self.trainer.model().settings.steps, "steps");
+        bar.set_position(self.trainer.step_count());
+        bar.reset_eta();
+        let mut saved = Instant::now();
+        while !self.trainer.is_finished() && !interrupted.load(Ordering::Relaxed) {
+            self.trainer.step();
+            self.after_step(&bar)?;
+            if saved.elapsed() > SAVE_EVERY {
+                self.save()?;
+                saved = Instant::now();
+            }
+        }
+        bar.finish_and_clear();
+        let finished = self.trainer.is_finished();
+        if finished {
+            self.trainer.keep_best();
+        }
+        self.save()?;
+        Ok(finished)
+    }
+
+    fn after_step(&mut self, bar: &ProgressBar) -> Result<()> {
+        let step = self.trainer.step_count();
+        if step.is_multiple_of(20) {
+            bar.set_position(step);
+        }
+        if step.is_multiple_of(RECORD_EVERY) {
+            let record = self.trainer.training_record();
+            bar.set_message(format!("loss {:.2}, tau {:.2}", record.scores.nll, record.tau));
+            self.write(&record)?;
+        }
+        if self.trainer.is_validation_due() {
+            let record = self.trainer.validate();
+            self.write(&record)?;
+            let seconds = self.seconds();
+            bar.suspend(|| {
+                println!("step {:>7}  {}  {seconds:.1} s", thousands(record.step), headline(&record))
+            });
+        }
+        Ok(())
+    }
+
+    /// Evaluates on the test images and draws.
+    fn finish(&mut self, samples: usize) -> Result<()> {
+        let trained = self.seconds();
+        let single = self.trainer.evaluate(SplitKind::Test, 1, |_| ());
+        let both = self.seconds();
+        println!("trained in {trained:.1} s; with the single-sample evaluation {both:.1} s");
+        self.write(&single)?;
+        let record = match &self.trainer.model().task {
+            Task::Vae(vae) => {
+                let vae = vae.clone();
+                self.draw(&vae)?;
+                self.evaluate_bound(samples)?
+            }
+            Task::Mlp(_) => single,
+        };
+        describe(&record, self.seconds() - both);
+        if matches!(self.trainer.model().task, Task::Vae(_)) {
+            println!("{PAPER}");
+        }
+        println!("wrote {}", self.out.display());
+        Ok(())
+    }
+
+    fn evaluate_bound(&mut self, samples: usize) -> Result<Record> {
+        let bar = progress(self.data.test().len() as u64, "test images");
+        let record = self.trainer.evaluate(SplitKind::Test, samples, |images| bar.inc(images as u64));
+        bar.finish_and_clear();
+        self.write(&record)?;
+        Ok(record)
+    }
+
+    /// Ten test images, ten reconstructions of them, and thirty samples of the prior.
+    fn draw(&self, vae: &Vae) -> Result<()> {
+        let (split, params) = (self.data.test(), &self.trainer.model().params);
+        let mut noise = Noise::seed(self.trainer.model().settings.seed);
+        let indices: Vec<u32> = (0..split.len().min(10) as u32).collect();
+        let mut originals = vec![0.0; indices.len() * split.pixels()];
+        split.sample_pixels_into(&indices, &mut noise, &mut originals);
+        let mut grid = Grid::new([split.rows(), split.cols()], indices.len());
+        grid.extend(&originals);
+        grid.extend(&vae.reconstruct(params, &originals, &mut noise));
+        grid.extend(&vae.generate(params, 3 * indices.len(), &mut noise));
+        grid.save(&self.out.join("digits.png"))
+    }
+}
+
+/// What the result is to be held against.
+const PAPER: &str = "\
+paper's best VAE cell                    101.5   Jang, Gu, Poole 2017, table 1: the bound with 1000 samples, a
+                                                 smaller network (784-(20x10)-784), the literature's binarization";
+
+/// The score to watch, in a few words.
+fn headline(record: &Record) -> String {
+    match (record.scores.elbo, record.scores.accuracy) {
+        (Some(elbo), _) => format!("{} -ELBO {:.2}", record.split, -elbo),
+        (None, Some(accuracy)) => {
+            format!("{} accuracy {:.2} %, loss {:.4}", record.split, 100.0 * accuracy, record.scores.nll)
+        }
+        (None, None) => format!("{} loss {:.4}", record.split, record.scores.nll),
+    }
+}
+
+/// Prints final scores as a small table.
+pub(crate) fn describe(record: &Record, seconds: f64) {
+    let Record { split, samples, scores, .. } = record;
+    match (scores.elbo, scores.accuracy) {
+        (Some(elbo), _) => {
+            println!("{split} -ELBO, one hard sample              {:8.2}   nats", -elbo);
+            let label = format!("{split} -ln p(x), bound of {samples} samples");
+            println!(
+                "{label:<40} {:6.2}   nats, standard error {:.2}, {seconds:.1} s",
+                scores.nll, scores.standard_error
+            );
+        }
+        (None, accuracy) => {
+            println!("{split} accuracy {:.2} %", 100.0 * accuracy.unwrap_or(f64::NAN));
+            println!(
+                "{split} cross-entropy {:.4} nats, standard error {:.4}",
+                scores.nll, scores.standard_error
+            );
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Checkpoints: named tensors and a text of settings in one safetensors file, which any safetensors reader opens.
+//!
+//! The same state always gives the same bytes: the settings are one metadata string, sorted by key, and hold no
+//! time, no path and no thread count.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::str::FromStr;
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::error::{Error, Result};
+use crate::file::write_atomically;
+use crate::shape::Shape;
+
+/// The metadata key under which the settings are stored.
+const KEY: &str = "reparam";
+
+/// Settings and tensors, by name.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Checkpoint {
+    settings: BTreeMap<String, String>,
+    tensors: BTreeMap<String, (Shape, Vec<f32>)>,
+}
+
+impl Checkpoint {
+    /// With nothing in it.
+    pub fn new() -> Checkpoint {
+        Checkpoint::default()
+    }
+
+    /// Puts a setting; its text must be one line.
+    pub fn set(&mut self, key: &str, value: impl ToString) {
+        let value = value.to_string();
+        debug_assert!(!key.contains(['=', '\n']) && !value.contains('\n'), "settings are lines `key=value`");
+        self.settings.insert(key.to_owned(), value);
+    }
+
+    /// Puts a tensor.
+    pub fn put(&mut self, name: &str, shape: &Shape, value: &[f32]) {
+        debug_assert_eq!(shape.len(), value.len());
+        self.tensors.insert(name.to_owned(), (shape.clone(), value.to_vec()));
+    }
+
+    /// A setting as text, if it is there.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.settings.get(key).map(String::as_str)
+    }
+
+    /// A setting as a value.
+    ///
+    /// # Errors
+    /// If it is missing or is not a `T`.
+    pub fn get<T: FromStr>(&self, key: &str) -> std::result::Result<T, String> {
+        let text =
+            self.text(key).ok_or_else(|| format!("a checkpoint with the setting `{key}`, which it lacks"))?;
+        text.parse().map_err(|_| format!("a readable setting `{key}`, found `{text}`"))
+    }
+
+    /// A tensor by name.
+    pub fn tensor(&self, name: &str) -> Option<(&Shape, &[f32])> {
+        self.tensors.get(name).map(|(shape, value)| (shape, &value[..]))
+    }
+
+    /// All tensors, sorted by name.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &Shape, &[f32])> {
+        self.tensors.iter().map(|(name, (shape, value))| (&**name, shape, &value[..]))
+    }
+
+    /// All settings, sorted by key.
+    pub fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.settings.iter().map(|(key, value)| (&**key, &**value))
+    }
+
+    /// The file's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let text: String = self.settings.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+        let views = self.tensors.iter().map(|(name, (shape, value))| {
+            let bytes = bytemuck::cast_slice(value);
+            (
+                name,
+                TensorView::new(Dtype::F32, shape.dims().to_vec(), bytes).expect("the shape is the value's"),
+            )
+        });
+        safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), text)])))
+            .expect("plain f32 tensors")
+    }
+
+    /// Writes the file, beside its place first, so that a reader never sees half of it.
+    ///
+    /// # Errors
+    /// If it cannot be written; the file that was there stays as it was.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let bytes = self.to_bytes();
+        write_atomically(path, |file| std::io::Write::write_all(file, &bytes))
+    }
+
+    /// Reads a file that [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// If it cannot be read, is damaged, or was not written by `reparam`.
+    pub fn load(path: &Path) -> Result<Checkpoint> {
+        let bytes = std::fs::read(path).map_err(|error| Error::io(path, "read", error))?;
+        Checkpoint::from_bytes(&bytes).map_err(|(expected, found)| Error::format(path, expected, found))
+    }
+
+    /// The contents of a file's bytes, or what was expected and what was found.
+    fn from_bytes(bytes: &[u8]) -> std::result::Result<Checkpoint, (&'static str, String)> {
+        let damaged = |error| ("a whole safetensors file", format!("{error}"));
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+        let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
+        let text = metadata.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
+        let text =
+            text.ok_or(("a checkpoint written by reparam", "safetensors of another origin".to_owned()))?;
+        let mut checkpoint = Checkpoint::new();
+        for line in text.lines() {
+            let (key, value) = line.split_once('=').ok_or(("settings `key=value`", format!("`{line}`")))?;
+            checkpoint.set(key, value);
+        }
+        for (name, view) in file.iter() {
+            if view.dtype() != Dtype::F32 {
+                return Err(("f32 tensors", format!("`{name}` of type {:?}", view.dtype())));
+            }
+            let (bytes, _) = view.data().as_chunks::<4>();
+            let value = bytes.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+            checkpoint.tensors.insert(name.to_owned(), (Shape::from(view.shape()), value));
+        }
+        Ok(checkpoint)
+    }
+}

@@ -1,0 +1,128 @@
+//! Data sets of small labelled images, and the order in which training sees them.
+//!
+//! [`Digits::embedded`] is MNIST, binarized once and for all, carried inside the crate.
+//! [`Digits::read_dir`] reads IDX files: MNIST itself, Fashion-MNIST, or any set in that format.
+//!
+//! ```
+//! # #[cfg(feature = "embedded")] {
+//! use reparam::Noise;
+//! use reparam::data::{Batches, Digits};
+//!
+//! let digits = Digits::embedded();
+//! let train = digits.train();
+//! let mut batches = Batches::new(train.len(), Noise::seed(7));
+//! let mut pixels = vec![0.0; 100 * train.pixels()];
+//! train.pixels_into(batches.next_batch(100), &mut pixels);
+//! assert!(pixels.iter().all(|&pixel| pixel == 0.0 || pixel == 1.0));
+//! # }
+//! ```
+
+mod batches;
+mod fingerprint;
+mod idx;
+mod packed;
+mod source;
+mod split;
+
+use std::path::Path;
+
+pub use batches::{BatchState, Batches};
+pub use packed::PACKED_SEED;
+#[cfg(feature = "gzip")]
+pub use packed::pack;
+pub use split::Split;
+
+use crate::error::Result;
+use split::Pixels;
+
+/// A set of labelled images in three parts: training, validation, test.
+///
+/// Validation is the last sixth of the training images: 50,000 / 10,000 / 10,000 for MNIST.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Digits {
+    train: Split,
+    validation: Split,
+    test: Split,
+}
+
+impl Digits {
+    /// MNIST with fixed binary pixels: each pixel was drawn once, 1 with probability intensity / 255.
+    ///
+    /// It is a sampled binarization of the same law as the literature's fixed one, but not its file: say so beside
+    /// every comparison. [`PACKED_SEED`] is its seed, and `pack` makes it again from the IDX files.
+    ///
+    /// # Source
+    /// Y. LeCun, C. Cortes, C. Burges, the MNIST database. R. Salakhutdinov and I. Murray, "On the Quantitative
+    /// Analysis of Deep Belief Networks", 2008, for the law; H. Larochelle and I. Murray, "The Neural Autoregressive
+    /// Distribution Estimator", 2011, for the fixed file of the literature.
+    #[cfg(feature = "embedded")]
+    pub fn embedded() -> Digits {
+        packed::embedded()
+    }
+
+    /// Reads a folder of IDX files: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
+    /// `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`, each plain or gzip (with or without `.gz`; gzip needs
+    /// the feature `gzip`). Images of any size and any number of classes up to 256 will do.
+    ///
+    /// The pixels are intensities; [`Split::sample_pixels_into`] binarizes them anew each time.
+    ///
+    /// # Errors
+    /// If a file is missing, cut short, too long, damaged, of another kind, or does not fit the others.
+    pub fn read_dir(dir: impl AsRef<Path>) -> Result<Digits> {
+        idx::read_dir(dir.as_ref()).map(|sets| Digits::new(sets, Pixels::Intensities))
+    }
+
+    /// Reads a file that `pack` made.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is no such file, or is damaged.
+    pub fn read_packed(path: impl AsRef<Path>) -> Result<Digits> {
+        packed::read(path.as_ref())
+    }
+
+    fn new(sets: Sets, kind: fn(Vec<u8>) -> Pixels) -> Digits {
+        let Sets { rows, cols, mut train, test } = sets;
+        let kept = train.labels.len() - train.labels.len() / 6;
+        let stride = train.pixels.len() / train.labels.len();
+        let validation =
+            Labelled { labels: train.labels.split_off(kept), pixels: train.pixels.split_off(kept * stride) };
+        let split = |part: Labelled| Split::new([rows, cols], kind(part.pixels), part.labels);
+        Digits { train: split(train), validation: split(validation), test: split(test) }
+    }
+
+    /// The images to train on.
+    pub fn train(&self) -> &Split {
+        &self.train
+    }
+
+    /// The images to choose settings by.
+    pub fn validation(&self) -> &Split {
+        &self.validation
+    }
+
+    /// The images to report on.
+    pub fn test(&self) -> &Split {
+        &self.test
+    }
+
+    /// Number of classes: one more than the largest label.
+    pub fn classes(&self) -> usize {
+        let splits = [&self.train, &self.validation, &self.test];
+        let largest = splits.iter().flat_map(|split| split.labels()).max();
+        largest.map_or(0, |&label| usize::from(label) + 1)
+    }
+}
+
+/// What a file format gives: training and test images of one size. Training images are never none.
+struct Sets {
+    rows: usize,
+    cols: usize,
+    train: Labelled,
+    test: Labelled,
+}
+
+/// As many bytes of pixels for each label.
+struct Labelled {
+    pixels: Vec<u8>,
+    labels: Vec<u8>,
+}

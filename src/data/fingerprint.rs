@@ -1,0 +1,26 @@
+//! A short text that tells data sets apart, so that a run is not continued on other data than it began with.
+
+use crate::data::{Digits, Split};
+use reparam_ops::noise::mix;
+
+impl Digits {
+    /// Sizes and a 64-bit hash of all pixels and labels, like `50000+10000+10000x28x28-0123456789abcdef`.
+    pub fn fingerprint(&self) -> String {
+        let splits = [self.train(), self.validation(), self.test()];
+        let hash = splits.into_iter().fold(0, hash);
+        let [train, validation, test] = splits.map(Split::len);
+        format!("{train}+{validation}+{test}x{}x{}-{hash:016x}", self.train().rows(), self.train().cols())
+    }
+}
+
+fn hash(start: u64, split: &Split) -> u64 {
+    let mut image = vec![0.0f32; split.pixels()];
+    let mut hash = start;
+    for (index, &label) in split.labels().iter().enumerate() {
+        split.pixels_into(&[index as u32], &mut image);
+        let bits =
+            image.iter().fold(u64::from(label), |sum, pixel| sum.rotate_left(5) ^ u64::from(pixel.to_bits()));
+        hash = mix(hash ^ bits);
+    }
+    hash
+}

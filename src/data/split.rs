@@ -1,0 +1,286 @@
+//! One part of a data set: images and labels, handed out as the numbers a tape takes.
+
+use std::hint::black_box;
+
+use reparam_ops::Tier;
+use reparam_ops::noise::{Draws, draws_forward};
+
+use crate::noise::Noise;
+
+/// Labelled images of one size, in a fixed order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Split {
+    rows: usize,
+    cols: usize,
+    pixels: Pixels,
+    labels: Vec<u8>,
+}
+
+/// The images one after another, row-major.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Pixels {
+    /// One bit a pixel, as [`pack_bits`] writes them.
+    Bits(Vec<u8>),
+    /// One byte a pixel, 255 is the brightest.
+    Intensities(Vec<u8>),
+}
+
+impl Split {
+    pub(super) fn new([rows, cols]: [usize; 2], pixels: Pixels, labels: Vec<u8>) -> Split {
+        Split { rows, cols, pixels, labels }
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are no images.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Rows of an image.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns of an image.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Pixels of an image.
+    pub fn pixels(&self) -> usize {
+        self.rows * self.cols
+    }
+
+    /// Whether the pixels were binarized once and for all, so that they are 0 or 1 as stored.
+    pub fn is_binary(&self) -> bool {
+        matches!(self.pixels, Pixels::Bits(_))
+    }
+
+    /// The class of each image.
+    pub fn labels(&self) -> &[u8] {
+        &self.labels
+    }
+
+    /// Writes the classes of the chosen images, one each.
+    ///
+    /// # Panics
+    /// If `out` has another length than `indices`, or an index is out of range.
+    #[track_caller]
+    pub fn labels_into(&self, indices: &[u32], out: &mut [u32]) {
+        assert!(
+            out.len() == indices.len(),
+            "Split::labels_into: room for {} labels, but {} images were chosen",
+            out.len(),
+            indices.len()
+        );
+        self.check(indices);
+        for (out, &index) in out.iter_mut().zip(indices) {
+            *out = u32::from(self.labels[index as usize]);
+        }
+    }
+
+    /// Writes the chosen images, one per row of `out`, as they are stored: 0 or 1 where they were binarized once and
+    /// for all, intensity / 255 otherwise.
+    ///
+    /// # Panics
+    /// If `out` is not `indices.len()` times [`pixels`](Self::pixels) long, or an index is out of range.
+    #[track_caller]
+    pub fn pixels_into(&self, indices: &[u32], out: &mut [f32]) {
+        self.check_room("pixels_into", indices, out);
+        let images = indices.iter().zip(out.chunks_exact_mut(self.pixels()));
+        match &self.pixels {
+            Pixels::Bits(bits) => {
+                indices.iter().for_each(|&index| touch(self.image(bits, index)));
+                images.for_each(|(&index, out)| unpack(self.image(bits, index), out));
+            }
+            Pixels::Intensities(bytes) => images.for_each(|(&index, out)| {
+                for (out, &intensity) in out.iter_mut().zip(self.image(bytes, index)) {
+                    *out = f32::from(intensity) / 255.0;
+                }
+            }),
+        }
+    }
+
+    /// Writes the chosen images, one per row of `out`, every pixel 0 or 1. Intensities are sampled: 1 with
+    /// probability intensity / 255, one draw a pixel. Where the pixels were binarized once and for all, this is
+    /// [`pixels_into`](Self::pixels_into) and takes no draws.
+    ///
+    /// # Panics
+    /// As [`pixels_into`](Self::pixels_into).
+    #[track_caller]
+    pub fn sample_pixels_into(&self, indices: &[u32], noise: &mut Noise, out: &mut [f32]) {
+        match &self.pixels {
+            Pixels::Bits(_) => self.pixels_into(indices, out),
+            Pixels::Intensities(bytes) => {
+                self.check_room("sample_pixels_into", indices, out);
+                for (&index, out) in indices.iter().zip(out.chunks_exact_mut(self.pixels())) {
+                    sample(self.image(bytes, index), noise, out);
+                }
+            }
+        }
+    }
+
+    /// The mean of each pixel over all images, in 0..=1.
+    pub fn pixel_means(&self) -> Vec<f32> {
+        let mut image = vec![0.0; self.pixels()];
+        let mut sums = vec![0.0; self.pixels()];
+        for index in 0..self.len() {
+            self.pixels_into(&[index as u32], &mut image);
+            sums.iter_mut().zip(&image).for_each(|(sum, &pixel)| *sum += f64::from(pixel));
+        }
+        sums.iter().map(|sum| (sum / self.len().max(1) as f64) as f32).collect()
+    }
+
+    fn image<'a>(&self, images: &'a [u8], index: u32) -> &'a [u8] {
+        let stride = images.len() / self.labels.len();
+        &images[index as usize * stride..][..stride]
+    }
+
+    #[track_caller]
+    fn check_room(&self, method: &str, indices: &[u32], out: &[f32]) {
+        assert!(
+            out.len() == indices.len() * self.pixels(),
+            "Split::{method}: room for {} values, but {} images of {} pixels were chosen",
+            out.len(),
+            indices.len(),
+            self.pixels()
+        );
+        self.check(indices);
+    }
+
+    #[track_caller]
+    fn check(&self, indices: &[u32]) {
+        if let Some(index) = indices.iter().find(|&&index| index as usize >= self.len()) {
+            panic!("image {index} was chosen of {} (0 to {})", self.len(), self.len() as i64 - 1);
+        }
+    }
+}
+
+/// Draws binary pixels: 1 with probability intensity / 255, one draw each.
+pub(super) fn sample(intensities: &[u8], noise: &mut Noise, out: &mut [f32]) {
+    const BLOCK: usize = 1024;
+    let mut draws = [0; BLOCK];
+    for (intensities, out) in intensities.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+        let draws = &mut draws[..out.len()];
+        draws_forward(Tier::best(), Draws::Stream(noise.take(out.len())), draws);
+        for ((out, &intensity), &draw) in out.iter_mut().zip(intensities).zip(&*draws) {
+            // draw / 2^32 < intensity / 255 in whole numbers: black is never 1, and white always is.
+            *out = f32::from(u64::from(draw) * 255 < u64::from(intensity) << 32);
+        }
+    }
+}
+
+/// One bit for each entry of an image, 1 where it is not zero: entry `i` is bit `i % 8`, counted from the lowest, of
+/// byte `i / 8`. An image starts at a whole byte.
+#[cfg(feature = "gzip")]
+pub(super) fn pack_bits(image: &[f32]) -> impl Iterator<Item = u8> {
+    image
+        .chunks(8)
+        .map(|pixels| pixels.iter().rev().fold(0, |byte, &pixel| byte << 1 | u8::from(pixel != 0.0)))
+}
+
+/// Loads every cache line. Shuffled images lie far apart: touching them all before any is unpacked lets the cache
+/// misses overlap, which halves the time of a batch.
+fn touch(bits: &[u8]) {
+    bits.iter().step_by(64).chain(bits.last()).for_each(|byte| _ = black_box(*byte));
+}
+
+fn unpack(bits: &[u8], image: &mut [f32]) {
+    let (whole, rest) = image.as_chunks_mut::<8>();
+    for (pixels, &byte) in whole.iter_mut().zip(bits) {
+        *pixels = UNPACKED[usize::from(byte)];
+    }
+    if let Some(&byte) = bits.get(whole.len()) {
+        rest.copy_from_slice(&UNPACKED[usize::from(byte)][..rest.len()]);
+    }
+}
+
+/// The eight pixels of each byte: looking them up is three times as fast as testing bits.
+static UNPACKED: [[f32; 8]; 256] = {
+    let mut table = [[0.0; 8]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut bit = 0;
+        while bit < 8 {
+            table[byte][bit] = (byte >> bit & 1) as f32;
+            bit += 1;
+        }
+        byte += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grey(pixels: usize, intensities: Vec<u8>) -> Split {
+        let labels = vec![0; intensities.len() / pixels];
+        Split::new([1, pixels], Pixels::Intensities(intensities), labels)
+    }
+
+    #[test]
+    fn black_is_never_one_and_white_always() {
+        let split = grey(5000, [vec![0; 5000], vec![255; 5000]].concat());
+        let mut out = vec![0.5; 10000];
+        split.sample_pixels_into(&[0, 1], &mut Noise::seed(1), &mut out);
+        assert!(
+            out[..5000].iter().all(|&pixel| pixel == 0.0) && out[5000..].iter().all(|&pixel| pixel == 1.0)
+        );
+    }
+
+    #[test]
+    fn grey_is_one_at_its_rate_with_one_draw_a_pixel_in_order() {
+        let split = grey(100_000, [vec![51; 100_000], vec![204; 100_000]].concat());
+        let mut noise = Noise::seed(2);
+        let mut out = vec![0.0; 200_000];
+        split.sample_pixels_into(&[1, 0], &mut noise, &mut out);
+        assert_eq!(noise.position().1, 200_000);
+        // Six standard deviations of a mean of 100,000 draws.
+        let rate = |pixels: &[f32]| pixels.iter().sum::<f32>() / 1e5;
+        assert!((rate(&out[..100_000]) - 0.8).abs() < 0.0076 && (rate(&out[100_000..]) - 0.2).abs() < 0.0076);
+        let mut noise = Noise::seed(2);
+        for &pixel in &out[..1000] {
+            let draw = rand::Rng::next_u32(&mut noise);
+            assert_eq!(pixel == 1.0, f64::from(draw) / 4294967296.0 < 0.8);
+        }
+    }
+
+    #[test]
+    fn intensities_are_shares_of_white() {
+        let split = grey(2, vec![0, 255, 51, 0]);
+        let mut out = [0.0; 4];
+        split.pixels_into(&[1, 0], &mut out);
+        assert_eq!(out, [0.2, 0.0, 0.0, 1.0]);
+        assert_eq!(split.pixel_means(), [0.1, 0.5]);
+    }
+
+    #[cfg(feature = "gzip")]
+    #[test]
+    fn bits_come_back_at_any_size() {
+        for pixels in [1, 7, 8, 9, 784] {
+            let images: Vec<f32> = (0..3 * pixels).map(|i| f32::from(i * i % 7 < 3)).collect();
+            let bits = images.chunks(pixels).flat_map(pack_bits).collect();
+            let split = Split::new([1, pixels], Pixels::Bits(bits), vec![0; 3]);
+            let mut out = vec![0.5; 3 * pixels];
+            split.pixels_into(&[0, 1, 2], &mut out);
+            assert_eq!(out, images);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "image 2 was chosen of 2 (0 to 1)")]
+    fn an_index_out_of_range_panics() {
+        grey(2, vec![0; 4]).pixels_into(&[0, 2], &mut [0.0; 4]);
+    }
+
+    #[test]
+    #[should_panic(expected = "Split::pixels_into: room for 3 values, but 2 images of 2 pixels were chosen")]
+    fn too_little_room_panics() {
+        grey(2, vec![0; 4]).pixels_into(&[0, 1], &mut [0.0; 3]);
+    }
+}

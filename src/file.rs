@@ -1,0 +1,142 @@
+//! Writing a file whole or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Error, Result};
+
+/// Writes a file so that, whatever happens, `path` holds either all of the new contents or what it held before:
+/// writes beside it, syncs, renames. A symbolic link keeps pointing at the file it points at; a device or a pipe
+/// is written straight.
+///
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("metrics.json");
+/// reparam::write_atomically(&path, |file| writeln!(file, "{{}}"))?;
+/// # Ok::<(), reparam::Error>(())
+/// ```
+///
+/// # Errors
+/// If `write` fails or the system refuses (no such folder, no permission, a full disk). Nothing half-written
+/// remains then.
+pub fn write_atomically(
+    path: impl AsRef<Path>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    let path = path.as_ref();
+    let is_special = fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+    let written = if is_special {
+        OpenOptions::new().write(true).open(path).and_then(|file| write_all(file, write)).map(drop)
+    } else {
+        replace(path, write)
+    };
+    written.map_err(|source| Error::io(path, "write", source))
+}
+
+fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    let beside = Beside::of(&target)?;
+    let file = OpenOptions::new().write(true).create_new(true).open(&beside.path)?;
+    write_all(file, write)?.sync_all()?;
+    fs::rename(&beside.path, &target)
+}
+
+fn write_all(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<File> {
+    let mut buffer = BufWriter::with_capacity(1 << 16, file);
+    write(&mut buffer)?;
+    buffer.into_inner().map_err(io::IntoInnerError::into_error)
+}
+
+/// A temporary name in the folder of the target, where a rename is atomic. The file goes when this is dropped;
+/// after the rename there is none.
+struct Beside {
+    path: PathBuf,
+}
+
+impl Beside {
+    fn of(target: &Path) -> io::Result<Beside> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name = target
+            .file_name()
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
+        let mut beside = std::ffi::OsString::from(".");
+        beside.push(name);
+        beside.push(format!(".{}-{}.partial", process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+        Ok(Beside { path: target.with_file_name(beside) })
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn writes_and_overwrites_and_leaves_nothing_beside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        write_atomically(&path, |file| file.write_all(b"one")).unwrap();
+        write_atomically(&path, |file| file.write_all(b"two")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(names(folder.path()), ["a.txt"]);
+    }
+
+    #[test]
+    fn a_failure_keeps_the_old_file_and_removes_the_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        fs::write(&path, "old").unwrap();
+        let error = write_atomically(&path, |file| {
+            file.write_all(&[7; 1 << 20])?;
+            Err(io::ErrorKind::StorageFull.into())
+        });
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            format!("{}: cannot write: no storage space", path.display())
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        let panicked = std::panic::catch_unwind(|| write_atomically(&path, |_| panic!("in the middle")));
+        assert!(panicked.is_err());
+        assert_eq!(names(folder.path()), ["a.txt"]);
+    }
+
+    #[test]
+    fn what_cannot_be_a_file_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [folder.path().join("missing/a.txt"), folder.path().into(), "/".into(), "..".into()] {
+            write_atomically(&path, |file| file.write_all(b"x")).unwrap_err();
+        }
+        assert_eq!(names(folder.path()), [""; 0]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_stay_links_and_devices_stay_devices() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_atomically(&link, |out| out.write_all(b"new")).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+
+        write_atomically("/dev/null", |out| out.write_all(b"x")).unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+}

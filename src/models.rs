@@ -1,0 +1,7 @@
+//! Models, ready to train: a categorical variational autoencoder and an MLP classifier.
+
+mod classifier;
+mod vae;
+
+pub use classifier::Classifier;
+pub use vae::{Bound, HardBound, Vae, VaeShape};

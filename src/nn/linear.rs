@@ -1,0 +1,48 @@
+//! A fully connected layer.
+
+use crate::nn::Init;
+use crate::noise::Noise;
+use crate::params::{ParamId, Params};
+use crate::var::{Activation, Var};
+
+/// y = activation(x W + b), with parameters `NAME.weight` `[inputs, outputs]` and `NAME.bias` `[outputs]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Linear {
+    /// The weight `[inputs, outputs]`.
+    pub weight: ParamId,
+    /// The bias `[outputs]`.
+    pub bias: ParamId,
+    /// What is applied to x W + b.
+    pub activation: Activation,
+}
+
+impl Linear {
+    /// Declares both parameters: the weight by `init`, the bias 0.
+    ///
+    /// # Panics
+    /// If a parameter of that name exists.
+    #[track_caller]
+    pub fn new(
+        params: &mut Params,
+        name: &str,
+        (inputs, outputs): (usize, usize),
+        activation: Activation,
+        init: Init,
+        noise: &mut Noise,
+    ) -> Linear {
+        let weight = init.values(inputs, outputs, noise);
+        Linear {
+            weight: params.add(&format!("{name}.weight"), [inputs, outputs], weight),
+            bias: params.add(&format!("{name}.bias"), [outputs], vec![0.0; outputs]),
+            activation,
+        }
+    }
+
+    /// The layer's value at `x` `[.., inputs]`. Two layers made from one [`ParamId`] share it: its gradient is the
+    /// sum of both.
+    #[track_caller]
+    pub fn forward<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {
+        let tape = x.tape();
+        x.linear(params.on(tape, self.weight), params.on(tape, self.bias), self.activation)
+    }
+}

@@ -1,0 +1,69 @@
+//! A stack of fully connected layers.
+
+use crate::nn::{Init, Linear};
+use crate::noise::Noise;
+use crate::params::Params;
+use crate::var::{Activation, Var};
+
+/// Fully connected layers with one activation between them and none behind the last.
+///
+/// ```
+/// use reparam::nn::Mlp;
+/// use reparam::{Activation, Noise, Params, Tape};
+///
+/// let mut params = Params::new();
+/// let mlp = Mlp::new(&mut params, "net", &[2, 16, 4], Activation::Relu, &mut Noise::seed(1));
+/// let tape = Tape::new();
+/// let y = mlp.forward(&params, tape.input(&[0.5; 6], [3, 2]));
+/// assert_eq!(y.shape().dims(), [3, 4]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Mlp {
+    layers: Vec<Linear>,
+}
+
+impl Mlp {
+    /// Layers `NAME.0`, `NAME.1`, ... between the `sizes` given, with the usual initialisation of their activation.
+    ///
+    /// # Panics
+    /// If fewer than two sizes are given, or the name is taken.
+    #[track_caller]
+    pub fn new(
+        params: &mut Params,
+        name: &str,
+        sizes: &[usize],
+        hidden: Activation,
+        noise: &mut Noise,
+    ) -> Mlp {
+        assert!(
+            sizes.len() >= 2,
+            "Mlp `{name}`: at least an input and an output size expected, found {sizes:?}"
+        );
+        let count = sizes.len() - 1;
+        let mut layers = Vec::with_capacity(count);
+        for i in 0..count {
+            let activation = if i + 1 < count { hidden } else { Activation::Identity };
+            let size = (sizes[i], sizes[i + 1]);
+            layers.push(Linear::new(
+                params,
+                &format!("{name}.{i}"),
+                size,
+                activation,
+                Init::before(activation),
+                noise,
+            ));
+        }
+        Mlp { layers }
+    }
+
+    /// The layers, first to last.
+    pub fn layers(&self) -> &[Linear] {
+        &self.layers
+    }
+
+    /// The last layer's value at `x` `[.., inputs]`.
+    #[track_caller]
+    pub fn forward<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {
+        self.layers.iter().fold(x, |x, layer| layer.forward(params, x))
+    }
+}

@@ -1,0 +1,81 @@
+//! Adam and AdamW.
+
+use reparam_ops::adam::{Hyper, update};
+
+use crate::gradients::Gradients;
+use crate::optim::{Optimizer, buffer};
+use crate::params::Params;
+use crate::var::tier;
+
+/// Adam: steps by the running mean of gradients over the root of the running mean of their squares; AdamW with
+/// [`weight_decay`](Adam::weight_decay). Defaults: beta 0.9 and 0.999, epsilon 1e-8.
+///
+/// # Source
+/// D. Kingma, J. Ba, ICLR 2015, algorithm 1; I. Loshchilov, F. Hutter, ICLR 2019, algorithm 2.
+#[derive(Clone, Debug)]
+pub struct Adam {
+    hyper: Hyper,
+    steps: u64,
+    means: Vec<Vec<f32>>,
+    squares: Vec<Vec<f32>>,
+}
+
+impl Adam {
+    /// Adam with the usual constants.
+    pub fn new(learning_rate: f64) -> Adam {
+        let hyper = Hyper { learning_rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };
+        Adam { hyper, steps: 0, means: Vec::new(), squares: Vec::new() }
+    }
+
+    /// Other decay rates of the two moments.
+    pub fn betas(mut self, beta1: f64, beta2: f64) -> Adam {
+        (self.hyper.beta1, self.hyper.beta2) = (beta1, beta2);
+        self
+    }
+
+    /// Another epsilon.
+    pub fn epsilon(mut self, epsilon: f64) -> Adam {
+        self.hyper.epsilon = epsilon;
+        self
+    }
+
+    /// Decoupled weight decay: each step first multiplies parameters by 1 - learning rate x `decay`.
+    pub fn weight_decay(mut self, decay: f64) -> Adam {
+        self.hyper.weight_decay = decay;
+        self
+    }
+}
+
+impl Optimizer for Adam {
+    #[track_caller]
+    fn step(&mut self, params: &mut Params, gradients: &Gradients) {
+        self.steps += 1;
+        for id in params.ids() {
+            let Some(gradient) = gradients.parameter(id).filter(|_| !params.is_frozen(id)) else { continue };
+            let mean = buffer(&mut self.means, id.index(), gradient.len());
+            let square = buffer(&mut self.squares, id.index(), gradient.len());
+            update(tier(), self.hyper, self.steps, gradient, mean, square, params.value_mut(id));
+        }
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.hyper.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.hyper.learning_rate = learning_rate;
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn buffers(&self) -> Vec<(&'static str, &[Vec<f32>])> {
+        vec![("mean", &self.means), ("square", &self.squares)]
+    }
+
+    fn restore(&mut self, steps: u64, buffers: Vec<Vec<Vec<f32>>>) {
+        self.steps = steps;
+        [self.means, self.squares] = buffers.try_into().expect("Adam keeps two buffers per parameter");
+    }
+}

@@ -1,0 +1,66 @@
+//! Stochastic gradient descent with momentum.
+
+use reparam_ops::sgd_momentum::update;
+
+use crate::gradients::Gradients;
+use crate::optim::{Optimizer, buffer};
+use crate::params::Params;
+use crate::var::tier;
+
+/// v = momentum v + g, p = p - learning rate x v. Jang, Gu and Poole's experiments use momentum 0.9.
+#[derive(Clone, Debug)]
+pub struct Sgd {
+    learning_rate: f64,
+    momentum: f64,
+    weight_decay: f64,
+    steps: u64,
+    velocities: Vec<Vec<f32>>,
+}
+
+impl Sgd {
+    /// With momentum; 0 is plain gradient descent.
+    pub fn new(learning_rate: f64, momentum: f64) -> Sgd {
+        Sgd { learning_rate, momentum, weight_decay: 0.0, steps: 0, velocities: Vec::new() }
+    }
+
+    /// Adds `decay` x p to the gradient of p.
+    pub fn weight_decay(mut self, decay: f64) -> Sgd {
+        self.weight_decay = decay;
+        self
+    }
+}
+
+impl Optimizer for Sgd {
+    #[track_caller]
+    fn step(&mut self, params: &mut Params, gradients: &Gradients) {
+        self.steps += 1;
+        let (rate, momentum, decay) =
+            (self.learning_rate as f32, self.momentum as f32, self.weight_decay as f32);
+        for id in params.ids() {
+            let Some(gradient) = gradients.parameter(id).filter(|_| !params.is_frozen(id)) else { continue };
+            let velocity = buffer(&mut self.velocities, id.index(), gradient.len());
+            update(tier(), rate, momentum, decay, gradient, velocity, params.value_mut(id));
+        }
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.learning_rate = learning_rate;
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn buffers(&self) -> Vec<(&'static str, &[Vec<f32>])> {
+        vec![("velocity", &self.velocities)]
+    }
+
+    fn restore(&mut self, steps: u64, buffers: Vec<Vec<Vec<f32>>>) {
+        self.steps = steps;
+        [self.velocities] = buffers.try_into().expect("Sgd keeps one buffer per parameter");
+    }
+}

@@ -1,0 +1,142 @@
+//! Schedules: a number as a function of the step, for learning rates and temperatures.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A number that depends on the step.
+///
+/// Written and read as text, for command lines and checkpoints: `0.5`, `anneal:1,3e-5,0.5,500` or
+/// `tail:0.001,2e-5,18000,30000`.
+///
+/// ```
+/// use reparam::Schedule;
+///
+/// let tau: Schedule = "anneal:1,3e-5,0.5,1000".parse().unwrap();
+/// assert_eq!(tau.at(999), 1.0);
+/// assert_eq!(tau.at(1_000_000), 0.5);
+/// ```
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Schedule {
+    /// The same at every step.
+    Fixed(f64),
+    /// max(floor, start e^(-rate t)), t the step rounded down to a multiple of `every`: the temperature of Jang, Gu
+    /// and Poole 2017, section 4.2.
+    Anneal {
+        /// Value at step 0.
+        start: f64,
+        /// Decay per step.
+        rate: f64,
+        /// Never less than this.
+        floor: f64,
+        /// Steps between updates.
+        every: u64,
+    },
+    /// `start` up to step `from`, then on a straight line to `end` at step `to`, and `end` from there on.
+    Tail {
+        /// Value before `from`.
+        start: f64,
+        /// Value from `to` on.
+        end: f64,
+        /// Where the fall begins.
+        from: u64,
+        /// Where it ends.
+        to: u64,
+    },
+}
+
+impl Schedule {
+    /// The value at a step, counted from 0.
+    pub fn at(self, step: u64) -> f64 {
+        match self {
+            Schedule::Fixed(value) => value,
+            Schedule::Anneal { start, rate, floor, every } => {
+                let updated = step - step % every.max(1);
+                (start * (-rate * updated as f64).exp()).max(floor)
+            }
+            Schedule::Tail { start, end, from, to } => {
+                let fraction = step.saturating_sub(from) as f64 / to.saturating_sub(from).max(1) as f64;
+                start + (end - start) * fraction.min(1.0)
+            }
+        }
+    }
+
+    /// The smallest value it ever takes.
+    pub fn min(self) -> f64 {
+        match self {
+            Schedule::Fixed(value) => value,
+            Schedule::Anneal { floor, .. } => floor,
+            Schedule::Tail { start, end, .. } => start.min(end),
+        }
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Schedule::Fixed(value) => write!(f, "{value}"),
+            Schedule::Anneal { start, rate, floor, every } => {
+                write!(f, "anneal:{start},{rate},{floor},{every}")
+            }
+            Schedule::Tail { start, end, from, to } => write!(f, "tail:{start},{end},{from},{to}"),
+        }
+    }
+}
+
+impl FromStr for Schedule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Schedule, String> {
+        parse(text).ok_or_else(|| {
+            format!(
+                "expected a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO (EVERY at least 1, \
+                 TO after FROM), found `{text}`"
+            )
+        })
+    }
+}
+
+fn parse(text: &str) -> Option<Schedule> {
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|value| value.is_finite());
+    let step = |text: &str| text.trim().parse::<u64>().ok();
+    let Some((kind, rest)) = text.split_once(':') else { return number(text).map(Schedule::Fixed) };
+    let fields: Vec<&str> = rest.split(',').collect();
+    let &[a, b, c, d] = &fields[..] else { return None };
+    match kind {
+        "anneal" => Some(Schedule::Anneal {
+            start: number(a)?,
+            rate: number(b)?,
+            floor: number(c)?,
+            every: step(d).filter(|&every| every > 0)?,
+        }),
+        "tail" => {
+            let (from, to) = (step(c)?, step(d)?);
+            (from < to).then_some(Schedule::Tail { start: number(a)?, end: number(b)?, from, to })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_at_the_corners() {
+        let tail = Schedule::Tail { start: 1.0, end: 0.0, from: 10, to: 20 };
+        assert_eq!([0, 10, 15, 20, 99].map(|step| tail.at(step)), [1.0, 1.0, 0.5, 0.0, 0.0]);
+        let anneal = Schedule::Anneal { start: 1.0, rate: 1e-4, floor: 0.5, every: 500 };
+        assert_eq!(anneal.at(499), 1.0);
+        assert_eq!(anneal.at(999), (-0.05f64).exp());
+        assert_eq!(anneal.at(u64::MAX), 0.5);
+    }
+
+    #[test]
+    fn text_comes_back_the_same() {
+        for text in ["0.5", "anneal:1,0.00003,0.5,500", "tail:0.001,0.00002,18000,30000"] {
+            assert_eq!(text.parse::<Schedule>().unwrap().to_string(), text);
+        }
+        for text in ["", "nan", "anneal:1,2,3", "anneal:1,1,1,0", "tail:1,1,5,5", "cosine:1,2,3,4"] {
+            assert!(text.parse::<Schedule>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What a run is made from. A run is a function of its settings and its data.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, Result};
+use crate::optim::{Adam, Optimizer, Sgd};
+use crate::schedule::Schedule;
+
+/// A number or a word that text can name, with what to say when it does not.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum $name {
+            $($(#[$doc])* $variant),+
+        }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &[$name] = &[$($name::$variant),+];
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $($name::$variant => $word),+ })
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> std::result::Result<Self, String> {
+                match text {
+                    $($word => Ok($name::$variant),)+
+                    _ => Err(format!("expected one of {}, found `{text}`", [$($word),+].join(", "))),
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// The models that can be trained.
+    ModelKind {
+        /// The categorical variational autoencoder.
+        Vae = "vae",
+        /// The MLP classifier.
+        Mlp = "mlp",
+    }
+}
+
+words! {
+    /// The optimizers to choose from.
+    OptimizerKind {
+        /// Adam.
+        Adam = "adam",
+        /// Adam with decoupled weight decay.
+        AdamW = "adamw",
+        /// Stochastic gradient descent with momentum.
+        Sgd = "sgd",
+    }
+}
+
+/// Everything a run depends on besides its data.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settings {
+    /// What is trained.
+    pub model: ModelKind,
+    /// Widths of the hidden layers (the VAE's decoder mirrors them).
+    pub hidden: Vec<usize>,
+    /// Latent variables of the VAE.
+    pub latents: usize,
+    /// Classes of each latent variable.
+    pub classes: usize,
+    /// Images per step.
+    pub batch: usize,
+    /// Steps of the whole run.
+    pub steps: u64,
+    /// Where all randomness comes from.
+    pub seed: u64,
+    /// What changes the parameters.
+    pub optimizer: OptimizerKind,
+    /// Step size, by step.
+    pub learning_rate: Schedule,
+    /// SGD's momentum.
+    pub momentum: f64,
+    /// Weight decay of AdamW and SGD.
+    pub weight_decay: f64,
+    /// Temperature of the relaxed samples, by step.
+    pub tau: Schedule,
+    /// Largest norm of all gradients together; larger ones are scaled down. 0: no limit.
+    pub clip_norm: f64,
+    /// Steps between evaluations on the validation split. 0: none.
+    pub validate_every: u64,
+    /// Evaluations without improvement after which the run stops; the best parameters are kept. 0: never.
+    pub patience: u64,
+}
+
+impl Settings {
+    /// The settings that `train MODEL` runs with: for the VAE those of the README's main job.
+    pub fn defaults(model: ModelKind) -> Settings {
+        let steps = match model {
+            ModelKind::Vae => 20_000,
+            ModelKind::Mlp => 5_000,
+        };
+        Settings {
+            model,
+            hidden: match model {
+                ModelKind::Vae => vec![512, 256],
+                ModelKind::Mlp => vec![256, 128],
+            },
+            latents: 20,
+            classes: 10,
+            batch: 100,
+            steps,
+            seed: 1,
+            optimizer: OptimizerKind::Adam,
+            learning_rate: default_learning_rate(steps),
+            momentum: 0.9,
+            weight_decay: 0.0,
+            tau: default_tau(steps),
+            clip_norm: 0.0,
+            validate_every: 5_000,
+            patience: 0,
+        }
+    }
+
+    /// Changes the length of the run, and with it the schedules that end with the run.
+    pub fn with_steps(mut self, steps: u64) -> Settings {
+        self.steps = steps;
+        self.learning_rate = default_learning_rate(steps);
+        self.tau = default_tau(steps);
+        self
+    }
+
+    /// The optimizer at its first step.
+    pub fn optimizer(&self) -> Box<dyn Optimizer> {
+        let rate = self.learning_rate.at(0);
+        match self.optimizer {
+            OptimizerKind::Adam => Box::new(Adam::new(rate)),
+            OptimizerKind::AdamW => Box::new(Adam::new(rate).weight_decay(self.weight_decay)),
+            OptimizerKind::Sgd => Box::new(Sgd::new(rate, self.momentum).weight_decay(self.weight_decay)),
+        }
+    }
+
+    /// Checks every value that could not be trained with.
+    ///
+    /// # Errors
+    /// The first setting that is out of its range.
+    pub fn check(&self) -> Result<()> {
+        let positive = |what: &str, value: usize| match value {
+            0 => Err(Error::invalid(what, "at least 1", 0)),
+            _ => Ok(()),
+        };
+        positive("batch", self.batch)?;
+        positive("latents", self.latents)?;
+        positive("steps", self.steps.min(1) as usize)?;
+        if self.classes < 2 {
+            return Err(Error::invalid("classes", "at least 2", self.classes));
+        }
+        self.hidden.iter().try_for_each(|&width| positive("hidden", width))?;
+        for (what, schedule) in [("tau", self.tau), ("learning rate", self.learning_rate)] {
+            if schedule.min() <= 0.0 {
+                return Err(Error::invalid(what, "a number above 0 at every step", schedule));
+            }
+        }
+        for (what, value) in [("clip norm", self.clip_norm), ("weight decay", self.weight_decay)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::invalid(what, "a number that is not negative", value));
+            }
+        }
+        if !(0.0..1.0).contains(&self.momentum) {
+            return Err(Error::invalid("momentum", "a number from 0 to below 1", self.momentum));
+        }
+        Ok(())
+    }
+
+    /// Puts all settings into a checkpoint.
+    pub(crate) fn write(&self, checkpoint: &mut Checkpoint) {
+        let hidden: Vec<String> = self.hidden.iter().map(usize::to_string).collect();
+        checkpoint.set("model", self.model);
+        checkpoint.set("hidden", hidden.join(","));
+        checkpoint.set("latents", self.latents);
+        checkpoint.set("classes", self.classes);
+        checkpoint.set("batch", self.batch);
+        checkpoint.set("steps", self.steps);
+        checkpoint.set("seed", self.seed);
+        checkpoint.set("optimizer", self.optimizer);
+        checkpoint.set("learning_rate", self.learning_rate);
+        checkpoint.set("momentum", self.momentum);
+        checkpoint.set("weight_decay", self.weight_decay);
+        checkpoint.set("tau", self.tau);
+        checkpoint.set("clip_norm", self.clip_norm);
+        checkpoint.set("validate_every", self.validate_every);
+        checkpoint.set("patience", self.patience);
+    }
+
+    /// Reads back what [`write`](Self::write) put.
+    pub(crate) fn read(checkpoint: &Checkpoint) -> std::result::Result<Settings, String> {
+        let hidden = checkpoint.get::<String>("hidden")?;
+        let widths = hidden.split(',').filter(|width| !width.is_empty()).map(str::parse);
+        Ok(Settings {
+            model: checkpoint.get("model")?,
+            hidden: widths
+                .collect::<std::result::Result<_, _>>()
+                .map_err(|_| format!("layer widths, found `{hidden}`"))?,
+            latents: checkpoint.get("latents")?,
+            classes: checkpoint.get("classes")?,
+            batch: checkpoint.get("batch")?,
+            steps: checkpoint.get("steps")?,
+            seed: checkpoint.get("seed")?,
+            optimizer: checkpoint.get("optimizer")?,
+            learning_rate: checkpoint.get("learning_rate")?,
+            momentum: checkpoint.get("momentum")?,
+            weight_decay: checkpoint.get("weight_decay")?,
+            tau: checkpoint.get("tau")?,
+            clip_norm: checkpoint.get("clip_norm")?,
+            validate_every: checkpoint.get("validate_every")?,
+            patience: checkpoint.get("patience")?,
+        })
+    }
+}
+
+/// 1e-3, falling to 2 % of it over the last 40 % of the run.
+fn default_learning_rate(steps: u64) -> Schedule {
+    Schedule::Tail { start: 1e-3, end: 2e-5, from: steps * 6 / 10, to: steps.max(1) }
+}
+
+/// From 1 to the floor of 0.5 at three quarters of the run.
+fn default_tau(steps: u64) -> Schedule {
+    Schedule::Anneal { start: 1.0, rate: 0.7 / (0.75 * steps.max(1) as f64), floor: 0.5, every: 1 }
+}

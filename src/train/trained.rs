@@ -1,0 +1,141 @@
+//! A model with its parameters, as a checkpoint holds it.
+
+use std::path::Path;
+
+use crate::checkpoint::Checkpoint;
+use crate::data::Digits;
+use crate::error::{Error, Result};
+use crate::noise::Noise;
+use crate::params::Params;
+use crate::shape::Shape;
+use crate::train::{Images, Record, Scores, Settings, SplitKind, Task};
+
+/// A model, its parameters, and what they were made from.
+#[derive(Debug)]
+pub struct Trained {
+    /// The settings of its run.
+    pub settings: Settings,
+    /// Steps it was trained for.
+    pub step: u64,
+    /// The images it is for.
+    pub images: Images,
+    /// The model.
+    pub task: Task,
+    /// Its parameters.
+    pub params: Params,
+}
+
+impl Trained {
+    /// The model in the checkpoint at `path`, whatever data is at hand.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not a whole checkpoint.
+    pub fn load(path: &Path) -> Result<Trained> {
+        let checkpoint = Checkpoint::load(path)?;
+        Trained::read(&checkpoint).map_err(|problem| problem.at(path))
+    }
+
+    /// Checks that the model can be used on that data.
+    ///
+    /// # Errors
+    /// If the images have another size, or labels the classifier does not know.
+    pub fn check_fits(&self, data: &Digits) -> Result<()> {
+        let [rows, cols] = self.images.size;
+        let found = [data.train().rows(), data.train().cols()];
+        if found != self.images.size {
+            let expected = format!("images of {rows} x {cols} pixels, as the model was trained on");
+            return Err(Error::invalid("the data", expected, format!("{} x {}", found[0], found[1])));
+        }
+        if data.classes() > self.images.classes {
+            let expected = format!("at most the {} classes the model was trained on", self.images.classes);
+            return Err(Error::invalid("the data", expected, data.classes()));
+        }
+        Ok(())
+    }
+
+    /// A record of scores of this model; the epoch is left at 0.
+    pub fn record(&self, split: SplitKind, samples: usize, scores: Scores) -> Record {
+        let last = self.step.saturating_sub(1);
+        Record {
+            step: self.step,
+            epoch: 0,
+            split,
+            samples,
+            tau: self.settings.tau.at(last),
+            learning_rate: self.settings.learning_rate.at(last),
+            scores,
+        }
+    }
+
+    pub(crate) fn write(&self, checkpoint: &mut Checkpoint) {
+        self.settings.write(checkpoint);
+        checkpoint.set("step", self.step);
+        let [rows, cols] = self.images.size;
+        checkpoint.set("images.rows", rows);
+        checkpoint.set("images.cols", cols);
+        checkpoint.set("images.classes", self.images.classes);
+        for id in self.params.ids() {
+            checkpoint.put(self.params.name(id), self.params.shape(id), self.params.value(id));
+        }
+    }
+
+    fn read(checkpoint: &Checkpoint) -> std::result::Result<Trained, Problem> {
+        let settings = Settings::read(checkpoint)?;
+        settings.check().map_err(Problem::Settings)?;
+        let size: [usize; 2] = [checkpoint.get("images.rows")?, checkpoint.get("images.cols")?];
+        let pixels = size[0].saturating_mul(size[1]);
+        let pixel_mean = tensor(checkpoint, "pixel_mean", &Shape::from([pixels]))?.to_vec();
+        let images = Images { size, pixel_mean, classes: checkpoint.get("images.classes")? };
+        let mut params = Params::new();
+        let task = Task::new(&settings, &images, &mut params, &mut Noise::seed(settings.seed));
+        let mut trained = Trained { settings, step: checkpoint.get("step")?, images, task, params };
+        trained.read_params(checkpoint)?;
+        Ok(trained)
+    }
+
+    pub(crate) fn read_params(&mut self, checkpoint: &Checkpoint) -> std::result::Result<(), Problem> {
+        for id in self.params.ids() {
+            let value = tensor(checkpoint, self.params.name(id), self.params.shape(id))?;
+            self.params.value_mut(id).copy_from_slice(value);
+        }
+        Ok(())
+    }
+}
+
+/// Why a checkpoint cannot be used.
+pub(crate) enum Problem {
+    /// Something in it is missing or wrong.
+    Checkpoint { expected: String, found: String },
+    /// Its settings cannot be run.
+    Settings(Error),
+}
+
+impl Problem {
+    pub(crate) fn at(self, path: &Path) -> Error {
+        match self {
+            Problem::Checkpoint { expected, found } => Error::format(path, expected, found),
+            Problem::Settings(error) => Error::format(path, "settings that can be run", error),
+        }
+    }
+}
+
+impl From<String> for Problem {
+    fn from(expected: String) -> Problem {
+        Problem::Checkpoint { expected, found: "none".to_owned() }
+    }
+}
+
+/// The tensor of that name, if it has that shape.
+pub(crate) fn tensor<'c>(
+    checkpoint: &'c Checkpoint,
+    name: &str,
+    shape: &Shape,
+) -> std::result::Result<&'c [f32], Problem> {
+    match checkpoint.tensor(name) {
+        Some((found, value)) if found == shape => Ok(value),
+        other => Err(Problem::Checkpoint {
+            expected: format!("a tensor `{name}` of shape {shape}"),
+            found: other.map_or("none".to_owned(), |(found, _)| format!("one of shape {found}")),
+        }),
+    }
+}

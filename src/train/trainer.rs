@@ -1,0 +1,374 @@
+//! A run in progress: everything that a checkpoint must hold to continue it bit for bit.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use crate::checkpoint::Checkpoint;
+use crate::data::{BatchState, Batches, Digits, Split};
+use crate::error::{Error, Result};
+use crate::noise::Noise;
+use crate::optim::Optimizer;
+use crate::params::Params;
+use crate::tape::Tape;
+use crate::train::trained::{Problem, tensor};
+use crate::train::{Images, Scores, Settings, Task, Trained};
+
+/// Which images a record is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SplitKind {
+    /// The images trained on.
+    Train,
+    /// The images for choosing settings and stopping early.
+    Validation,
+    /// The images for the result.
+    Test,
+}
+
+impl fmt::Display for SplitKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SplitKind::Train => "train",
+            SplitKind::Validation => "validation",
+            SplitKind::Test => "test",
+        })
+    }
+}
+
+impl FromStr for SplitKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<SplitKind, String> {
+        let all = [SplitKind::Train, SplitKind::Validation, SplitKind::Test];
+        let found = all.into_iter().find(|kind| kind.to_string() == text);
+        found.ok_or_else(|| format!("expected train, validation or test, found `{text}`"))
+    }
+}
+
+/// What a run says of itself.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Record {
+    /// Steps done.
+    pub step: u64,
+    /// Passes over the training images begun.
+    pub epoch: u64,
+    /// The images it is about.
+    pub split: SplitKind,
+    /// Hard samples per image; 0 for a training loss, which takes a relaxed one.
+    pub samples: usize,
+    /// Temperature of the last step.
+    pub tau: f64,
+    /// Learning rate of the last step.
+    pub learning_rate: f64,
+    /// Means per image.
+    pub scores: Scores,
+}
+
+/// The best parameters so far by the validation split.
+#[derive(Debug)]
+struct Best {
+    nll: f64,
+    evaluations_ago: u64,
+    params: Vec<Vec<f32>>,
+}
+
+/// A run in progress.
+pub struct Trainer<'d> {
+    model: Trained,
+    data: &'d Digits,
+    optimizer: Box<dyn Optimizer>,
+    batches: Batches,
+    noise: Noise,
+    evaluation_noise: Noise,
+    best: Option<Best>,
+    window: Window,
+    tape: Tape,
+    labels: Vec<u32>,
+    fingerprint: String,
+}
+
+/// Training losses since the last record.
+#[derive(Clone, Copy, Default, Debug)]
+struct Window {
+    sum: f64,
+    square: f64,
+    count: f64,
+}
+
+impl<'d> Trainer<'d> {
+    /// A run at its first step.
+    ///
+    /// # Errors
+    /// If a setting is out of its range, or the batch is larger than the training split.
+    pub fn new(settings: Settings, data: &'d Digits) -> Result<Trainer<'d>> {
+        settings.check()?;
+        if settings.batch > data.train().len() {
+            let expected = format!("at most the {} training images", data.train().len());
+            return Err(Error::invalid("batch", expected, settings.batch));
+        }
+        let mut root = Noise::seed(settings.seed);
+        let (mut init, order, noise, evaluation_noise) =
+            (root.split(), root.split(), root.split(), root.split());
+        let mut params = Params::new();
+        let images = Images::of(data);
+        let task = Task::new(&settings, &images, &mut params, &mut init);
+        Ok(Trainer {
+            optimizer: settings.optimizer(),
+            batches: Batches::new(data.train().len(), order),
+            model: Trained { settings, step: 0, images, task, params },
+            data,
+            noise,
+            evaluation_noise,
+            best: None,
+            window: Window::default(),
+            tape: Tape::new(),
+            labels: Vec::new(),
+            fingerprint: data.fingerprint(),
+        })
+    }
+
+    /// The model with its parameters and settings.
+    pub fn model(&self) -> &Trained {
+        &self.model
+    }
+
+    /// Steps done.
+    pub fn step_count(&self) -> u64 {
+        self.model.step
+    }
+
+    /// Whether all steps are done, or patience has run out.
+    pub fn is_finished(&self) -> bool {
+        let patience = self.model.settings.patience;
+        let out_of_patience = self.best.as_ref().is_some_and(|best| best.evaluations_ago >= patience);
+        self.model.step >= self.model.settings.steps || (patience > 0 && out_of_patience)
+    }
+
+    /// One step: a batch forward, backward, an update. Returns the loss per image, in nats.
+    pub fn step(&mut self) -> f64 {
+        let split = self.data.train();
+        let (tau, rate) = (
+            self.model.settings.tau.at(self.model.step),
+            self.model.settings.learning_rate.at(self.model.step),
+        );
+        let indices = self.batches.next_batch(self.model.settings.batch);
+        self.labels.resize(indices.len(), 0);
+        split.labels_into(indices, &mut self.labels);
+        let noise = &mut self.noise;
+        let shape = [indices.len(), split.pixels()];
+        let x = self.tape.input_with(shape, |out| split.sample_pixels_into(indices, noise, out));
+        let loss = self.model.task.loss(&self.model.params, x, &self.labels, tau as f32, noise);
+        let value = f64::from(loss.item());
+        let mut gradients = loss.backward();
+        if self.model.settings.clip_norm > 0.0 {
+            gradients.clip_norm(self.model.settings.clip_norm);
+        }
+        self.tape.reset();
+        self.optimizer.set_learning_rate(rate);
+        self.optimizer.step(&mut self.model.params, &gradients);
+        self.model.step += 1;
+        self.window.add(value);
+        value
+    }
+
+    /// The mean training loss since the last call.
+    pub fn training_record(&mut self) -> Record {
+        let window = std::mem::take(&mut self.window);
+        let mean = window.sum / window.count;
+        let variance = (window.square / window.count - mean * mean).max(0.0);
+        let scores = Scores {
+            elbo: matches!(self.model.task, Task::Vae(_)).then_some(-mean),
+            nll: mean,
+            standard_error: (variance / window.count).sqrt(),
+            accuracy: None,
+        };
+        self.record(SplitKind::Train, 0, scores)
+    }
+
+    /// Scores on a split, with the same noise at every call. `tick` hears the number of images done.
+    pub fn evaluate(&self, kind: SplitKind, samples: usize, tick: impl FnMut(usize)) -> Record {
+        let split = self.data.split(kind);
+        let mut noise = self.evaluation_noise.clone();
+        self.record(
+            kind,
+            samples,
+            self.model.task.evaluate(&self.model.params, split, samples, &mut noise, tick),
+        )
+    }
+
+    /// Whether it is time for [`validate`](Self::validate).
+    pub fn is_validation_due(&self) -> bool {
+        let every = self.model.settings.validate_every;
+        every > 0 && self.model.step > 0 && self.model.step.is_multiple_of(every)
+    }
+
+    /// Scores on the validation split from one hard sample; remembers the best parameters if the run has patience.
+    pub fn validate(&mut self) -> Record {
+        let record = self.evaluate(SplitKind::Validation, 1, |_| ());
+        if self.model.settings.patience > 0 {
+            let score = record.scores.elbo.map_or(record.scores.nll, |elbo| -elbo);
+            match &mut self.best {
+                Some(best) if score >= best.nll => best.evaluations_ago += 1,
+                _ => {
+                    let params =
+                        self.model.params.ids().map(|id| self.model.params.value(id).to_vec()).collect();
+                    self.best = Some(Best { nll: score, evaluations_ago: 0, params });
+                }
+            }
+        }
+        record
+    }
+
+    /// Ends a run with patience: the parameters become the best that validation saw.
+    pub fn keep_best(&mut self) {
+        if let Some(best) = &self.best {
+            for (id, value) in self.model.params.ids().zip(&best.params) {
+                self.model.params.value_mut(id).copy_from_slice(value);
+            }
+        }
+    }
+
+    fn record(&self, split: SplitKind, samples: usize, scores: Scores) -> Record {
+        Record { epoch: self.batches.state().epoch, ..self.model.record(split, samples, scores) }
+    }
+}
+
+impl Digits {
+    /// The images of that kind.
+    pub fn split(&self, kind: SplitKind) -> &Split {
+        match kind {
+            SplitKind::Train => self.train(),
+            SplitKind::Validation => self.validation(),
+            SplitKind::Test => self.test(),
+        }
+    }
+}
+
+impl Window {
+    fn add(&mut self, loss: f64) {
+        self.sum += loss;
+        self.square += loss * loss;
+        self.count += 1.0;
+    }
+}
+
+/// Saving and resuming.
+impl<'d> Trainer<'d> {
+    /// The whole state: continuing from it gives the bytes that going on would have given.
+    pub fn checkpoint(&self) -> Checkpoint {
+        let mut checkpoint = Checkpoint::new();
+        self.model.write(&mut checkpoint);
+        checkpoint.set("data", &self.fingerprint);
+        put_noise(&mut checkpoint, "noise", self.noise.position());
+        let BatchState { start, position, cursor, epoch } = self.batches.state();
+        put_noise(&mut checkpoint, "order", (start, position));
+        checkpoint.set("order.cursor", cursor);
+        checkpoint.set("order.epoch", epoch);
+        checkpoint.set("window", format!("{} {} {}", self.window.sum, self.window.square, self.window.count));
+        for (kind, buffers) in self.optimizer.buffers() {
+            for (id, buffer) in self.model.params.ids().zip(buffers).filter(|(_, buffer)| !buffer.is_empty())
+            {
+                checkpoint.put(
+                    &format!("optimizer.{kind}.{}", self.model.params.name(id)),
+                    self.model.params.shape(id),
+                    buffer,
+                );
+            }
+        }
+        if let Some(best) = &self.best {
+            checkpoint.set("best.nll", best.nll);
+            checkpoint.set("best.evaluations_ago", best.evaluations_ago);
+            for (id, value) in self.model.params.ids().zip(&best.params) {
+                checkpoint.put(
+                    &format!("best.{}", self.model.params.name(id)),
+                    self.model.params.shape(id),
+                    value,
+                );
+            }
+        }
+        checkpoint
+    }
+
+    /// Continues a run from a checkpoint read from `path`, on the data it was made with.
+    ///
+    /// # Errors
+    /// If the checkpoint lacks something, or is of other data.
+    pub fn resume(path: &Path, data: &'d Digits) -> Result<Trainer<'d>> {
+        let checkpoint = Checkpoint::load(path)?;
+        Trainer::restore(&checkpoint, data).map_err(|problem| problem.at(path))
+    }
+
+    fn restore(checkpoint: &Checkpoint, data: &'d Digits) -> std::result::Result<Trainer<'d>, Problem> {
+        let settings = Settings::read(checkpoint)?;
+        let mut trainer = Trainer::new(settings, data).map_err(Problem::Settings)?;
+        let fingerprint: String = checkpoint.get("data")?;
+        if fingerprint != trainer.fingerprint {
+            let expected = format!("a checkpoint of the data {}", trainer.fingerprint);
+            return Err(Problem::Checkpoint { expected, found: format!("one of {fingerprint}") });
+        }
+        trainer.model.step = checkpoint.get("step")?;
+        trainer.noise = Noise::resume(get_noise(checkpoint, "noise")?);
+        let (start, position) = get_noise(checkpoint, "order")?;
+        let (cursor, epoch) = (checkpoint.get("order.cursor")?, checkpoint.get("order.epoch")?);
+        let state = BatchState { start, position, cursor, epoch };
+        trainer.batches = Batches::resume(data.train().len(), state).map_err(Problem::Settings)?;
+        trainer.window = get_window(checkpoint)?;
+        trainer.model.read_params(checkpoint)?;
+        trainer.restore_optimizer(checkpoint)?;
+        trainer.restore_best(checkpoint)?;
+        Ok(trainer)
+    }
+
+    fn restore_optimizer(&mut self, checkpoint: &Checkpoint) -> std::result::Result<(), Problem> {
+        let mut all = Vec::new();
+        for (kind, _) in self.optimizer.buffers() {
+            let mut buffers = Vec::new();
+            for id in self.model.params.ids() {
+                let name = format!("optimizer.{kind}.{}", self.model.params.name(id));
+                buffers.push(match checkpoint.tensor(&name) {
+                    Some(_) => tensor(checkpoint, &name, self.model.params.shape(id))?.to_vec(),
+                    None => Vec::new(),
+                });
+            }
+            // Buffers are made on first use: behind the last one in use there are none.
+            while buffers.last().is_some_and(Vec::is_empty) {
+                buffers.pop();
+            }
+            all.push(buffers);
+        }
+        self.optimizer.restore(self.model.step, all);
+        Ok(())
+    }
+
+    fn restore_best(&mut self, checkpoint: &Checkpoint) -> std::result::Result<(), Problem> {
+        if checkpoint.text("best.nll").is_none() {
+            return Ok(());
+        }
+        let mut params = Vec::new();
+        for id in self.model.params.ids() {
+            let name = format!("best.{}", self.model.params.name(id));
+            params.push(tensor(checkpoint, &name, self.model.params.shape(id))?.to_vec());
+        }
+        let evaluations_ago = checkpoint.get("best.evaluations_ago")?;
+        self.best = Some(Best { nll: checkpoint.get("best.nll")?, evaluations_ago, params });
+        Ok(())
+    }
+}
+
+fn put_noise(checkpoint: &mut Checkpoint, name: &str, (start, position): (u64, u64)) {
+    checkpoint.set(&format!("{name}.start"), start);
+    checkpoint.set(&format!("{name}.position"), position);
+}
+
+fn get_noise(checkpoint: &Checkpoint, name: &str) -> std::result::Result<(u64, u64), Problem> {
+    Ok((checkpoint.get(&format!("{name}.start"))?, checkpoint.get(&format!("{name}.position"))?))
+}
+
+fn get_window(checkpoint: &Checkpoint) -> std::result::Result<Window, Problem> {
+    let text: String = checkpoint.get("window")?;
+    let numbers: Vec<f64> = text.split(' ').filter_map(|number| number.parse().ok()).collect();
+    let &[sum, square, count] = &numbers[..] else {
+        return Err(Problem::from(format!("three numbers, not `{text}`")));
+    };
+    Ok(Window { sum, square, count })
+}

@@ -1,0 +1,81 @@
+//! `bernoulli` and `st_bernoulli`: exact samples of binary variables, without and with a stand-in gradient.
+
+use reparam_ops::bernoulli as kernel;
+
+use crate::gradients::InputGradients;
+use crate::noise::DrawSource;
+use crate::tape::{Recorded, Rule};
+use crate::var::{Var, tier};
+
+/// y = 1 where logits + l > 0, a constant.
+#[derive(Debug)]
+struct Bernoulli;
+
+impl Rule for Bernoulli {
+    fn name(&self) -> &'static str {
+        "bernoulli"
+    }
+    fn backward(&self, _node: Recorded<'_>, _gradients: &mut InputGradients<'_>) {}
+}
+
+/// y = 1 where logits + l > 0; the gradient is that of sigmoid(logits).
+#[derive(Debug)]
+struct StBernoulli;
+
+impl Rule for StBernoulli {
+    fn name(&self) -> &'static str {
+        "st_bernoulli"
+    }
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+        if let Some(dlogits) = gradients.add_to(0) {
+            kernel::st_backward(tier(), node.input(0), node.gradient(), dlogits);
+        }
+    }
+}
+
+impl<'t> Var<'t> {
+    /// An exact sample of a binary variable, elementwise: 1 where logits + l > 0 with standard logistic noise l, else
+    /// 0; it is 1 with probability sigmoid(logits). One draw per element. It has no gradient: score-function
+    /// estimators want it so.
+    ///
+    /// # Panics
+    /// If the number of injected draws is not that of the elements.
+    #[track_caller]
+    pub fn bernoulli<'a>(self, draws: impl Into<DrawSource<'a>>) -> Var<'t> {
+        let shape = self.shape();
+        let draws = draws.into().take("bernoulli", shape.len());
+        self.tape().record(Bernoulli, &[self.stop_gradient()], shape, |x, y| {
+            kernel::forward(tier(), draws, &x[0], y);
+        })
+    }
+
+    /// An exact sample of a binary variable, differentiated as if it were its probability: the value is that of
+    /// [`bernoulli`](Self::bernoulli); except under differentiation, where the gradient is that of sigmoid(logits):
+    /// dlogits = dy p (1 - p). Biased.
+    ///
+    /// # Saved
+    /// Nothing beyond the logits.
+    ///
+    /// # Panics
+    /// If the number of injected draws is not that of the elements.
+    ///
+    /// # Examples
+    /// ```
+    /// use reparam::{Noise, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let logits = tape.variable(&[0.0], [1]);
+    /// let y = logits.st_bernoulli(&mut Noise::seed(1));
+    /// assert!(y.item() == 0.0 || y.item() == 1.0);
+    /// assert_eq!(y.backward().of(logits).unwrap(), [0.25]);
+    /// ```
+    ///
+    /// # Source
+    /// Bengio, Léonard, Courville 2013, section 4.
+    #[track_caller]
+    pub fn st_bernoulli<'a>(self, draws: impl Into<DrawSource<'a>>) -> Var<'t> {
+        let shape = self.shape();
+        let draws = draws.into().take("st_bernoulli", shape.len());
+        self.tape().record(StBernoulli, &[self], shape, |x, y| kernel::forward(tier(), draws, &x[0], y))
+    }
+}

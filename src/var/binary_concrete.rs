@@ -1,0 +1,119 @@
+//! `binary_concrete` and `st_binary_concrete`: relaxed and straight-through samples of binary variables.
+
+use reparam_ops::binary_concrete as kernel;
+
+use crate::gradients::InputGradients;
+use crate::noise::{DrawSource, Replay};
+use crate::tape::{Recorded, Rule};
+use crate::var::temperature::{Temperature, backward_with_tau};
+use crate::var::{Var, tier};
+
+/// y = sigmoid((logits + l) / tau); the gradient needs only y.
+#[derive(Debug)]
+struct BinaryConcrete {
+    tau: f32,
+}
+
+impl Rule for BinaryConcrete {
+    fn name(&self) -> &'static str {
+        "binary_concrete"
+    }
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+        backward_with_tau(node, gradients, |want_tau, dlogits| {
+            kernel::backward(tier(), node.output(), node.gradient(), self.tau, want_tau, dlogits)
+        });
+    }
+}
+
+/// y = 1 where logits + l > 0; the gradient is that of the relaxed sample, whose draws are replayed.
+#[derive(Debug)]
+struct StBinaryConcrete {
+    tau: f32,
+    draws: Replay,
+}
+
+impl Rule for StBinaryConcrete {
+    fn name(&self) -> &'static str {
+        "st_binary_concrete"
+    }
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+        let (logits, dy, draws) = (node.input(0), node.gradient(), self.draws.draws());
+        backward_with_tau(node, gradients, |want_tau, dlogits| {
+            kernel::st_backward(tier(), draws, logits, dy, self.tau, want_tau, dlogits)
+        });
+    }
+}
+
+impl<'t> Var<'t> {
+    /// A relaxed sample of a binary variable, elementwise: y = sigmoid((logits + l) / tau) with standard logistic noise
+    /// l, one draw per logit. Also called relaxed Bernoulli or Gumbel-sigmoid. y > 1/2 with probability
+    /// sigmoid(logits), whatever tau. A logit of -inf gives exactly 0, of +inf exactly 1, both with gradient 0.
+    ///
+    /// With h = dy y (1 - y): dlogits = h / tau and dtau = -sum(h logit(y)) / tau.
+    ///
+    /// # Saved
+    /// Nothing beyond the output y: the noise is neither stored nor drawn again.
+    ///
+    /// # Precision
+    /// y within 2 ulp of its score's sigmoid; for large tau the accuracy of dtau is limited, see
+    /// [`reparam_ops::binary_concrete::backward`].
+    ///
+    /// # Panics
+    /// If tau is not positive and finite, or the number of injected draws is not that of the logits.
+    ///
+    /// # Examples
+    /// ```
+    /// use reparam::{Noise, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let y = tape.variable(&[0.0, 1.0], [2]).binary_concrete(0.5, &mut Noise::seed(1));
+    /// assert!(y.to_vec().iter().all(|&y| 0.0 < y && y < 1.0));
+    /// ```
+    ///
+    /// # Source
+    /// Maddison, Mnih, Teh 2017, section 3.2 and appendix B.
+    #[doc(alias = "relaxed_bernoulli")]
+    #[doc(alias = "gumbel_sigmoid")]
+    #[track_caller]
+    pub fn binary_concrete<'a>(
+        self,
+        tau: impl Into<Temperature<'t>>,
+        draws: impl Into<DrawSource<'a>>,
+    ) -> Var<'t> {
+        const OP: &str = "binary_concrete";
+        let temperature = tau.into();
+        let (shape, tau) = (self.shape(), temperature.check(OP));
+        let draws = draws.into().take(OP, shape.len());
+        self.tape().record(BinaryConcrete { tau }, &temperature.inputs([self]), shape, |x, y| {
+            kernel::forward(tier(), draws, &x[0], tau, y);
+        })
+    }
+
+    /// An exact binary sample, differentiated as if it were the relaxed one: the value is 1 where logits + l > 0, else
+    /// 0, so that it is 1 with probability sigmoid(logits) whatever tau; except under differentiation, where the
+    /// gradient is that of sigmoid((logits + l) / tau) with the same noise. Biased.
+    ///
+    /// # Saved
+    /// The place of its draws in their stream: the backward pass replays them.
+    ///
+    /// # Panics
+    /// As [`binary_concrete`](Self::binary_concrete).
+    ///
+    /// # Source
+    /// Jang, Gu, Poole 2017, section 2.2; Maddison, Mnih, Teh 2017, appendix B.
+    #[track_caller]
+    pub fn st_binary_concrete<'a>(
+        self,
+        tau: impl Into<Temperature<'t>>,
+        draws: impl Into<DrawSource<'a>>,
+    ) -> Var<'t> {
+        const OP: &str = "st_binary_concrete";
+        let temperature = tau.into();
+        let (shape, tau) = (self.shape(), temperature.check(OP));
+        let draws = draws.into().take(OP, shape.len());
+        let rule = StBinaryConcrete { tau, draws: draws.into() };
+        self.tape().record(rule, &temperature.inputs([self]), shape, |x, y| {
+            kernel::st_forward(tier(), draws, &x[0], y);
+        })
+    }
+}

@@ -1,0 +1,113 @@
+//! `gaussian_rsample` and `gaussian_kl_standard`: normal variables given by mean and ln(standard deviation).
+
+use reparam_ops::elementwise::add_scaled;
+use reparam_ops::gaussian as kernel;
+
+use crate::gradients::InputGradients;
+use crate::noise::{NormalSource, ReplayNormals};
+use crate::tape::{Recorded, Rule};
+use crate::var::{Var, tier};
+
+/// z = mean + e^log_std eps; the noise is taken again for the gradient.
+#[derive(Debug)]
+struct GaussianRsample {
+    noise: ReplayNormals,
+}
+
+impl Rule for GaussianRsample {
+    fn name(&self) -> &'static str {
+        "gaussian_rsample"
+    }
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+        let (log_std, dz) = (node.input(1), node.gradient());
+        if let Some(dmean) = gradients.add_to(0) {
+            add_scaled(tier(), 1.0, dz, dmean);
+        }
+        if let Some(dlog_std) = gradients.add_to(1) {
+            kernel::rsample_backward_log_std(tier(), self.noise.normals(), log_std, dz, dlog_std);
+        }
+    }
+}
+
+/// kl = (e^(2 log_std) + mean^2 - 1) / 2 - log_std
+#[derive(Debug)]
+struct GaussianKlStandard;
+
+impl Rule for GaussianKlStandard {
+    fn name(&self) -> &'static str {
+        "gaussian_kl_standard"
+    }
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+        let (mean, log_std, dkl) = (node.input(0), node.input(1), node.gradient());
+        if let Some(dmean) = gradients.add_to(0) {
+            kernel::kl_standard_backward_mean(tier(), dkl, mean, dmean);
+        }
+        if let Some(dlog_std) = gradients.add_to(1) {
+            kernel::kl_standard_backward_log_std(tier(), log_std, dkl, dlog_std);
+        }
+    }
+}
+
+impl<'t> Var<'t> {
+    /// A reparameterised sample of a normal variable: z = mean + e^log_std eps, elementwise, with standard normal eps,
+    /// one draw per element. `self` is the mean, `log_std` the logarithm of the standard deviation.
+    ///
+    /// dmean = dz and dlog_std = dz eps e^log_std.
+    ///
+    /// # Saved
+    /// The place of its draws in their stream (or the injected numbers): the backward pass takes the noise again.
+    ///
+    /// # Panics
+    /// If the shapes differ, or the number of injected draws or normals is not that of the elements.
+    ///
+    /// # Examples
+    /// ```
+    /// use reparam::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let (mean, log_std) = (tape.variable(&[1.0], [1]), tape.variable(&[0.0], [1]));
+    /// let z = mean.gaussian_rsample(log_std, &[0.5f32]);
+    /// assert_eq!(z.to_vec(), [1.5]);
+    /// assert_eq!(z.sum().backward().of(log_std).unwrap(), [0.5]);
+    /// ```
+    ///
+    /// # Source
+    /// Kingma, Welling 2014, section 2.4.
+    #[track_caller]
+    pub fn gaussian_rsample<'a>(self, log_std: Var<'t>, noise: impl Into<NormalSource<'a>>) -> Var<'t> {
+        const OP: &str = "gaussian_rsample";
+        let (shape, std_shape) = (self.shape(), log_std.shape());
+        assert!(
+            shape == std_shape,
+            "{OP}: the mean is {shape} and log_std {std_shape}; they must have one shape: use .broadcast_to"
+        );
+        let noise = noise.into().take(OP, shape.len());
+        let rule = GaussianRsample { noise: noise.into() };
+        self.tape().record(rule, &[self, log_std], shape, |x, z| {
+            kernel::rsample_forward(tier(), noise, &x[0], &x[1], z);
+        })
+    }
+
+    /// KL(N(mean, std^2) || N(0, 1)) = (e^(2 log_std) + mean^2 - 1) / 2 - log_std, elementwise, in nats. `self` is the
+    /// mean, `log_std` the logarithm of the standard deviation.
+    ///
+    /// dmean = dkl mean and dlog_std = dkl (e^(2 log_std) - 1).
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    ///
+    /// # Source
+    /// Kingma, Welling 2014, appendix B.
+    #[track_caller]
+    pub fn gaussian_kl_standard(self, log_std: Var<'t>) -> Var<'t> {
+        let (shape, std_shape) = (self.shape(), log_std.shape());
+        assert!(
+            shape == std_shape,
+            "gaussian_kl_standard: the mean is {shape} and log_std {std_shape}; they must have one shape: use \
+             .broadcast_to"
+        );
+        self.tape().record(GaussianKlStandard, &[self, log_std], shape, |x, kl| {
+            kernel::kl_standard_forward(tier(), &x[0], &x[1], kl);
+        })
+    }
+}

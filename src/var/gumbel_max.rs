@@ -1,0 +1,40 @@
+//! `gumbel_max`: exact categorical samples as class indices.
+
+use reparam_ops::gumbel_max as kernel;
+
+use crate::noise::DrawSource;
+use crate::var::{Var, tier};
+
+impl<'t> Var<'t> {
+    /// An exact sample of a categorical variable for each row, as a class index: argmax(logits + g), whose law is
+    /// softmax(logits). `self` holds logits `[.., classes]`, one draw is taken per logit, and nothing is recorded:
+    /// there is no gradient. A class masked with -inf is never drawn; ties take the lowest index.
+    ///
+    /// With the same draws, [`st_gumbel_softmax`](Self::st_gumbel_softmax) and
+    /// [`st_categorical`](Self::st_categorical) put their 1 at this index.
+    ///
+    /// # Panics
+    /// If a row is fully masked, or the number of injected draws is not that of the logits.
+    ///
+    /// # Examples
+    /// ```
+    /// use reparam::{Noise, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let logits = tape.input(&[0.0, f32::NEG_INFINITY, f32::NEG_INFINITY, 0.0], [2, 2]);
+    /// assert_eq!(logits.gumbel_max(&mut Noise::seed(1)), [0, 1]);
+    /// ```
+    ///
+    /// # Source
+    /// Gumbel 1954; Maddison, Tarlow, Minka 2014, section 2.
+    #[track_caller]
+    pub fn gumbel_max<'a>(self, draws: impl Into<DrawSource<'a>>) -> Vec<u32> {
+        const OP: &str = "gumbel_max";
+        let shape = self.shape();
+        let draws = draws.into().take(OP, shape.len());
+        let mut index = vec![0; shape.rows().len()];
+        let checked = kernel::forward(tier(), draws, &self.value(), shape.classes(), &mut index);
+        self.unless_masked(OP, checked);
+        index
+    }
+}

@@ -1,0 +1,64 @@
+//! `st_categorical`: an exact one-hot sample with the gradient of softmax(logits / tau).
+
+use reparam_ops::st_categorical as kernel;
+
+use crate::gradients::InputGradients;
+use crate::noise::DrawSource;
+use crate::tape::{Recorded, Rule};
+use crate::var::temperature::{Temperature, backward_with_tau};
+use crate::var::{Var, tier};
+
+/// y = one-hot of argmax(logits + g); the gradient is that of softmax(logits / tau), without noise.
+#[derive(Debug)]
+struct StCategorical {
+    classes: usize,
+    tau: f32,
+}
+
+impl Rule for StCategorical {
+    fn name(&self) -> &'static str {
+        "st_categorical"
+    }
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+        let (logits, dy) = (node.input(0), node.gradient());
+        backward_with_tau(node, gradients, |want_tau, dlogits| {
+            kernel::backward(tier(), logits, dy, self.classes, self.tau, want_tau, dlogits)
+        });
+    }
+}
+
+impl<'t> Var<'t> {
+    /// An exact one-hot sample, differentiated as if it were the probabilities: the value is the one-hot vector of
+    /// argmax(logits + g), whose law is softmax(logits) whatever tau; except under differentiation, where the gradient
+    /// is that of softmax(logits / tau), in which no noise is left. Biased; ties take the lowest index. `self` holds
+    /// logits `[.., classes]`; a class masked with -inf is never drawn, and its gradient is exactly 0.
+    ///
+    /// With p = softmax(logits / tau) and h = p (dy - <p, dy>): dlogits = h / tau and dtau = -sum(h ln p) / tau.
+    ///
+    /// # Saved
+    /// Nothing beyond the logits.
+    ///
+    /// # Panics
+    /// If tau is not positive and finite, or a row is fully masked, or the number of injected draws is not that of the
+    /// logits.
+    ///
+    /// # Source
+    /// Bengio, Léonard, Courville 2013, section 4.
+    #[track_caller]
+    pub fn st_categorical<'a>(
+        self,
+        tau: impl Into<Temperature<'t>>,
+        draws: impl Into<DrawSource<'a>>,
+    ) -> Var<'t> {
+        const OP: &str = "st_categorical";
+        let temperature = tau.into();
+        let (shape, tau) = (self.shape(), temperature.check(OP));
+        let (classes, draws) = (shape.classes(), draws.into().take(OP, shape.len()));
+        let mut checked = Ok(());
+        let rule = StCategorical { classes, tau };
+        let y = self.tape().record(rule, &temperature.inputs([self]), shape, |x, y| {
+            checked = kernel::forward(tier(), draws, &x[0], classes, y);
+        });
+        y.unless_masked(OP, checked)
+    }
+}

@@ -1,0 +1,424 @@
+//! Is the data what it says it is, does every example come once an epoch, and is every damaged file named?
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use insta::assert_snapshot;
+use reparam::Noise;
+use reparam::data::{BatchState, Batches, Digits, Split};
+use tempfile::TempDir;
+
+const TRAIN_IMAGES: &str = "train-images-idx3-ubyte";
+const TRAIN_LABELS: &str = "train-labels-idx1-ubyte";
+const TEST_IMAGES: &str = "t10k-images-idx3-ubyte";
+const TEST_LABELS: &str = "t10k-labels-idx1-ubyte";
+
+#[cfg(feature = "embedded")]
+mod embedded {
+    use super::*;
+
+    #[test]
+    fn the_parts_have_mnists_sizes_and_classes() {
+        let digits = Digits::embedded();
+        assert_eq!(digits.classes(), 10);
+        let counts = |split: &Split| {
+            assert!(split.is_binary());
+            assert_eq!((split.rows(), split.cols(), split.pixels()), (28, 28, 784));
+            let mut counts = [0; 10];
+            split.labels().iter().for_each(|&label| counts[usize::from(label)] += 1);
+            counts
+        };
+        let (train, validation) = (counts(digits.train()), counts(digits.validation()));
+        assert_eq!(
+            (digits.train().len(), digits.validation().len(), digits.test().len()),
+            (50000, 10000, 10000)
+        );
+        let both: Vec<usize> = train.iter().zip(&validation).map(|(a, b)| a + b).collect();
+        assert_eq!(both, [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]);
+        assert_eq!(counts(digits.test()), [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]);
+        assert_eq!(digits.train().labels()[..10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);
+        assert_eq!(digits.test().labels()[..10], [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]);
+    }
+
+    /// The mean intensity of MNIST is 0.1307 in training and 0.1325 in test.
+    #[test]
+    fn thirteen_of_a_hundred_pixels_are_one() {
+        let digits = Digits::embedded();
+        for (split, expected) in
+            [(digits.train(), 0.1310), (digits.validation(), 0.1306), (digits.test(), 0.1327)]
+        {
+            let means = split.pixel_means();
+            let mean = means.iter().sum::<f32>() / 784.0;
+            assert!((mean - expected).abs() < 0.001, "{mean}");
+            assert!(means.iter().all(|mean| (0.0..=1.0).contains(mean)) && means[0] == 0.0);
+        }
+    }
+
+    #[test]
+    fn an_image_looks_like_its_label() {
+        let digits = Digits::embedded();
+        let train = digits.train();
+        let mut image = vec![0.0; 784];
+        train.pixels_into(&[3], &mut image);
+        let rows: Vec<String> = image
+            .chunks(28)
+            .map(|row| row.iter().map(|&pixel| if pixel == 1.0 { '#' } else { '.' }).collect())
+            .collect();
+        assert_eq!(train.labels()[3], 1);
+        assert_snapshot!(rows.join("\n"), @"");
+    }
+
+    #[test]
+    fn fixed_pixels_take_no_draws() {
+        let digits = Digits::embedded();
+        let indices = [49_999, 0, 7];
+        let (mut fixed, mut sampled) = (vec![0.0; 3 * 784], vec![0.5; 3 * 784]);
+        let mut noise = Noise::seed(1);
+        digits.train().pixels_into(&indices, &mut fixed);
+        digits.train().sample_pixels_into(&indices, &mut noise, &mut sampled);
+        assert_eq!(fixed, sampled);
+        assert_eq!(noise, Noise::seed(1));
+    }
+
+    /// Needs the four IDX files of MNIST in the folder `$MNIST_DIR`.
+    #[test]
+    fn packing_again_gives_the_embedded_file() {
+        let Some(dir) = std::env::var_os("MNIST_DIR") else {
+            eprintln!(
+                "SKIPPED packing_again_gives_the_embedded_file: set MNIST_DIR to a folder of IDX files to run it"
+            );
+            return;
+        };
+        let packed = reparam::data::pack(&dir).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("packed.gz");
+        fs::write(&path, &packed).unwrap();
+        assert!(Digits::read_packed(&path).unwrap() == Digits::embedded(), "the sampled pixels differ");
+        let embedded = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/src/data/binarized-mnist.gz")).unwrap();
+        assert!(packed == embedded, "same pixels, compressed in another way: flate2 changed");
+
+        // The law: black stays 0, white stays 1, and what is between has the right sum.
+        let (grey, fixed) = (Digits::read_dir(&dir).unwrap(), Digits::embedded());
+        for (grey, fixed) in [
+            (grey.train(), fixed.train()),
+            (grey.validation(), fixed.validation()),
+            (grey.test(), fixed.test()),
+        ] {
+            assert_eq!(grey.labels(), fixed.labels());
+            let (mut excess, mut variance) = (0.0, 0.0);
+            let (mut p, mut x) = (vec![0.0; 784], vec![0.0; 784]);
+            for index in 0..grey.len() as u32 {
+                grey.pixels_into(&[index], &mut p);
+                fixed.pixels_into(&[index], &mut x);
+                for (&p, &x) in p.iter().zip(&x) {
+                    assert!(p > 0.0 && p < 1.0 || p == x);
+                    excess += f64::from(x) - f64::from(p);
+                    variance += f64::from(p) * (1.0 - f64::from(p));
+                }
+            }
+            // Six standard deviations: fails by chance in 2 of 10^9.
+            assert!(excess.abs() < 6.0 * variance.sqrt(), "{excess} {}", variance.sqrt());
+        }
+    }
+}
+
+#[test]
+fn every_example_comes_once_an_epoch() {
+    for (len, size) in [(1, 1), (10, 10), (10, 3), (10, 7), (50, 20)] {
+        let mut batches = Batches::new(len, Noise::seed(3));
+        let mut stream = Vec::new();
+        while stream.len() < 7 * len {
+            assert_eq!(batches.epochs(), stream.len() as f64 / len as f64);
+            stream.extend_from_slice(batches.next_batch(size));
+        }
+        let epochs: Vec<&[u32]> = stream.chunks_exact(len).collect();
+        for epoch in &epochs {
+            let mut sorted = epoch.to_vec();
+            sorted.sort();
+            assert!(sorted.into_iter().eq(0..len as u32), "{len} {size}: {epoch:?}");
+        }
+        assert!(len < 10 || epochs[0] != epochs[1]);
+    }
+}
+
+#[test]
+fn batches_resume_exactly_anywhere() {
+    let mut batches = Batches::new(10, Noise::seed(4));
+    for step in 0..30 {
+        let mut resumed = Batches::resume(10, batches.state()).unwrap();
+        assert_eq!(resumed.state(), batches.state());
+        let mut original = batches.clone();
+        for size in [4, 10, 1, 7, 3, 5] {
+            assert_eq!(resumed.next_batch(size), original.next_batch(size), "step {step}");
+        }
+        assert_eq!(resumed.state(), original.state());
+        batches.next_batch(1 + step % 5);
+    }
+}
+
+#[test]
+fn a_state_of_other_batches_is_refused() {
+    let state = BatchState { cursor: 11, ..Batches::new(11, Noise::seed(1)).state() };
+    assert_snapshot!(Batches::resume(10, state).unwrap_err(), @"");
+}
+
+#[test]
+fn a_steady_batch_stays_where_it_is() {
+    let mut batches = Batches::new(100, Noise::seed(5));
+    let first = batches.next_batch(30).as_ptr();
+    assert!((0..20).all(|_| batches.next_batch(30).as_ptr() == first));
+}
+
+#[test]
+#[should_panic(expected = "Batches::next_batch: a batch of 11 from 10 examples")]
+fn a_batch_larger_than_the_split_panics() {
+    Batches::new(10, Noise::seed(1)).next_batch(11);
+}
+
+#[test]
+#[should_panic(expected = "Batches::next_batch: a batch of 0 from 10 examples")]
+fn an_empty_batch_panics() {
+    Batches::new(10, Noise::seed(1)).next_batch(0);
+}
+
+#[test]
+fn idx_files_of_any_size_are_read() {
+    let set = Idx::sound();
+    let digits = set.read().unwrap();
+    assert_eq!((digits.train().len(), digits.validation().len(), digits.test().len()), (10, 2, 3));
+    assert_eq!((digits.train().rows(), digits.train().cols(), digits.classes()), (2, 3, 12));
+    assert_eq!(digits.validation().labels(), [10, 11]);
+    assert!(!digits.train().is_binary());
+    let mut pixels = [0.0; 12];
+    digits.validation().pixels_into(&[1, 0], &mut pixels);
+    let expected: Vec<f32> = (66..72).chain(60..66).map(|byte| byte as f32 / 255.0).collect();
+    assert_eq!(pixels, expected[..]);
+}
+
+#[test]
+fn a_missing_folder_or_file_is_named() {
+    let set = Idx::sound();
+    assert_snapshot!(set.redacted(Digits::read_dir(set.path("mnist"))), @"");
+    assert_snapshot!(set.redacted(Digits::read_dir(set.path(TEST_LABELS))), @"");
+    fs::remove_file(set.path(TEST_LABELS)).unwrap();
+    assert_snapshot!(set.error(), @"");
+    fs::remove_file(set.path(TRAIN_IMAGES)).unwrap();
+    assert_snapshot!(set.error(), @"");
+}
+
+#[test]
+fn what_is_no_idx_file_is_named() {
+    let set = Idx::sound();
+    fs::write(set.path(TRAIN_IMAGES), "").unwrap();
+    assert_snapshot!(set.error(), @"");
+    fs::write(set.path(TRAIN_IMAGES), [0, 0, 8]).unwrap();
+    assert_snapshot!(set.error(), @"");
+    fs::write(set.path(TRAIN_IMAGES), images(1, 1, 1)[..10].to_vec()).unwrap();
+    assert_snapshot!(set.error(), @"");
+    fs::write(set.path(TRAIN_IMAGES), "<!DOCTYPE html>").unwrap();
+    assert_snapshot!(set.error(), @"");
+    fs::write(set.path(TRAIN_IMAGES), [0, 0, 0x0d, 3, 0, 0, 0, 1]).unwrap();
+    assert_snapshot!(set.error(), @"");
+    fs::copy(set.path(TRAIN_LABELS), set.path(TRAIN_IMAGES)).unwrap();
+    assert_snapshot!(set.error(), @"");
+    let set = Idx::sound();
+    fs::copy(set.path(TEST_IMAGES), set.path(TEST_LABELS)).unwrap();
+    assert_snapshot!(set.error(), @"");
+}
+
+#[test]
+fn a_file_of_the_wrong_length_is_named() {
+    let set = Idx::sound();
+    let sound = images(12, 2, 3);
+    fs::write(set.path(TRAIN_IMAGES), &sound[..sound.len() - 1]).unwrap();
+    assert_snapshot!(set.error(), @"");
+    fs::write(set.path(TRAIN_IMAGES), [&sound[..], &[0]].concat()).unwrap();
+    assert_snapshot!(set.error(), @"");
+    fs::write(set.path(TRAIN_IMAGES), &sound).unwrap();
+    fs::write(set.path(TRAIN_LABELS), &labels(12)[..15]).unwrap();
+    assert_snapshot!(set.error(), @"");
+    fs::write(set.path(TRAIN_LABELS), [labels(12), labels(12)].concat()).unwrap();
+    assert_snapshot!(set.error(), @"");
+}
+
+#[test]
+fn files_that_do_not_fit_each_other_are_named() {
+    let set = Idx::sound();
+    fs::write(set.path(TEST_LABELS), labels(4)).unwrap();
+    assert_snapshot!(set.error(), @"");
+    fs::write(set.path(TEST_LABELS), labels(3)).unwrap();
+    fs::write(set.path(TEST_IMAGES), images(3, 3, 2)).unwrap();
+    assert_snapshot!(set.error(), @"");
+}
+
+#[test]
+fn sizes_that_cannot_be_are_named() {
+    let set = Idx::sound();
+    fs::write(set.path(TRAIN_IMAGES), images(0, 28, 28)).unwrap();
+    assert_snapshot!(set.error(), @"");
+    fs::write(set.path(TRAIN_IMAGES), images(12, 0, 28)).unwrap();
+    assert_snapshot!(set.error(), @"");
+    let huge = |sizes: [u32; 3]| [vec![0, 0, 8, 3], sizes.map(u32::to_be_bytes).concat()].concat();
+    fs::write(set.path(TRAIN_IMAGES), huge([u32::MAX; 3])).unwrap();
+    assert_snapshot!(set.error(), @"");
+    // Fits 64 bits, but the file does not hold it; and this must not take the memory first.
+    fs::write(set.path(TRAIN_IMAGES), huge([1 << 20; 3])).unwrap();
+    assert_snapshot!(set.error(), @"");
+}
+
+#[cfg(feature = "gzip")]
+mod gzip {
+    use super::*;
+
+    #[test]
+    fn contents_and_not_the_name_tell_what_is_compressed() {
+        let set = Idx::sound();
+        let plain = set.read().unwrap();
+        fs::write(set.path(TRAIN_IMAGES), gzip(&images(12, 2, 3))).unwrap();
+        fs::rename(set.path(TRAIN_LABELS), set.path("train-labels-idx1-ubyte.gz")).unwrap();
+        fs::remove_file(set.path(TEST_IMAGES)).unwrap();
+        fs::write(set.path("t10k-images-idx3-ubyte.gz"), gzip(&images(3, 2, 3))).unwrap();
+        fs::rename(set.path(TEST_LABELS), set.path("t10k-labels.idx1-ubyte")).unwrap();
+        assert_eq!(set.read().unwrap(), plain);
+    }
+
+    #[test]
+    fn damaged_gzip_is_named() {
+        let set = Idx::sound();
+        let sound = gzip(&images(12, 2, 3));
+        fs::write(set.path(TRAIN_IMAGES), &sound[..sound.len() - 20]).unwrap();
+        assert_snapshot!(set.error(), @"");
+        fs::write(set.path(TRAIN_IMAGES), &sound[..sound.len() - 2]).unwrap();
+        assert_snapshot!(set.error(), @"");
+        fs::write(set.path(TRAIN_IMAGES), &sound[..5]).unwrap();
+        assert_snapshot!(set.error(), @"");
+        let mut flipped = sound.clone();
+        flipped[sound.len() - 6] ^= 1;
+        fs::write(set.path(TRAIN_IMAGES), &flipped).unwrap();
+        assert_snapshot!(set.error(), @"");
+        let mut flipped = sound.clone();
+        flipped[10] = 0xff;
+        fs::write(set.path(TRAIN_IMAGES), &flipped).unwrap();
+        assert_snapshot!(set.error(), @"");
+        fs::write(set.path(TRAIN_IMAGES), [&sound[..], b"more"].concat()).unwrap();
+        assert_snapshot!(set.error(), @"");
+        fs::write(set.path(TRAIN_IMAGES), gzip(&[images(12, 2, 3), vec![7]].concat())).unwrap();
+        assert_snapshot!(set.error(), @"");
+        fs::write(set.path(TRAIN_IMAGES), gzip(&[])).unwrap();
+        assert_snapshot!(set.error(), @"");
+    }
+
+    #[test]
+    fn any_set_can_be_packed_and_keeps_its_law() {
+        let set = Idx::sound();
+        let path = set.path("packed.gz");
+        fs::write(&path, reparam::data::pack(set.folder.path()).unwrap()).unwrap();
+        let (packed, grey) = (Digits::read_packed(&path).unwrap(), set.read().unwrap());
+        let mut noise = Noise::seed(reparam::data::PACKED_SEED);
+        let parts = [
+            (packed.train(), grey.train()),
+            (packed.validation(), grey.validation()),
+            (packed.test(), grey.test()),
+        ];
+        for (packed, grey) in parts {
+            assert!(packed.is_binary());
+            assert_eq!(packed.labels(), grey.labels());
+            let all: Vec<u32> = (0..grey.len() as u32).collect();
+            let (mut fixed, mut sampled) = (vec![0.0; 6 * grey.len()], vec![0.5; 6 * grey.len()]);
+            packed.pixels_into(&all, &mut fixed);
+            grey.sample_pixels_into(&all, &mut noise, &mut sampled);
+            assert_eq!(fixed, sampled);
+        }
+    }
+
+    #[test]
+    fn what_is_no_packed_file_is_named() {
+        let set = Idx::sound();
+        let path = set.path("packed");
+        let mut error = |contents: &[u8]| {
+            fs::write(&path, contents).unwrap();
+            set.redacted(Digits::read_packed(&path))
+        };
+        assert_snapshot!(error(b""), @"");
+        assert_snapshot!(error(&images(1, 1, 1)), @"");
+        assert_snapshot!(error(b"BITS\x02\0\0\0"), @"");
+        let header = |words: [u32; 5]| [b"BITS".to_vec(), words.map(u32::to_le_bytes).concat()].concat();
+        assert_snapshot!(error(&header([1, 6, 1, 28, 28])), @"");
+        assert_snapshot!(error(&header([1, 0, 1, 28, 28])), @"");
+        assert_snapshot!(error(&header([1, u32::MAX, 1, u32::MAX, u32::MAX])), @"");
+        assert_snapshot!(error(&[header([1, 6, 1, 2, 2]), vec![0; 15]].concat()), @"");
+    }
+
+    fn gzip(contents: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(contents).unwrap();
+        encoder.finish().unwrap()
+    }
+}
+
+#[cfg(not(feature = "gzip"))]
+#[test]
+fn gzip_is_refused_by_name_without_the_feature() {
+    let set = Idx::sound();
+    fs::write(set.path(TRAIN_IMAGES), [0x1f, 0x8b, 8, 0]).unwrap();
+    assert_snapshot!(set.error(), @"");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let set = Idx::sound();
+    assert_snapshot!(set.redacted(Digits::read_packed(set.path("none"))), @"");
+}
+
+/// A folder of IDX files: 12 + 3 images of 2 x 3 pixels, pixel `i` of all having intensity `i`.
+struct Idx {
+    folder: TempDir,
+}
+
+impl Idx {
+    fn sound() -> Idx {
+        let set = Idx { folder: tempfile::tempdir().unwrap() };
+        fs::write(set.path(TRAIN_IMAGES), images(12, 2, 3)).unwrap();
+        fs::write(set.path(TRAIN_LABELS), labels(12)).unwrap();
+        fs::write(set.path(TEST_IMAGES), images(3, 2, 3)).unwrap();
+        fs::write(set.path(TEST_LABELS), labels(3)).unwrap();
+        set
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn read(&self) -> reparam::Result<Digits> {
+        Digits::read_dir(self.folder.path())
+    }
+
+    fn error(&self) -> String {
+        self.redacted(self.read())
+    }
+
+    fn redacted(&self, outcome: reparam::Result<Digits>) -> String {
+        redact(outcome.expect_err("damaged data was read"), self.folder.path())
+    }
+}
+
+fn redact(error: reparam::Error, dir: &Path) -> String {
+    let line = error.to_string();
+    assert!(!line.contains('\n'));
+    line.replace(dir.to_str().unwrap(), "DIR")
+}
+
+fn images(count: u32, rows: u32, cols: u32) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, 3];
+    bytes.extend([count, rows, cols].map(u32::to_be_bytes).concat());
+    bytes.extend((0..count * rows * cols).map(|i| i as u8));
+    bytes
+}
+
+fn labels(count: u32) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, 1];
+    bytes.extend(count.to_be_bytes());
+    bytes.extend((0..count).map(|i| i as u8));
+    bytes
+}
