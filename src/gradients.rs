@@ -83,12 +83,6 @@ impl Gradients {
         self.node(self.leaf(id)?)
     }
 
-    pub(crate) fn parameter_mut(&mut self, id: ParamId) -> Option<&mut [f32]> {
-        let leaf = self.leaf(id)?;
-        let slot = &mut self.storage.slots[leaf as usize];
-        slot.present.then_some(&mut slot.buffer[..])
-    }
-
     /// The parameters that have a gradient, in the order in which the loss first used them.
     pub fn parameters(&self) -> impl Iterator<Item = ParamId> + '_ {
         self.storage

@@ -5,12 +5,14 @@ mod checkpoint;
 pub mod data;
 mod error;
 mod file;
+pub mod gradcheck;
 mod gradients;
 pub mod models;
 pub mod nn;
 mod noise;
 pub mod optim;
 mod params;
+mod print;
 mod schedule;
 mod shape;
 mod tape;
@@ -28,3 +30,12 @@ pub use schedule::Schedule;
 pub use shape::Shape;
 pub use tape::{Inputs, NotFinite, Recorded, Rule, Tape};
 pub use var::{Activation, Temperature, Var};
+
+/// The pages of docs/ whose code runs with the tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/adding-an-op.md")]
+    struct AddingAnOp;
+}

@@ -4,9 +4,10 @@
 use std::convert::Infallible;
 
 use rand::{Rng, TryRng};
+use rand_pcg::Pcg32;
 use reparam_ops::Tier;
 use reparam_ops::gaussian::Normals;
-use reparam_ops::noise::{Draws, Stream, draws_forward, mix};
+use reparam_ops::noise::{Draws, PCG_STREAM, Stream, draws_forward, mix};
 
 /// A stream of noise. The same seed gives the same numbers on every machine, at any number of threads.
 ///
@@ -24,13 +25,15 @@ use reparam_ops::noise::{Draws, Stream, draws_forward, mix};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Noise {
     stream: Stream,
+    /// The generator at the stream's place.
+    pcg: Pcg32,
 }
 
 impl Noise {
     /// The stream of a seed: that of `rand_pcg::Pcg32::new(mix(seed), PCG_STREAM)`, so that neighbouring seeds are
     /// unrelated.
     pub fn seed(seed: u64) -> Noise {
-        Noise { stream: Stream::new(mix(seed)) }
+        Noise::resume((mix(seed), 0))
     }
 
     /// A child stream, whose state is hashed from the next 64 bits of this one.
@@ -42,6 +45,7 @@ impl Noise {
     pub fn take(&mut self, count: usize) -> Stream {
         let stream = self.stream;
         self.stream = stream.skip(count as u64);
+        self.pcg.advance(count as u64);
         stream
     }
 
@@ -52,14 +56,31 @@ impl Noise {
         words.into_iter()
     }
 
-    /// Where it stands: the generator's first state and the number of draws taken.
+    /// Where it stands: the generator's seed and the number of draws taken.
     pub fn position(&self) -> (u64, u64) {
-        (self.stream.start(), self.stream.position())
+        (self.stream.origin(), self.stream.position())
+    }
+
+    /// The `rand_pcg` generator that goes on as this noise would.
+    ///
+    /// ```
+    /// use rand::Rng;
+    /// use reparam::Noise;
+    ///
+    /// let mut noise = Noise::seed(7);
+    /// noise.take(1000);
+    /// let mut pcg = noise.pcg();
+    /// assert_eq!(pcg.next_u64(), noise.next_u64());
+    /// ```
+    pub fn pcg(&self) -> Pcg32 {
+        self.pcg.clone()
     }
 
     /// The noise that [`position`](Self::position) described.
-    pub fn resume((start, position): (u64, u64)) -> Noise {
-        Noise { stream: Stream::resume(start, position) }
+    pub fn resume((seed, position): (u64, u64)) -> Noise {
+        let mut pcg = Pcg32::new(seed, PCG_STREAM);
+        pcg.advance(position);
+        Noise { stream: Stream::new(seed).at(position), pcg }
     }
 
     /// A whole number in `0..bound`, each equally likely, from as many draws as rejection needs.
@@ -89,7 +110,8 @@ impl TryRng for Noise {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(self.take(1).draw())
+        self.stream = self.stream.skip(1);
+        Ok(self.pcg.next_u32())
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {

@@ -1,4 +1,81 @@
-//! Kernels on flat `f32` slices: forward and backward side by side, no tape, no shapes beyond rows x classes.
+//! Kernels on flat `f32` slices: forward and backward side by side. They know no tape, no shape beyond
+//! rows x classes and no file, and can be used without the engine.
+//!
+//! Every kernel takes the [`Tier`] to run on first (usually [`Tier::best`]); results are bit-for-bit the same on
+//! every tier and at any number of rayon threads. Forwards overwrite their output, backwards add to the gradient.
+//! Stochastic kernels take [`noise::Draws`], one 32-bit draw per element: a place in a stream, or injected.
+//! Nothing stores noise, and nothing allocates but the packing buffer inside `matrixmultiply`.
+//!
+//! ```
+//! use reparam_ops::noise::Stream;
+//! use reparam_ops::{Tier, gumbel_softmax};
+//!
+//! let (tier, logits, dy) = (Tier::best(), [1.0, 2.0, 3.0], [0.5, 0.0, -0.5]);
+//! let (mut y, mut dlogits) = ([0.0; 3], [0.0; 3]);
+//! gumbel_softmax::forward(tier, Stream::new(42).into(), &logits, 3, 0.5, &mut y)?;
+//! let dtau = gumbel_softmax::backward(tier, &y, &dy, 3, 0.5, true, &mut dlogits);
+//! # assert!(dtau.is_finite());
+//! # Ok::<(), reparam_ops::softmax::MaskedRow>(())
+//! ```
+//!
+//! # The catalogue
+//!
+//! One line per op; `saved` is what backward reads beside the incoming gradient.
+//!
+//! | op | module | forward | backward | saved | source |
+//! | --- | --- | --- | --- | --- | --- |
+//! | `add` | [`elementwise`] | a + b | dy, dy | nothing | |
+//! | `sub` | [`elementwise`] | a - b | dy, -dy | nothing | |
+//! | `mul` | [`elementwise`] | a b | b dy, a dy | inputs | |
+//! | `div` | [`elementwise`] | a / b | dy / b, -y dy / b | b, output | |
+//! | `affine` | [`elementwise`] | scale x + shift | scale dy | nothing | |
+//! | `exp` | [`elementwise`] | e^x | y dy | output | |
+//! | `ln` | [`elementwise`] | ln x | dy / x | input | |
+//! | `log1p` | [`elementwise`] | ln(1 + x) | dy / (1 + x) | input | |
+//! | `sqrt` | [`elementwise`] | root of x | dy / 2y | output | |
+//! | `square` | [`elementwise`] | x^2 | 2x dy | input | |
+//! | `abs` | [`elementwise`] | \|x\| | sign(x) dy | input | |
+//! | `sigmoid` | [`elementwise`] | 1 / (1 + e^-x) | y (1 - y) dy | output | |
+//! | `softplus` | [`elementwise`] | ln(1 + e^x) | sigmoid(x) dy | input | |
+//! | `tanh` | [`elementwise`] | tanh x | (1 - y^2) dy | output | |
+//! | `relu` | [`elementwise`] | max(x, 0) | dy where x > 0 | input | |
+//! | `leaky_relu` | [`elementwise`] | x, or slope x below 0 | dy, or slope dy | input | |
+//! | `sum` | [`axis`] | sum of all | dy everywhere | nothing | |
+//! | `sum_axis` | [`axis`] | sums over an axis | dy along the axis | nothing | |
+//! | `repeat` | [`axis`] | x along a new axis | sums of dy | nothing | |
+//! | `transpose` | [`axis`] | last axes swapped | last axes of dy swapped | nothing | |
+//! | `slice` | [`index`] | a range of an axis | dy into the range | nothing | |
+//! | `concat` | [`index`] | inputs one after another | ranges of dy | nothing | |
+//! | `gather` | [`index`] | rows by index | ordered scatter-add | indices | |
+//! | `select` | [`index`] | one entry per row | dy into that entry | indices | |
+//! | `matmul` | [`matmul`](mod@matmul) | a b | dy b', a' dy | inputs | |
+//! | `linear` | [`linear`] | activation(x W + b) | dz W', x' dz, column sums | inputs, output | |
+//! | `softmax` | [`softmax`] | e^x / sum e^x | y (dy - <y, dy>) | output | |
+//! | `log_softmax` | [`softmax`] | x - ln sum e^x | dy - e^y sum dy | output | |
+//! | `logsumexp` | [`softmax`] | ln sum e^x | softmax(x) dy | input, output | |
+//! | `bce_with_logits` | [`bce_with_logits`] | softplus(x) - t x | (sigmoid(x) - t) dy | inputs | |
+//! | `cross_entropy` | [`cross_entropy`] | ln sum e^x - x\[t\] | (softmax(x) - one-hot) dy | inputs | |
+//! | `categorical_kl` | [`categorical_kl`] | sum p ln(p / q) | p (ln(p / q) - kl), q - p | inputs, output | |
+//! | `categorical_kl_uniform` | [`categorical_kl`] | sum p ln p + ln n | p (ln p - sum p ln p) | input | |
+//! | `bernoulli_kl` | [`bernoulli_kl`] | p (a - b) - softplus(a) + softplus(b) | p (1 - p)(a - b), q - p | inputs | |
+//! | `gaussian_rsample` | [`gaussian`] | mean + e^log_std eps | dy, dy e^log_std eps | place of draws | Kingma, Welling 2014 |
+//! | `gaussian_kl_standard` | [`gaussian`] | (e^2s + m^2 - 1)/2 - s | m, e^2s - 1 | inputs | Kingma, Welling 2014, appendix B |
+//! | `gumbel_softmax` | [`gumbel_softmax`] | softmax((x + g) / tau) | h / tau, -sum h ln y / tau | output | Jang et al. 2017; Maddison et al. 2017 |
+//! | `st_gumbel_softmax` | [`gumbel_softmax`] | one-hot argmax(x + g) | that of `gumbel_softmax` | place of draws | Jang et al. 2017, 2.2 |
+//! | `st_categorical` | [`st_categorical`] | one-hot argmax(x + g) | that of softmax(x / tau) | input | Bengio et al. 2013 |
+//! | `st_argmax` | [`st_argmax`] | one-hot argmax(x) | that of softmax(x / tau) | input | Bengio et al. 2013 |
+//! | `gumbel_max` | [`gumbel_max`] | argmax(x + g) | none: sampling only | nothing | Maddison et al. 2014 |
+//! | `binary_concrete` | [`binary_concrete`] | sigmoid((x + l) / tau) | y (1 - y) / tau | output | Maddison et al. 2017, appendix B |
+//! | `st_binary_concrete` | [`binary_concrete`] | 1 where x + l > 0 | that of `binary_concrete` | place of draws | Jang et al. 2017, 2.2 |
+//! | `bernoulli` | [`bernoulli`] | 1 where x + l > 0 | none: sampling only | nothing | |
+//! | `st_bernoulli` | [`bernoulli`] | 1 where x + l > 0 | that of sigmoid(x) | input | Bengio et al. 2013 |
+//! | `exp_concrete` | [`exp_concrete`] | log of `gumbel_softmax` | dy - e^y sum dy, over tau | output | Maddison et al. 2017, appendix C |
+//! | `exp_concrete_log_prob` | [`exp_concrete`] | log density of `exp_concrete` | 1 - n p, -tau (1 - n p) | inputs | Maddison et al. 2017, appendix C |
+//! | `logit_binary_concrete` | [`logit_binary_concrete`] | (x + l) / tau | 1 / tau | output | Maddison et al. 2017, appendix C |
+//! | `logit_binary_concrete_log_prob` | [`logit_binary_concrete`] | log density of `logit_binary_concrete` | -tanh(u / 2) | inputs | Maddison et al. 2017, appendix C |
+//! | `adam` | [`adam`] | parameter update | none | moments | Kingma, Ba 2015 |
+//! | `adamw` | [`adam`] | parameter update | none | moments | Loshchilov, Hutter 2019 |
+//! | `sgd_momentum` | [`sgd_momentum`] | parameter update | none | velocity | |
 
 pub mod adam;
 pub mod axis;

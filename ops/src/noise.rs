@@ -78,7 +78,7 @@ fn output(state: u64) -> u32 {
 /// A place in a sequence of 32-bit draws: where the sequence starts, and how many draws lie behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stream {
-    start: u64,
+    origin: u64,
     position: u64,
 }
 
@@ -94,7 +94,7 @@ impl Stream {
     /// assert_eq!(Stream::new(42).skip(1).draw(), pcg.next_u32());
     /// ```
     pub fn new(state: u64) -> Stream {
-        Stream { start: JUMP[1].apply(state.wrapping_add(INCREMENT)), position: 0 }
+        Stream { origin: state, position: 0 }
     }
 
     /// The same sequence at another place, counted from its start.
@@ -112,14 +112,9 @@ impl Stream {
         self.position
     }
 
-    /// The generator's state at the start of the sequence; with the position, all there is to store.
-    pub fn start(self) -> u64 {
-        self.start
-    }
-
-    /// The stream that [`start`](Self::start) and [`position`](Self::position) came from.
-    pub fn resume(start: u64, position: u64) -> Stream {
-        Stream { start, position }
+    /// What [`new`](Self::new) was given; with the position, all there is to store.
+    pub fn origin(self) -> u64 {
+        self.origin
     }
 
     /// The draw at this place.
@@ -128,7 +123,9 @@ impl Stream {
     }
 
     fn state(self) -> u64 {
-        Affine::jump(self.position).apply(self.start)
+        // The generator steps once over its seed before its first output.
+        let first = JUMP[1].apply(self.origin.wrapping_add(INCREMENT));
+        Affine::jump(self.position).apply(first)
     }
 }
 

@@ -24,3 +24,8 @@ fn hash(start: u64, split: &Split) -> u64 {
     }
     hash
 }
+
+/// A polynomial in an odd number: cheap, and every pixel keeps a weight of its own.
+fn mix_in(sum: u64, bits: u32) -> u64 {
+    sum.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(u64::from(bits))
+}

@@ -68,7 +68,7 @@ fn read_pair(images: &Path, labels: &Path) -> Result<(Size, Labelled)> {
 fn read_images(path: &Path) -> Result<(u32, Size, Vec<u8>)> {
     let mut source = Source::open(path)?;
     check_magic(&mut source, IMAGES)?;
-    let [count, rows, cols] = [word(&mut source)?, word(&mut source)?, word(&mut source)?];
+    let [count, rows, cols] = sizes(&mut source)?;
     let size = Size { rows, cols };
     let what = format!("{count} images of {size} pixels");
     if count == 0 || rows == 0 || cols == 0 {
@@ -86,7 +86,7 @@ fn read_images(path: &Path) -> Result<(u32, Size, Vec<u8>)> {
 fn read_labels(path: &Path) -> Result<Vec<u8>> {
     let mut source = Source::open(path)?;
     check_magic(&mut source, LABELS)?;
-    let count = word(&mut source)?;
+    let [count] = sizes(&mut source)?;
     let what = format!("{count} labels");
     let labels = source.take(u64::from(count), &what)?;
     source.end(what)?;
@@ -132,6 +132,9 @@ fn kind(magic: u32) -> String {
     }
 }
 
-fn word(source: &mut Source) -> Result<u32> {
-    source.header("a whole IDX header").map(u32::from_be_bytes)
+/// The length of each axis.
+fn sizes<const RANK: usize>(source: &mut Source) -> Result<[u32; RANK]> {
+    let bytes = source.take(4 * RANK as u64, "a whole IDX header")?;
+    let (words, _) = bytes.as_chunks();
+    Ok(std::array::from_fn(|axis| u32::from_be_bytes(words[axis])))
 }

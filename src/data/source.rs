@@ -29,10 +29,6 @@ impl Source {
         Ok(Source { path: path.into(), reader, read: 0 })
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// This file should hold something else.
     pub(super) fn wrong<T>(&self, expected: impl Display, found: impl Display) -> Result<T> {
         Err(Error::format(&self.path, expected, found))

@@ -106,9 +106,9 @@ impl<'t> Var<'t> {
         y.unless_masked(OP, checked)
     }
 
-    /// The log-density of an [`exp_concrete`](Self::exp_concrete) sample, per row, in nats: ln (n - 1)! + (n - 1) ln tau
-    /// + sum_k u_k - n ln sum_k e^u_k with u = logits - tau log_y, over the n unmasked classes. `self` is the sample
-    /// log_y; both are `[.., classes]`, and the last axis disappears.
+    /// The log-density of an [`exp_concrete`](Self::exp_concrete) sample, per row, in nats:
+    /// `ln (n - 1)! + (n - 1) ln tau + sum_k u_k - n ln sum_k e^u_k` with u = logits - tau log_y, over the n unmasked
+    /// classes. `self` is the sample log_y; both are `[.., classes]`, and the last axis disappears.
     ///
     /// The relaxation's temperature and that of the density may differ: a prior has its own. A masked class (logit
     /// -inf) does not count, and its gradients are 0; where log_y is -inf at other places than the mask, the density

@@ -1,0 +1,280 @@
+//! Checks gradients against finite differences: does the tape's derivative of a function agree with its values?
+//!
+//! The function runs in f32, as it will in use. Three things make differences of f32 values sharp enough:
+//!
+//! - the output is projected on fixed pseudo-random weights and summed in f64, so that the only rounding is that of
+//!   the function itself;
+//! - the five-point central difference, (8 (L(h) - L(-h)) - (L(2h) - L(-2h))) / 12 h, is off by h^4 / 30 times the
+//!   fifth derivative, so that h may be large, and rounding, about 2^-24 L / h, is divided by something large;
+//! - the tape's side uses the points as they were rounded: sum of g_i (8 (x_i(h) - x_i(-h)) - ...) / 12 h.
+//!
+//! Five steps h from 1/16 to 1/256 are tried, and of these the one whose result agrees best with that of the next
+//! smaller is taken. The choice does not look at the tape's answer.
+
+use std::fmt;
+
+use reparam_ops::noise::{Stream, mix};
+
+use crate::shape::Shape;
+use crate::tape::Tape;
+use crate::var::Var;
+
+/// What a directional derivative may be off by, relative to the root of the sum of the squares of its terms: 5e-4.
+///
+/// At h = 1/64 the five-point rule's own error is 2e-9 times the fifth derivative, and rounding contributes about
+/// 4e-6 times the projected output, which [`ROUNDING`] covers. So for a function whose derivatives are of one order of
+/// magnitude the honest error is below 1e-4, and a rule that is 1 % wrong is off by twenty times the tolerance.
+pub const TOLERANCE: f64 = 5e-4;
+
+/// Rounding that a value may contain, in units of 2^-24 of it: what is granted on top of the tolerance, divided by h.
+pub const ROUNDING: f64 = 8.0;
+
+/// Largest power of two in the steps: points lie up to 2^-3 times a direction's entries (at most 1) away.
+const FIRST: i32 = 3;
+
+/// Number of distances tried, each half of the one before; one step less.
+const DISTANCES: usize = 6;
+
+/// Joint random directions per check.
+const DIRECTIONS: u64 = 6;
+
+/// Entries up to which every coordinate is a direction of its own as well.
+const COORDINATES: usize = 256;
+
+/// A check that succeeded.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct GradcheckReport {
+    /// Directions along which the derivative was compared.
+    pub directions: usize,
+    /// The largest error, as a share of what was allowed: at most 1.
+    pub worst: f64,
+}
+
+/// A check that failed.
+#[derive(Clone, PartialEq, Debug)]
+pub enum GradcheckError {
+    /// The tape's derivative is not that of the values.
+    Mismatch {
+        /// The input and the entry that was moved; `None` for a random direction in all inputs.
+        coordinate: Option<(usize, usize)>,
+        /// The derivative according to the tape.
+        tape: f64,
+        /// The derivative by finite differences.
+        numeric: f64,
+        /// How far the differences at two steps lie apart: if this is large, the function is not smooth here.
+        spread: f64,
+        /// What the error may be.
+        allowed: f64,
+    },
+    /// The function gave NaN or +inf, or left the finite numbers, near the inputs.
+    NotFinite {
+        /// The entry of the output.
+        element: usize,
+        /// The number.
+        value: f32,
+    },
+}
+
+use GradcheckError::Mismatch;
+
+impl fmt::Display for GradcheckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GradcheckError::Mismatch { coordinate, tape, numeric, spread, allowed } => {
+                match coordinate {
+                    Some((input, entry)) => write!(f, "along entry {entry} of input {input}")?,
+                    None => write!(f, "along a random direction")?,
+                }
+                write!(
+                    f,
+                    " the tape's derivative is {tape:.6e} and the difference quotient {numeric:.6e}: apart by {:.2e}, \
+                     allowed {allowed:.2e} (quotients at two steps differ by {spread:.2e})",
+                    (tape - numeric).abs()
+                )
+            }
+            GradcheckError::NotFinite { element, value } => {
+                write!(f, "near the inputs the function gives {value} at element {element}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for GradcheckError {}
+
+/// Compares the tape's gradient of `f` with finite differences of its values: along random directions in all inputs
+/// at once, and along every entry if there are not many.
+///
+/// `inputs` are numbers and shapes. `f` gets them as variables of a tape and must give the same result whenever it
+/// gets the same numbers: let it make its noise anew (`Noise::seed(1)`), or inject draws. It must be smooth up to a
+/// distance of 1/8 of the inputs. Entries that are not finite stay as they are, and those of -inf, being masks, must
+/// have gradient 0; results of -inf do not enter the sum. The error may be [`TOLERANCE`] times the size of the
+/// derivative's terms, plus [`ROUNDING`].
+///
+/// # Errors
+/// The first direction in which they disagree, or a result that is not finite.
+///
+/// # Examples
+/// ```
+/// use reparam::gradcheck::gradcheck;
+///
+/// let report = gradcheck(&[(&[0.5, -1.0, 2.0], &[1, 3])], |_, x| x[0].softmax()).unwrap();
+/// assert!(report.worst < 1.0);
+/// // |x| is not smooth at 0.
+/// assert!(gradcheck(&[(&[0.0], &[1])], |_, x| x[0].abs() + x[0].relu()).is_err());
+/// ```
+pub fn gradcheck(
+    inputs: &[(&[f32], &[usize])],
+    f: impl for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>,
+) -> Result<GradcheckReport, GradcheckError> {
+    let mut check = Check { inputs, f, tape: Tape::new(), weights: Vec::new() };
+    let center: Vec<Vec<f32>> = inputs.iter().map(|(data, _)| data.to_vec()).collect();
+    let (gradients, size) = check.gradients(&center)?;
+    let entries: usize = center.iter().map(Vec::len).sum();
+    for (input, (data, gradient)) in center.iter().zip(&gradients).enumerate() {
+        let is_wrong = |(&x, &g): (&f32, &f32)| x == f32::NEG_INFINITY && g != 0.0;
+        if let Some(entry) = data.iter().zip(gradient).position(is_wrong) {
+            let tape = f64::from(gradient[entry]);
+            let coordinate = Some((input, entry));
+            return Err(Mismatch { coordinate, tape, numeric: 0.0, spread: 0.0, allowed: 0.0 });
+        }
+    }
+
+    let mut report = GradcheckReport { directions: 0, worst: 0.0 };
+    let mut compare = |coordinate, direction: &dyn Fn(usize, usize) -> f32| {
+        report.worst = check.direction(&center, &gradients, size, coordinate, direction)?.max(report.worst);
+        report.directions += 1;
+        Ok(())
+    };
+    for seed in 0..DIRECTIONS {
+        compare(None, &|input, entry| random(seed * 1000 + input as u64, entry))?;
+    }
+    if entries <= COORDINATES {
+        for (input, data) in center.iter().enumerate() {
+            for entry in (0..data.len()).filter(|&entry| data[entry].is_finite()) {
+                let unit = |i, e| if (i, e) == (input, entry) { 1.0 } else { 0.0 };
+                compare(Some((input, entry)), &unit)?;
+            }
+        }
+    }
+    Ok(report)
+}
+
+/// A fixed pseudo-random number of either sign, between 1/2 and 1 in size.
+fn random(row: u64, entry: usize) -> f32 {
+    let word = Stream::new(mix(row)).at(entry as u64).draw();
+    let size = 0.5 + 0.5 * reparam_ops::draw::uniform(word << 1);
+    if word >> 31 == 0 { size } else { -size }
+}
+
+struct Check<'a, F> {
+    inputs: &'a [(&'a [f32], &'a [usize])],
+    f: F,
+    tape: Tape,
+    /// Of each element of the output; 0 where that is -inf.
+    weights: Vec<f32>,
+}
+
+impl<F: for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>> Check<'_, F> {
+    /// The tape's gradient of the projected output at `point` for every input, and the size of that output: the root
+    /// of the sum of its terms' squares. Chooses the weights.
+    fn gradients(&mut self, point: &[Vec<f32>]) -> Result<(Vec<Vec<f32>>, f64), GradcheckError> {
+        self.tape.reset();
+        let variables = variables(&self.tape, self.inputs, point);
+        let y = (self.f)(&self.tape, &variables);
+        let values = y.to_vec();
+        let bad = |value: &f32| value.is_nan() || *value == f32::INFINITY;
+        if let Some(element) = values.iter().position(bad) {
+            return Err(GradcheckError::NotFinite { element, value: values[element] });
+        }
+        let weight = |(j, y): (usize, &f32)| if y.is_finite() { random(u64::MAX, j) } else { 0.0 };
+        self.weights = values.iter().enumerate().map(weight).collect();
+        let terms = values.iter().zip(&self.weights).filter(|(y, _)| y.is_finite());
+        let size = terms.map(|(&y, &w)| (f64::from(y) * f64::from(w)).powi(2)).sum::<f64>().sqrt();
+
+        let gradients = (y * self.tape.input(&self.weights, y.shape())).sum().backward();
+        let of = |x: &Var<'_>| gradients.of(*x).map_or_else(|| vec![0.0; x.shape().len()], <[f32]>::to_vec);
+        Ok((variables.iter().map(of).collect(), size))
+    }
+
+    /// The projected output at `point`, summed in f64.
+    fn value(&mut self, point: &[Vec<f32>]) -> Result<f64, GradcheckError> {
+        self.tape.reset();
+        let y = (self.f)(&self.tape, &variables(&self.tape, self.inputs, point));
+        let mut total = 0.0;
+        for (element, (&y, &weight)) in y.value().iter().zip(&self.weights).enumerate() {
+            if weight == 0.0 {
+                continue;
+            }
+            if !y.is_finite() {
+                return Err(GradcheckError::NotFinite { element, value: y });
+            }
+            total += f64::from(y) * f64::from(weight);
+        }
+        Ok(total)
+    }
+
+    /// Compares the derivatives along one direction; returns the error's share of what is allowed.
+    fn direction(
+        &mut self,
+        center: &[Vec<f32>],
+        gradients: &[Vec<f32>],
+        size: f64,
+        coordinate: Option<(usize, usize)>,
+        direction: &dyn Fn(usize, usize) -> f32,
+    ) -> Result<f64, GradcheckError> {
+        // Differences L(d) - L(-d), and the points' own differences, for the distances d = 2h, h, h/2, ...
+        let mut outputs = [0.0; DISTANCES];
+        let mut moves: Vec<Vec<f64>> = Vec::new();
+        for (k, output) in outputs.iter_mut().enumerate() {
+            let distance = (-(FIRST + k as i32) as f32).exp2();
+            let (ahead, behind) = (moved(center, distance, direction), moved(center, -distance, direction));
+            *output = self.value(&ahead)? - self.value(&behind)?;
+            let pairs = ahead.iter().flatten().zip(behind.iter().flatten());
+            moves
+                .push(pairs.map(|(&a, &b)| if a == b { 0.0 } else { f64::from(a) - f64::from(b) }).collect());
+        }
+        let step = |k: usize| f64::from((-(FIRST + k as i32 + 1) as f32).exp2());
+        let five_point = |k: usize, near: f64, far: f64| (8.0 * near - far) / (12.0 * step(k));
+        let numeric = |k: usize| five_point(k, outputs[k + 1], outputs[k]);
+
+        let spread = |k: usize| (numeric(k) - numeric(k + 1)).abs();
+        let best = (0..DISTANCES - 2)
+            .min_by(|&a, &b| spread(a).total_cmp(&spread(b)))
+            .expect("there are several steps");
+
+        let (mut tape, mut squares) = (0.0, 0.0);
+        for (i, &g) in gradients.iter().flatten().enumerate() {
+            let change = five_point(best, moves[best + 1][i], moves[best][i]);
+            if change != 0.0 {
+                let term = f64::from(g) * change;
+                tape += term;
+                squares += term * term;
+            }
+        }
+        let rounding = ROUNDING * f64::from(f32::EPSILON / 2.0) * size / step(best);
+        let allowed = TOLERANCE * f64::sqrt(squares) + rounding;
+        let (numeric, spread) = (numeric(best), spread(best));
+        let error = (tape - numeric).abs();
+        // A derivative that is 0 on both sides needs no room; one that is NaN has none.
+        if error <= allowed {
+            Ok(if allowed > 0.0 { error / allowed } else { 0.0 })
+        } else {
+            Err(Mismatch { coordinate, tape, numeric, spread, allowed })
+        }
+    }
+}
+
+fn variables<'t>(tape: &'t Tape, inputs: &[(&[f32], &[usize])], point: &[Vec<f32>]) -> Vec<Var<'t>> {
+    inputs.iter().zip(point).map(|((_, shape), data)| tape.variable(data, Shape::from(*shape))).collect()
+}
+
+/// The point at `distance` along a direction; entries that are not finite stay.
+fn moved(center: &[Vec<f32>], distance: f32, direction: &dyn Fn(usize, usize) -> f32) -> Vec<Vec<f32>> {
+    let move_entry = |input: usize, (entry, &x): (usize, &f32)| {
+        if x.is_finite() { direction(input, entry).mul_add(distance, x) } else { x }
+    };
+    let move_input = |(input, data): (usize, &Vec<f32>)| {
+        data.iter().enumerate().map(|entry| move_entry(input, entry)).collect()
+    };
+    center.iter().enumerate().map(move_input).collect()
+}

@@ -1,0 +1,153 @@
+//! An op is one word: this walks the catalogue in `ops/src/lib.rs` and names what is missing in any layer.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A line of the catalogue.
+struct Line {
+    op: String,
+    module: String,
+    backward: String,
+}
+
+impl Line {
+    fn is_update(&self) -> bool {
+        self.backward == "none" && self.op != "gumbel_max" && self.op != "bernoulli"
+    }
+
+    fn has_gradient(&self) -> bool {
+        !self.backward.starts_with("none")
+    }
+}
+
+fn catalogue() -> Vec<Line> {
+    let text = read("ops/src/lib.rs");
+    let lines: Vec<Line> = text.lines().filter(|line| line.starts_with("//! | `")).map(parse).collect();
+    assert!(lines.len() > 40, "only {} lines were read from the catalogue", lines.len());
+    lines
+}
+
+fn parse(line: &str) -> Line {
+    let cells: Vec<&str> = line.trim_start_matches("//! |").split(" | ").map(str::trim).collect();
+    let word = |cell: &str| cell.split('`').nth(1).unwrap_or_default().to_owned();
+    assert_eq!(cells.len(), 6, "six columns: {line}");
+    Line { op: word(cells[0]), module: word(cells[1]), backward: cells[3].to_owned() }
+}
+
+/// Every Rust file below a folder, joined.
+fn sources(folder: &str) -> String {
+    fn collect(folder: &Path, text: &mut String) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, text);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                text.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let mut text = String::new();
+    collect(&root().join(folder), &mut text);
+    text
+}
+
+/// Names of the rules of all ops on the tape: literals in `fn name`, and the rows of the elementwise macros.
+fn rule_names() -> BTreeSet<String> {
+    let text = sources("src/var");
+    let mut names = BTreeSet::new();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        if line.trim_start().starts_with("fn name(&self)") {
+            let literal = lines.peek().and_then(|next| next.split('"').nth(1));
+            names.extend(literal.map(str::to_owned));
+        }
+    }
+    let elementwise = read("src/var/elementwise.rs");
+    let unary = elementwise.split("unary! {").nth(1).unwrap().split("\n}").next().unwrap();
+    let rows = unary.lines().filter(|line| line.ends_with(';'));
+    names.extend(
+        rows.filter_map(|row| row.trim_end_matches(';').split_whitespace().nth(1)).map(str::to_owned),
+    );
+    names.extend(["add", "sub", "mul", "div"].map(str::to_owned));
+    names
+}
+
+#[test]
+fn every_op_of_the_catalogue_is_there_in_every_layer() {
+    let rules = rule_names();
+    let gradchecks = read("tests/gradcheck.rs");
+    let mut missing = Vec::new();
+    for line in catalogue() {
+        let Line { op, module, .. } = &line;
+        if !root().join(format!("ops/src/{module}.rs")).exists() {
+            missing.push(format!("{op}: kernel file ops/src/{module}.rs"));
+        }
+        if line.is_update() {
+            let optimizers = sources("src/optim");
+            if !optimizers.contains(&format!("reparam_ops::{module}")) {
+                missing.push(format!("{op}: an optimizer on ops/src/{module}.rs"));
+            }
+            continue;
+        }
+        if !root().join(format!("src/var/{module}.rs")).exists() && module != "axis" {
+            missing.push(format!("{op}: rule file src/var/{module}.rs"));
+        }
+        if op != "gumbel_max" && !rules.contains(op) {
+            missing.push(format!("{op}: a rule of that name in src/var"));
+        }
+        if line.has_gradient() && !gradchecks.contains(&format!("\"{op}\"")) {
+            missing.push(format!("{op}: a row in tests/gradcheck.rs"));
+        }
+    }
+    assert!(missing.is_empty(), "missing:\n  {}", missing.join("\n  "));
+}
+
+#[test]
+fn every_rule_and_every_kernel_is_in_the_catalogue() {
+    let ops: BTreeSet<String> = catalogue().into_iter().map(|line| line.op).collect();
+    // Views copy nothing and have no kernel.
+    let extra: Vec<String> =
+        rule_names().into_iter().filter(|name| name != "reshape" && !ops.contains(name)).collect();
+    assert!(extra.is_empty(), "rules that the catalogue in ops/src/lib.rs lacks: {extra:?}");
+
+    let modules: BTreeSet<String> = catalogue().into_iter().map(|line| line.module).collect();
+    let helpers = ["draw", "lanes", "lib", "math", "noise", "parallel", "scratch", "simd"];
+    for entry in fs::read_dir(root().join("ops/src")).unwrap() {
+        let name = entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
+        let known = modules.contains(&name) || helpers.contains(&&*name);
+        assert!(known, "ops/src/{name}.rs holds no op of the catalogue");
+    }
+}
+
+#[test]
+fn every_golden_op_is_in_the_catalogue() {
+    let ops: BTreeSet<String> = catalogue().into_iter().map(|line| line.op).collect();
+    let golden: serde_json::Value = serde_json::from_str(&read("tests/golden/ops.json")).unwrap();
+    for case in golden["cases"].as_array().unwrap() {
+        let op = case["op"].as_str().unwrap();
+        assert!(ops.contains(op), "golden op {op} is not in the catalogue");
+    }
+}
+
+#[test]
+fn the_page_on_adding_an_op_quotes_the_files_as_they_are() {
+    let page = read("docs/adding-an-op.md");
+    let mut quotes = 0;
+    for block in page.split("```rust,ignore\n").skip(1) {
+        let block = block.split("```").next().unwrap();
+        let (file, quote) = block.split_once('\n').unwrap();
+        let file = file.trim_start_matches("// ");
+        assert!(read(file).contains(quote), "{file} no longer holds:\n{quote}");
+        quotes += 1;
+    }
+    assert!(quotes >= 4);
+}
