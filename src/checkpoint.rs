@@ -51,10 +51,9 @@ impl Checkpoint {
     /// A setting as a value.
     ///
     /// # Errors
-    /// If it is missing or is not a `T`.
+    /// If it is missing or is not a `T`: what was expected and what was found.
     pub fn get<T: FromStr>(&self, key: &str) -> std::result::Result<T, String> {
-        let text =
-            self.text(key).ok_or_else(|| format!("a checkpoint with the setting `{key}`, which it lacks"))?;
+        let text = self.text(key).ok_or_else(|| format!("the setting `{key}`, found none"))?;
         text.parse().map_err(|_| format!("a readable setting `{key}`, found `{text}`"))
     }
 

@@ -27,7 +27,7 @@ use crate::var::Var;
 pub const TOLERANCE: f64 = 5e-4;
 
 /// Rounding that a value may contain, in units of 2^-24 of it: what is granted on top of the tolerance, divided by h.
-pub const ROUNDING: f64 = 8.0;
+pub const ROUNDING: f64 = 16.0;
 
 /// Largest power of two in the steps: points lie up to 2^-3 times a direction's entries (at most 1) away.
 const FIRST: i32 = 3;
@@ -66,7 +66,7 @@ pub enum GradcheckError {
         /// What the error may be.
         allowed: f64,
     },
-    /// The function gave NaN or +inf, or left the finite numbers, near the inputs.
+    /// The function gave NaN or +inf at the inputs or near them, or -inf at some of these points only.
     NotFinite {
         /// The entry of the output.
         element: usize,
@@ -202,13 +202,15 @@ impl<F: for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>> Check<'_, F> {
         let y = (self.f)(&self.tape, &variables(&self.tape, self.inputs, point));
         let mut total = 0.0;
         for (element, (&y, &weight)) in y.value().iter().zip(&self.weights).enumerate() {
-            if weight == 0.0 {
-                continue;
+            match (weight == 0.0, y) {
+                (false, y) if y.is_finite() => total += f64::from(y) * f64::from(weight),
+                (true, f32::NEG_INFINITY) => {}
+                // It was -inf at the inputs, and no mask.
+                (true, y) if y.is_finite() => {
+                    return Err(GradcheckError::NotFinite { element, value: f32::NEG_INFINITY });
+                }
+                _ => return Err(GradcheckError::NotFinite { element, value: y }),
             }
-            if !y.is_finite() {
-                return Err(GradcheckError::NotFinite { element, value: y });
-            }
-            total += f64::from(y) * f64::from(weight);
         }
         Ok(total)
     }

@@ -5,9 +5,11 @@
 //! divergence +inf.
 
 use crate::Tier;
+use crate::lanes;
 use crate::math;
 use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
-use crate::softmax::{self, Checked, MaskedRow, first_error, max_and_log_sum};
+use crate::scratch;
+use crate::softmax::{self, Checked, MaskedRow, block_len, first_error, max_and_log_sum};
 
 /// The masked row's error, or the largest logit and ln of the rest of the normaliser.
 #[inline(always)]
@@ -16,37 +18,72 @@ fn normalizer(row: &[f32], r: usize) -> Result<(f32, f32), MaskedRow> {
     if max == f32::NEG_INFINITY { Err(MaskedRow(r)) } else { Ok((max, log_sum)) }
 }
 
+/// For a block of rows: `shifted` = logits - the row's largest, `exps` = e^shifted. One flat pass of exponentials
+/// fills whole vectors however few the classes are.
+#[inline(always)]
+fn shift_and_exp(logits: &[f32], classes: usize, shifted: &mut [f32], exps: &mut [f32]) -> Checked {
+    for (r, (row, out)) in logits.chunks_exact(classes).zip(shifted.chunks_exact_mut(classes)).enumerate() {
+        let max = lanes::max(row);
+        if max == f32::NEG_INFINITY {
+            return Err(MaskedRow(r));
+        }
+        for (out, &x) in out.iter_mut().zip(row) {
+            *out = x - max;
+        }
+    }
+    for (e, &s) in exps.iter_mut().zip(shifted.iter()) {
+        *e = math::exp(s);
+    }
+    Ok(())
+}
+
+/// Sum of e and mean of s under e / sum e, for one row; masked classes have e = 0 and s = -inf.
+#[inline(always)]
+fn sum_and_mean(s: &[f32], e: &[f32]) -> (f32, f32) {
+    let mut weighted = 0.0;
+    for (&s, &e) in s.iter().zip(e) {
+        weighted += if e > 0.0 { e * s } else { 0.0 };
+    }
+    let sum = lanes::sum(e);
+    (sum, weighted / sum)
+}
+
 crate::simd! {
-    fn uniform_forward_piece(logits: &[f32], classes: usize, kl: &mut [f32]) -> Checked {
+    fn uniform_forward_piece(logits: &[f32], classes: usize, scratch: &mut [f32], kl: &mut [f32]) -> Checked {
         let log_classes = (classes as f64).ln() as f32;
-        for (r, (row, kl)) in logits.chunks_exact(classes).zip(kl).enumerate() {
-            let (max, log_sum) = normalizer(row, r)?;
-            let mut negative_entropy = 0.0;
-            for &x in row {
-                let log_p = (x - max) - log_sum;
-                let share = math::exp(log_p) * log_p;
-                negative_entropy += if x > f32::NEG_INFINITY { share } else { 0.0 };
+        let (shifted, exps) = scratch.split_at_mut(scratch.len() / 2);
+        let block = shifted.len();
+        for (b, (logits, kl)) in logits.chunks(block).zip(kl.chunks_mut(block / classes)).enumerate() {
+            let (shifted, exps) = (&mut shifted[..logits.len()], &mut exps[..logits.len()]);
+            shift_and_exp(logits, classes, shifted, exps)
+                .map_err(|MaskedRow(r)| MaskedRow(b * block / classes + r))?;
+            for ((kl, s), e) in kl.iter_mut().zip(shifted.chunks_exact(classes)).zip(exps.chunks_exact(classes)) {
+                let (sum, mean) = sum_and_mean(s, e);
+                *kl = (mean - math::ln(sum)) + log_classes;
             }
-            *kl = negative_entropy + log_classes;
         }
         Ok(())
     }
 }
 
 crate::simd! {
-    fn uniform_backward_piece(logits: &[f32], classes: usize, dkl: &[f32], dlogits: &mut [f32]) {
-        for ((row, dlogits), &dkl) in logits.chunks_exact(classes).zip(dlogits.chunks_exact_mut(classes)).zip(dkl) {
-            let (max, log_sum) = max_and_log_sum(row);
-            let mut negative_entropy = 0.0;
-            for &x in row {
-                let log_p = (x - max) - log_sum;
-                let share = math::exp(log_p) * log_p;
-                negative_entropy += if x > f32::NEG_INFINITY { share } else { 0.0 };
-            }
-            for (dlogits, &x) in dlogits.iter_mut().zip(row) {
-                let log_p = (x - max) - log_sum;
-                let slope = math::exp(log_p) * (log_p - negative_entropy);
-                *dlogits += if x > f32::NEG_INFINITY { dkl * slope } else { 0.0 };
+    fn uniform_backward_piece(
+        logits: &[f32], classes: usize, dkl: &[f32], scratch: &mut [f32], dlogits: &mut [f32],
+    ) {
+        let (shifted, exps) = scratch.split_at_mut(scratch.len() / 2);
+        let block = shifted.len();
+        let blocks = logits.chunks(block).zip(dkl.chunks(block / classes)).zip(dlogits.chunks_mut(block));
+        for ((logits, dkl), dlogits) in blocks {
+            let (shifted, exps) = (&mut shifted[..logits.len()], &mut exps[..logits.len()]);
+            // The forward pass found an unmasked class in every row.
+            let _ = shift_and_exp(logits, classes, shifted, exps);
+            let rows = shifted.chunks_exact(classes).zip(exps.chunks_exact(classes));
+            for ((&dkl, (s, e)), dlogits) in dkl.iter().zip(rows).zip(dlogits.chunks_exact_mut(classes)) {
+                let (sum, mean) = sum_and_mean(s, e);
+                let scale = dkl / sum;
+                for ((dlogits, &s), &e) in dlogits.iter_mut().zip(s).zip(e) {
+                    *dlogits += if e > 0.0 { scale * e * (s - mean) } else { 0.0 };
+                }
             }
         }
     }
@@ -64,7 +101,10 @@ pub fn uniform_forward(tier: Tier, logits: &[f32], classes: usize, kl: &mut [f32
         classes,
         (Rows(logits, classes), RowsMut(kl, 1)),
         |first, (Rows(logits, _), RowsMut(kl, _))| {
-            uniform_forward_piece(tier, logits, classes, kl).map_err(|MaskedRow(r)| MaskedRow(first + r))
+            scratch::with(2 * block_len(classes), |scratch| {
+                uniform_forward_piece(tier, logits, classes, scratch, kl)
+            })
+            .map_err(|MaskedRow(r)| MaskedRow(first + r))
         },
         first_error,
     )
@@ -77,7 +117,9 @@ pub fn uniform_backward(tier: Tier, logits: &[f32], classes: usize, dkl: &[f32],
     assert_eq!(rows, dkl.len(), "dkl must have an entry per row");
     let parts = (Rows(logits, classes), Rows(dkl, 1), RowsMut(dlogits, classes));
     for_rows(rows, classes, parts, |_, (Rows(logits, _), Rows(dkl, _), RowsMut(dlogits, _))| {
-        uniform_backward_piece(tier, logits, classes, dkl, dlogits);
+        scratch::with(2 * block_len(classes), |scratch| {
+            uniform_backward_piece(tier, logits, classes, dkl, scratch, dlogits);
+        });
     });
 }
 

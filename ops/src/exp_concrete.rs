@@ -179,11 +179,12 @@ crate::simd! {
             }
             // Relative to the largest score, the sum and n times the logarithm cancel least.
             let max = lanes::max(scores);
-            let log_sum = math::ln(sum_exp(scores, max));
+            // In f64: n of them would add up one rounding n times.
+            let log_sum = f64::from(sum_exp(scores, max)).ln();
             for u in scores.iter_mut() {
                 *u = if *u > f32::NEG_INFINITY { *u - max } else { 0.0 };
             }
-            let rest = f64::from(lanes::sum(scores)) - n as f64 * f64::from(log_sum);
+            let rest = f64::from(lanes::sum(scores)) - n as f64 * log_sum;
             *log_prob = (known_constant + rest) as f32;
         }
         Ok(())

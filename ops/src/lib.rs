@@ -103,6 +103,7 @@ pub mod scratch;
 pub mod sgd_momentum;
 pub mod simd;
 pub mod softmax;
+mod sparse;
 pub mod st_argmax;
 pub mod st_categorical;
 

@@ -6,6 +6,7 @@ use crate::Tier;
 use crate::math;
 use crate::matmul::{Matrix, Write, matmul};
 use crate::parallel::{Rows, RowsMut, for_rows};
+use crate::sparse;
 
 /// What a layer applies to its pre-activations. Each slope is a function of the output, so only that is kept.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -69,7 +70,7 @@ crate::simd! {
     }
 }
 
-/// y = activation(x W + b).
+/// y = activation(x W + b). An `x` of mostly zeros is multiplied by its other entries only.
 #[track_caller]
 pub fn forward(
     tier: Tier,
@@ -79,14 +80,36 @@ pub fn forward(
     activation: Activation,
     y: &mut [f32],
 ) {
-    matmul(x, weight, Write::Replace, y);
     let outputs = bias.len();
     if y.is_empty() {
         return;
     }
+    let rows = y.len() / outputs;
+    match (x.row_major(), weight.row_major()) {
+        (Some(x), Some(weight)) if !x.is_empty() && sparse::pays(x, rows, outputs) => {
+            sparse::forward(tier, x, weight, x.len() / rows, outputs, y);
+        }
+        _ => matmul(x, weight, Write::Replace, y),
+    }
     for_rows(y.len() / outputs, outputs, (RowsMut(y, outputs),), |_, (RowsMut(y, _),)| {
         activate_piece(tier, activation, bias, y);
     });
+}
+
+/// dW = x' dz, or dW += x' dz: the gradient of the weight, `x` being `rows x inputs` and `dz` `rows x outputs`.
+#[track_caller]
+pub fn backward_weight(tier: Tier, x: &[f32], dz: &[f32], rows: usize, write: Write, dweight: &mut [f32]) {
+    if rows == 0 || dweight.is_empty() {
+        return if write == Write::Replace {
+            dweight.fill(0.0)
+        };
+    }
+    let (inputs, outputs) = (x.len() / rows, dz.len() / rows);
+    if sparse::pays(x, rows, outputs) {
+        sparse::backward_weight(tier, x, dz, inputs, outputs, write, dweight);
+    } else {
+        matmul(Matrix::new(x, rows, inputs).t(), Matrix::new(dz, rows, outputs), write, dweight);
+    }
 }
 
 /// dz = activation'(z) dy, from the output y: the gradient of the pre-activations.

@@ -33,12 +33,13 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    fn row_range(self, first: usize, rows: usize) -> Self {
-        Matrix { data: &self.data[(first * self.row_stride).min(self.data.len())..], rows, ..self }
+    /// The slice, if the matrix is read as it is stored.
+    pub(crate) fn row_major(self) -> Option<&'a [f32]> {
+        (self.column_stride == 1 && self.row_stride == self.columns).then_some(self.data)
     }
 
-    fn column_range(self, first: usize, columns: usize) -> Self {
-        Matrix { data: &self.data[(first * self.column_stride).min(self.data.len())..], columns, ..self }
+    fn row_range(self, first: usize, rows: usize) -> Self {
+        Matrix { data: &self.data[(first * self.row_stride).min(self.data.len())..], rows, ..self }
     }
 }
 
@@ -67,60 +68,64 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
     }
     let work = a.rows * a.columns * b.columns;
     let threads = if work < SERIAL_WORK { 1 } else { rayon::current_num_threads() };
-    pieces(
-        threads,
-        a,
-        b,
-        write,
-        Target { first: c.as_mut_ptr(), rows: a.rows, columns: b.columns, stride: b.columns },
-    );
+    let c = Target {
+        first: c.as_mut_ptr(),
+        rows: a.rows,
+        columns: b.columns,
+        row_stride: b.columns,
+        column_stride: 1,
+    };
+    // A wide result is computed as its transpose: the larger factor then comes first, where it is packed faster.
+    if c.rows < c.columns {
+        pieces(threads, b.t(), a.t(), write, c.t())
+    } else {
+        pieces(threads, a, b, write, c)
+    }
 }
 
-/// A block of the result: `rows` stretches of `columns` floats, `stride` apart. Blocks made from one are disjoint.
+/// A block of the result. Blocks made from one are disjoint.
 struct Target {
     first: *mut f32,
     rows: usize,
     columns: usize,
-    stride: usize,
+    row_stride: usize,
+    column_stride: usize,
 }
 
 // SAFETY: a target stands for an exclusive borrow of its floats; no two targets alive share one.
 unsafe impl Send for Target {}
 
 impl Target {
-    fn split_rows(self, row: usize) -> (Target, Target) {
-        debug_assert!(row < self.rows);
-        // SAFETY: `row` is inside the block, so the pointer stays inside the result.
-        let below = unsafe { self.first.add(row * self.stride) };
-        (Target { rows: row, ..self }, Target { first: below, rows: self.rows - row, ..self })
+    fn t(self) -> Target {
+        Target {
+            first: self.first,
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+        }
     }
 
-    fn split_columns(self, column: usize) -> (Target, Target) {
-        debug_assert!(column < self.columns);
-        // SAFETY: `column` is inside the block, so the pointer stays inside the result.
-        let right = unsafe { self.first.add(column) };
-        (Target { columns: column, ..self }, Target { first: right, columns: self.columns - column, ..self })
+    fn split_rows(self, row: usize) -> (Target, Target) {
+        assert!(row < self.rows);
+        // SAFETY: `row` is inside the block, so the pointer stays inside the result.
+        let below = unsafe { self.first.add(row * self.row_stride) };
+        (Target { rows: row, ..self }, Target { first: below, rows: self.rows - row, ..self })
     }
 }
 
-/// Halves the longer side of the result until there is a piece per thread.
+/// Halves the rows of the result, its longer side, until there is a piece per thread.
 fn pieces(threads: usize, a: Matrix<'_>, b: Matrix<'_>, write: Write, c: Target) {
     // Cuts leave full tiles of the product's inner kernel.
     const TILE: usize = 32;
-    let longer = c.rows.max(c.columns);
-    if threads < 2 || longer < 2 * TILE {
+    if threads < 2 || c.rows < 2 * TILE {
         return gemm(a, b, write, c);
     }
     let few = threads / 2;
-    let cut = (longer * few / threads).next_multiple_of(TILE).min(longer - 1);
-    let ((a1, b1, c1), (a2, b2, c2)) = if c.rows >= c.columns {
-        let (c1, c2) = c.split_rows(cut);
-        ((a.row_range(0, cut), b, c1), (a.row_range(cut, a.rows - cut), b, c2))
-    } else {
-        let (c1, c2) = c.split_columns(cut);
-        ((a, b.column_range(0, cut), c1), (a, b.column_range(cut, b.columns - cut), c2))
-    };
-    rayon::join(|| pieces(few, a1, b1, write, c1), || pieces(threads - few, a2, b2, write, c2));
+    let cut = (c.rows * few / threads).next_multiple_of(TILE).min(c.rows - 1);
+    let (above, below) = c.split_rows(cut);
+    let (a1, a2) = (a.row_range(0, cut), a.row_range(cut, a.rows - cut));
+    rayon::join(|| pieces(few, a1, b, write, above), || pieces(threads - few, a2, b, write, below));
 }
 
 fn gemm(a: Matrix<'_>, b: Matrix<'_>, write: Write, c: Target) {
@@ -141,8 +146,8 @@ fn gemm(a: Matrix<'_>, b: Matrix<'_>, write: Write, c: Target) {
             b.column_stride as isize,
             beta,
             c.first,
-            c.stride as isize,
-            1,
+            c.row_stride as isize,
+            c.column_stride as isize,
         );
     }
 }

@@ -1,34 +1,40 @@
 //! Working memory of each thread, kept between calls so that a steady state allocates nothing.
+//!
+//! A buffer is taken out of its place while it is lent, so that a thread that picks up other work while it waits may
+//! borrow scratch as well.
 
-use std::cell::RefCell;
+use std::cell::Cell;
+use std::thread::LocalKey;
 
 thread_local! {
-    /// Buffers not on loan, the one given back last on top.
-    static FREE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+    static FLOATS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    static INDICES: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
 }
 
-/// Lends `len` floats of unspecified content to `work`. Loans nest: work that borrows again, or a thread that picks
-/// up other work while `work` waits, gets another buffer.
+/// Lends `len` floats of unspecified content to `work`.
 pub fn with<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
-    let mut buffer = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
+    lend(&FLOATS, len, work)
+}
+
+/// Lends two stretches of whole numbers of unspecified content to `work`.
+pub fn with_indices<T>(first: usize, second: usize, work: impl FnOnce(&mut [u32], &mut [u32]) -> T) -> T {
+    lend(&INDICES, first + second, |indices| {
+        let (a, b) = indices.split_at_mut(first);
+        work(a, b)
+    })
+}
+
+fn lend<N: Copy + Default, T>(
+    place: &'static LocalKey<Cell<Vec<N>>>,
+    len: usize,
+    work: impl FnOnce(&mut [N]) -> T,
+) -> T {
+    let mut buffer = place.take();
     if buffer.len() < len {
-        buffer.resize(len, 0.0);
+        buffer.resize(len, N::default());
     }
     let result = work(&mut buffer[..len]);
-    FREE.with_borrow_mut(|free| free.push(buffer));
+    let other = place.take();
+    place.set(if other.len() > buffer.len() { other } else { buffer });
     result
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loans_nest_and_come_back() {
-        let address = |x: &mut [f32]| x.as_ptr() as usize;
-        let both = || with(100, |outer| (address(outer), with(50, |inner| address(inner))));
-        let first = both();
-        assert_ne!(first.0, first.1);
-        assert_eq!(both(), first);
-    }
 }

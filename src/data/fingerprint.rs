@@ -18,8 +18,7 @@ fn hash(start: u64, split: &Split) -> u64 {
     let mut hash = start;
     for (index, &label) in split.labels().iter().enumerate() {
         split.pixels_into(&[index as u32], &mut image);
-        let bits =
-            image.iter().fold(u64::from(label), |sum, pixel| sum.rotate_left(5) ^ u64::from(pixel.to_bits()));
+        let bits = image.iter().fold(u64::from(label), |sum, pixel| mix_in(sum, pixel.to_bits()));
         hash = mix(hash ^ bits);
     }
     hash

@@ -40,7 +40,7 @@ impl Classifier {
     /// Class logits `[images, classes]` for images `[images, pixels]`.
     #[track_caller]
     pub fn logits<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {
-        self.mlp.forward(params, x - params.on(x.tape(), self.pixel_mean))
+        self.mlp.forward_centred(params, x, params.on(x.tape(), self.pixel_mean))
     }
 
     /// The cross-entropy of the labels, in nats, summed over the batch.

@@ -84,8 +84,8 @@ impl Vae {
     /// The logits of q(z | x), `[images x latents, classes]`, for images `[images, pixels]`.
     #[track_caller]
     pub fn encode<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {
-        let centred = x - params.on(x.tape(), self.pixel_mean);
-        let logits = self.encoder.forward(params, centred);
+        let mean = params.on(x.tape(), self.pixel_mean);
+        let logits = self.encoder.forward_centred(params, x, mean);
         logits.reshape([x.shape().dims()[0] * self.shape.latents, self.shape.classes])
     }
 

@@ -45,4 +45,14 @@ impl Linear {
         let tape = x.tape();
         x.linear(params.on(tape, self.weight), params.on(tape, self.bias), self.activation)
     }
+
+    /// The layer's value at x - mean, `mean` being `[inputs]`, computed as x W + (b - mean W): an `x` of zeros and
+    /// ones stays one, and its product stays cheap.
+    #[track_caller]
+    pub fn forward_centred<'t>(&self, params: &Params, x: Var<'t>, mean: Var<'t>) -> Var<'t> {
+        let tape = x.tape();
+        let (weight, bias) = (params.on(tape, self.weight), params.on(tape, self.bias));
+        let shift = mean.reshape([1, mean.shape().len()]).linear(weight, -bias, Activation::Identity);
+        x.linear(weight, -shift.reshape(bias.shape()), self.activation)
+    }
 }

@@ -66,4 +66,11 @@ impl Mlp {
     pub fn forward<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {
         self.layers.iter().fold(x, |x, layer| layer.forward(params, x))
     }
+
+    /// The last layer's value at x - mean, `mean` being `[inputs]`: see [`Linear::forward_centred`].
+    #[track_caller]
+    pub fn forward_centred<'t>(&self, params: &Params, x: Var<'t>, mean: Var<'t>) -> Var<'t> {
+        let (first, rest) = self.layers.split_first().expect("at least one layer");
+        rest.iter().fold(first.forward_centred(params, x, mean), |x, layer| layer.forward(params, x))
+    }
 }

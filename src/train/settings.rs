@@ -98,6 +98,11 @@ pub struct Settings {
     pub patience: u64,
 }
 
+/// Temperatures that relaxed samples are made for.
+const TAU: (f64, f64) = (1e-3, 1e3);
+/// Units of a layer.
+const MOST_UNITS: usize = 1 << 15;
+
 impl Settings {
     /// The settings that `train MODEL` runs with: for the VAE those of the README's main job.
     pub fn defaults(model: ModelKind) -> Settings {
@@ -161,10 +166,21 @@ impl Settings {
             return Err(Error::invalid("classes", "at least 2", self.classes));
         }
         self.hidden.iter().try_for_each(|&width| positive("hidden", width))?;
-        for (what, schedule) in [("tau", self.tau), ("learning rate", self.learning_rate)] {
-            if schedule.min() <= 0.0 {
-                return Err(Error::invalid(what, "a number above 0 at every step", schedule));
-            }
+        self.check_size()?;
+        // Schedules are monotone: the ends of the run are their extremes.
+        let inside = |schedule: Schedule, least: f64, most: f64| {
+            [0, self.steps - 1].iter().all(|&step| (least..=most).contains(&schedule.at(step)))
+        };
+        if !inside(self.tau, TAU.0, TAU.1) {
+            let expected = format!("a number from {} to {} at every step", TAU.0, TAU.1);
+            return Err(Error::invalid("tau", expected, self.tau));
+        }
+        if !inside(self.learning_rate, f64::MIN_POSITIVE, f64::MAX) {
+            return Err(Error::invalid(
+                "learning rate",
+                "a number above 0 at every step",
+                self.learning_rate,
+            ));
         }
         for (what, value) in [("clip norm", self.clip_norm), ("weight decay", self.weight_decay)] {
             if !(value >= 0.0 && value.is_finite()) {
@@ -175,6 +191,19 @@ impl Settings {
             return Err(Error::invalid("momentum", "a number from 0 to below 1", self.momentum));
         }
         Ok(())
+    }
+
+    /// Checks that no layer is larger than any that could be meant: memory is taken before a checkpoint's tensors
+    /// are compared with its settings.
+    fn check_size(&self) -> Result<()> {
+        let code = self.latents.saturating_mul(self.classes);
+        if code > MOST_UNITS {
+            return Err(Error::invalid("latents x classes", format!("at most {MOST_UNITS}"), code));
+        }
+        match self.hidden.iter().find(|&&width| width > MOST_UNITS) {
+            Some(width) => Err(Error::invalid("hidden", format!("at most {MOST_UNITS}"), width)),
+            None => Ok(()),
+        }
     }
 
     /// Puts all settings into a checkpoint.

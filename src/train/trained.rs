@@ -86,6 +86,10 @@ impl Trained {
         let pixels = size[0].saturating_mul(size[1]);
         let pixel_mean = tensor(checkpoint, "pixel_mean", &Shape::from([pixels]))?.to_vec();
         let images = Images { size, pixel_mean, classes: checkpoint.get("images.classes")? };
+        if pixels == 0 || !(1..=256).contains(&images.classes) {
+            let found = format!("{} x {} pixels, {} classes", size[0], size[1], images.classes);
+            return Err(Problem::Checkpoint { expected: "images that can be".to_owned(), found });
+        }
         let mut params = Params::new();
         let task = Task::new(&settings, &images, &mut params, &mut Noise::seed(settings.seed));
         let mut trained = Trained { settings, step: checkpoint.get("step")?, images, task, params };
@@ -120,8 +124,10 @@ impl Problem {
 }
 
 impl From<String> for Problem {
-    fn from(expected: String) -> Problem {
-        Problem::Checkpoint { expected, found: "none".to_owned() }
+    /// From what [`Checkpoint::get`] says.
+    fn from(message: String) -> Problem {
+        let (expected, found) = message.split_once(", found ").unwrap_or((&message, "something else"));
+        Problem::Checkpoint { expected: expected.to_owned(), found: found.to_owned() }
     }
 }
 

@@ -101,6 +101,10 @@ impl<'d> Trainer<'d> {
     /// # Errors
     /// If a setting is out of its range, or the batch is larger than the training split.
     pub fn new(settings: Settings, data: &'d Digits) -> Result<Trainer<'d>> {
+        Trainer::with_fingerprint(settings, data, data.fingerprint())
+    }
+
+    fn with_fingerprint(settings: Settings, data: &'d Digits, fingerprint: String) -> Result<Trainer<'d>> {
         settings.check()?;
         if settings.batch > data.train().len() {
             let expected = format!("at most the {} training images", data.train().len());
@@ -123,7 +127,7 @@ impl<'d> Trainer<'d> {
             window: Window::default(),
             tape: Tape::new(),
             labels: Vec::new(),
-            fingerprint: data.fingerprint(),
+            fingerprint,
         })
     }
 
@@ -300,12 +304,13 @@ impl<'d> Trainer<'d> {
 
     fn restore(checkpoint: &Checkpoint, data: &'d Digits) -> std::result::Result<Trainer<'d>, Problem> {
         let settings = Settings::read(checkpoint)?;
-        let mut trainer = Trainer::new(settings, data).map_err(Problem::Settings)?;
-        let fingerprint: String = checkpoint.get("data")?;
-        if fingerprint != trainer.fingerprint {
-            let expected = format!("a checkpoint of the data {}", trainer.fingerprint);
-            return Err(Problem::Checkpoint { expected, found: format!("one of {fingerprint}") });
+        let (made_with, fingerprint): (String, _) = (checkpoint.get("data")?, data.fingerprint());
+        if made_with != fingerprint {
+            let expected = format!("a checkpoint of the data {fingerprint}");
+            return Err(Problem::Checkpoint { expected, found: format!("one of {made_with}") });
         }
+        let mut trainer =
+            Trainer::with_fingerprint(settings, data, fingerprint).map_err(Problem::Settings)?;
         trainer.model.step = checkpoint.get("step")?;
         trainer.noise = Noise::resume(get_noise(checkpoint, "noise")?);
         let (start, position) = get_noise(checkpoint, "order")?;
@@ -368,7 +373,7 @@ fn get_window(checkpoint: &Checkpoint) -> std::result::Result<Window, Problem> {
     let text: String = checkpoint.get("window")?;
     let numbers: Vec<f64> = text.split(' ').filter_map(|number| number.parse().ok()).collect();
     let &[sum, square, count] = &numbers[..] else {
-        return Err(Problem::from(format!("three numbers, not `{text}`")));
+        return Err(Problem::from(format!("three numbers in the setting `window`, found `{text}`")));
     };
     Ok(Window { sum, square, count })
 }

@@ -35,14 +35,13 @@ impl Rule for Linear {
 impl Linear {
     /// From the gradient dz of the pre-activations: dx = dz W', dW = x' dz, db = the column sums of dz.
     fn backward_product(&self, node: Recorded<'_>, dz: &[f32], gradients: &mut InputGradients<'_>) {
-        let x = Matrix::new(node.input(0), self.rows, self.inputs);
         let weight = Matrix::new(node.input(1), self.inputs, self.outputs);
         let dz_matrix = Matrix::new(dz, self.rows, self.outputs);
         if let Some((dx, write)) = gradients.write_to(0) {
             matmul(dz_matrix, weight.t(), write, dx);
         }
         if let Some((dweight, write)) = gradients.write_to(1) {
-            matmul(x.t(), dz_matrix, write, dweight);
+            kernel::backward_weight(tier(), node.input(0), dz, self.rows, write, dweight);
         }
         if let Some(dbias) = gradients.add_to(2) {
             axis::add_sum(tier(), self.rows, self.outputs, dz, dbias);

@@ -1,9 +1,13 @@
 //! Flags and helpers that several commands share.
 
+use std::fmt;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process;
+use std::str::FromStr;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use reparam::data::Digits;
 use reparam::{Error, Result};
 
@@ -22,6 +26,11 @@ impl DataArgs {
             Some(dir) => Digits::read_dir(dir),
             None => embedded(),
         }
+    }
+
+    /// The folder that was given.
+    pub(crate) fn dir(&self) -> Option<&Path> {
+        self.data.as_deref()
     }
 }
 
@@ -55,6 +64,44 @@ impl ThreadArgs {
     }
 }
 
+/// A number that is given as text, with an error that says what it should have been.
+pub(crate) fn number<T: FromStr>(text: &str) -> std::result::Result<T, String> {
+    text.parse().map_err(|_| {
+        let kind = if "0.5".parse::<T>().is_ok() { "a number" } else { "a whole number" };
+        format!("expected {kind}, found `{text}`")
+    })
+}
+
+/// A whole number that is not 0.
+pub(crate) fn at_least_one<T: FromStr + Default + PartialEq>(text: &str) -> std::result::Result<T, String> {
+    match text.parse() {
+        Ok(value) if value != T::default() => Ok(value),
+        _ => Err(format!("expected a whole number from 1, found `{text}`")),
+    }
+}
+
+/// Prints a line on standard output: `println!` that does not panic when nobody reads it.
+macro_rules! say {
+    ($($part:tt)*) => { $crate::common::print(format_args!($($part)*)) };
+}
+pub(crate) use say;
+
+/// See [`say!`]. A reader that went away ends the program as silently as it ends any other in a pipe.
+pub(crate) fn print(line: fmt::Arguments<'_>) {
+    match writeln!(io::stdout(), "{line}") {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(128 + 13),
+        Err(error) => fail(&Error::io("standard output", "write", error)),
+    }
+}
+
+/// Ends the program with an error's one line.
+pub(crate) fn fail(error: &Error) -> ! {
+    // Where standard error is closed as well, the exit code is all that is left.
+    let _ = writeln!(io::stderr(), "error: {error}");
+    process::exit(1)
+}
+
 /// Makes a folder and checks that files can be written there, before hours are spent.
 pub(crate) fn writable_dir(dir: &Path) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(|error| Error::io(dir, "create the folder", error))?;
@@ -63,14 +110,35 @@ pub(crate) fn writable_dir(dir: &Path) -> Result<()> {
     std::fs::remove_file(&probe).map_err(|error| Error::io(probe, "remove", error))
 }
 
-/// A bar with rate and time left; invisible where the output is not a terminal.
+/// Removes what an unfinished [`reparam::write_atomically`] of one of the `names` left in a folder.
+pub(crate) fn remove_partial(dir: &Path, names: &[&str]) {
+    let Ok(entries) = std::fs::read_dir(dir) else { return };
+    for entry in entries.flatten() {
+        let file = entry.file_name();
+        let file = file.to_string_lossy();
+        if file.ends_with(".partial") && names.iter().any(|name| file.starts_with(&format!(".{name}."))) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// A bar with rate and time left; invisible where standard error is not a terminal.
 pub(crate) fn progress(total: u64, unit: &str) -> ProgressBar {
     let template =
-        format!("{{bar:30}} {{human_pos}}/{{human_len}} {unit} {{per_sec}}, {{eta}} left  {{wide_msg}}");
+        format!("{{bar:30}} {{human_pos}} of {{human_len}} {unit}, {{rate}}/s, {{eta}} left  {{wide_msg}}");
     let style = ProgressStyle::with_template(&template).expect("a valid template");
-    let bar = ProgressBar::new(total).with_style(style);
+    let bar = ProgressBar::new(total).with_style(style.with_key("rate", rate));
     bar.enable_steady_tick(Duration::from_millis(250));
     bar
+}
+
+fn rate(state: &ProgressState, out: &mut dyn fmt::Write) {
+    let rate = state.per_sec();
+    let written = match rate {
+        0.0..10.0 => write!(out, "{rate:.1}"),
+        _ => out.write_str(&thousands(rate as u64)),
+    };
+    let _ = written;
 }
 
 /// 12,345 for 12345.

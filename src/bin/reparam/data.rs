@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use reparam::data::{Digits, Split, pack};
 use reparam::{Error, Result};
 
-use crate::common::embedded;
+use crate::common::{embedded, say};
 use crate::picture::Grid;
 
 #[derive(clap::Subcommand)]
@@ -33,7 +33,7 @@ pub(crate) fn run(command: Command) -> Result<i32> {
         Command::Pack { dir, out } => {
             let bytes = pack(&dir)?;
             reparam::write_atomically(&out, |file| std::io::Write::write_all(file, &bytes))?;
-            println!("packed {} into {} ({} bytes)", dir.display(), out.display(), bytes.len());
+            say!("packed {} into {} ({} bytes)", dir.display(), out.display(), bytes.len());
         }
         Command::Inspect { path, picture } => {
             let digits = match &path {
@@ -41,7 +41,7 @@ pub(crate) fn run(command: Command) -> Result<i32> {
                 Some(path) if path.is_dir() => Digits::read_dir(path)?,
                 Some(path) => Digits::read_packed(path)?,
             };
-            println!("{} classes, fingerprint {}", digits.classes(), digits.fingerprint());
+            say!("{} classes, fingerprint {}", digits.classes(), digits.fingerprint());
             for (name, split) in
                 [("train", digits.train()), ("validation", digits.validation()), ("test", digits.test())]
             {
@@ -62,7 +62,7 @@ fn inspect(name: &str, split: &Split) {
     let mut counts = [0usize; 256];
     split.labels().iter().for_each(|&label| counts[usize::from(label)] += 1);
     let used = counts.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
-    println!(
+    say!(
         "{name:<10} {} {kind} images of {} x {}, mean pixel {lit:.4}, images per class {:?}",
         split.len(),
         split.rows(),
@@ -82,6 +82,6 @@ fn draw(digits: &Digits, path: &std::path::Path) -> Result<()> {
     let mut grid = Grid::new([split.rows(), split.cols()], 10);
     grid.extend(&pixels);
     grid.save(path)?;
-    println!("wrote {}", path.display());
+    say!("wrote {}", path.display());
     Ok(())
 }

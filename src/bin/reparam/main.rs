@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 
 /// Train and look at small stochastic neural nets.
 #[derive(Parser)]
-#[command(name = "reparam", version, about, arg_required_else_help = true)]
+#[command(name = "reparam", version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -41,9 +41,6 @@ fn main() {
     };
     match outcome {
         Ok(code) => std::process::exit(code),
-        Err(error) => {
-            eprintln!("error: {error}");
-            std::process::exit(1);
-        }
+        Err(error) => common::fail(&error),
     }
 }

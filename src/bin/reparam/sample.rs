@@ -6,7 +6,7 @@ use reparam::models::Vae;
 use reparam::train::{Task, Trained};
 use reparam::{Error, Noise, Result};
 
-use crate::common::ThreadArgs;
+use crate::common::{ThreadArgs, say};
 use crate::picture::Grid;
 
 #[derive(clap::Args)]
@@ -35,7 +35,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     let mut grid = Grid::new(trained.images.size, (count as f64).sqrt().ceil() as usize);
     grid.extend(&images);
     grid.save(&args.out)?;
-    println!("wrote {count} images to {}", args.out.display());
+    say!("wrote {count} images to {}", args.out.display());
     Ok(0)
 }
 

@@ -11,10 +11,16 @@ use reparam::models::Vae;
 use reparam::train::{ModelKind, OptimizerKind, Record, Settings, SplitKind, Task, Trainer};
 use reparam::{Error, Noise, Result, Schedule};
 
-use crate::common::{DataArgs, ThreadArgs, progress, thousands, writable_dir};
+use crate::common::{
+    DataArgs, ThreadArgs, at_least_one, number, progress, remove_partial, say, thousands, writable_dir,
+};
 use crate::picture::Grid;
 use crate::records::{Line, Metrics};
 
+/// The files of a run, in its folder.
+const CHECKPOINT: &str = "model.safetensors";
+const METRICS: &str = "metrics.jsonl";
+const PICTURE: &str = "digits.png";
 /// Steps between training records.
 const RECORD_EVERY: u64 = 500;
 /// Time between checkpoints: what a kill can cost.
@@ -23,50 +29,53 @@ const SAVE_EVERY: Duration = Duration::from_secs(10);
 const INTERRUPTED: i32 = 130;
 
 #[derive(clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct Args {
     /// What to train: vae (categorical variational autoencoder) or mlp (classifier)
     model: ModelKind,
     /// Where all randomness comes from [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<u64>)]
     seed: Option<u64>,
-    /// Steps; the default schedules end with them
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Steps; the default schedules end with them [default: 20000 for vae, 5000 for mlp]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     steps: Option<u64>,
     /// Images per step [default: 100]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     batch: Option<usize>,
     /// Widths of the hidden layers, like 512,256, or "none" [default: 512,256 for vae, 256,128 for mlp]
     #[arg(long, value_name = "WIDTHS", value_parser = parse_widths)]
     hidden: Option<Widths>,
     /// Latent variables of the VAE [default: 20]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     latents: Option<usize>,
     /// Classes of each latent variable [default: 10]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     classes: Option<usize>,
     /// adam, adamw or sgd [default: adam]
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     optimizer: Option<OptimizerKind>,
-    /// Learning rate: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO
+    /// Learning rate: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: 1e-3, falling to
+    /// 2e-5 over the last 40 % of the steps]
     #[arg(long, value_name = "SCHEDULE")]
     learning_rate: Option<Schedule>,
     /// Momentum of sgd [default: 0.9]
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = number::<f64>)]
     momentum: Option<f64>,
     /// Weight decay of adamw and sgd [default: 0]
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = number::<f64>)]
     weight_decay: Option<f64>,
-    /// Temperature: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO
+    /// Temperature: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: from 1, falling to
+    /// 0.5 at three quarters of the steps]
     #[arg(long, value_name = "SCHEDULE")]
     tau: Option<Schedule>,
     /// Largest norm of the gradient; 0 for no limit [default: 0]
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = number::<f64>)]
     clip_norm: Option<f64>,
     /// Steps between evaluations on the validation images; 0 for none [default: 5000]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<u64>)]
     validate_every: Option<u64>,
     /// Stop after so many evaluations without improvement and keep the best; 0 for never [default: 0]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<u64>)]
     patience: Option<u64>,
     /// Hard samples per test image in the bound on -ln p(x)
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -128,23 +137,21 @@ impl Args {
 
 pub(crate) fn run(args: Args) -> Result<i32> {
     let out = args.out.clone().unwrap_or_else(|| Path::new("out").join(args.model.to_string()));
-    let data = args.data.load()?;
     if !args.resume {
         args.settings().check()?;
     }
-    writable_dir(&out)?;
+    let data = args.data.load()?;
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
         .map_err(|error| Error::invalid("Ctrl-C", "a signal handler", error))?;
     args.threads.run(|| {
-        let mut run = Run::begin(&args, &out, &data)?;
-        if run.train(&interrupted)? {
+        let mut run = Run::begin(&args, &out, &data, &interrupted)?;
+        if run.train()? {
             run.finish(args.samples as usize)?;
             return Ok(0);
         }
-        println!("stopped after {} steps; go on with", thousands(run.trainer.step_count()));
-        println!("  reparam train {} --out {} --resume", args.model, out.display());
+        run.say_stopped();
         Ok(INTERRUPTED)
     })
 }
@@ -153,14 +160,22 @@ pub(crate) fn run(args: Args) -> Result<i32> {
 struct Run<'a> {
     trainer: Trainer<'a>,
     data: &'a Digits,
+    args: &'a Args,
     metrics: Metrics,
     out: &'a Path,
+    interrupted: &'a AtomicBool,
     begin: Instant,
 }
 
 impl<'a> Run<'a> {
-    fn begin(args: &Args, out: &'a Path, data: &'a Digits) -> Result<Run<'a>> {
-        let checkpoint = out.join("model.safetensors");
+    /// Reads and checks everything before the first file is written.
+    fn begin(
+        args: &'a Args,
+        out: &'a Path,
+        data: &'a Digits,
+        interrupted: &'a AtomicBool,
+    ) -> Result<Run<'a>> {
+        let checkpoint = out.join(CHECKPOINT);
         let trainer = match args.resume {
             true => Trainer::resume(&checkpoint, data)?,
             false => Trainer::new(args.settings(), data)?,
@@ -170,23 +185,32 @@ impl<'a> Run<'a> {
             let found = format!("one of {}", settings.model);
             return Err(Error::format(checkpoint, format!("a checkpoint of {}", args.model), found));
         }
-        let json = args.json.clone().unwrap_or_else(|| out.join("metrics.jsonl"));
+        writable_dir(out)?;
+        if args.resume {
+            // What a kill in the middle of a write left.
+            remove_partial(out, &[CHECKPOINT, METRICS, PICTURE]);
+        }
+        let json = args.json.clone().unwrap_or_else(|| out.join(METRICS));
         let metrics = Metrics::open(&json, args.resume.then_some(trainer.step_count()))?;
-        println!(
-            "{} of {} parameters, {} training images, steps {} to {}, {} threads, {}",
+        say!(
+            "{} of {} parameters, {} training images, steps {} to {}, {}, {}",
             settings.model,
             thousands(trainer.model().params.elements() as u64),
             thousands(data.train().len() as u64),
             thousands(trainer.step_count()),
             thousands(settings.steps),
-            rayon::current_num_threads(),
+            match rayon::current_num_threads() {
+                1 => "1 thread".to_owned(),
+                threads => format!("{threads} threads"),
+            },
             reparam_ops::Tier::best(),
         );
-        Ok(Run { trainer, data, metrics, out, begin: Instant::now() })
+        Ok(Run { trainer, data, args, metrics, out, interrupted, begin: Instant::now() })
     }
 
+    /// Time spent, that of the runs it continues included.
     fn seconds(&self) -> f64 {
-        self.begin.elapsed().as_secs_f64()
+        self.metrics.seconds_before + self.begin.elapsed().as_secs_f64()
     }
 
     fn write(&mut self, record: &Record) -> Result<()> {
@@ -195,18 +219,35 @@ impl<'a> Run<'a> {
     }
 
     fn save(&self) -> Result<()> {
-        self.trainer.checkpoint().save(&self.out.join("model.safetensors"))
+        self.trainer.checkpoint().save(&self.out.join(CHECKPOINT))
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// Says how to go on.
+    fn say_stopped(&self) {
+        let Args { model, json, data, .. } = self.args;
+        let mut command = format!("reparam train {model} --out {} --resume", quoted(self.out));
+        for (flag, path) in [("--data", data.dir()), ("--json", json.as_deref())] {
+            if let Some(path) = path {
+                command += &format!(" {flag} {}", quoted(path));
+            }
+        }
+        let steps = thousands(self.trainer.step_count());
+        say!("stopped after {steps} steps; the checkpoint is written; go on with\n  {command}");
     }
 
     /// Steps until the run is finished (true) or interrupted (false); either way the checkpoint is written.
-    fn train(&mut self, interrupted: &AtomicBool) -> Result<bool> {
+    fn train(&mut self) -> Result<bool> {
         let bar = progress(self.trainer.model().settings.steps, "steps");
         bar.set_position(self.trainer.step_count());
         bar.reset_eta();
         let mut saved = Instant::now();
-        while !self.trainer.is_finished() && !interrupted.load(Ordering::Relaxed) {
-            self.trainer.step();
-            self.after_step(&bar)?;
+        while !self.trainer.is_finished() && !self.is_interrupted() {
+            let loss = self.trainer.step();
+            self.after_step(loss, &bar)?;
             if saved.elapsed() > SAVE_EVERY {
                 self.save()?;
                 saved = Instant::now();
@@ -221,14 +262,19 @@ impl<'a> Run<'a> {
         Ok(finished)
     }
 
-    fn after_step(&mut self, bar: &ProgressBar) -> Result<()> {
+    fn after_step(&mut self, loss: f64, bar: &ProgressBar) -> Result<()> {
         let step = self.trainer.step_count();
+        if !loss.is_finite() {
+            bar.finish_and_clear();
+            let found = format!("{loss} at step {step}; a smaller --learning-rate or a --clip-norm may help");
+            return Err(Error::invalid("the loss", "a finite number", found));
+        }
         if step.is_multiple_of(20) {
             bar.set_position(step);
+            bar.set_message(format!("loss {loss:.*}", if loss < 10.0 { 3 } else { 1 }));
         }
         if step.is_multiple_of(RECORD_EVERY) {
             let record = self.trainer.training_record();
-            bar.set_message(format!("loss {:.2}, tau {:.2}", record.scores.nll, record.tau));
             self.write(&record)?;
         }
         if self.trainer.is_validation_due() {
@@ -236,7 +282,7 @@ impl<'a> Run<'a> {
             self.write(&record)?;
             let seconds = self.seconds();
             bar.suspend(|| {
-                println!("step {:>7}  {}  {seconds:.1} s", thousands(record.step), headline(&record))
+                say!("step {:>7}  {}  {seconds:.1} s", thousands(record.step), headline(&record));
             });
         }
         Ok(())
@@ -247,27 +293,35 @@ impl<'a> Run<'a> {
         let trained = self.seconds();
         let single = self.trainer.evaluate(SplitKind::Test, 1, |_| ());
         let both = self.seconds();
-        println!("trained in {trained:.1} s; with the single-sample evaluation {both:.1} s");
+        say!("trained in {trained:.1} s; with the single-sample evaluation {both:.1} s");
         self.write(&single)?;
         let record = match &self.trainer.model().task {
             Task::Vae(vae) => {
                 let vae = vae.clone();
                 self.draw(&vae)?;
-                self.evaluate_bound(samples)?
+                if samples == 1 { single } else { self.evaluate_bound(samples)? }
             }
             Task::Mlp(_) => single,
         };
         describe(&record, self.seconds() - both);
         if matches!(self.trainer.model().task, Task::Vae(_)) {
-            println!("{PAPER}");
+            say!("{PAPER}");
         }
-        println!("wrote {}", self.out.display());
+        say!("wrote {}", self.out.display());
         Ok(())
     }
 
     fn evaluate_bound(&mut self, samples: usize) -> Result<Record> {
         let bar = progress(self.data.test().len() as u64, "test images");
-        let record = self.trainer.evaluate(SplitKind::Test, samples, |images| bar.inc(images as u64));
+        let record = self.trainer.evaluate(SplitKind::Test, samples, |images| {
+            bar.inc(images as u64);
+            if self.is_interrupted() {
+                // Everything is on disk, and an evaluation has no middle to go on from.
+                bar.finish_and_clear();
+                self.say_stopped();
+                std::process::exit(INTERRUPTED);
+            }
+        });
         bar.finish_and_clear();
         self.write(&record)?;
         Ok(record)
@@ -284,7 +338,18 @@ impl<'a> Run<'a> {
         grid.extend(&originals);
         grid.extend(&vae.reconstruct(params, &originals, &mut noise));
         grid.extend(&vae.generate(params, 3 * indices.len(), &mut noise));
-        grid.save(&self.out.join("digits.png"))
+        grid.save(&self.out.join(PICTURE))
+    }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 
@@ -309,19 +374,17 @@ pub(crate) fn describe(record: &Record, seconds: f64) {
     let Record { split, samples, scores, .. } = record;
     match (scores.elbo, scores.accuracy) {
         (Some(elbo), _) => {
-            println!("{split} -ELBO, one hard sample              {:8.2}   nats", -elbo);
+            say!("{split} -ELBO, one hard sample              {:8.2}   nats", -elbo);
             let label = format!("{split} -ln p(x), bound of {samples} samples");
-            println!(
+            say!(
                 "{label:<40} {:6.2}   nats, standard error {:.2}, {seconds:.1} s",
-                scores.nll, scores.standard_error
+                scores.nll,
+                scores.standard_error
             );
         }
         (None, accuracy) => {
-            println!("{split} accuracy {:.2} %", 100.0 * accuracy.unwrap_or(f64::NAN));
-            println!(
-                "{split} cross-entropy {:.4} nats, standard error {:.4}",
-                scores.nll, scores.standard_error
-            );
+            say!("{split} accuracy {:.2} %", 100.0 * accuracy.unwrap_or(f64::NAN));
+            say!("{split} cross-entropy {:.4} nats, standard error {:.4}", scores.nll, scores.standard_error);
         }
     }
 }

@@ -1,0 +1,211 @@
+//! Products with a matrix that is mostly zeros, such as binary pixels or one-hot samples: rows of the other factor
+//! are summed where the matrix is not zero. Which path a product takes depends on its numbers alone, and each entry
+//! is summed in one order, so results are the same on every tier and thread count.
+
+use crate::Tier;
+use crate::matmul::Write;
+use crate::parallel::{Rows, RowsMut, for_rows};
+use crate::scratch;
+use crate::simd::LANES;
+
+/// Products pay off when at most one entry in this many is not zero: a dense product does far more at a time.
+const SPARSITY: usize = 5;
+
+/// Whether a `rows x inputs` matrix is better multiplied by its non-zero entries.
+pub(crate) fn pays(x: &[f32], rows: usize, outputs: usize) -> bool {
+    // With one row even a dense one reads the other factor once and packs nothing.
+    outputs >= LANES && (rows == 1 || count_nonzero(x) * SPARSITY <= x.len())
+}
+
+fn count_nonzero(x: &[f32]) -> usize {
+    x.iter().map(|&x| usize::from(x != 0.0)).sum()
+}
+
+/// Positions of non-zero entries, line after line: those of line `i` are `positions[ends[i - 1]..ends[i]]`.
+struct Lists<'a> {
+    ends: &'a [u32],
+    positions: &'a [u32],
+}
+
+impl Lists<'_> {
+    #[inline(always)]
+    fn line(&self, i: usize) -> &[u32] {
+        let start = if i == 0 { 0 } else { self.ends[i - 1] as usize };
+        &self.positions[start..self.ends[i] as usize]
+    }
+}
+
+/// Lists the non-zero entries of each row; `ends` has an entry per row.
+fn list_rows<'a>(x: &[f32], columns: usize, ends: &'a mut [u32], positions: &'a mut [u32]) -> Lists<'a> {
+    let mut count = 0;
+    for (row, end) in x.chunks_exact(columns).zip(ends.iter_mut()) {
+        for (column, &x) in row.iter().enumerate() {
+            // Written always and kept if not zero: no branch to mispredict.
+            positions[count] = column as u32;
+            count += usize::from(x != 0.0);
+        }
+        *end = count as u32;
+    }
+    Lists { ends, positions }
+}
+
+/// Lists the non-zero entries of each column from `first` on; `ends` has an entry per column.
+fn list_columns<'a>(
+    x: &[f32],
+    columns: usize,
+    first: usize,
+    ends: &'a mut [u32],
+    positions: &'a mut [u32],
+) -> Lists<'a> {
+    let wanted = first..first + ends.len();
+    ends.fill(0);
+    for row in x.chunks_exact(columns) {
+        for (end, &x) in ends.iter_mut().zip(&row[wanted.clone()]) {
+            *end += u32::from(x != 0.0);
+        }
+    }
+    // Counts become starts, and filling the lists moves the starts to the ends.
+    let mut start = 0;
+    for end in ends.iter_mut() {
+        start += std::mem::replace(end, start);
+    }
+    for (r, row) in x.chunks_exact(columns).enumerate() {
+        for (end, &x) in ends.iter_mut().zip(&row[wanted.clone()]) {
+            if x != 0.0 {
+                positions[*end as usize] = r as u32;
+                *end += 1;
+            }
+        }
+    }
+    Lists { ends, positions }
+}
+
+/// out += sum over the list of x(position) times `out.len()` entries of row `position` of `factor`.
+#[inline(always)]
+fn combine(list: &[u32], x: impl Fn(usize) -> f32, factor: &[f32], stride: usize, out: &mut [f32]) {
+    let len = out.len();
+    let entry = |position: u32| {
+        let position = position as usize;
+        (x(position), &factor[position * stride..][..len])
+    };
+    // Four rows at a time: one load and one store of the sum for four products.
+    let (fours, rest) = list.as_chunks::<4>();
+    for &[a, b, c, d] in fours {
+        let ((xa, a), (xb, b), (xc, c), (xd, d)) = (entry(a), entry(b), entry(c), entry(d));
+        for ((((out, &a), &b), &c), &d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            *out = xd.mul_add(d, xc.mul_add(c, xb.mul_add(b, xa.mul_add(a, *out))));
+        }
+    }
+    for &position in rest {
+        let (x, row) = entry(position);
+        for (out, &entry) in out.iter_mut().zip(row) {
+            *out = x.mul_add(entry, *out);
+        }
+    }
+}
+
+/// Columns of the result worked on before the next ones: the block of the factor they need stays in the cache.
+const BLOCK: usize = 128;
+
+crate::simd! {
+    fn forward_piece(
+        x: &[f32], inputs: usize, weight: &[f32], outputs: usize, ends: &mut [u32], positions: &mut [u32],
+        y: &mut [f32],
+    ) {
+        let lists = list_rows(x, inputs, ends, positions);
+        for from in (0..outputs).step_by(BLOCK) {
+            let columns = from..(from + BLOCK).min(outputs);
+            for (r, (x, y)) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(outputs)).enumerate() {
+                let y = &mut y[columns.clone()];
+                y.fill(0.0);
+                combine(lists.line(r), |p| x[p], &weight[from..], outputs, y);
+            }
+        }
+    }
+}
+
+crate::simd! {
+    fn backward_piece(
+        x: &[f32], inputs: usize, first: usize, dz: &[f32], outputs: usize, write: Write, ends: &mut [u32],
+        positions: &mut [u32], dweight: &mut [f32],
+    ) {
+        let lists = list_columns(x, inputs, first, ends, positions);
+        for from in (0..outputs).step_by(BLOCK) {
+            let columns = from..(from + BLOCK).min(outputs);
+            for (i, row) in dweight.chunks_exact_mut(outputs).enumerate() {
+                let row = &mut row[columns.clone()];
+                if write == Write::Replace {
+                    row.fill(0.0);
+                }
+                combine(lists.line(i), |r| x[r * inputs + first + i], &dz[from..], outputs, row);
+            }
+        }
+    }
+}
+
+/// y = x W, `x` mostly zeros: `rows x inputs` times `inputs x outputs`.
+pub(crate) fn forward(tier: Tier, x: &[f32], weight: &[f32], inputs: usize, outputs: usize, y: &mut [f32]) {
+    let rows = x.len() / inputs;
+    let parts = (Rows(x, inputs), RowsMut(y, outputs));
+    // Pieces of some thirty rows of a usual layer: fewer read each block of the weight more often.
+    for_rows(rows, inputs.div_ceil(3), parts, |_, (Rows(x, _), RowsMut(y, _))| {
+        // One place more than there are entries: the last is written to before it is known not to count.
+        scratch::with_indices(x.len() / inputs, x.len() + 1, |ends, positions| {
+            forward_piece(tier, x, inputs, weight, outputs, ends, positions, y);
+        });
+    });
+}
+
+/// dW = x' dz, or dW += x' dz, `x` mostly zeros.
+pub(crate) fn backward_weight(
+    tier: Tier,
+    x: &[f32],
+    dz: &[f32],
+    inputs: usize,
+    outputs: usize,
+    write: Write,
+    dweight: &mut [f32],
+) {
+    let rows = x.len() / inputs;
+    for_rows(inputs, outputs.div_ceil(8), (RowsMut(dweight, outputs),), |first, (RowsMut(dweight, _),)| {
+        let columns = dweight.len() / outputs;
+        scratch::with_indices(columns, rows * columns, |ends, positions| {
+            backward_piece(tier, x, inputs, first, dz, outputs, write, ends, positions, dweight);
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matmul::{Matrix, matmul};
+
+    /// Small whole numbers, one in seven not zero: products are exact, so both paths must agree to the bit.
+    fn sparse(n: usize) -> Vec<f32> {
+        (0..n).map(|i| if i % 7 == 3 { (i % 5) as f32 - 2.0 } else { 0.0 }).collect()
+    }
+
+    fn dense(n: usize) -> Vec<f32> {
+        (0..n).map(|i| (i * 31 % 17) as f32 - 8.0).collect()
+    }
+
+    #[test]
+    fn agrees_with_the_dense_product() {
+        for (rows, inputs, outputs) in
+            [(1, 5, 16), (100, 784, 512), (7, 33, 200), (30, 3, 145), (3, 1000, 17)]
+        {
+            let (x, weight, dz) = (sparse(rows * inputs), dense(inputs * outputs), dense(rows * outputs));
+            let (mut y, mut expected) = (vec![9.0; rows * outputs], vec![0.0; rows * outputs]);
+            forward(Tier::best(), &x, &weight, inputs, outputs, &mut y);
+            let x_matrix = Matrix::new(&x, rows, inputs);
+            matmul(x_matrix, Matrix::new(&weight, inputs, outputs), Write::Replace, &mut expected);
+            assert!(y == expected, "{rows} {inputs} {outputs}");
+            for write in [Write::Replace, Write::Add] {
+                let (mut dweight, mut expected) = (vec![1.0; inputs * outputs], vec![1.0; inputs * outputs]);
+                backward_weight(Tier::best(), &x, &dz, inputs, outputs, write, &mut dweight);
+                matmul(x_matrix.t(), Matrix::new(&dz, rows, outputs), write, &mut expected);
+                assert!(dweight == expected, "{rows} {inputs} {outputs} {write:?}");
+            }
+        }
+    }
+}

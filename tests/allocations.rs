@@ -1,0 +1,360 @@
+//! Does a steady state allocate, and does memory stay flat?
+//!
+//! Only the threads of a test's own pool are counted, so tests do not disturb each other.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fs;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+
+use reparam::data::Digits;
+use reparam::nn::Mlp;
+use reparam::optim::{Adam, Optimizer, Sgd};
+use reparam::train::{ModelKind, OptimizerKind, Settings, Trainer};
+use reparam::{Activation, Gradients, Noise, Params, Tape, Var};
+
+/// What the threads of one pool have allocated.
+#[derive(Default)]
+struct Counters {
+    /// Buffers that `matrixmultiply` packs its factors into: one per piece of a product, aligned for vectors, and the
+    /// only thing in this program that is.
+    packing: AtomicU64,
+    /// Everything else.
+    other: AtomicU64,
+    last_other: AtomicU64,
+    live: AtomicI64,
+}
+
+thread_local! {
+    static COUNTERS: Cell<Option<&'static Counters>> = const { Cell::new(None) };
+}
+
+struct Counting;
+
+impl Counting {
+    fn count(layout: Layout, freed: usize) {
+        let Some(counters) = COUNTERS.get() else { return };
+        if layout.align() >= 16 {
+            counters.packing.fetch_add(1, Relaxed);
+        } else {
+            counters.other.fetch_add(1, Relaxed);
+            counters.last_other.store(layout.size() as u64, Relaxed);
+        }
+        counters.live.fetch_add(layout.size() as i64 - freed as i64, Relaxed);
+    }
+}
+
+// SAFETY: every call is passed on to the system's allocator as it came; counting does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        Counting::count(layout, 0);
+        // SAFETY: the caller's promises are those that `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        if let Some(counters) = COUNTERS.get() {
+            counters.live.fetch_sub(layout.size() as i64, Relaxed);
+        }
+        // SAFETY: as above.
+        unsafe { System.dealloc(place, layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller promises that the new size is a valid one for this alignment.
+        Counting::count(unsafe { Layout::from_size_align_unchecked(size, layout.align()) }, layout.size());
+        // SAFETY: as above.
+        unsafe { System.realloc(place, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Runs `work` inside a pool of `threads`, all of which are counted.
+fn in_pool<T: Send>(threads: usize, work: impl FnOnce(&'static Counters) -> T + Send) -> T {
+    let counters: &'static Counters = Box::leak(Box::default());
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .start_handler(move |_| COUNTERS.set(Some(counters)))
+        .build()
+        .unwrap();
+    pool.install(|| work(counters))
+}
+
+/// What `steps` calls of `step` allocated after `warm_up` calls: packing buffers, and everything else.
+fn steady(counters: &Counters, warm_up: usize, steps: usize, mut step: impl FnMut()) -> (u64, u64) {
+    (0..warm_up).for_each(|_| step());
+    let before = (counters.packing.load(Relaxed), counters.other.load(Relaxed));
+    (0..steps).for_each(|_| step());
+    let after = (counters.packing.load(Relaxed), counters.other.load(Relaxed));
+    (after.0 - before.0, after.1 - before.1)
+}
+
+/// Asserts that live memory does not grow over `steps` calls of `step`, and that nothing but packing is allocated.
+#[track_caller]
+fn assert_flat(counters: &Counters, steps: usize, mut step: impl FnMut()) {
+    (0..100).for_each(|_| step());
+    let (live, other) = (counters.live.load(Relaxed), counters.other.load(Relaxed));
+    (0..steps).for_each(|_| step());
+    let (live_now, other_now) = (counters.live.load(Relaxed), counters.other.load(Relaxed));
+    assert!(live_now <= live, "{} bytes more are alive after {steps} steps", live_now - live);
+    assert_eq!(other_now - other, 0, "allocations in {steps} steps");
+}
+
+/// Images of 28 x 28 with three of twenty pixels lit, as in MNIST, where `lit` says so; grey ones otherwise.
+fn images(lit: bool) -> Digits {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, count) in [("train", 600u32), ("t10k", 10)] {
+        let pixel = |i: u32| {
+            let random = i.wrapping_mul(2_654_435_761) >> 8;
+            if lit { if random % 20 < 3 { 255 } else { 0 } } else { (random % 200) as u8 + 30 }
+        };
+        let header = [0x803, count, 28, 28].map(u32::to_be_bytes).concat();
+        let pixels: Vec<u8> = (0..count * 784).map(pixel).collect();
+        fs::write(folder.path().join(format!("{name}-images-idx3-ubyte")), [header, pixels].concat())
+            .unwrap();
+        let header = [0x801, count].map(u32::to_be_bytes).concat();
+        let labels: Vec<u8> = (0..count).map(|i| (i % 10) as u8).collect();
+        fs::write(folder.path().join(format!("{name}-labels-idx1-ubyte")), [header, labels].concat())
+            .unwrap();
+    }
+    Digits::read_dir(folder.path()).unwrap()
+}
+
+/// Pieces that a product of `rows x inner` and `inner x columns` is made in: `reparam_ops::matmul` halves the longer
+/// side of the result until there is a piece per thread, if there is work and room enough.
+fn pieces(threads: usize, rows: usize, inner: usize, columns: usize) -> u64 {
+    fn split(threads: usize, rows: usize, columns: usize) -> u64 {
+        let longer = rows.max(columns);
+        if threads < 2 || longer < 64 {
+            return 1;
+        }
+        let few = threads / 2;
+        let cut = (longer * few / threads).next_multiple_of(32).min(longer - 1);
+        let halves = |cut: usize| if rows >= columns { (cut, columns) } else { (rows, cut) };
+        let (first, rest) = (halves(cut), halves(longer - cut));
+        split(few, first.0, first.1) + split(threads - few, rest.0, rest.1)
+    }
+    if rows * inner * columns < 1 << 20 { 1 } else { split(threads, rows, columns) }
+}
+
+/// Products of one step through layers of these sizes, in pieces: each layer makes x W forward and x' dz for its
+/// weight, and dz W' where its input has a gradient, which is in every layer but the first.
+fn products(threads: usize, batch: usize, sizes: &[usize]) -> u64 {
+    let mut count = 0;
+    for (layer, size) in sizes.windows(2).enumerate() {
+        let (inputs, outputs) = (size[0], size[1]);
+        count += pieces(threads, batch, inputs, outputs) + pieces(threads, inputs, batch, outputs);
+        count += if layer > 0 { pieces(threads, batch, outputs, inputs) } else { 0 };
+    }
+    count
+}
+
+/// 1,000 steps of `Trainer`, batches, data and optimizer included. One allocation may be a thread's first share of
+/// some work; the products packing buffers are counted, but not exactly: a product with a matrix of mostly zeros
+/// takes another way, without packing.
+fn assert_steady_training(threads: usize, settings: &Settings, lit: bool, most_products: u64) {
+    let (packing, other, last) = in_pool(threads, |counters| {
+        let data = images(lit);
+        let mut trainer = Trainer::new(settings.clone(), &data).unwrap();
+        let (packing, other) = steady(counters, 200, 1000, || {
+            trainer.step();
+        });
+        (packing, other, counters.last_other.load(Relaxed))
+    });
+    let name = settings.model;
+    println!(
+        "{name}, {threads} threads: {} packing buffers and {} others a step",
+        packing as f64 / 1e3,
+        other as f64 / 1e3
+    );
+    assert!(
+        other <= 1,
+        "{other} allocations in 1,000 steps of {name} on {threads} threads, the last of {last} bytes"
+    );
+    assert!(
+        packing <= 1000 * most_products,
+        "{packing} packing buffers, but {most_products} products a step"
+    );
+}
+
+fn settings(model: ModelKind, hidden: &[usize]) -> Settings {
+    let settings = Settings::defaults(model).with_steps(100_000);
+    Settings { hidden: hidden.to_vec(), validate_every: 0, ..settings }
+}
+
+#[test]
+fn a_steady_vae_step_allocates_nothing_but_packing() {
+    for threads in [1, 2] {
+        // The pixels' mean passes through the first layer's weight as well: one row more, forward and backward.
+        let products = products(threads, 100, &[784, 64, 32, 200])
+            + products(threads, 100, &[200, 32, 64, 784])
+            + pieces(threads, 100, 32, 200)
+            + 2;
+        for lit in [true, false] {
+            assert_steady_training(threads, &settings(ModelKind::Vae, &[64, 32]), lit, products);
+        }
+    }
+}
+
+#[test]
+fn so_does_a_classifiers_with_every_optimizer() {
+    let products = products(2, 100, &[784, 64, 10]) + 2;
+    for optimizer in [OptimizerKind::AdamW, OptimizerKind::Sgd] {
+        let settings = settings(ModelKind::Mlp, &[64]);
+        let settings = Settings { optimizer, clip_norm: 0.5, weight_decay: 1e-4, ..settings };
+        assert_steady_training(2, &settings, true, products);
+    }
+}
+
+#[test]
+#[ignore = "the shapes of the main job: ten seconds"]
+fn so_does_the_main_job() {
+    let most = products(1, 100, &[784, 512, 256, 200]) + products(1, 100, &[200, 256, 512, 784]) + 3;
+    assert_steady_training(1, &Settings::defaults(ModelKind::Vae), true, most);
+    // A wider margin: pieces of a product.
+    assert_steady_training(2, &Settings::defaults(ModelKind::Vae), true, 2 * most);
+}
+
+/// A net whose inputs and activations are never zero, so that every product is a dense one.
+struct Net {
+    params: Params,
+    mlp: Mlp,
+    input: Vec<f32>,
+    width: usize,
+}
+
+impl Net {
+    fn new(rows: usize, sizes: &[usize]) -> Net {
+        let mut params = Params::new();
+        let mlp = Mlp::new(&mut params, "net", sizes, Activation::Tanh, &mut Noise::seed(1));
+        let input = (0..rows * sizes[0]).map(|i| 0.1 + (i % 17) as f32 / 20.0).collect();
+        Net { params, mlp, input, width: sizes[0] }
+    }
+
+    fn loss<'t>(&self, tape: &'t Tape) -> Var<'t> {
+        let x = tape.input(&self.input, [self.input.len() / self.width, self.width]);
+        self.mlp.forward(&self.params, x).square().mean()
+    }
+}
+
+#[test]
+fn a_dense_step_packs_once_for_each_piece_of_a_product() {
+    const SIZES: [usize; 4] = [300, 128, 64, 10];
+    for threads in [1, 2] {
+        let (packing, other) = in_pool(threads, |counters| {
+            let (mut net, mut adam, mut tape) = (Net::new(64, &SIZES), Adam::new(1e-3), Tape::new());
+            steady(counters, 200, 1000, || {
+                let gradients = net.loss(&tape).backward();
+                tape.reset();
+                adam.step(&mut net.params, &gradients);
+            })
+        });
+        assert_eq!(packing, 1000 * products(threads, 64, &SIZES), "{threads} threads");
+        assert!(other <= 1, "{other} allocations besides on {threads} threads");
+    }
+}
+
+/// Small enough for a hundred thousand steps.
+fn small() -> Net {
+    Net::new(2, &[3, 4, 1])
+}
+
+#[test]
+fn memory_is_flat_over_a_hundred_thousand_steps() {
+    in_pool(1, |counters| {
+        let (mut net, mut sgd, mut tape) = (small(), Sgd::new(1e-3, 0.9), Tape::new());
+        assert_flat(counters, 100_000, || {
+            let gradients = net.loss(&tape).backward();
+            tape.reset();
+            sgd.step(&mut net.params, &gradients);
+        });
+    });
+}
+
+#[test]
+fn memory_is_flat_without_a_backward_pass() {
+    for mut tape in [Tape::inference(), Tape::new()] {
+        in_pool(1, |counters| {
+            let net = small();
+            assert_flat(counters, 20_000, || {
+                net.loss(&tape).item();
+                tape.reset();
+            });
+        });
+    }
+}
+
+#[test]
+fn memory_is_flat_whenever_gradients_are_dropped() {
+    in_pool(1, |counters| {
+        let (net, mut tape) = (small(), Tape::new());
+        assert_flat(counters, 10_000, || {
+            drop(net.loss(&tape).backward());
+            tape.reset();
+        });
+        assert_flat(counters, 10_000, || {
+            let gradients = net.loss(&tape).backward();
+            tape.reset();
+            drop(gradients);
+        });
+        // Two backward passes over one recording, and gradients that outlive the next one.
+        let mut kept: Option<Gradients> = None;
+        assert_flat(counters, 10_000, || {
+            let loss = net.loss(&tape);
+            kept = Some(loss.backward());
+            drop(loss.backward());
+            tape.reset();
+        });
+    });
+}
+
+#[test]
+fn memory_is_flat_when_gradients_add_up() {
+    in_pool(1, |counters| {
+        let (mut net, mut adam, mut tape) = (small(), Adam::new(1e-3), Tape::new());
+        assert_flat(counters, 10_000, || {
+            let mut total = net.loss(&tape).backward();
+            for _ in 0..3 {
+                tape.reset();
+                total += &net.loss(&tape).backward();
+            }
+            tape.reset();
+            adam.step(&mut net.params, &total);
+        });
+    });
+}
+
+#[test]
+fn memory_is_flat_when_batches_use_different_parameters() {
+    in_pool(1, |counters| {
+        let mut params = Params::new();
+        let (a, b) = (params.add("a", [100], vec![1.0; 100]), params.add("b", [100], vec![2.0; 100]));
+        let mut tape = Tape::new();
+        assert_flat(counters, 10_000, || {
+            let mut total = params.on(&tape, a).square().sum().backward();
+            tape.reset();
+            total += &params.on(&tape, b).square().sum().backward();
+            tape.reset();
+            assert_eq!((total.parameter(a).unwrap()[0], total.parameter(b).unwrap()[0]), (2.0, 4.0));
+        });
+    });
+}
+
+#[test]
+fn memory_is_flat_when_shapes_change_from_step_to_step() {
+    in_pool(1, |counters| {
+        let (mut tape, mut noise) = (Tape::new(), Noise::seed(1));
+        let data = vec![0.5; 40 * 7];
+        let mut rows = 0;
+        assert_flat(counters, 10_000, || {
+            rows = rows % 40 + 1;
+            let x = tape.variable(&data[..rows * 7], [rows, 7]);
+            let loss =
+                (x.gumbel_softmax(0.7, &mut noise) * x).sum() + x.st_gumbel_softmax(0.7, &mut noise).sum();
+            assert!(loss.backward().of(x).is_some());
+            tape.reset();
+        });
+    });
+}

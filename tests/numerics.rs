@@ -1,0 +1,617 @@
+//! Extremes: large logits, masks, temperatures, draws and sizes at their ends, rows of nothing, NaN. What comes out is
+//! finite where it should be, exactly 0 where it should be, and never silently wrong.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use reparam::{Noise, Tape, Var};
+use reparam_ops::draw;
+
+const INF: f32 = f32::INFINITY;
+/// The draws at both ends, and around the middle.
+const ENDS: [u32; 6] = [0, u32::MAX, 1, u32::MAX - 1, 1 << 31, (1 << 31) - 1];
+
+/// An op on rows of logits, with as many draws as there are logits, and a temperature.
+type RowOp = (&'static str, for<'t> fn(Var<'t>, f32, &[u32]) -> Var<'t>);
+
+/// Every op whose rows are classes, except the density, which wants a sample.
+const ROW_OPS: [RowOp; 10] = [
+    ("softmax", |x, _, _| x.softmax()),
+    ("log_softmax", |x, _, _| x.log_softmax()),
+    ("gumbel_softmax", |x, tau, draws| x.gumbel_softmax(tau, draws)),
+    ("st_gumbel_softmax", |x, tau, draws| x.st_gumbel_softmax(tau, draws)),
+    ("st_categorical", |x, tau, draws| x.st_categorical(tau, draws)),
+    ("st_argmax", |x, tau, _| x.st_argmax(tau)),
+    ("exp_concrete", |x, tau, draws| x.exp_concrete(tau, draws)),
+    ("categorical_kl", |x, _, _| x.categorical_kl(x.affine(0.5, 0.25))),
+    ("categorical_kl_uniform", |x, _, _| x.categorical_kl_uniform()),
+    ("cross_entropy", |x, _, _| x.cross_entropy(&vec![0; x.shape().rows().len()])),
+];
+
+/// Every op on single logits that takes draws, and the losses on single logits.
+const BINARY_OPS: [RowOp; 7] = [
+    ("bernoulli", |x, _, draws| x.bernoulli(draws)),
+    ("st_bernoulli", |x, _, draws| x.st_bernoulli(draws)),
+    ("binary_concrete", |x, tau, draws| x.binary_concrete(tau, draws)),
+    ("st_binary_concrete", |x, tau, draws| x.st_binary_concrete(tau, draws)),
+    ("logit_binary_concrete", |x, tau, draws| x.logit_binary_concrete(tau, draws)),
+    ("bernoulli_kl", |x, _, _| x.bernoulli_kl(x.affine(-1.0, 0.5))),
+    ("bce_with_logits", |x, _, _| x.bce_with_logits(x.sigmoid().stop_gradient())),
+];
+
+/// The ops that take a temperature, as [`RowOp`]s on a tape's temperature.
+type TemperedOp = (&'static str, for<'t> fn(Var<'t>, Var<'t>, &[u32]) -> Var<'t>);
+
+const TEMPERED_OPS: [TemperedOp; 8] = [
+    ("gumbel_softmax", |x, tau, draws| x.gumbel_softmax(tau, draws)),
+    ("st_gumbel_softmax", |x, tau, draws| x.st_gumbel_softmax(tau, draws)),
+    ("st_categorical", |x, tau, draws| x.st_categorical(tau, draws)),
+    ("st_argmax", |x, tau, _| x.st_argmax(tau)),
+    ("exp_concrete", |x, tau, draws| x.exp_concrete(tau, draws)),
+    ("binary_concrete", |x, tau, draws| x.binary_concrete(tau, draws)),
+    ("st_binary_concrete", |x, tau, draws| x.st_binary_concrete(tau, draws)),
+    ("logit_binary_concrete", |x, tau, draws| x.logit_binary_concrete(tau, draws)),
+];
+
+fn draws(count: usize) -> Vec<u32> {
+    Noise::seed(count as u64).draws(count).collect()
+}
+
+/// Value and gradient of an op on rows of logits. The incoming gradient is different for every entry.
+fn run(op: RowOp, logits: &[f32], classes: usize, tau: f32, draws: &[u32]) -> (Vec<f32>, Vec<f32>) {
+    let tape = Tape::new();
+    let x = tape.variable(logits, [logits.len() / classes, classes]);
+    let y = op.1(x, tau, draws);
+    let dy: Vec<f32> = (0..y.shape().len()).map(|i| 0.3 + (i % 7) as f32 * 0.4).collect();
+    // A masked entry of a logarithm is -inf, and a weighted sum of it is no number: the sum leaves it out.
+    let finite: Vec<f32> =
+        y.value().iter().zip(dy).map(|(&y, dy)| if y == -INF { 0.0 } else { dy }).collect();
+    let loss = pick(y, &finite);
+    let gradient = loss.backward().of(x).map(<[f32]>::to_vec);
+    (y.to_vec(), gradient.unwrap_or_else(|| vec![0.0; logits.len()]))
+}
+
+/// sum w y over the entries with w != 0.
+fn pick<'t>(y: Var<'t>, weights: &[f32]) -> Var<'t> {
+    let (indices, weights): (Vec<u32>, Vec<f32>) =
+        (0..).zip(weights).filter(|&(_, &w)| w != 0.0).map(|(i, &w)| (i as u32, w)).unzip();
+    let count = weights.len();
+    (y.reshape([y.shape().len()]).gather(&indices) * y.tape().input(&weights, [count])).sum()
+}
+
+fn assert_finite(what: &str, values: &[f32]) {
+    if let Some(i) = values.iter().position(|value| !value.is_finite()) {
+        panic!("{what}: entry {i} is {}", values[i]);
+    }
+}
+
+/// The text of the panic that `run` ends in.
+fn panic_text(run: impl FnOnce()) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(run)).expect_err("no panic");
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => payload.downcast_ref::<&str>().expect("a text").to_string(),
+    }
+}
+
+// ---------------------------------------------------------------------------------------------- large logits
+
+#[test]
+fn huge_logits_give_finite_values_and_gradients() {
+    let logits = [
+        1e4, -1e4, 0.0, 9_999.0, //
+        -1e4, -1e4, -1e4, -1e4, //
+        1e4, 1e4, 1e4, 1e4, //
+        1e-30, -1e4, 88.0, -104.0,
+    ];
+    for op in ROW_OPS.into_iter().chain(BINARY_OPS) {
+        for tau in [1e-3, 1.0, 1e3] {
+            let (y, dx) = run(op, &logits, 4, tau, &draws(16));
+            assert_finite(&format!("{} at tau {tau}", op.0), &y);
+            assert_finite(&format!("gradient of {} at tau {tau}", op.0), &dx);
+        }
+    }
+}
+
+#[test]
+fn elementary_functions_of_huge_numbers_have_finite_gradients() {
+    let x = [1e4, -1e4, 3e38, -3e38, 0.0, -0.0, 1e-38, -1e-38, 90.0, -110.0];
+    let ops: [(&str, for<'t> fn(Var<'t>) -> Var<'t>); 6] = [
+        ("sigmoid", |x| x.sigmoid()),
+        ("softplus", |x| x.softplus()),
+        ("tanh", |x| x.tanh()),
+        ("relu", |x| x.relu()),
+        ("leaky_relu", |x| x.leaky_relu(0.1)),
+        ("abs", |x| x.abs()),
+    ];
+    for (name, op) in ops {
+        let tape = Tape::new();
+        let x = tape.variable(&x, [x.len()]);
+        let y = op(x);
+        assert_finite(name, &y.value());
+        assert_finite(name, pick(y, &[1.0; 10]).backward().of(x).expect("a gradient"));
+    }
+}
+
+#[test]
+fn bce_with_logits_is_exact_at_both_ends() {
+    let bce = |x: f32, t: f32| {
+        let tape = Tape::new();
+        let (x, t) = (tape.variable(&[x], [1]), tape.input(&[t], [1]));
+        let loss = x.bce_with_logits(t);
+        (loss.item(), loss.backward().of(x).expect("a gradient")[0])
+    };
+    for x in [1e4, 1e30, f32::MAX] {
+        // A certain and right answer costs nothing, a wrong one its logit.
+        assert_eq!([bce(x, 1.0), bce(-x, 0.0)], [(0.0, 0.0); 2]);
+        assert_eq!([bce(x, 0.0), bce(-x, 1.0)], [(x, 1.0), (x, -1.0)]);
+        assert_eq!([bce(x, 0.5), bce(-x, 0.5)], [(x / 2.0, 0.5), (x / 2.0, -0.5)]);
+    }
+    assert_eq!([bce(INF, 1.0), bce(-INF, 0.0)], [(0.0, 0.0); 2]);
+}
+
+#[test]
+fn the_divergence_of_extreme_bernoulli_variables_is_finite_or_infinite_as_it_should_be() {
+    let kl = |p: f32, q: f32| {
+        let tape = Tape::new();
+        let (p, q) = (tape.variable(&[p], [1]), tape.variable(&[q], [1]));
+        let kl = p.bernoulli_kl(q);
+        let gradients = kl.backward();
+        (kl.item(), gradients.of(p).expect("dp")[0], gradients.of(q).expect("dq")[0])
+    };
+    assert_eq!(kl(1e4, 1e4), (0.0, 0.0, 0.0));
+    assert_eq!(kl(1e4, -1e4), (1e4, 0.0, -1.0));
+    assert_eq!(kl(-INF, 0.0), (2f32.ln(), 0.0, 0.5));
+    assert_eq!(kl(INF, INF).0, 0.0);
+    assert_eq!(kl(0.0, INF).0, INF);
+}
+
+// --------------------------------------------------------------------------------------------------- masks
+
+/// Rows with masked classes, and which classes those are.
+const MASKED: [f32; 12] = [0.5, -INF, 2.0, -INF, -1.0, 0.0, -INF, 1.5, -INF, -INF, -INF, 3.0];
+
+/// A masked class is as if it were not there: the others have the values and gradients of the row without it.
+#[test]
+fn a_masked_class_is_as_if_it_were_not_there() {
+    const CLASSES: usize = 4;
+    let draws = draws(MASKED.len());
+    for op in ROW_OPS.into_iter().filter(|op| !["cross_entropy", "categorical_kl_uniform"].contains(&op.0)) {
+        let (name, f) = op;
+        for (r, row) in MASKED.chunks(CLASSES).enumerate() {
+            let kept: Vec<usize> = (0..CLASSES).filter(|&k| row[k] > -INF).collect();
+            let at = |k: &usize| r * CLASSES + k;
+            let fewer: Vec<f32> = kept.iter().map(|k| MASKED[at(k)]).collect();
+            let fewer_draws: Vec<u32> = kept.iter().map(|k| draws[at(k)]).collect();
+            let row_draws = &draws[r * CLASSES..][..CLASSES];
+
+            let tape = Tape::new();
+            let (x, z) = (tape.variable(row, [1, CLASSES]), tape.variable(&fewer, [1, kept.len()]));
+            let (y, expected) = (f(x, 0.7, row_draws), f(z, 0.7, &fewer_draws));
+            let whole = y.shape().len() == CLASSES;
+            let absent = if ["log_softmax", "exp_concrete"].contains(&name) { -INF } else { 0.0 };
+            for k in 0..CLASSES {
+                if whole && !kept.contains(&k) {
+                    assert_eq!(y.value()[k], absent, "{name}: row {r}, class {k}");
+                }
+            }
+            let places: Vec<usize> = if whole { kept.clone() } else { vec![0] };
+            for (&k, expected) in places.iter().zip(expected.to_vec()) {
+                assert!((y.value()[k] - expected).abs() < 1e-6, "{name}: {} and {expected}", y.value()[k]);
+            }
+            let weight = |k: usize| 0.5 + k as f32;
+            let mut weights = vec![0.0; y.shape().len()];
+            places.iter().for_each(|&k| weights[k] = weight(k));
+            let few_weights: Vec<f32> = places.iter().map(|&k| weight(k)).collect();
+            let dx = pick(y, &weights).backward().of(x).expect("dx").to_vec();
+            let dz = pick(expected, &few_weights).backward().of(z).expect("dz").to_vec();
+            for k in 0..CLASSES {
+                let expected = kept.iter().position(|&other| other == k).map_or(0.0, |i| dz[i]);
+                assert!(
+                    (dx[k] - expected).abs() <= 1e-6 * expected.abs().min(1.0) + 2e-7 * expected.abs(),
+                    "{name}: row {r}: {dx:?} and {dz:?}"
+                );
+            }
+        }
+    }
+}
+
+/// Against the uniform distribution over all classes, a mask adds what is left of ln(classes).
+#[test]
+fn a_masked_class_has_no_share_in_a_divergence() {
+    let tape = Tape::new();
+    let x = tape.variable(&[1.0, -INF, 1.0, -INF], [1, 4]);
+    let kl = x.categorical_kl_uniform();
+    assert!((kl.item() - 2f32.ln()).abs() < 1e-6);
+    assert_eq!(kl.backward().of(x).expect("a gradient"), [0.0; 4]);
+
+    // Where q masks a class that p allows, however unlikely, the divergence is infinite.
+    for p in [0.0, -50.0, -150.0, -1e4] {
+        let (p, q) = (tape.variable(&[0.0, p], [1, 2]), tape.variable(&[0.0, -INF], [1, 2]));
+        assert_eq!(p.categorical_kl(q).item(), INF);
+        assert_eq!(
+            q.categorical_kl(p).item(),
+            q.log_softmax().select(&[0]).item() - p.log_softmax().select(&[0]).item()
+        );
+    }
+}
+
+#[test]
+fn a_masked_target_is_impossible_and_other_masks_do_not_matter() {
+    let tape = Tape::new();
+    let x = tape.variable(&[1.0, -INF, 1.0, 0.0, -INF, -INF], [2, 3]);
+    let loss = x.cross_entropy(&[0, 0]);
+    assert_eq!(loss.to_vec(), [2f32.ln(), 0.0]);
+    assert_eq!(loss.sum().backward().of(x).expect("a gradient"), [-0.5, 0.0, 0.5, 0.0, 0.0, 0.0]);
+    assert_eq!(x.cross_entropy(&[1, 0]).to_vec(), [INF, 0.0]);
+}
+
+/// The density of a masked row is that of its other classes; off the mask it is 0.
+#[test]
+fn masked_classes_do_not_count_in_a_density() {
+    let tape = Tape::new();
+    let (masked, plain) = (tape.variable(&[0.5, -INF, 2.0], [1, 3]), tape.variable(&[0.5, 2.0], [1, 2]));
+    let draws = [7, 8, 1 << 30];
+    let (a, b) = (masked.exp_concrete(0.5, &draws), plain.exp_concrete(0.5, &[7, 1 << 30]));
+    let (p, q) = (a.exp_concrete_log_prob(masked, 0.5), b.exp_concrete_log_prob(plain, 0.5));
+    assert!((p.item() - q.item()).abs() < 1e-5, "{} and {}", p.item(), q.item());
+    let gradients = p.backward();
+    assert_eq!(gradients.of(masked).expect("a gradient")[1], 0.0);
+    assert_finite("density", gradients.of(masked).expect("a gradient"));
+    let elsewhere = tape.input(&[0.5f32.ln(), 0.25f32.ln(), 0.25f32.ln()], [1, 3]);
+    assert_eq!(elsewhere.exp_concrete_log_prob(masked, 0.5).item(), -INF);
+}
+
+/// The row is named whatever block, piece or thread it is in.
+#[test]
+fn a_fully_masked_row_is_named() {
+    for (rows, classes, masked) in [(1, 1, 0), (3, 4, 1), (20_000, 10, 12_345), (40, 700, 33), (3, 20_000, 2)]
+    {
+        let mut logits = vec![0.0; rows * classes];
+        logits[masked * classes..][..classes].fill(-INF);
+        let draws = draws(logits.len());
+        let check = |name: &str, text: String| {
+            let expected = format!(
+                "{name}: row {masked} has no class left: all its logits are -inf; leave at least one class of every \
+                 row unmasked"
+            );
+            assert_eq!(text, expected);
+        };
+        let tape = Tape::inference();
+        let x = tape.input(&logits, [rows, classes]);
+        for (name, op) in ROW_OPS {
+            check(name, panic_text(|| drop(op(x, 0.5, &draws))));
+        }
+        check("gumbel_max", panic_text(|| drop(x.gumbel_max(&draws))));
+        let log_y = tape.input_with([rows, classes], |log_y| log_y.fill(-1.0));
+        check("exp_concrete_log_prob", panic_text(|| drop(log_y.exp_concrete_log_prob(x, 0.5))));
+        // The second argument of a divergence too.
+        check("categorical_kl", panic_text(|| drop(log_y.categorical_kl(x))));
+        // But the sum of nothing has a logarithm.
+        assert_eq!(x.logsumexp().value()[masked], -INF);
+    }
+}
+
+// --------------------------------------------------------------------------------------------- temperatures
+
+#[test]
+fn every_temperature_from_a_thousandth_to_a_thousand_is_finite() {
+    let logits: Vec<f32> = Noise::seed(5).draws(60).map(|draw| 3.0 * draw::normal(draw)).collect();
+    for (name, op) in TEMPERED_OPS {
+        for tau in [1e-3, 1e-2, 0.1, 0.5, 1.0, 10.0, 100.0, 1e3] {
+            let tape = Tape::new();
+            let (x, tau) = (tape.variable(&logits, [6, 10]), tape.variable(&[tau], []));
+            let y = op(x, tau, &draws(60));
+            let weights: Vec<f32> = (0..60).map(|i| 0.1 + (i % 11) as f32).collect();
+            let gradients = pick(y, &weights).backward();
+            assert_finite(name, &y.value());
+            assert_finite(name, gradients.of(x).expect("dlogits"));
+            assert_finite(name, gradients.of(tau).expect("dtau"));
+        }
+    }
+}
+
+#[test]
+fn a_temperature_that_is_none_is_refused() {
+    let tape = Tape::new();
+    let x = tape.variable(&[0.0, 1.0], [1, 2]);
+    for (tau, printed) in [(0.0, "0"), (-0.0, "-0"), (-1.0, "-1"), (f32::NAN, "NaN"), (INF, "inf")] {
+        let tau = tape.input(&[tau], []);
+        let expected = |name: &str| {
+            format!(
+                "{name}: tau must be positive and finite, it is {printed}; for the limit tau -> 0 use a \
+                 straight-through op"
+            )
+        };
+        for (name, op) in TEMPERED_OPS {
+            assert_eq!(panic_text(|| drop(op(x, tau, &[1, 2]))), expected(name));
+        }
+        for (name, op) in ROW_OPS.into_iter().chain(BINARY_OPS) {
+            if TEMPERED_OPS.iter().any(|tempered| tempered.0 == name) {
+                assert_eq!(panic_text(|| drop(op(x, tau.item(), &[1, 2]))), expected(name));
+            }
+        }
+        let text = panic_text(|| drop(x.exp_concrete_log_prob(x, tau)));
+        assert_eq!(text, expected("exp_concrete_log_prob"));
+        let text = panic_text(|| drop(x.logit_binary_concrete_log_prob(x, tau)));
+        assert_eq!(text, expected("logit_binary_concrete_log_prob"));
+    }
+    let text = panic_text(|| drop(x.gumbel_softmax(x, &[1, 2])));
+    assert_eq!(text, "gumbel_softmax: tau must be one number, its shape is [1, 2]");
+}
+
+/// Densities of a model's own samples, at temperatures where the samples themselves have long underflowed.
+#[test]
+fn own_samples_have_finite_densities_down_to_a_hundredth() {
+    let logits: Vec<f32> = Noise::seed(6).draws(2000).map(|draw| 3.0 * draw::normal(draw)).collect();
+    for tau in [0.01, 0.1, 0.5, 1.0, 10.0] {
+        let tape = Tape::new();
+        let x = tape.variable(&logits, [200, 10]);
+        let log_y = x.exp_concrete(tau, &mut Noise::seed(7));
+        if tau == 0.01 {
+            assert!(log_y.exp().value().contains(&0.0), "the sample itself underflows");
+        }
+        let y = x.logit_binary_concrete(tau, &mut Noise::seed(8));
+        for log_prob in [log_y.exp_concrete_log_prob(x, tau), y.logit_binary_concrete_log_prob(x, tau)] {
+            assert_finite("log_prob", &log_prob.value());
+            assert_finite("its gradient", log_prob.sum().backward().of(x).expect("a gradient"));
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------ one class, no rows, ties
+
+#[test]
+fn a_single_class_is_certain_and_has_no_gradient() {
+    for op in ROW_OPS {
+        let (y, dx) = run(op, &[3.0, -1e4, 0.0], 1, 0.5, &ENDS[..3]);
+        let certain = match op.0 {
+            "softmax" | "gumbel_softmax" | "st_gumbel_softmax" | "st_categorical" | "st_argmax" => 1.0,
+            _ => 0.0,
+        };
+        assert_eq!(y, [certain; 3], "{}", op.0);
+        assert_eq!(dx, [0.0; 3], "{}", op.0);
+    }
+    let tape = Tape::inference();
+    let x = tape.input(&[3.0, -1e4, 0.0], [3, 1]);
+    assert_eq!(x.gumbel_max(&ENDS[..3]), [0; 3]);
+    assert_eq!(x.exp_concrete(0.5, &ENDS[..3]).exp_concrete_log_prob(x, 0.5).to_vec(), [0.0; 3]);
+}
+
+#[test]
+fn no_rows_are_no_trouble() {
+    for classes in [1, 3, 300] {
+        let tape = Tape::new();
+        let x = tape.variable(&[], [0, classes]);
+        let tau = tape.variable(&[0.5], []);
+        for (name, op) in ROW_OPS.into_iter().chain(BINARY_OPS) {
+            let y = op(x, 0.5, &[]);
+            assert!(y.to_vec().is_empty(), "{name}");
+            let loss = y.sum();
+            assert_eq!(loss.item(), 0.0, "{name}");
+            assert!(loss.backward().of(x).is_none_or(<[f32]>::is_empty), "{name}");
+        }
+        for (name, op) in TEMPERED_OPS {
+            assert_eq!(op(x, tau, &[]).sum().backward().of(tau), Some(&[0.0][..]), "{name}");
+        }
+        for log_prob in [x.exp_concrete_log_prob(x, tau), x.logit_binary_concrete_log_prob(x, tau)] {
+            assert_eq!(log_prob.sum().backward().of(tau), Some(&[0.0][..]));
+        }
+        assert!(x.gumbel_max(&[0u32; 0]).is_empty());
+        let others = [
+            x.logsumexp(),
+            x.exp(),
+            x + x,
+            x.square(),
+            x.transpose(),
+            x.sum_axis(1),
+            x.slice(1, 0..1),
+            x.gather(&[]),
+            x.select(&[]),
+            x.gaussian_rsample(x, &[0u32; 0]),
+            x.gaussian_kl_standard(x),
+            x.matmul(tape.variable(&vec![1.0; 2 * classes], [classes, 2])),
+            Var::concat(&[x, x], 1),
+        ];
+        for y in others {
+            assert!(y.to_vec().is_empty(), "{y:?}");
+            assert_eq!(y.sum().backward().of(x), Some(&[][..]));
+        }
+        // Sums over the rows there are not are 0.
+        assert_eq!(x.sum_axis(0).to_vec(), vec![0.0; classes]);
+    }
+}
+
+#[test]
+fn no_rows_pass_through_a_layer() {
+    let tape = Tape::new();
+    let (x, w, b) =
+        (tape.variable(&[], [0, 3]), tape.variable(&[1.0; 6], [3, 2]), tape.variable(&[1.0; 2], [2]));
+    let y = x.linear(w, b, reparam::Activation::Relu);
+    assert_eq!(y.shape().dims(), [0, 2]);
+    let gradients = y.sum().backward();
+    assert_eq!((gradients.of(w), gradients.of(b)), (Some(&[0.0; 6][..]), Some(&[0.0; 2][..])));
+}
+
+#[test]
+fn ties_take_the_lowest_index() {
+    for classes in [2, 15, 16, 17, 40, 300, 1000] {
+        let mut logits = vec![-1.0; classes];
+        let (low, high) = (classes / 3, classes - 1);
+        (logits[low], logits[high]) = (2.0, 2.0);
+        // One draw for all classes ties those with one logit.
+        let same = vec![12_345_678; classes];
+        let tape = Tape::inference();
+        let x = tape.input(&logits, [1, classes]);
+        assert_eq!(x.gumbel_max(&same), [low as u32]);
+        for y in [x.st_argmax(1.0), x.st_gumbel_softmax(1.0, &same), x.st_categorical(1.0, &same)] {
+            assert_eq!(y.value().iter().position(|&y| y == 1.0), Some(low));
+            assert_eq!(y.value().iter().sum::<f32>(), 1.0);
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------- draws and sizes
+
+#[test]
+fn the_extreme_draws_are_finite_noise() {
+    for x in ENDS {
+        for law in [draw::uniform, draw::exponential, draw::gumbel, draw::logistic, draw::normal] {
+            assert!(law(x).is_finite());
+        }
+        let uniform = draw::uniform(x);
+        assert!(0.0 < uniform && uniform < 1.0 && draw::exponential(x) > 0.0);
+    }
+}
+
+#[test]
+fn every_stochastic_op_is_finite_at_the_extreme_draws() {
+    let logits = [0.0, 1.0, -1.0, 20.0, -20.0, 5.0];
+    for op in ROW_OPS.into_iter().chain(BINARY_OPS) {
+        for classes in [1, 2, 3, 6] {
+            for tau in [1e-3, 0.5, 1e3] {
+                let (y, dx) = run(op, &logits, classes, tau, &ENDS);
+                assert_finite(op.0, &y);
+                assert_finite(op.0, &dx);
+            }
+        }
+    }
+    let tape = Tape::new();
+    let (mean, log_std) = (tape.variable(&logits, [6]), tape.variable(&logits, [6]));
+    let z = mean.gaussian_rsample(log_std, &ENDS);
+    assert_finite("gaussian_rsample", &z.value());
+    assert_finite("gaussian_rsample", z.sum().backward().of(log_std).expect("a gradient"));
+    // The largest Gumbel noise there is against the smallest: no class is out of reach by 26.
+    assert_eq!(tape.input(&[0.0, 25.9], [1, 2]).gumbel_max(&[0, u32::MAX]), [0]);
+    assert_eq!(tape.input(&[0.0, 26.1], [1, 2]).gumbel_max(&[0, u32::MAX]), [1]);
+}
+
+/// Within 4 ulp of 1 for every number of classes, whole vectors or not.
+#[test]
+fn rows_sum_to_one() {
+    let sizes = (1..=70).chain([100, 127, 128, 129, 255, 256, 257, 500, 1000, 1023, 2047, 2049, 4096, 5001]);
+    let mut worst = 0.0f64;
+    for classes in sizes {
+        let rows = 1 + 2000 / classes;
+        let spread = [0.1, 3.0, 30.0][classes % 3];
+        let logits: Vec<f32> = Noise::seed(classes as u64)
+            .draws(rows * classes)
+            .map(|draw| spread * draw::normal(draw))
+            .collect();
+        let tape = Tape::inference();
+        let x = tape.input(&logits, [rows, classes]);
+        for y in [
+            x.softmax(),
+            x.gumbel_softmax(0.5, &mut Noise::seed(1)),
+            x.gumbel_softmax(50.0, &mut Noise::seed(1)),
+        ] {
+            for row in y.value().chunks(classes) {
+                let sum: f64 = row.iter().map(|&y| f64::from(y)).sum();
+                worst = worst.max((sum - 1.0).abs() / f64::from(f32::EPSILON));
+            }
+        }
+    }
+    println!("worst: {worst:.2} ulp");
+    assert!(worst <= 4.0, "a row's sum is {worst:.2} ulp from 1");
+}
+
+#[test]
+fn a_hundred_thousand_classes() {
+    const CLASSES: usize = 131_072;
+    let tape = Tape::new();
+    let x = tape.variable(&vec![0.5; 2 * CLASSES], [2, CLASSES]);
+    let y = x.gumbel_softmax(1.0, &mut Noise::seed(3));
+    for row in y.value().chunks(CLASSES) {
+        let sum: f64 = row.iter().map(|&y| f64::from(y)).sum();
+        assert!((sum - 1.0).abs() < 1e-5, "{sum}");
+    }
+    let dx = y.square().sum().backward().of(x).expect("a gradient").to_vec();
+    assert_finite("gradient", &dx);
+    // A softmax does not change when all its logits do: the gradient of a row sums to 0.
+    assert!(dx[..CLASSES].iter().map(|&dx| f64::from(dx)).sum::<f64>().abs() < 1e-6);
+    // The hard samples of the same draws agree with it.
+    let winners = x.gumbel_max(&mut Noise::seed(3));
+    let hard = x.st_gumbel_softmax(1.0, &mut Noise::seed(3));
+    for (r, winner) in winners.into_iter().enumerate() {
+        let winner = r * CLASSES + winner as usize;
+        let largest = y.value()[r * CLASSES..][..CLASSES].iter().fold(0.0f32, |a, &b| a.max(b));
+        assert_eq!((y.value()[winner], hard.value()[winner]), (largest, 1.0));
+    }
+    let uniform = tape.input(&vec![0.0; CLASSES], [1, CLASSES]);
+    assert!(uniform.categorical_kl_uniform().item().abs() < 1e-4);
+    assert!((uniform.logsumexp().item() - (CLASSES as f32).ln()).abs() < 1e-5);
+}
+
+// ----------------------------------------------------------------------------------------------------- NaN
+
+/// A NaN is no mask: it comes out again, in the value of its row, and in no other row.
+#[test]
+fn a_nan_comes_out_of_its_row() {
+    let rows = [[0.0, f32::NAN, 1.0], [f32::NAN; 3], [-INF, f32::NAN, -INF], [f32::NAN, -INF, 0.0]];
+    for (name, op) in ROW_OPS {
+        for nan in rows {
+            let tape = Tape::new();
+            let x = tape.variable(&[[1.0, 2.0, 0.5], nan, [0.0, 0.0, 3.0]].concat(), [3, 3]);
+            let y = op(x, 0.5, &draws(9));
+            let width = y.shape().len() / 3;
+            let is_nan: Vec<bool> =
+                y.value().chunks(width).map(|row| row.iter().any(|y| y.is_nan())).collect();
+            assert_eq!(is_nan, [false, true, false], "{name} of {nan:?}: {y:?}");
+            let dx = y.sum().backward().of(x).expect("a gradient").to_vec();
+            let is_nan: Vec<bool> = dx.chunks(3).map(|row| row.iter().any(|dx| dx.is_nan())).collect();
+            assert_eq!(is_nan, [false, true, false], "gradient of {name} of {nan:?}: {dx:?}");
+        }
+    }
+    let tape = Tape::inference();
+    for nan in rows {
+        assert!(tape.input(&nan, [1, 3]).logsumexp().item().is_nan(), "logsumexp of {nan:?}");
+    }
+}
+
+#[test]
+fn a_nan_comes_out_of_every_op_on_single_numbers() {
+    let unary: [(&str, for<'t> fn(Var<'t>) -> Var<'t>); 11] = [
+        ("exp", |x| x.exp()),
+        ("ln", |x| x.ln()),
+        ("log1p", |x| x.log1p()),
+        ("sqrt", |x| x.sqrt()),
+        ("square", |x| x.square()),
+        ("abs", |x| x.abs()),
+        ("sigmoid", |x| x.sigmoid()),
+        ("softplus", |x| x.softplus()),
+        ("tanh", |x| x.tanh()),
+        ("relu", |x| x.relu()),
+        ("leaky_relu", |x| x.leaky_relu(0.1)),
+    ];
+    let tape = Tape::inference();
+    let x = tape.input(&[f32::NAN], [1]);
+    for (name, op) in unary {
+        assert!(op(x).item().is_nan(), "{name}");
+    }
+    for (name, op) in BINARY_OPS {
+        assert!(op(x, 0.5, &[1 << 31]).item().is_nan(), "{name}");
+    }
+    assert!(x.gaussian_rsample(x, &[1u32 << 31]).item().is_nan());
+    assert!(x.gaussian_kl_standard(x).item().is_nan());
+}
+
+#[test]
+fn check_finite_names_the_first_bad_node_and_passes_masks_over() {
+    let tape = Tape::new();
+    let x = tape.variable(&[0.0, -INF, 1.0], [1, 3]);
+    x.log_softmax().select(&[1]);
+    x.gumbel_softmax(0.5, &mut Noise::seed(1));
+    // Indices are whole numbers: read as floats, these would be NaN.
+    tape.variable(&[1.0; 3], [3]).gather(&[]);
+    tape.check_finite().expect("masks are no mistake");
+
+    let y = x.affine(1e38, 0.0).exp();
+    y.ln();
+    let error = tape.check_finite().expect_err("e^1e38 is infinite");
+    assert_eq!(error.to_string(), format!("node %{} (exp) holds inf at element 2", y.index()));
+
+    let tape = Tape::new();
+    let x = tape.variable(&[1.0, -1.0, 4.0], [3]);
+    x.sqrt().sum();
+    let error = tape.check_finite().expect_err("the root of -1");
+    assert_eq!((error.node, error.op, error.element, error.value.is_nan()), (1, "sqrt", 1, true));
+}
