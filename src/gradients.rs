@@ -18,7 +18,11 @@ pub(crate) struct Slot {
 
 #[derive(Debug, Default)]
 struct Storage {
+    /// One for each node up to the loss, then those of parameters that only other batches used; the rest wait for
+    /// the next backward pass.
     slots: Vec<Slot>,
+    nodes: usize,
+    used: usize,
     leaves: Vec<Leaf>,
 }
 
@@ -35,6 +39,7 @@ impl GradientPool {
             storage.slots.resize_with(count, Slot::default);
         }
         storage.slots.iter_mut().for_each(|slot| slot.present = false);
+        (storage.nodes, storage.used) = (count, count);
         storage.leaves.clear();
         storage.leaves.extend(leaves.iter().filter(|leaf| leaf.node <= root).cloned());
         let slot = &mut storage.slots[root as usize];
@@ -75,7 +80,7 @@ impl Gradients {
             var.tape().id() == self.tape,
             "Gradients::of: the value was recorded on another tape than the loss"
         );
-        self.node(var.index())
+        self.node(var.index()).filter(|_| (var.index() as usize) < self.storage.nodes)
     }
 
     /// The gradient with respect to a parameter; `None` if the loss does not depend on it or it is frozen.
@@ -119,7 +124,7 @@ impl Gradients {
     }
 
     fn for_each_parameter(&mut self, mut change: impl FnMut(&mut [f32])) {
-        let Storage { slots, leaves } = &mut self.storage;
+        let Storage { slots, leaves, .. } = &mut self.storage;
         for leaf in leaves {
             let slot = &mut slots[leaf.node as usize];
             if slot.present {
@@ -149,9 +154,12 @@ impl std::ops::AddAssign<&Gradients> for Gradients {
         for theirs in &other.storage.leaves {
             let Some(more) = other.node(theirs.node) else { continue };
             if self.leaf(theirs.parameter).is_none() {
-                let node = self.storage.slots.len() as u32;
-                self.storage.slots.push(Slot::default());
-                self.storage.leaves.push(Leaf { node, ..theirs.clone() });
+                let Storage { slots, used, leaves, .. } = &mut self.storage;
+                if *used == slots.len() {
+                    slots.push(Slot::default());
+                }
+                leaves.push(Leaf { node: *used as u32, ..theirs.clone() });
+                *used += 1;
             }
             let leaf = self.leaf(theirs.parameter).expect("it was just added");
             let slot = &mut self.storage.slots[leaf as usize];

@@ -1,4 +1,24 @@
 //! Reverse-mode autodiff in which sampling a discrete variable is an ordinary, differentiable, fast operation.
+//!
+//! A [`Tape`] records; a [`Var`] is a handle to a value on it, with the ops as methods; [`Var::backward`] gives
+//! [`Gradients`]. [`Params`] hold what is trained, [`optim`] changes them, [`Noise`] is where randomness comes from.
+//! To read the engine, begin with `src/shape.rs`, `src/tape.rs`, `src/var.rs`; the arithmetic is in [`reparam_ops`].
+//!
+//! ```
+//! use reparam::{Noise, Tape};
+//!
+//! let tape = Tape::new();
+//! let logits = tape.variable(&[0.5, 1.5, -1.0], [1, 3]);
+//! let scores = tape.input(&[1.0, 2.0, 3.0], [1, 3]);
+//! let sample = logits.gumbel_softmax(0.5, &mut Noise::seed(1));
+//! let gradients = (sample * scores).sum().backward();
+//! println!("{tape}{:?}", gradients.of(logits));
+//! ```
+//!
+//! # Errors and panics
+//!
+//! A mistake in the program (shapes that do not fit, two tapes mixed, tau <= 0) panics at the caller's line with the
+//! op, the shapes and a hint. Data from outside (files, checkpoints) gives a [`Result`] with one [`Error`] type.
 #![forbid(unsafe_code)]
 
 mod checkpoint;
@@ -34,6 +54,7 @@ pub use var::{Activation, Temperature, Var};
 /// The pages of docs/ whose code runs with the tests.
 #[cfg(doctest)]
 mod pages {
+    #[cfg(feature = "embedded")]
     #[doc = include_str!("../README.md")]
     struct Readme;
     #[doc = include_str!("../docs/adding-an-op.md")]

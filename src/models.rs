@@ -4,4 +4,4 @@ mod classifier;
 mod vae;
 
 pub use classifier::Classifier;
-pub use vae::{Bound, HardBound, Vae, VaeShape};
+pub use vae::{Bound, HardBound, Sample, Vae, VaeShape};

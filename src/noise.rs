@@ -87,6 +87,7 @@ impl Noise {
     ///
     /// # Panics
     /// If `bound` is 0.
+    #[track_caller]
     pub fn below(&mut self, bound: u32) -> u32 {
         assert!(bound > 0, "Noise::below: the bound must be positive");
         let reject_above = u32::MAX - (u32::MAX % bound + 1) % bound;

@@ -92,6 +92,20 @@ impl<'t> Var<'t> {
         value[0]
     }
 
+    /// The length of the last axis, which holds the classes.
+    ///
+    /// # Panics
+    /// If there are none.
+    #[track_caller]
+    pub(crate) fn classes(self, op: &str) -> usize {
+        let shape = self.shape();
+        assert!(
+            shape.classes() > 0,
+            "{op}: the shape {shape} leaves no classes; the last axis must have some"
+        );
+        shape.classes()
+    }
+
     /// Whether gradients flow into it.
     pub fn is_tracked(self) -> bool {
         self.tape.is_tracked(self.index)

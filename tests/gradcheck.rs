@@ -55,13 +55,20 @@ struct Table {
 }
 
 impl Table {
-    fn row(&mut self, name: &str, inputs: &[Input<'_>], f: impl for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>) {
+    fn row(
+        &mut self,
+        op: &str,
+        case: &str,
+        inputs: &[Input<'_>],
+        f: impl for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>,
+    ) {
         self.rows += 1;
+        let name = if case.is_empty() { op.to_string() } else { format!("{op}: {case}") };
         match gradcheck(inputs, f) {
             Ok(GradcheckReport { directions, worst }) => {
                 assert!(directions >= 6, "{name}: {directions} directions");
                 if worst > self.worst {
-                    (self.worst, self.worst_row) = (worst, name.to_string());
+                    (self.worst, self.worst_row) = (worst, name);
                 }
             }
             Err(error) => self.failures.push(format!("{name}: {error}")),
@@ -82,19 +89,19 @@ fn elementwise_ops() {
     let (any, off_zero, above_zero) = (numbers(1, 12), away(2, 12), positive(3, 12));
     let shaped = |x| -> [Input<'_>; 1] { [(x, &[3, 4])] };
     let (any, off_zero, above_zero) = (shaped(&any), shaped(&off_zero), shaped(&above_zero));
-    table.row("exp", &any, |_, x| x[0].exp());
-    table.row("ln", &above_zero, |_, x| x[0].ln());
-    table.row("log1p", &above_zero, |_, x| x[0].log1p());
-    table.row("sqrt", &above_zero, |_, x| x[0].sqrt());
-    table.row("square", &any, |_, x| x[0].square());
-    table.row("abs", &off_zero, |_, x| x[0].abs());
-    table.row("sigmoid", &any, |_, x| x[0].sigmoid());
-    table.row("softplus", &any, |_, x| x[0].softplus());
-    table.row("tanh", &any, |_, x| x[0].tanh());
-    table.row("relu", &off_zero, |_, x| x[0].relu());
-    table.row("leaky_relu", &off_zero, |_, x| x[0].leaky_relu(0.1));
-    table.row("affine", &any, |_, x| x[0].affine(-2.5, 0.75));
-    table.row("affine: operators with numbers", &above_zero, |_, x| {
+    table.row("exp", "", &any, |_, x| x[0].exp());
+    table.row("ln", "", &above_zero, |_, x| x[0].ln());
+    table.row("log1p", "", &above_zero, |_, x| x[0].log1p());
+    table.row("sqrt", "", &above_zero, |_, x| x[0].sqrt());
+    table.row("square", "", &any, |_, x| x[0].square());
+    table.row("abs", "", &off_zero, |_, x| x[0].abs());
+    table.row("sigmoid", "", &any, |_, x| x[0].sigmoid());
+    table.row("softplus", "", &any, |_, x| x[0].softplus());
+    table.row("tanh", "", &any, |_, x| x[0].tanh());
+    table.row("relu", "", &off_zero, |_, x| x[0].relu());
+    table.row("leaky_relu", "", &off_zero, |_, x| x[0].leaky_relu(0.1));
+    table.row("affine", "", &any, |_, x| x[0].affine(-2.5, 0.75));
+    table.row("affine", "operators with numbers", &above_zero, |_, x| {
         (3.0 - (x[0] + 1.0) * 0.5 - 2.0 * x[0]) / 1.5 + 2.0 / x[0] + -x[0]
     });
     table.finish("elementwise");
@@ -117,18 +124,18 @@ fn arithmetic_and_broadcasting() {
     for (i, (a_shape, b_shape)) in shapes.into_iter().enumerate() {
         let (a, b) = (numbers(i as u64, a_shape.iter().product()), away(99, b_shape.iter().product()));
         let inputs: [Input<'_>; 2] = [(&a, a_shape), (&b, b_shape)];
-        table.row(&format!("add {a_shape:?} {b_shape:?}"), &inputs, |_, x| x[0] + x[1]);
-        table.row(&format!("sub {a_shape:?} {b_shape:?}"), &inputs, |_, x| x[0] - x[1]);
-        table.row(&format!("mul {a_shape:?} {b_shape:?}"), &inputs, |_, x| x[0] * x[1]);
-        table.row(&format!("div {a_shape:?} {b_shape:?}"), &inputs, |_, x| x[0] / x[1]);
+        table.row("add", &format!("{a_shape:?} {b_shape:?}"), &inputs, |_, x| x[0] + x[1]);
+        table.row("sub", &format!("{a_shape:?} {b_shape:?}"), &inputs, |_, x| x[0] - x[1]);
+        table.row("mul", &format!("{a_shape:?} {b_shape:?}"), &inputs, |_, x| x[0] * x[1]);
+        table.row("div", &format!("{a_shape:?} {b_shape:?}"), &inputs, |_, x| x[0] / x[1]);
     }
     let x = away(4, 6);
     let x: [Input<'_>; 1] = [(&x, &[2, 3])];
-    table.row("mul: one input twice", &x, |_, x| x[0] * x[0]);
-    table.row("add: one input twice", &x, |_, x| x[0] + x[0]);
-    table.row("sub: one input twice", &x, |_, x| x[0] - x[0]);
-    table.row("div: one input twice", &x, |_, x| (x[0] + 0.5 * x[0].square()) / x[0]);
-    table.row("mul: one input in many places", &x, |_, x| {
+    table.row("mul", "one input twice", &x, |_, x| x[0] * x[0]);
+    table.row("add", "one input twice", &x, |_, x| x[0] + x[0]);
+    table.row("sub", "one input twice", &x, |_, x| x[0] - x[0]);
+    table.row("div", "one input twice", &x, |_, x| (x[0] + 0.5 * x[0].square()) / x[0]);
+    table.row("mul", "one input in many places", &x, |_, x| {
         (x[0] * x[0].exp()).square() * x[0] + x[0].sigmoid()
     });
     table.finish("arithmetic");
@@ -139,28 +146,29 @@ fn axes_views_and_positions() {
     let mut table = Table::default();
     let (x, y) = (numbers(5, 24), numbers(6, 12));
     let cube: [Input<'_>; 1] = [(&x, &[2, 3, 4])];
-    table.row("sum", &cube, |_, x| x[0].square().sum());
-    table.row("mean", &cube, |_, x| x[0].square().mean());
+    table.row("sum", "", &cube, |_, x| x[0].square().sum());
+    table.row("mean", "", &cube, |_, x| x[0].square().mean());
     for axis in 0..3 {
-        table.row(&format!("sum_axis {axis}"), &cube, move |_, x| x[0].square().sum_axis(axis));
-        table.row(&format!("mean_axis {axis}"), &cube, move |_, x| x[0].square().mean_axis(axis));
-        table.row(&format!("slice {axis}"), &cube, move |_, x| x[0].square().slice(axis, 1..2));
-        table.row(&format!("concat {axis}"), &cube, move |_, x| {
+        table.row("sum_axis", &format!("axis {axis}"), &cube, move |_, x| x[0].square().sum_axis(axis));
+        table.row("mean_axis", &format!("axis {axis}"), &cube, move |_, x| x[0].square().mean_axis(axis));
+        table.row("slice", &format!("axis {axis}"), &cube, move |_, x| x[0].square().slice(axis, 1..2));
+        table.row("concat", &format!("axis {axis}"), &cube, move |_, x| {
             Var::concat(&[x[0], x[0].square(), x[0]], axis)
         });
     }
-    table.row("repeat", &[(&y, &[3, 1, 4])], |_, x| x[0].square().broadcast_to([2, 3, 5, 4]));
-    table.row("reshape", &cube, |_, x| x[0].square().reshape([4, 6]));
-    table.row("stop_gradient", &cube, |tape, x| {
+    table.row("repeat", "", &[(&y, &[3, 1, 4])], |_, x| x[0].square().broadcast_to([2, 3, 5, 4]));
+    table.row("reshape", "", &cube, |_, x| x[0].square().reshape([4, 6]));
+    table.row("stop_gradient", "", &cube, |tape, x| {
         let fixed = tape.input(&numbers(5, 24), [2, 3, 4]);
         x[0] * fixed.stop_gradient()
     });
-    table.row("transpose", &cube, |_, x| x[0].square().transpose());
-    table.row("slice: empty", &cube, |_, x| x[0].slice(2, 1..1).sum() + x[0].sum());
-    table.row("concat: of two", &[(&x, &[2, 3, 4]), (&y, &[2, 3, 2])], |_, x| Var::concat(&[x[0], x[1]], 2));
-    table.row("gather", &cube, |_, x| x[0].square().gather(&[1, 0, 1, 1]));
-    table.row("gather: of none", &cube, |_, x| x[0].gather(&[]).sum() + x[0].sum());
-    table.row("select", &cube, |_, x| x[0].square().select(&[0, 3, 2, 2, 1, 0]));
+    table.row("transpose", "", &cube, |_, x| x[0].square().transpose());
+    table.row("slice", "empty", &cube, |_, x| x[0].slice(2, 1..1).sum() + x[0].sum());
+    table
+        .row("concat", "of two", &[(&x, &[2, 3, 4]), (&y, &[2, 3, 2])], |_, x| Var::concat(&[x[0], x[1]], 2));
+    table.row("gather", "", &cube, |_, x| x[0].square().gather(&[1, 0, 1, 1]));
+    table.row("gather", "of none", &cube, |_, x| x[0].gather(&[]).sum() + x[0].sum());
+    table.row("select", "", &cube, |_, x| x[0].square().select(&[0, 3, 2, 2, 1, 0]));
     table.finish("axes, views, positions");
 }
 
@@ -169,18 +177,18 @@ fn products() {
     let mut table = Table::default();
     let (x, w, b) = (numbers(7, 15), numbers(8, 20), numbers(9, 4));
     let layer: [Input<'_>; 3] = [(&x, &[3, 5]), (&w, &[5, 4]), (&b, &[4])];
-    table.row("matmul", &layer[..2], |_, x| x[0].matmul(x[1]));
-    table.row("matmul: with itself", &[(&w[..16], &[4, 4])], |_, x| x[0].matmul(x[0]));
-    table.row("linear: identity", &layer, |_, x| x[0].linear(x[1], x[2], Activation::Identity));
-    table.row("linear: sigmoid", &layer, |_, x| x[0].linear(x[1], x[2], Activation::Sigmoid));
-    table.row("linear: tanh", &layer, |_, x| x[0].linear(x[1], x[2], Activation::Tanh));
+    table.row("matmul", "", &layer[..2], |_, x| x[0].matmul(x[1]));
+    table.row("matmul", "with itself", &[(&w[..16], &[4, 4])], |_, x| x[0].matmul(x[0]));
+    table.row("linear", "identity", &layer, |_, x| x[0].linear(x[1], x[2], Activation::Identity));
+    table.row("linear", "sigmoid", &layer, |_, x| x[0].linear(x[1], x[2], Activation::Sigmoid));
+    table.row("linear", "tanh", &layer, |_, x| x[0].linear(x[1], x[2], Activation::Tanh));
     // Small weights beside a bias of one size or another keep every unit off its kink.
     let small: Vec<f32> = w.iter().map(|w| 0.02 * w).collect();
     let kinked: [Input<'_>; 3] = [(&x, &[3, 5]), (&small, &[5, 4]), (&[1.5, -1.5, 2.0, -2.0], &[4])];
-    table.row("linear: relu", &kinked, |_, x| x[0].linear(x[1], x[2], Activation::Relu));
-    table.row("linear: leaky relu", &kinked, |_, x| x[0].linear(x[1], x[2], Activation::LeakyRelu(0.2)));
+    table.row("linear", "relu", &kinked, |_, x| x[0].linear(x[1], x[2], Activation::Relu));
+    table.row("linear", "leaky relu", &kinked, |_, x| x[0].linear(x[1], x[2], Activation::LeakyRelu(0.2)));
     let cube: [Input<'_>; 3] = [(&numbers(10, 20), &[2, 2, 5]), layer[1], layer[2]];
-    table.row("linear: three axes", &cube, |_, x| x[0].linear(x[1], x[2], Activation::Tanh));
+    table.row("linear", "three axes", &cube, |_, x| x[0].linear(x[1], x[2], Activation::Tanh));
     table.finish("products");
 }
 
@@ -192,17 +200,17 @@ fn distributions_over_classes() {
     let plain: [Input<'_>; 2] = [(&p, &[3, 5]), (&q, &[3, 5])];
     let holes: [Input<'_>; 2] = [(&with_masks, &[3, 5]), (&q, &[3, 5])];
     let single: [Input<'_>; 2] = [(&p[..3], &[3, 1]), (&q[..3], &[3, 1])];
-    for (name, pair) in [("", plain), (": masked", holes), (": one class", single)] {
+    for (case, pair) in [("", plain), ("masked", holes), ("one class", single)] {
         let (logits, classes) = (&pair[..1], pair[0].1[1] as u32);
-        table.row(&format!("softmax{name}"), logits, |_, x| x[0].softmax());
-        table.row(&format!("log_softmax{name}"), logits, |_, x| x[0].log_softmax());
-        table.row(&format!("logsumexp{name}"), logits, |_, x| x[0].logsumexp());
+        table.row("softmax", case, logits, |_, x| x[0].softmax());
+        table.row("log_softmax", case, logits, |_, x| x[0].log_softmax());
+        table.row("logsumexp", case, logits, |_, x| x[0].logsumexp());
         let targets = [1, 0, 3].map(|target: u32| target.min(classes - 1));
-        table.row(&format!("cross_entropy{name}"), logits, |_, x| x[0].cross_entropy(&targets));
-        table.row(&format!("categorical_kl{name}"), &pair, |_, x| x[0].categorical_kl(x[1]));
-        table.row(&format!("categorical_kl_uniform{name}"), logits, |_, x| x[0].categorical_kl_uniform());
+        table.row("cross_entropy", case, logits, |_, x| x[0].cross_entropy(&targets));
+        table.row("categorical_kl", case, &pair, |_, x| x[0].categorical_kl(x[1]));
+        table.row("categorical_kl_uniform", case, logits, |_, x| x[0].categorical_kl_uniform());
     }
-    table.row("categorical_kl: one input twice", &plain, |_, x| x[0].categorical_kl(-x[0]));
+    table.row("categorical_kl", "one input twice", &plain, |_, x| x[0].categorical_kl(-x[0]));
     table.finish("classes");
 }
 
@@ -213,15 +221,15 @@ fn elementwise_distributions() {
     let far: Vec<f32> = a.iter().map(|a| 20.0 * a).collect();
     let pair: [Input<'_>; 2] = [(&a, &[2, 5]), (&b, &[2, 5])];
     let extreme: [Input<'_>; 2] = [(&far, &[2, 5]), (&b, &[2, 5])];
-    table.row("bernoulli_kl", &pair, |_, x| x[0].bernoulli_kl(x[1]));
-    table.row("bernoulli_kl: far p", &extreme, |_, x| x[0].bernoulli_kl(x[1]));
-    table.row("bernoulli_kl: far q", &extreme, |_, x| x[1].bernoulli_kl(x[0]));
-    table.row("bce_with_logits", &pair, |_, x| x[0].bce_with_logits(x[1].sigmoid()));
-    table.row("bce_with_logits: far", &extreme, |_, x| x[0].bce_with_logits(x[1].sigmoid()));
-    table.row("gaussian_kl_standard", &pair, |_, x| x[0].gaussian_kl_standard(x[1]));
-    table.row("gaussian_rsample", &pair, |_, x| x[0].gaussian_rsample(x[1], &mut Noise::seed(3)));
-    table.row("gaussian_rsample: draws", &pair, |_, x| x[0].gaussian_rsample(x[1], &draws(1, 10)));
-    table.row("gaussian_rsample: normals", &pair, |_, x| x[0].gaussian_rsample(x[1], &numbers(2, 10)));
+    table.row("bernoulli_kl", "", &pair, |_, x| x[0].bernoulli_kl(x[1]));
+    table.row("bernoulli_kl", "far p", &extreme, |_, x| x[0].bernoulli_kl(x[1]));
+    table.row("bernoulli_kl", "far q", &extreme, |_, x| x[1].bernoulli_kl(x[0]));
+    table.row("bce_with_logits", "", &pair, |_, x| x[0].bce_with_logits(x[1].sigmoid()));
+    table.row("bce_with_logits", "far", &extreme, |_, x| x[0].bce_with_logits(x[1].sigmoid()));
+    table.row("gaussian_kl_standard", "", &pair, |_, x| x[0].gaussian_kl_standard(x[1]));
+    table.row("gaussian_rsample", "", &pair, |_, x| x[0].gaussian_rsample(x[1], &mut Noise::seed(3)));
+    table.row("gaussian_rsample", "draws", &pair, |_, x| x[0].gaussian_rsample(x[1], &draws(1, 10)));
+    table.row("gaussian_rsample", "normals", &pair, |_, x| x[0].gaussian_rsample(x[1], &numbers(2, 10)));
     table.finish("elementwise distributions");
 }
 
@@ -235,22 +243,22 @@ fn relaxed_samples() {
     let masks: [Input<'_>; 2] = [(&holes, &[4, 5]), (&tau, &[])];
     let single: [Input<'_>; 2] = [(&x, &[20, 1]), (&tau, &[1])];
     let noise = || Noise::seed(5);
-    for (name, inputs) in [("", plain), (": masked", masks), (": one class", single)] {
-        table.row(&format!("gumbel_softmax{name}"), &inputs, |_, x| x[0].gumbel_softmax(x[1], &mut noise()));
-        table.row(&format!("exp_concrete{name}"), &inputs, |_, x| x[0].exp_concrete(x[1], &mut noise()));
+    for (case, inputs) in [("", plain), ("masked", masks), ("one class", single)] {
+        table.row("gumbel_softmax", case, &inputs, |_, x| x[0].gumbel_softmax(x[1], &mut noise()));
+        table.row("exp_concrete", case, &inputs, |_, x| x[0].exp_concrete(x[1], &mut noise()));
     }
     let draws = draws(2, 20);
-    table.row("gumbel_softmax: tau a number", &plain[..1], |_, x| x[0].gumbel_softmax(0.7, &draws));
-    table.row("gumbel_softmax: tau alone", &plain[1..], |tape, tau| {
+    table.row("gumbel_softmax", "tau a number", &plain[..1], |_, x| x[0].gumbel_softmax(0.7, &draws));
+    table.row("gumbel_softmax", "tau alone", &plain[1..], |tape, tau| {
         tape.input(&numbers(16, 20), [4, 5]).gumbel_softmax(tau[0], &draws)
     });
-    table.row("binary_concrete", &plain, |_, x| x[0].binary_concrete(x[1], &mut noise()));
-    table.row("binary_concrete: tau a number", &plain[..1], |_, x| x[0].binary_concrete(2.0, &draws));
-    table.row("binary_concrete: tau alone", &plain[1..], |tape, tau| {
+    table.row("binary_concrete", "", &plain, |_, x| x[0].binary_concrete(x[1], &mut noise()));
+    table.row("binary_concrete", "tau a number", &plain[..1], |_, x| x[0].binary_concrete(2.0, &draws));
+    table.row("binary_concrete", "tau alone", &plain[1..], |tape, tau| {
         tape.input(&numbers(16, 20), [20]).binary_concrete(tau[0], &draws)
     });
-    table.row("logit_binary_concrete", &plain, |_, x| x[0].logit_binary_concrete(x[1], &mut noise()));
-    table.row("logit_binary_concrete: tau a number", &plain[..1], |_, x| {
+    table.row("logit_binary_concrete", "", &plain, |_, x| x[0].logit_binary_concrete(x[1], &mut noise()));
+    table.row("logit_binary_concrete", "tau a number", &plain[..1], |_, x| {
         x[0].logit_binary_concrete(0.6, &draws)
     });
     table.finish("relaxed samples");
@@ -265,23 +273,21 @@ fn densities_of_relaxed_samples() {
     let tau = [0.7f32];
     let plain: [Input<'_>; 3] = [(&log_y, &[3, 5]), (&x, &[3, 5]), (&tau, &[])];
     let masks: [Input<'_>; 3] = [(&log_y_holes, &[3, 5]), (&holes, &[3, 5]), (&tau, &[])];
-    for (name, inputs) in [("", plain), (": masked", masks)] {
-        let name = format!("exp_concrete_log_prob{name}");
-        table.row(&name, &inputs, |_, x| x[0].exp_concrete_log_prob(x[1], x[2]));
-        table.row(&format!("{name}, tau a number"), &inputs[..2], |_, x| {
-            x[0].exp_concrete_log_prob(x[1], 1.3)
-        });
+    for (case, number, inputs) in [("", "tau a number", plain), ("masked", "masked, tau a number", masks)] {
+        table.row("exp_concrete_log_prob", case, &inputs, |_, x| x[0].exp_concrete_log_prob(x[1], x[2]));
+        table
+            .row("exp_concrete_log_prob", number, &inputs[..2], |_, x| x[0].exp_concrete_log_prob(x[1], 1.3));
     }
-    table.row("exp_concrete_log_prob: of its own sample", &plain[1..], |_, x| {
+    table.row("exp_concrete_log_prob", "of its own sample", &plain[1..], |_, x| {
         x[0].exp_concrete(x[1], &mut Noise::seed(1)).exp_concrete_log_prob(0.5 * x[0], 0.9)
     });
-    table.row("logit_binary_concrete_log_prob", &plain, |_, x| {
+    table.row("logit_binary_concrete_log_prob", "", &plain, |_, x| {
         x[0].logit_binary_concrete_log_prob(x[1], x[2])
     });
-    table.row("logit_binary_concrete_log_prob: tau a number", &plain[..2], |_, x| {
+    table.row("logit_binary_concrete_log_prob", "tau a number", &plain[..2], |_, x| {
         x[0].logit_binary_concrete_log_prob(x[1], 1.3)
     });
-    table.row("logit_binary_concrete_log_prob: of its own sample", &plain[1..], |_, x| {
+    table.row("logit_binary_concrete_log_prob", "of its own sample", &plain[1..], |_, x| {
         x[0].logit_binary_concrete(x[1], &mut Noise::seed(1)).logit_binary_concrete_log_prob(0.5 * x[0], 0.9)
     });
     table.finish("densities");

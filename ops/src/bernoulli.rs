@@ -31,7 +31,8 @@ crate::simd! {
     fn forward_piece(draws: Draws<'_>, first: usize, logits: &[f32], y: &mut [f32]) {
         perturb(&mut draws.from_element(first), logits, y);
         for y in y {
-            *y = if *y > 0.0 { 1.0 } else { 0.0 };
+            let sample = if *y > 0.0 { 1.0 } else { 0.0 };
+            *y = if y.is_nan() { *y } else { sample };
         }
     }
 }
@@ -52,7 +53,7 @@ pub(crate) fn sigmoid_slope(x: f32) -> f32 {
 }
 
 /// y = 1 where logits + l > 0, else 0, with l standard logistic noise: 1 with probability sigmoid(logits). Element i
-/// takes draw i.
+/// takes draw i. A NaN stays.
 #[track_caller]
 pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &mut [f32]) {
     assert_eq!(logits.len(), y.len(), "logits and y must have one length");

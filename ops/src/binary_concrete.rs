@@ -27,7 +27,7 @@ crate::simd! {
 #[inline(always)]
 fn h_logit(h: f32, y: f32) -> f32 {
     let value = h * math::ln(y / (1.0 - y));
-    if y > 0.0 && y < 1.0 { value } else { 0.0 }
+    if (y == 0.0) | (y == 1.0) { 0.0 } else { value }
 }
 
 crate::simd! {
@@ -70,7 +70,7 @@ crate::simd! {
                 let s = *score * inverse_tau;
                 let slope = sigmoid_slope(s);
                 *dlogits = (dy * slope).mul_add(inverse_tau, *dlogits);
-                *score = if slope > 0.0 { dy * slope * s } else { 0.0 };
+                *score = if slope == 0.0 { 0.0 } else { dy * slope * s };
             }
             if want_tau {
                 total += lanes::sum(scores);

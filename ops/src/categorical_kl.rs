@@ -9,13 +9,13 @@ use crate::lanes;
 use crate::math;
 use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
 use crate::scratch;
-use crate::softmax::{self, Checked, MaskedRow, block_len, first_error, max_and_log_sum};
+use crate::softmax::{self, Checked, MaskedRow, block_len, first_error, is_masked, max_and_log_sum};
 
 /// The masked row's error, or the largest logit and ln of the rest of the normaliser.
 #[inline(always)]
 fn normalizer(row: &[f32], r: usize) -> Result<(f32, f32), MaskedRow> {
     let (max, log_sum) = max_and_log_sum(row);
-    if max == f32::NEG_INFINITY { Err(MaskedRow(r)) } else { Ok((max, log_sum)) }
+    if is_masked(row, max) { Err(MaskedRow(r)) } else { Ok((max, log_sum)) }
 }
 
 /// For a block of rows: `shifted` = logits - the row's largest, `exps` = e^shifted. One flat pass of exponentials
@@ -24,7 +24,7 @@ fn normalizer(row: &[f32], r: usize) -> Result<(f32, f32), MaskedRow> {
 fn shift_and_exp(logits: &[f32], classes: usize, shifted: &mut [f32], exps: &mut [f32]) -> Checked {
     for (r, (row, out)) in logits.chunks_exact(classes).zip(shifted.chunks_exact_mut(classes)).enumerate() {
         let max = lanes::max(row);
-        if max == f32::NEG_INFINITY {
+        if is_masked(row, max) {
             return Err(MaskedRow(r));
         }
         for (out, &x) in out.iter_mut().zip(row) {
@@ -82,7 +82,7 @@ crate::simd! {
                 let (sum, mean) = sum_and_mean(s, e);
                 let scale = dkl / sum;
                 for ((dlogits, &s), &e) in dlogits.iter_mut().zip(s).zip(e) {
-                    *dlogits += if e > 0.0 { scale * e * (s - mean) } else { 0.0 };
+                    *dlogits += if e == 0.0 { 0.0 } else { scale * e * (s - mean) };
                 }
             }
         }
@@ -139,11 +139,14 @@ crate::simd! {
     fn forward_piece(p: &[f32], q: &[f32], classes: usize, kl: &mut [f32]) -> Checked {
         for (r, ((p, q), kl)) in p.chunks_exact(classes).zip(q.chunks_exact(classes)).zip(kl).enumerate() {
             let (p_norm, q_norm) = (normalizer(p, r)?, normalizer(q, r)?);
-            let mut total = 0.0;
+            let (mut total, mut excluded) = (0.0, false);
             for (&p, &q) in p.iter().zip(q) {
-                total += probability(p, p_norm) * log_ratio(p, q, p_norm, q_norm);
+                let ratio = log_ratio(p, q, p_norm, q_norm);
+                total += probability(p, p_norm) * ratio;
+                excluded |= ratio == f32::INFINITY;
             }
-            *kl = total;
+            // Even if the probability of a class that only q masks underflows: 0 times infinity is NaN.
+            *kl = if excluded { f32::INFINITY } else { total };
         }
         Ok(())
     }

@@ -6,13 +6,13 @@
 use crate::Tier;
 use crate::math;
 use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
-use crate::softmax::{self, Checked, MaskedRow, first_error, max_and_log_sum};
+use crate::softmax::{self, Checked, MaskedRow, first_error, is_masked, max_and_log_sum};
 
 crate::simd! {
     fn forward_piece(logits: &[f32], classes: usize, targets: &[u32], loss: &mut [f32]) -> Checked {
         for (r, ((row, &target), loss)) in logits.chunks_exact(classes).zip(targets).zip(loss).enumerate() {
             let (max, log_sum) = max_and_log_sum(row);
-            if max == f32::NEG_INFINITY {
+            if is_masked(row, max) {
                 return Err(MaskedRow(r));
             }
             *loss = log_sum + (max - row[target as usize]);
@@ -33,7 +33,7 @@ crate::simd! {
             }
             // The difference is small where the target is nearly certain: it is taken before anything is added.
             let miss = math::exp_nonpositive((row[target] - max) - log_sum) - 1.0;
-            dlogits[target] = if row[target] > f32::NEG_INFINITY { dloss.mul_add(miss, before) } else { before };
+            dlogits[target] = if row[target] != f32::NEG_INFINITY { dloss.mul_add(miss, before) } else { before };
         }
     }
 }

@@ -70,8 +70,8 @@ unary! {
     softplus: |x| math::softplus(x), |y| math::sigmoid(x);
     /// y = tanh x
     tanh: |x| math::tanh(x), |y| (1.0 - y) * (1.0 + y);
-    /// y = max(x, 0); the slope at 0 is 0
-    relu: |x| if x > 0.0 { x } else { 0.0 }, |y| if x > 0.0 { 1.0 } else { 0.0 };
+    /// y = max(x, 0); the slope at 0 is 0; a NaN stays
+    relu: |x| if x < 0.0 { 0.0 } else { x }, |y| if x > 0.0 { 1.0 } else { 0.0 };
 }
 
 /// y = x for x > 0, slope times x elsewhere.

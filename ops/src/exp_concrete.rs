@@ -15,7 +15,9 @@ use crate::math;
 use crate::noise::Draws;
 use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
 use crate::scratch;
-use crate::softmax::{self, Checked, MaskedRow, block_len, first_error, max_and_log_sum, normalize, sum_exp};
+use crate::softmax::{
+    self, Checked, MaskedRow, block_len, first_error, is_masked, max_and_log_sum, normalize, sum_exp,
+};
 
 // ------------------------------------------------------------------------------------------------ the sample
 
@@ -27,7 +29,7 @@ crate::simd! {
         perturb(&mut reader, logits, y);
         for (r, row) in y.chunks_exact_mut(classes).enumerate() {
             let max = lanes::max(row);
-            if max == f32::NEG_INFINITY {
+            if is_masked(row, max) {
                 return Err(MaskedRow(first + r));
             }
             for s in row.iter_mut() {
@@ -52,13 +54,13 @@ crate::simd! {
             // The value of a masked class is -inf whatever the logits: its dy has no say.
             let mut total = 0.0;
             for (&y, &dy) in y.iter().zip(dy) {
-                total += if y > f32::NEG_INFINITY { dy } else { 0.0 };
+                total += if y != f32::NEG_INFINITY { dy } else { 0.0 };
             }
             for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
                 let h = (-total).mul_add(math::exp_nonpositive(y), dy);
-                *dlogits = if y > f32::NEG_INFINITY { h.mul_add(inverse_tau, *dlogits) } else { *dlogits };
+                *dlogits = if y != f32::NEG_INFINITY { h.mul_add(inverse_tau, *dlogits) } else { *dlogits };
                 if want_tau {
-                    h_y += if y > f32::NEG_INFINITY { h * y } else { 0.0 };
+                    h_y += if y != f32::NEG_INFINITY { h * y } else { 0.0 };
                 }
             }
         }
@@ -141,7 +143,7 @@ fn constant(n: usize, tau: f32) -> f64 {
 #[inline(always)]
 fn score(logit: f32, log_y: f32, tau: f32) -> f32 {
     let u = (-tau).mul_add(log_y, logit);
-    if logit > f32::NEG_INFINITY { u } else { f32::NEG_INFINITY }
+    if logit != f32::NEG_INFINITY { u } else { f32::NEG_INFINITY }
 }
 
 /// Number of classes that are not masked, and whether log_y is -inf at the masked ones and nowhere else.
@@ -182,7 +184,7 @@ crate::simd! {
             // In f64: n of them would add up one rounding n times.
             let log_sum = f64::from(sum_exp(scores, max)).ln();
             for u in scores.iter_mut() {
-                *u = if *u > f32::NEG_INFINITY { *u - max } else { 0.0 };
+                *u = if *u != f32::NEG_INFINITY { *u - max } else { 0.0 };
             }
             let rest = f64::from(lanes::sum(scores)) - n as f64 * log_sum;
             *log_prob = (known_constant + rest) as f32;
@@ -220,12 +222,12 @@ crate::simd! {
                 }
                 let mut n = 0u32;
                 for &logit in logits {
-                    n += u32::from(logit > f32::NEG_INFINITY);
+                    n += u32::from(logit != f32::NEG_INFINITY);
                 }
                 let n = n as i32 as f32;
                 for ((dlogits, &p), &logit) in dlogits.iter_mut().zip(p).zip(logits) {
                     let slope = (-n).mul_add(p, 1.0);
-                    *dlogits = if logit > f32::NEG_INFINITY { d.mul_add(slope, *dlogits) } else { *dlogits };
+                    *dlogits = if logit != f32::NEG_INFINITY { d.mul_add(slope, *dlogits) } else { *dlogits };
                 }
             }
         }
@@ -251,7 +253,7 @@ crate::simd! {
             let (n, _) = support(log_y, logits);
             let mut h_log_y = 0.0;
             for (&h, &log_y) in h.iter().zip(log_y) {
-                h_log_y += if log_y > f32::NEG_INFINITY { h * log_y } else { 0.0 };
+                h_log_y += if log_y != f32::NEG_INFINITY { h * log_y } else { 0.0 };
             }
             total += d * ((n - 1) as f32 / tau) - h_log_y;
         }

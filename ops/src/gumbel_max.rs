@@ -53,7 +53,8 @@ crate::simd! {
     }
 }
 
-/// index\[r\] = argmax(logits\[r, :\] + g), rows of `classes`; element i takes draw i, and ties the lowest index.
+/// index\[r\] = argmax(logits\[r, :\] + g), rows of `classes`; element i takes draw i, and ties the lowest index. NaN is
+/// passed over: an index cannot tell of it.
 ///
 /// # Errors
 /// A row whose classes are all masked.

@@ -29,10 +29,16 @@ pub(crate) fn perturb(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) 
     }
 }
 
-/// Replaces each row by the one-hot vector of its largest entry (ties: the lowest index).
+/// Replaces each row by the one-hot vector of its largest entry (ties: the lowest index), or by NaN if one is in it.
 #[inline(always)]
 pub(crate) fn one_hot_rows(block: &mut [f32], classes: usize) -> Checked {
+    // Looked for in the whole block at once, which is cheap: there is hardly ever one.
+    let some_nan = block.iter().fold(false, |some, s| some | s.is_nan());
     for (r, row) in block.chunks_exact_mut(classes).enumerate() {
+        if some_nan && row.iter().any(|s| s.is_nan()) {
+            row.fill(f32::NAN);
+            continue;
+        }
         let winner = lanes::argmax(row);
         if row[winner] == f32::NEG_INFINITY {
             return Err(MaskedRow(r));

@@ -2,17 +2,26 @@
 
 use crate::simd::LANES;
 
+/// Vectors that are added up one after another before their sum joins the others': roundings do not pile up.
+const RUN: usize = 32;
+
 /// Sum of a slice.
 #[inline(always)]
 pub fn sum(x: &[f32]) -> f32 {
     let (chunks, tail) = x.as_chunks::<LANES>();
-    let mut lanes = [0.0f32; LANES];
-    for chunk in chunks {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
-            *lane += value;
+    let mut totals = [0.0f32; LANES];
+    for run in chunks.chunks(RUN) {
+        let mut lanes = [0.0f32; LANES];
+        for chunk in run {
+            for (lane, value) in lanes.iter_mut().zip(chunk) {
+                *lane += value;
+            }
+        }
+        for (total, lane) in totals.iter_mut().zip(lanes) {
+            *total += lane;
         }
     }
-    let mut total = if chunks.is_empty() { 0.0 } else { tree(lanes) };
+    let mut total = if chunks.is_empty() { 0.0 } else { tree(totals) };
     for value in tail {
         total += value;
     }

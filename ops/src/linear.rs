@@ -14,7 +14,7 @@ pub enum Activation {
     /// y = z
     #[default]
     Identity,
-    /// y = max(z, 0)
+    /// y = max(z, 0); a NaN stays
     Relu,
     /// y = z for z > 0, slope times z elsewhere; the slope must be positive
     LeakyRelu(f32),
@@ -28,7 +28,7 @@ macro_rules! per_activation {
     ($activation:expr, $per_row:ident($($arg:expr),*)) => {
         match $activation {
             Activation::Identity => $per_row!($($arg),*, |z| z, |y| 1.0),
-            Activation::Relu => $per_row!($($arg),*, |z| if z > 0.0 { z } else { 0.0 }, |y| if y > 0.0 { 1.0 } else { 0.0 }),
+            Activation::Relu => $per_row!($($arg),*, |z| if z < 0.0 { 0.0 } else { z }, |y| if y > 0.0 { 1.0 } else { 0.0 }),
             Activation::LeakyRelu(s) => {
                 $per_row!($($arg),*, |z| if z > 0.0 { z } else { s * z }, |y| if y > 0.0 { 1.0 } else { s })
             }

@@ -43,7 +43,7 @@ pub fn backward_tau(tier: Tier, y: &[f32], dy: &[f32], tau: f32) -> f32 {
             for (y, dy) in y.chunks(PIECE).zip(dy.chunks(PIECE)) {
                 let shares = &mut shares[..y.len()];
                 for ((share, &y), &dy) in shares.iter_mut().zip(y).zip(dy) {
-                    *share = if y.abs() < f32::INFINITY { dy * y } else { 0.0 };
+                    *share = if y.abs() != f32::INFINITY { dy * y } else { 0.0 };
                 }
                 total += lanes::sum(shares);
             }
@@ -90,7 +90,7 @@ crate::simd! {
         for ((y, d), h) in y.chunks(PIECE).zip(dlog_prob.chunks(PIECE)).zip(h.chunks(PIECE)) {
             let shares = &mut shares[..y.len()];
             for (((share, &y), &d), &h) in shares.iter_mut().zip(y).zip(d).zip(h) {
-                *share = if y.abs() < f32::INFINITY { (-y).mul_add(h, d / tau) } else { 0.0 };
+                *share = if y.abs() != f32::INFINITY { (-y).mul_add(h, d / tau) } else { 0.0 };
             }
             total += lanes::sum(shares);
         }

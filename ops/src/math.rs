@@ -1,4 +1,4 @@
-//! Elementary functions on `f32`: branch-free scalar code that a loop inside [`simd!`](crate::simd) vectorises.
+//! Elementary functions on `f32`: branch-free scalar code that a loop inside [`simd!`](macro@crate::simd) vectorises.
 //!
 //! There are no tables, no calls and no float-to-integer casts: only IEEE additions, multiplications, fused
 //! multiply-adds, divisions, selects, and integer operations on the bits. So every tier gives the same bits, and

@@ -1,14 +1,17 @@
 //! Working memory of each thread, kept between calls so that a steady state allocates nothing.
 //!
-//! A buffer is taken out of its place while it is lent, so that a thread that picks up other work while it waits may
-//! borrow scratch as well.
+//! A buffer leaves its pool while it is lent, so that kernels that need scratch may call each other, and a thread
+//! that picks up other work while it waits may borrow scratch as well.
 
 use std::cell::Cell;
 use std::thread::LocalKey;
 
+/// Buffers that are not lent, the one to lend next last.
+type Pool<N> = Cell<Vec<Vec<N>>>;
+
 thread_local! {
-    static FLOATS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
-    static INDICES: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+    static FLOATS: Pool<f32> = const { Cell::new(Vec::new()) };
+    static INDICES: Pool<u32> = const { Cell::new(Vec::new()) };
 }
 
 /// Lends `len` floats of unspecified content to `work`.
@@ -25,16 +28,22 @@ pub fn with_indices<T>(first: usize, second: usize, work: impl FnOnce(&mut [u32]
 }
 
 fn lend<N: Copy + Default, T>(
-    place: &'static LocalKey<Cell<Vec<N>>>,
+    pool: &'static LocalKey<Pool<N>>,
     len: usize,
     work: impl FnOnce(&mut [N]) -> T,
 ) -> T {
-    let mut buffer = place.take();
+    let mut buffer = change(pool, Vec::pop).unwrap_or_default();
     if buffer.len() < len {
         buffer.resize(len, N::default());
     }
     let result = work(&mut buffer[..len]);
-    let other = place.take();
-    place.set(if other.len() > buffer.len() { other } else { buffer });
+    change(pool, |free| free.push(buffer));
+    result
+}
+
+fn change<N, T>(pool: &'static LocalKey<Pool<N>>, change: impl FnOnce(&mut Vec<Vec<N>>) -> T) -> T {
+    let mut free = pool.take();
+    let result = change(&mut free);
+    pool.set(free);
     result
 }

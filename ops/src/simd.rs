@@ -1,6 +1,6 @@
 //! SIMD tiers: one portable body, compiled once per instruction set. The only place that dispatches.
 //!
-//! A kernel's body is plain scalar Rust over slices. The [`simd!`](crate::simd) macro compiles it again under
+//! A kernel's body is plain scalar Rust over slices. The [`simd!`](macro@crate::simd) macro compiles it again under
 //! `#[target_feature]` for every tier, and the generated function takes the [`Tier`] to run as its first
 //! argument. Every tier executes the same IEEE operations in the same order (`mul_add` is fused everywhere,
 //! reductions run over [`LANES`] fixed lanes), so results are bit-for-bit equal; only the speed differs.

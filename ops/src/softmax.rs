@@ -1,7 +1,7 @@
 //! `softmax`, `log_softmax` and `logsumexp` over rows of classes, and the pieces that the relaxed samples share.
 //!
 //! A logit of -inf masks its class: probability and gradient are exactly 0. A row without any other class has no
-//! softmax; forwards report it as [`MaskedRow`].
+//! softmax; forwards report it as [`MaskedRow`]. A NaN is no mask: it goes on into the whole row's result.
 
 use std::fmt;
 
@@ -39,12 +39,24 @@ pub(crate) fn block_len(classes: usize) -> usize {
     (BLOCK / classes).max(1) * classes
 }
 
+/// Whether a row whose largest entry is `max` has no class left. `max` passes NaN over, but a NaN is no mask.
+#[inline(always)]
+pub(crate) fn is_masked(row: &[f32], max: f32) -> bool {
+    max == f32::NEG_INFINITY && has_no_nan(row)
+}
+
+#[cold]
+#[inline(never)]
+fn has_no_nan(row: &[f32]) -> bool {
+    !row.iter().any(|x| x.is_nan())
+}
+
 /// Turns a block of scores into softmax(inverse_tau * scores), row by row, in place.
 #[inline(always)]
 pub(crate) fn normalize(block: &mut [f32], classes: usize, inverse_tau: f32) -> Checked {
     for (r, row) in block.chunks_exact_mut(classes).enumerate() {
         let max = lanes::max(row);
-        if max == f32::NEG_INFINITY {
+        if is_masked(row, max) {
             return Err(MaskedRow(r));
         }
         // Subtracting before scaling: the error of s is relative to its distance from the largest, not to its size.
@@ -98,7 +110,7 @@ fn row_h_ln_y(y: &[f32], dy: &[f32], shift: f32, mean: f32) -> f32 {
     let mut total = 0.0;
     for (&y, &dy) in y.iter().zip(dy) {
         let h = y * ((dy - shift) - mean);
-        total += if y > 0.0 { h * math::ln(y) } else { 0.0 };
+        total += if y == 0.0 { 0.0 } else { h * math::ln(y) };
     }
     total
 }
@@ -207,7 +219,7 @@ crate::simd! {
         for (row, y) in logits.chunks_exact(classes).zip(y) {
             let (max, log_sum) = max_and_log_sum(row);
             // An empty sum is ln 0, not -inf - -inf.
-            *y = if max == f32::NEG_INFINITY { max } else { max + log_sum };
+            *y = if is_masked(row, max) { max } else { max + log_sum };
         }
     }
 }
@@ -217,7 +229,7 @@ crate::simd! {
         for (((row, dlogits), &y), &dy) in
             logits.chunks_exact(classes).zip(dlogits.chunks_exact_mut(classes)).zip(y).zip(dy)
         {
-            if y > f32::NEG_INFINITY {
+            if y != f32::NEG_INFINITY {
                 for (dlogits, &x) in dlogits.iter_mut().zip(row) {
                     *dlogits = dy.mul_add(math::exp(x - y), *dlogits);
                 }
@@ -259,7 +271,7 @@ crate::simd! {
     fn log_softmax_piece(logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
         for (r, (row, y)) in logits.chunks_exact(classes).zip(y.chunks_exact_mut(classes)).enumerate() {
             let (max, log_sum) = max_and_log_sum(row);
-            if max == f32::NEG_INFINITY {
+            if is_masked(row, max) {
                 return Err(MaskedRow(r));
             }
             for (y, &x) in y.iter_mut().zip(row) {
@@ -277,11 +289,11 @@ crate::simd! {
             // The value of a masked class is -inf whatever the logits: its dy has no say.
             let mut total = 0.0;
             for (&y, &dy) in y.iter().zip(dy) {
-                total += if y > f32::NEG_INFINITY { dy } else { 0.0 };
+                total += if y != f32::NEG_INFINITY { dy } else { 0.0 };
             }
             for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
                 let slope = (-total).mul_add(math::exp(y), dy);
-                *dlogits += if y > f32::NEG_INFINITY { slope } else { 0.0 };
+                *dlogits += if y != f32::NEG_INFINITY { slope } else { 0.0 };
             }
         }
     }

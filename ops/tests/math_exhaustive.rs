@@ -64,7 +64,7 @@ const SUBJECTS: [Subject; 14] = [
     float("exponential", run_exponential, exponential, 2.0),
     Subject { floor: 2e-7, ..float("gumbel", run_gumbel, |x| -exponential(x).ln(), 2.0) },
     float("logistic", run_logistic, logistic, 3.0),
-    float("normal", run_normal, normal, 4.0),
+    float("normal", run_normal, normal, 3.0),
 ];
 
 /// A subject with no absolute allowance, stated for every input.

@@ -28,10 +28,19 @@ impl Default for VaeShape {
     }
 }
 
+/// What stands for the one-hot sample of q(z | x) while training.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sample {
+    /// The relaxed sample: smooth gradients, but the decoder sees vectors it will not see at evaluation.
+    GumbelSoftmax,
+    /// The one-hot sample with the relaxed one's gradient: the loss is -ELBO itself, the encoder's gradient biased.
+    StGumbelSoftmax,
+}
+
 /// The two terms of -ELBO on a batch, in nats, each summed over the batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound<'t> {
-    /// -ln p(x | z) at one relaxed sample z of q(z | x).
+    /// -ln p(x | z) at one sample z of q(z | x).
     pub reconstruction: Var<'t>,
     /// KL(q(z | x) || uniform), the discrete one, in closed form.
     pub kl: Var<'t>,
@@ -96,18 +105,22 @@ impl Vae {
         self.decoder.forward(params, z.reshape([z.shape().len() / code, code]))
     }
 
-    /// Both terms of -ELBO for a batch of binary images `[images, pixels]`, with a relaxed sample: the objective of
-    /// Jang, Gu and Poole 2017, section 4.2. Since the sample is relaxed and the KL discrete, it is not a bound.
+    /// Both terms of -ELBO for a batch of binary images `[images, pixels]`: with a relaxed sample the objective of
+    /// Jang, Gu and Poole 2017, section 4.2, which is not a bound, since the sample is relaxed and the KL discrete.
     #[track_caller]
     pub fn negative_elbo<'t>(
         &self,
         params: &Params,
         x: Var<'t>,
+        sample: Sample,
         tau: impl Into<Temperature<'t>>,
         noise: &mut Noise,
     ) -> Bound<'t> {
         let logits = self.encode(params, x);
-        let z = logits.gumbel_softmax(tau, noise);
+        let z = match sample {
+            Sample::GumbelSoftmax => logits.gumbel_softmax(tau, noise),
+            Sample::StGumbelSoftmax => logits.st_gumbel_softmax(tau, noise),
+        };
         let reconstruction = self.decode(params, z).bce_with_logits(x).sum();
         Bound { reconstruction, kl: logits.categorical_kl_uniform().sum() }
     }

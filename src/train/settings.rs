@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
+use crate::models::Sample;
 use crate::optim::{Adam, Optimizer, Sgd};
 use crate::schedule::Schedule;
 
@@ -90,6 +91,8 @@ pub struct Settings {
     pub weight_decay: f64,
     /// Temperature of the relaxed samples, by step.
     pub tau: Schedule,
+    /// First step whose samples are straight-through instead of relaxed; the number of steps for never.
+    pub straight_through_from: u64,
     /// Largest norm of all gradients together; larger ones are scaled down. 0: no limit.
     pub clip_norm: f64,
     /// Steps between evaluations on the validation split. 0: none.
@@ -106,9 +109,9 @@ const MOST_UNITS: usize = 1 << 15;
 impl Settings {
     /// The settings that `train MODEL` runs with: for the VAE those of the README's main job.
     pub fn defaults(model: ModelKind) -> Settings {
-        let steps = match model {
-            ModelKind::Vae => 20_000,
-            ModelKind::Mlp => 5_000,
+        let (steps, batch) = match model {
+            ModelKind::Vae => (15_000, 200),
+            ModelKind::Mlp => (5_000, 100),
         };
         Settings {
             model,
@@ -118,16 +121,17 @@ impl Settings {
             },
             latents: 20,
             classes: 10,
-            batch: 100,
+            batch,
             steps,
             seed: 1,
             optimizer: OptimizerKind::Adam,
-            learning_rate: default_learning_rate(steps),
+            learning_rate: default_learning_rate(batch, steps),
             momentum: 0.9,
             weight_decay: 0.0,
             tau: default_tau(steps),
+            straight_through_from: default_straight_through(steps),
             clip_norm: 0.0,
-            validate_every: 5_000,
+            validate_every: 2_000,
             patience: 0,
         }
     }
@@ -135,9 +139,15 @@ impl Settings {
     /// Changes the length of the run, and with it the schedules that end with the run.
     pub fn with_steps(mut self, steps: u64) -> Settings {
         self.steps = steps;
-        self.learning_rate = default_learning_rate(steps);
+        self.learning_rate = default_learning_rate(Settings::defaults(self.model).batch, steps);
         self.tau = default_tau(steps);
+        self.straight_through_from = default_straight_through(steps);
         self
+    }
+
+    /// What stands for a one-hot sample at a step.
+    pub(crate) fn sample_at(&self, step: u64) -> Sample {
+        if step < self.straight_through_from { Sample::GumbelSoftmax } else { Sample::StGumbelSoftmax }
     }
 
     /// The optimizer at its first step.
@@ -221,6 +231,7 @@ impl Settings {
         checkpoint.set("momentum", self.momentum);
         checkpoint.set("weight_decay", self.weight_decay);
         checkpoint.set("tau", self.tau);
+        checkpoint.set("straight_through_from", self.straight_through_from);
         checkpoint.set("clip_norm", self.clip_norm);
         checkpoint.set("validate_every", self.validate_every);
         checkpoint.set("patience", self.patience);
@@ -245,6 +256,7 @@ impl Settings {
             momentum: checkpoint.get("momentum")?,
             weight_decay: checkpoint.get("weight_decay")?,
             tau: checkpoint.get("tau")?,
+            straight_through_from: checkpoint.get("straight_through_from")?,
             clip_norm: checkpoint.get("clip_norm")?,
             validate_every: checkpoint.get("validate_every")?,
             patience: checkpoint.get("patience")?,
@@ -252,9 +264,15 @@ impl Settings {
     }
 }
 
-/// 1e-3, falling to 2 % of it over the last 40 % of the run.
-fn default_learning_rate(steps: u64) -> Schedule {
-    Schedule::Tail { start: 1e-3, end: 2e-5, from: steps * 6 / 10, to: steps.max(1) }
+/// 1e-3 for every 100 images of a batch, falling to 1 % of it over the last 60 % of the run.
+fn default_learning_rate(batch: usize, steps: u64) -> Schedule {
+    let start = 1e-5 * batch as f64;
+    Schedule::Tail { start, end: start / 100.0, from: steps * 4 / 10, to: steps.max(1) }
+}
+
+/// The last quarter of the run: what the decoder is trained on then is what it is evaluated on.
+fn default_straight_through(steps: u64) -> u64 {
+    steps * 3 / 4
 }
 
 /// From 1 to the floor of 0.5 at three quarters of the run.

@@ -1,7 +1,7 @@
 //! What a trainer needs of a model: a loss on a batch and scores on a split.
 
 use crate::data::{Digits, Split};
-use crate::models::{Classifier, Vae, VaeShape};
+use crate::models::{Classifier, Sample, Vae, VaeShape};
 use crate::noise::Noise;
 use crate::params::Params;
 use crate::train::{ModelKind, Settings};
@@ -75,19 +75,19 @@ impl Task {
         }
     }
 
-    /// The loss per image of a batch, a scalar in nats: -ELBO with a relaxed sample, or the cross-entropy.
+    /// The loss per image of a batch, a scalar in nats: -ELBO, or the cross-entropy.
     pub fn loss<'t>(
         &self,
         params: &Params,
         x: Var<'t>,
         labels: &[u32],
-        tau: f32,
+        (sample, tau): (Sample, f32),
         noise: &mut Noise,
     ) -> Var<'t> {
         let images = labels.len() as f32;
         match self {
             Task::Vae(vae) => {
-                let bound = vae.negative_elbo(params, x, tau, noise);
+                let bound = vae.negative_elbo(params, x, sample, tau, noise);
                 (bound.reconstruction + bound.kl) / images
             }
             Task::Mlp(classifier) => classifier.loss(params, x, labels) / images,

@@ -161,7 +161,8 @@ impl<'d> Trainer<'d> {
         let noise = &mut self.noise;
         let shape = [indices.len(), split.pixels()];
         let x = self.tape.input_with(shape, |out| split.sample_pixels_into(indices, noise, out));
-        let loss = self.model.task.loss(&self.model.params, x, &self.labels, tau as f32, noise);
+        let relaxation = (self.model.settings.sample_at(self.model.step), tau as f32);
+        let loss = self.model.task.loss(&self.model.params, x, &self.labels, relaxation, noise);
         let value = f64::from(loss.item());
         let mut gradients = loss.backward();
         if self.model.settings.clip_norm > 0.0 {
@@ -330,9 +331,11 @@ impl<'d> Trainer<'d> {
             let mut buffers = Vec::new();
             for id in self.model.params.ids() {
                 let name = format!("optimizer.{kind}.{}", self.model.params.name(id));
-                buffers.push(match checkpoint.tensor(&name) {
-                    Some(_) => tensor(checkpoint, &name, self.model.params.shape(id))?.to_vec(),
-                    None => Vec::new(),
+                // Frozen parameters have none, and before the first step none has.
+                let has_buffer = self.model.step > 0 && !self.model.params.is_frozen(id);
+                buffers.push(match has_buffer {
+                    true => tensor(checkpoint, &name, self.model.params.shape(id))?.to_vec(),
+                    false => Vec::new(),
                 });
             }
             // Buffers are made on first use: behind the last one in use there are none.

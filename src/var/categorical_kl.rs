@@ -57,7 +57,7 @@ impl<'t> Var<'t> {
             p_shape == q_shape,
             "categorical_kl: p is {p_shape} and q {q_shape}; they must have one shape"
         );
-        let classes = p_shape.classes();
+        let classes = self.classes("categorical_kl");
         let mut checked = Ok(());
         let kl = self.tape().record(CategoricalKl { classes }, &[self, q], p_shape.rows(), |v, kl| {
             checked = kernel::forward(tier(), &v[0], &v[1], classes, kl);
@@ -73,7 +73,7 @@ impl<'t> Var<'t> {
     #[track_caller]
     pub fn categorical_kl_uniform(self) -> Var<'t> {
         let shape = self.shape();
-        let classes = shape.classes();
+        let classes = self.classes("categorical_kl_uniform");
         let mut checked = Ok(());
         let kl = self.tape().record(CategoricalKlUniform { classes }, &[self], shape.rows(), |v, kl| {
             checked = kernel::uniform_forward(tier(), &v[0], classes, kl);

@@ -52,7 +52,7 @@ impl<'t> Var<'t> {
     pub fn cross_entropy(self, targets: &[u32]) -> Var<'t> {
         const OP: &str = "cross_entropy";
         let shape = self.shape();
-        let classes = shape.classes();
+        let classes = self.classes(OP);
         assert!(
             targets.len() == shape.rows().len(),
             "{OP}: {} targets for logits of shape {shape}; one per row is needed, {}",

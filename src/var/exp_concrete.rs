@@ -97,7 +97,7 @@ impl<'t> Var<'t> {
         const OP: &str = "exp_concrete";
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
-        let (classes, draws) = (shape.classes(), draws.into().take(OP, shape.len()));
+        let (classes, draws) = (self.classes(OP), draws.into().take(OP, shape.len()));
         let mut checked = Ok(());
         let rule = ExpConcrete { classes, tau };
         let y = self.tape().record(rule, &temperature.inputs([self]), shape, |x, y| {
@@ -133,7 +133,7 @@ impl<'t> Var<'t> {
             shape == logits_shape,
             "{OP}: log_y is {shape} and the logits {logits_shape}; they must have one shape"
         );
-        let classes = shape.classes();
+        let classes = self.classes(OP);
         let mut checked = Ok(());
         let rule = ExpConcreteLogProb { classes, tau };
         let inputs = temperature.inputs([self, logits]);

@@ -14,7 +14,7 @@ impl<'t> Var<'t> {
     /// [`st_categorical`](Self::st_categorical) put their 1 at this index.
     ///
     /// # Panics
-    /// If a row is fully masked, or the number of injected draws is not that of the logits.
+    /// If a row is fully masked, a logit is NaN, or the number of injected draws is not that of the logits.
     ///
     /// # Examples
     /// ```
@@ -30,10 +30,15 @@ impl<'t> Var<'t> {
     #[track_caller]
     pub fn gumbel_max<'a>(self, draws: impl Into<DrawSource<'a>>) -> Vec<u32> {
         const OP: &str = "gumbel_max";
-        let shape = self.shape();
+        let (shape, classes) = (self.shape(), self.classes(OP));
         let draws = draws.into().take(OP, shape.len());
+        let has_nan = self.value().iter().fold(false, |some, logit| some | logit.is_nan());
+        assert!(
+            !has_nan,
+            "{OP}: a logit is NaN, and an index cannot tell; tape.check_finite() finds where it began"
+        );
         let mut index = vec![0; shape.rows().len()];
-        let checked = kernel::forward(tier(), draws, &self.value(), shape.classes(), &mut index);
+        let checked = kernel::forward(tier(), draws, &self.value(), classes, &mut index);
         self.unless_masked(OP, checked);
         index
     }

@@ -96,7 +96,7 @@ impl<'t> Var<'t> {
         const OP: &str = "gumbel_softmax";
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
-        let (classes, draws) = (shape.classes(), draws.into().take(OP, shape.len()));
+        let (classes, draws) = (self.classes(OP), draws.into().take(OP, shape.len()));
         let mut checked = Ok(());
         let y =
             self.tape().record(GumbelSoftmax { classes, tau }, &temperature.inputs([self]), shape, |x, y| {
@@ -126,7 +126,7 @@ impl<'t> Var<'t> {
         const OP: &str = "st_gumbel_softmax";
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
-        let (classes, draws) = (shape.classes(), draws.into().take(OP, shape.len()));
+        let (classes, draws) = (self.classes(OP), draws.into().take(OP, shape.len()));
         let rule = StGumbelSoftmax { classes, tau, draws: draws.into() };
         let mut checked = Ok(());
         let y = self.tape().record(rule, &temperature.inputs([self]), shape, |x, y| {

@@ -62,11 +62,11 @@ impl<'t> Var<'t> {
     /// e^x / sum e^x over the last axis. Masked classes (-inf) get exactly 0, and so does their gradient.
     ///
     /// # Panics
-    /// If a row is fully masked.
+    /// If a row is fully masked, or there are no classes.
     #[track_caller]
     pub fn softmax(self) -> Var<'t> {
         let shape = self.shape();
-        let classes = shape.classes();
+        let classes = self.classes("softmax");
         let mut checked = Ok(());
         let y = self.tape().record(Softmax { classes }, &[self], shape, |x, y| {
             checked = kernel::forward(tier(), &x[0], classes, 1.0, y);
@@ -77,11 +77,11 @@ impl<'t> Var<'t> {
     /// x - ln sum e^x over the last axis. Masked classes stay at -inf with gradient 0.
     ///
     /// # Panics
-    /// If a row is fully masked.
+    /// If a row is fully masked, or there are no classes.
     #[track_caller]
     pub fn log_softmax(self) -> Var<'t> {
         let shape = self.shape();
-        let classes = shape.classes();
+        let classes = self.classes("log_softmax");
         let mut checked = Ok(());
         let y = self.tape().record(LogSoftmax { classes }, &[self], shape, |x, y| {
             checked = kernel::log_softmax_forward(tier(), &x[0], classes, y);
@@ -90,9 +90,13 @@ impl<'t> Var<'t> {
     }
 
     /// ln sum e^x over the last axis, which disappears; -inf for a fully masked row.
+    ///
+    /// # Panics
+    /// If there are no classes.
+    #[track_caller]
     pub fn logsumexp(self) -> Var<'t> {
         let shape = self.shape();
-        let classes = shape.classes();
+        let classes = self.classes("logsumexp");
         self.tape().record(LogSumExp { classes }, &[self], shape.rows(), |x, y| {
             kernel::logsumexp_forward(tier(), &x[0], classes, y);
         })

@@ -52,7 +52,7 @@ impl<'t> Var<'t> {
         const OP: &str = "st_argmax";
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
-        let classes = shape.classes();
+        let classes = self.classes(OP);
         let mut checked = Ok(());
         let rule = StArgmax { classes, tau };
         let y = self.tape().record(rule, &temperature.inputs([self]), shape, |x, y| {

@@ -53,7 +53,7 @@ impl<'t> Var<'t> {
         const OP: &str = "st_categorical";
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
-        let (classes, draws) = (shape.classes(), draws.into().take(OP, shape.len()));
+        let (classes, draws) = (self.classes(OP), draws.into().take(OP, shape.len()));
         let mut checked = Ok(());
         let rule = StCategorical { classes, tau };
         let y = self.tape().record(rule, &temperature.inputs([self]), shape, |x, y| {

@@ -7,7 +7,7 @@ use std::process;
 use std::str::FromStr;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use reparam::data::Digits;
 use reparam::{Error, Result};
 
@@ -122,23 +122,24 @@ pub(crate) fn remove_partial(dir: &Path, names: &[&str]) {
     }
 }
 
-/// A bar with rate and time left; invisible where standard error is not a terminal.
-pub(crate) fn progress(total: u64, unit: &str) -> ProgressBar {
-    let template =
-        format!("{{bar:30}} {{human_pos}} of {{human_len}} {unit}, {{rate}}/s, {{eta}} left  {{wide_msg}}");
+/// A bar that begins at `start`, with rate and time left; invisible where standard error is not a terminal.
+pub(crate) fn progress(start: u64, total: u64, unit: &str) -> ProgressBar {
+    // Not as wide as the terminal: what Ctrl-C echoes stays on the line that is cleared.
+    let template = format!("{{bar:25}} {{human_pos}} of {{human_len}} {unit}{{pace}}  {{msg}}");
     let style = ProgressStyle::with_template(&template).expect("a valid template");
-    let bar = ProgressBar::new(total).with_style(style.with_key("rate", rate));
+    let bar = ProgressBar::new(total).with_position(start);
+    bar.set_style(style.with_key("pace", move |state: &ProgressState, out: &mut dyn fmt::Write| {
+        let (done, seconds) = (state.pos().saturating_sub(start), state.elapsed().as_secs_f64());
+        if done > 0 && seconds > 0.0 {
+            let rate = done as f64 / seconds;
+            let digits = if rate < 10.0 { format!("{rate:.1}") } else { thousands(rate as u64) };
+            let left = total.saturating_sub(state.pos()) as f64 / rate;
+            let left = Duration::from_secs_f64(left.round().min(1e12));
+            let _ = write!(out, ", {digits}/s, {:#} left", HumanDuration(left));
+        }
+    }));
     bar.enable_steady_tick(Duration::from_millis(250));
     bar
-}
-
-fn rate(state: &ProgressState, out: &mut dyn fmt::Write) {
-    let rate = state.per_sec();
-    let written = match rate {
-        0.0..10.0 => write!(out, "{rate:.1}"),
-        _ => out.write_str(&thousands(rate as u64)),
-    };
-    let _ = written;
 }
 
 /// 12,345 for 12345.

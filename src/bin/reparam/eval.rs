@@ -39,7 +39,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     let split = data.split(args.split);
     let samples = args.samples as usize;
     let begin = Instant::now();
-    let bar = progress(split.len() as u64, "images");
+    let bar = progress(0, split.len() as u64, "images");
     let scores = args.threads.run(|| {
         let mut noise = Noise::seed(args.seed);
         Ok(trained

@@ -10,10 +10,12 @@ mod sample;
 mod train;
 
 use clap::{Parser, Subcommand};
+use reparam::{Error, Result};
+use reparam_ops::Tier;
 
 /// Train and look at small stochastic neural nets.
 #[derive(Parser)]
-#[command(name = "reparam", version, arg_required_else_help = true)]
+#[command(name = "reparam", version, arg_required_else_help = true, args_override_self = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -22,7 +24,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Train a model, evaluate it with hard samples, and write a checkpoint, metrics and a picture.
-    Train(train::Args),
+    Train(Box<train::Args>),
     /// Evaluate a checkpoint with hard samples.
     Eval(eval::Args),
     /// Draw images from a checkpoint.
@@ -32,9 +34,24 @@ enum Command {
     Data(data::Command),
 }
 
+/// `REPARAM_SIMD` comes from outside: the library takes a tier it lacks for a mistake in the program.
+fn check_tier() -> Result<()> {
+    let Some(name) = std::env::var_os("REPARAM_SIMD") else { return Ok(()) };
+    if name.to_str().and_then(Tier::named).is_some() {
+        return Ok(());
+    }
+    let have: Vec<_> = Tier::available().iter().map(Tier::to_string).collect();
+    let expected = format!("one of {} on this machine", have.join(", "));
+    Err(Error::invalid("REPARAM_SIMD", expected, name.display()))
+}
+
 fn main() {
-    let outcome = match Cli::parse().command {
-        Command::Train(args) => train::run(args),
+    let cli = Cli::parse();
+    if let Err(error) = check_tier() {
+        common::fail(&error);
+    }
+    let outcome = match cli.command {
+        Command::Train(args) => train::run(*args),
         Command::Eval(args) => eval::run(args),
         Command::Sample(args) => sample::run(args),
         Command::Data(command) => data::run(command),

@@ -21,6 +21,8 @@ use crate::records::{Line, Metrics};
 const CHECKPOINT: &str = "model.safetensors";
 const METRICS: &str = "metrics.jsonl";
 const PICTURE: &str = "digits.png";
+/// Hard samples of the final evaluation.
+const SAMPLES: u32 = 100;
 /// Steps between training records.
 const RECORD_EVERY: u64 = 500;
 /// Time between checkpoints: what a kill can cost.
@@ -39,7 +41,7 @@ pub(crate) struct Args {
     /// Steps; the default schedules end with them [default: 20000 for vae, 5000 for mlp]
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     steps: Option<u64>,
-    /// Images per step [default: 100]
+    /// Images per step [default: 200 for vae, 100 for mlp]
     #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     batch: Option<usize>,
     /// Widths of the hidden layers, like 512,256, or "none" [default: 512,256 for vae, 256,128 for mlp]
@@ -68,17 +70,20 @@ pub(crate) struct Args {
     /// 0.5 at three quarters of the steps]
     #[arg(long, value_name = "SCHEDULE")]
     tau: Option<Schedule>,
+    /// First step whose samples are straight-through instead of relaxed [default: 3/4 of the steps]
+    #[arg(long, value_name = "N")]
+    straight_through_from: Option<u64>,
     /// Largest norm of the gradient; 0 for no limit [default: 0]
     #[arg(long, value_name = "X", value_parser = number::<f64>)]
     clip_norm: Option<f64>,
-    /// Steps between evaluations on the validation images; 0 for none [default: 5000]
+    /// Steps between evaluations on the validation images; 0 for none [default: 2000]
     #[arg(long, value_name = "N", value_parser = number::<u64>)]
     validate_every: Option<u64>,
     /// Stop after so many evaluations without improvement and keep the best; 0 for never [default: 0]
     #[arg(long, value_name = "N", value_parser = number::<u64>)]
     patience: Option<u64>,
     /// Hard samples per test image in the bound on -ln p(x)
-    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, default_value_t = SAMPLES, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     samples: u32,
     /// Folder for model.safetensors, metrics.jsonl and digits.png [default: out/MODEL]
     #[arg(long, value_name = "DIR")]
@@ -88,7 +93,8 @@ pub(crate) struct Args {
     json: Option<PathBuf>,
     /// Go on from the checkpoint in the output folder, with the settings it was begun with
     #[arg(long, conflicts_with_all = ["seed", "steps", "batch", "hidden", "latents", "classes", "optimizer",
-        "learning_rate", "momentum", "weight_decay", "tau", "clip_norm", "validate_every", "patience"])]
+        "learning_rate", "momentum", "weight_decay", "tau", "straight_through_from",
+        "clip_norm", "validate_every", "patience"])]
     resume: bool,
     #[command(flatten)]
     data: DataArgs,
@@ -127,6 +133,7 @@ impl Args {
             momentum: self.momentum.unwrap_or(settings.momentum),
             weight_decay: self.weight_decay.unwrap_or(settings.weight_decay),
             tau: self.tau.unwrap_or(settings.tau),
+            straight_through_from: self.straight_through_from.unwrap_or(settings.straight_through_from),
             clip_norm: self.clip_norm.unwrap_or(settings.clip_norm),
             validate_every: self.validate_every.unwrap_or(settings.validate_every),
             patience: self.patience.unwrap_or(settings.patience),
@@ -193,7 +200,7 @@ impl<'a> Run<'a> {
         let json = args.json.clone().unwrap_or_else(|| out.join(METRICS));
         let metrics = Metrics::open(&json, args.resume.then_some(trainer.step_count()))?;
         say!(
-            "{} of {} parameters, {} training images, steps {} to {}, {}, {}",
+            "{}: {} parameters, {} images, steps {} to {}, {}, {}",
             settings.model,
             thousands(trainer.model().params.elements() as u64),
             thousands(data.train().len() as u64),
@@ -228,12 +235,15 @@ impl<'a> Run<'a> {
 
     /// Says how to go on.
     fn say_stopped(&self) {
-        let Args { model, json, data, .. } = self.args;
+        let Args { model, json, data, samples, .. } = self.args;
         let mut command = format!("reparam train {model} --out {} --resume", quoted(self.out));
         for (flag, path) in [("--data", data.dir()), ("--json", json.as_deref())] {
             if let Some(path) = path {
                 command += &format!(" {flag} {}", quoted(path));
             }
+        }
+        if *samples != SAMPLES {
+            command += &format!(" --samples {samples}");
         }
         let steps = thousands(self.trainer.step_count());
         say!("stopped after {steps} steps; the checkpoint is written; go on with\n  {command}");
@@ -241,9 +251,7 @@ impl<'a> Run<'a> {
 
     /// Steps until the run is finished (true) or interrupted (false); either way the checkpoint is written.
     fn train(&mut self) -> Result<bool> {
-        let bar = progress(self.trainer.model().settings.steps, "steps");
-        bar.set_position(self.trainer.step_count());
-        bar.reset_eta();
+        let bar = progress(self.trainer.step_count(), self.trainer.model().settings.steps, "steps");
         let mut saved = Instant::now();
         while !self.trainer.is_finished() && !self.is_interrupted() {
             let loss = self.trainer.step();
@@ -312,7 +320,7 @@ impl<'a> Run<'a> {
     }
 
     fn evaluate_bound(&mut self, samples: usize) -> Result<Record> {
-        let bar = progress(self.data.test().len() as u64, "test images");
+        let bar = progress(0, self.data.test().len() as u64, "test images");
         let record = self.trainer.evaluate(SplitKind::Test, samples, |images| {
             bar.inc(images as u64);
             if self.is_interrupted() {

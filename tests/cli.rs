@@ -1,0 +1,949 @@
+//! Does the binary do what it says, stop and go on cleanly, and answer every mistake with one clear line?
+#![cfg(all(feature = "cli", target_os = "linux"))]
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use insta::assert_snapshot;
+use reparam::{Checkpoint, Noise, Shape};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder to work in, with a small data set in `data`.
+struct Desk {
+    folder: TempDir,
+}
+
+impl Desk {
+    fn new() -> Desk {
+        let desk = Desk { folder: tempfile::tempdir().unwrap() };
+        desk.write_data("data", 300, 0);
+        desk
+    }
+
+    /// IDX files of 12 x 12 grey images with a bar whose height is the label.
+    fn write_data(&self, name: &str, train: u32, seed: u64) {
+        let folder = self.path(name);
+        fs::create_dir(&folder).unwrap();
+        let mut noise = Noise::seed(seed);
+        for (name, count) in [("train", train), ("t10k", 20)] {
+            let mut pixels = [0x803, count, 12, 12].map(u32::to_be_bytes).concat();
+            let mut labels = [0x801, count].map(u32::to_be_bytes).concat();
+            for image in 0..count {
+                labels.push((image % 10) as u8);
+                let grey = |(i, draw)| if i as u32 / 12 == image % 10 { 220 } else { (draw % 60) as u8 };
+                pixels.extend(noise.draws(144).enumerate().map(grey));
+            }
+            fs::write(folder.join(format!("{name}-images-idx3-ubyte")), pixels).unwrap();
+            fs::write(folder.join(format!("{name}-labels-idx1-ubyte")), labels).unwrap();
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// The binary, in this folder, with `line` split at spaces as its arguments.
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reparam"));
+        command.args(line.split_whitespace()).current_dir(self.folder.path());
+        command.env_remove("REPARAM_SIMD").env("RUST_BACKTRACE", "0");
+        command
+    }
+
+    fn output(&self, line: &str) -> Output {
+        finished(self.command(line).output().unwrap())
+    }
+
+    /// What a run that must succeed says.
+    fn run(&self, line: &str) -> String {
+        let output = self.output(line);
+        assert_eq!(output.status.code(), Some(0), "{line}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// The one line with which the binary must refuse, after which no file is new, gone or changed in length.
+    fn refused(&self, line: &str) -> String {
+        let before = self.files();
+        let output = self.output(line);
+        assert_eq!(self.files(), before, "{line}: files changed");
+        self.error(line, &output)
+    }
+
+    /// The one line of a run that failed with exit code 1.
+    fn error(&self, line: &str, output: &Output) -> String {
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{line}: {error}");
+        assert!(error.starts_with("error: ") && error.ends_with('\n'), "{line}: {error:?}");
+        assert_eq!(error.lines().count(), 1, "{line}: {error}");
+        error.trim_end().replace(self.folder.path().to_str().unwrap(), "DIR")
+    }
+
+    /// What the flags' parser says, usage and advice left away.
+    fn misused(&self, line: &str) -> String {
+        let before = self.files();
+        let output = self.output(line);
+        assert_eq!(self.files(), before, "{line}: files changed");
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{line}: {error}");
+        assert!(error.starts_with("error: "), "{line}: {error}");
+        error.lines().next().unwrap().to_owned()
+    }
+
+    /// All files, with their lengths.
+    fn files(&self) -> Vec<(PathBuf, u64)> {
+        fn visit(folder: &Path, found: &mut Vec<(PathBuf, u64)>) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                let metadata = fs::symlink_metadata(entry.path()).unwrap();
+                match metadata.is_dir() {
+                    true => visit(&entry.path(), found),
+                    false => found.push((entry.path(), metadata.len())),
+                }
+            }
+        }
+        let mut found = Vec::new();
+        visit(self.folder.path(), &mut found);
+        found.sort();
+        found
+    }
+
+    /// The names in a folder of this desk.
+    fn names(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(folder)).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// The lines of a metrics file.
+    fn metrics(&self, name: &str) -> Vec<Value> {
+        let text = text(&self.read(name));
+        assert!(text.is_empty() || text.ends_with('\n'), "{name} ends in the middle of a line");
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// Whatever else happens, the binary does not panic.
+fn finished(output: Output) -> Output {
+    let error = text(&output.stderr);
+    assert!(!error.contains("panicked"), "{error}");
+    output
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Training that takes no time.
+const TRAIN: &str = "--data data --steps 40 --hidden 16 --latents 3 --classes 4 --batch 20 --samples 2";
+
+fn is_picture(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\x89PNG\r\n\x1a\n") && bytes.ends_with(b"IEND\xaeB`\x82")
+}
+
+/// The documented fields, of the documented types.
+fn check_schema(lines: &[Value], has_elbo: bool) {
+    for line in lines {
+        for field in ["step", "epoch", "samples"] {
+            assert!(line[field].is_u64(), "{line}");
+        }
+        for field in ["nll", "standard_error", "tau", "learning_rate", "seconds"] {
+            assert!(line[field].is_f64(), "{field} in {line}");
+        }
+        assert!(["train", "validation", "test"].contains(&line["split"].as_str().unwrap()), "{line}");
+        assert_eq!(line["elbo"].is_f64(), has_elbo, "{line}");
+        assert_eq!(line["elbo"].is_null(), !has_elbo, "{line}");
+        assert!(!has_elbo || line["elbo"].as_f64().unwrap() < 0.0, "{line}");
+    }
+    assert_eq!(lines.last().unwrap()["split"], "test");
+}
+
+#[cfg(feature = "embedded")]
+#[test]
+fn the_vae_trains_on_the_embedded_digits() {
+    let desk = Desk::new();
+    let said = desk.run("train vae --steps 40 --hidden 32 --samples 1 --out runs/vae");
+    assert!(said.contains("test -ELBO") && said.ends_with("wrote runs/vae\n"), "{said}");
+    assert_eq!(desk.names("runs/vae"), ["digits.png", "metrics.jsonl", "model.safetensors"]);
+    assert!(is_picture(&desk.read("runs/vae/digits.png")));
+    let lines = desk.metrics("runs/vae/metrics.jsonl");
+    check_schema(&lines, true);
+    // One sample for both bounds: there is nothing to evaluate twice.
+    assert_eq!(lines.iter().filter(|line| line["split"] == "test").count(), 1);
+    assert_eq!(lines.last().unwrap()["step"], 40);
+}
+
+#[test]
+fn metrics_hold_every_split_and_go_where_they_are_told() {
+    let desk = Desk::new();
+    desk.run(&format!("train vae {TRAIN} --steps 1000 --validate-every 250 --out vae --json scores.jsonl"));
+    assert_eq!(desk.names("vae"), ["digits.png", "model.safetensors"]);
+    let lines = desk.metrics("scores.jsonl");
+    check_schema(&lines, true);
+    let of = |line: &Value| {
+        let field = |name: &str| line[name].to_string();
+        format!(
+            "{} {} {} {}",
+            field("step"),
+            field("epoch"),
+            line["split"].as_str().unwrap(),
+            field("samples")
+        )
+    };
+    assert_snapshot!(lines.iter().map(of).collect::<Vec<_>>().join("\n"), @"
+    250 19 validation 1
+    500 39 train 0
+    500 39 validation 1
+    750 59 validation 1
+    1000 79 train 0
+    1000 79 validation 1
+    1000 79 test 1
+    1000 79 test 2
+    ");
+    let seconds: Vec<f64> = lines.iter().map(|line| line["seconds"].as_f64().unwrap()).collect();
+    assert!(seconds.is_sorted());
+}
+
+#[test]
+fn a_classifier_trains_and_is_evaluated() {
+    let desk = Desk::new();
+    let said = desk.run(&format!("train mlp {TRAIN} --steps 300 --out mlp"));
+    assert!(said.contains("test accuracy "), "{said}");
+    assert_eq!(desk.names("mlp"), ["metrics.jsonl", "model.safetensors"]);
+    check_schema(&desk.metrics("mlp/metrics.jsonl"), false);
+
+    let said = desk.run("eval mlp/model.safetensors --data data --split validation --json eval.jsonl");
+    assert!(said.starts_with("validation accuracy "), "{said}");
+    let lines = desk.metrics("eval.jsonl");
+    assert_eq!((lines.len(), lines[0]["split"].as_str()), (1, Some("validation")));
+}
+
+#[test]
+fn a_vae_is_evaluated_and_sampled() {
+    let desk = Desk::new();
+    desk.run(&format!("train vae {TRAIN} --out vae"));
+    let said = desk.run("eval vae/model.safetensors --data data --samples 5 --json eval.jsonl");
+    assert!(said.contains("test -ELBO, one hard sample"), "{said}");
+    let lines = desk.metrics("eval.jsonl");
+    check_schema(&lines, true);
+    assert_eq!((lines[0]["step"].as_u64(), lines[0]["samples"].as_u64()), (Some(40), Some(5)));
+
+    assert_snapshot!(desk.run("sample vae/model.safetensors --count 7 --out samples.png"), @"wrote 7 images to samples.png");
+    desk.run("sample vae/model.safetensors --count 7 --out again.png --threads 1");
+    assert!(is_picture(&desk.read("samples.png")) && desk.read("samples.png") == desk.read("again.png"));
+    desk.run("sample vae/model.safetensors --count 7 --out other.png --seed 2");
+    assert!(desk.read("samples.png") != desk.read("other.png"));
+}
+
+#[test]
+fn data_is_inspected_and_packed() {
+    let desk = Desk::new();
+    assert_snapshot!(desk.run("data inspect data --picture first.png"), @"
+    10 classes, fingerprint 250+50+20x12x12-b868ff7c38c6c316
+    train      250 8-bit images of 12 x 12, mean pixel 0.1777, images per class [25, 25, 25, 25, 25, 25, 25, 25, 25, 25]
+    validation 50 8-bit images of 12 x 12, mean pixel 0.1790, images per class [5, 5, 5, 5, 5, 5, 5, 5, 5, 5]
+    test       20 8-bit images of 12 x 12, mean pixel 0.1795, images per class [2, 2, 2, 2, 2, 2, 2, 2, 2, 2]
+    wrote first.png
+    ");
+    assert!(is_picture(&desk.read("first.png")));
+    desk.run("data pack data --out packed.gz");
+    let said = desk.run("data inspect packed.gz");
+    assert!(said.contains("250 binary images of 12 x 12"), "{said}");
+}
+
+/// A child process; it does not outlive the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+    }
+}
+
+impl Running {
+    fn start(desk: &Desk, line: &str) -> Running {
+        let mut command = desk.command(line);
+        Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// Waits until the metrics file has a line of a step beyond `step`.
+    fn wait_for_step_after(&mut self, metrics: &Path, step: u64) {
+        let begin = Instant::now();
+        let is_later = |line: &str| {
+            serde_json::from_str::<Value>(line).is_ok_and(|line| line["step"].as_u64().unwrap() > step)
+        };
+        while !fs::read_to_string(metrics).is_ok_and(|text| text.lines().any(is_later)) {
+            assert!(begin.elapsed() < Duration::from_secs(60), "no step after {step}");
+            assert!(self.0.try_wait().unwrap().is_none(), "the run ended before step {step}");
+            sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.0.id().to_string()).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Its exit code, and what it said on standard output.
+    fn end(mut self) -> (Option<i32>, String) {
+        use std::io::Read;
+        let (mut out, mut error) = (String::new(), String::new());
+        self.0.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        self.0.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+        assert!(!error.contains("panicked"), "{error}");
+        (self.0.wait().unwrap().code(), out)
+    }
+}
+
+/// A run of a second, with a validation every two hundred steps.
+const LONG: &str = "--data data --steps 10000 --hidden 24 --latents 3 --classes 4 --batch 20 --samples 2 \
+                    --validate-every 200";
+
+/// The metrics without the time they took; no split twice at a step.
+fn without_seconds(mut lines: Vec<Value>) -> Vec<Value> {
+    let mut seen = HashSet::new();
+    for line in &mut lines {
+        line.as_object_mut().unwrap().remove("seconds");
+        let key = format!("{} {} {}", line["step"], line["split"], line["samples"]);
+        assert!(seen.insert(key), "{line} twice");
+    }
+    lines
+}
+
+fn assert_same_run(desk: &Desk, a: &str, b: &str) {
+    for file in ["model.safetensors", "digits.png"] {
+        assert!(desk.read(&format!("{a}/{file}")) == desk.read(&format!("{b}/{file}")), "{file}");
+    }
+    let metrics = |run: &str| without_seconds(desk.metrics(&format!("{run}/metrics.jsonl")));
+    assert_eq!(metrics(a), metrics(b));
+}
+
+#[test]
+fn an_interrupted_or_killed_run_goes_on_as_if_nothing_had_happened() {
+    let desk = Desk::new();
+    desk.run(&format!("train vae {LONG} --out whole"));
+
+    let mut run = Running::start(&desk, &format!("train vae {LONG} --out cut"));
+    run.wait_for_step_after(&desk.path("cut/metrics.jsonl"), 0);
+    run.signal("INT");
+    let (code, said) = run.end();
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains("stopped after "), "{said}");
+    assert_eq!(desk.names("cut"), ["metrics.jsonl", "model.safetensors"]);
+    let stopped: u64 = Checkpoint::load(&desk.path("cut/model.safetensors")).unwrap().get("step").unwrap();
+    assert!((200..10_000).contains(&stopped), "{stopped}");
+
+    // Exactly the command it named.
+    let resume = said.lines().last().unwrap().trim().strip_prefix("reparam ").unwrap();
+    assert_eq!(resume, "train vae --out cut --resume --data data --samples 2");
+    let saved = desk.read("cut/model.safetensors");
+
+    // What a kill leaves: a checkpoint that is whole, lines that are ahead of it, perhaps half a file.
+    let mut run = Running::start(&desk, resume);
+    run.wait_for_step_after(&desk.path("cut/metrics.jsonl"), stopped);
+    run.signal("KILL");
+    assert_eq!(run.end().0, None);
+    assert!(desk.read("cut/model.safetensors") == saved);
+    fs::write(desk.path("cut/.model.safetensors.1-0.partial"), &saved[..1000]).unwrap();
+
+    desk.run(resume);
+    assert_eq!(desk.names("cut"), ["digits.png", "metrics.jsonl", "model.safetensors"]);
+    assert_same_run(&desk, "cut", "whole");
+
+    // A finished run has nothing to go on with, and says its result again.
+    desk.run(resume);
+    assert_same_run(&desk, "cut", "whole");
+}
+
+#[test]
+fn a_terminated_run_stops_as_an_interrupted_one() {
+    let desk = Desk::new();
+    let mut run =
+        Running::start(&desk, &format!("train vae {LONG} --steps 100000 --out out --json it.jsonl"));
+    run.wait_for_step_after(&desk.path("it.jsonl"), 0);
+    run.signal("TERM");
+    let (code, said) = run.end();
+    assert_eq!(code, Some(130), "{said}");
+    assert!(
+        said.ends_with("reparam train vae --out out --resume --data data --json it.jsonl --samples 2\n"),
+        "{said}"
+    );
+    assert_eq!(desk.names("out"), ["model.safetensors"]);
+}
+
+/// Lines of the same command with one thing wrong each.
+fn all(lines: impl IntoIterator<Item = String>) -> String {
+    lines.into_iter().collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn flags_that_cannot_be_are_refused() {
+    let desk = Desk::new();
+    let flags = [
+        "--steps 0",
+        "--steps many",
+        "--batch 0",
+        "--batch -1",
+        "--threads 0",
+        "--latents 0",
+        "--classes 0",
+        "--hidden 16,x",
+        "--tau nan",
+        "--tau anneal:1,2",
+        "--learning-rate fast",
+        "--momentum x",
+        "--samples 0",
+        "--optimizer adagrad",
+        "--seed -1",
+        "--resume --steps 3",
+        "--bogus",
+    ];
+    let lines = flags.map(|flag| desk.misused(&format!("train vae --data data --out out {flag}")));
+    assert_snapshot!(all(lines), @"
+    error: invalid value '0' for '--steps <N>': expected a whole number from 1, found `0`
+    error: invalid value 'many' for '--steps <N>': expected a whole number from 1, found `many`
+    error: invalid value '0' for '--batch <N>': expected a whole number from 1, found `0`
+    error: invalid value '-1' for '--batch <N>': expected a whole number from 1, found `-1`
+    error: invalid value '0' for '--threads <N>': 0 is not in 1..=65535
+    error: invalid value '0' for '--latents <N>': expected a whole number from 1, found `0`
+    error: invalid value '0' for '--classes <N>': expected a whole number from 1, found `0`
+    error: invalid value '16,x' for '--hidden <WIDTHS>': expected widths like 512,256, or none, found `16,x`
+    error: invalid value 'nan' for '--tau <SCHEDULE>': expected a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO (EVERY at least 1, TO after FROM), found `nan`
+    error: invalid value 'anneal:1,2' for '--tau <SCHEDULE>': expected a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO (EVERY at least 1, TO after FROM), found `anneal:1,2`
+    error: invalid value 'fast' for '--learning-rate <SCHEDULE>': expected a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO (EVERY at least 1, TO after FROM), found `fast`
+    error: invalid value 'x' for '--momentum <X>': expected a number, found `x`
+    error: invalid value '0' for '--samples <N>': 0 is not in 1..=100000
+    error: invalid value 'adagrad' for '--optimizer <NAME>': expected one of adam, adamw, sgd, found `adagrad`
+    error: invalid value '-1' for '--seed <N>': expected a whole number, found `-1`
+    error: the argument '--resume' cannot be used with '--steps <N>'
+    error: unexpected argument '--bogus' found
+    ");
+    let lines = ["train gan", "eval", "dance", "sample x --count 0", "eval x --split dev"]
+        .map(|line| desk.misused(line));
+    assert_snapshot!(all(lines), @"
+    error: invalid value 'gan' for '<MODEL>': expected one of vae, mlp, found `gan`
+    error: the following required arguments were not provided:
+    error: unrecognized subcommand 'dance'
+    error: invalid value '0' for '--count <COUNT>': 0 is not in 1..=10000
+    error: invalid value 'dev' for '--split <SPLIT>': expected train, validation or test, found `dev`
+    ");
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused() {
+    let desk = Desk::new();
+    let flags = [
+        "--batch 251",
+        "--tau 0",
+        "--tau -1",
+        "--tau 1e-9",
+        "--tau tail:1,0,5,6",
+        "--learning-rate 0",
+        "--learning-rate -0.1",
+        "--classes 1",
+        "--hidden 0",
+        "--hidden 16,0",
+        "--hidden 999999999999",
+        "--latents 99999999",
+        "--momentum 1",
+        "--momentum nan",
+        "--weight-decay -1",
+        "--clip-norm nan",
+    ];
+    let lines = flags.map(|flag| desk.refused(&format!("train vae {TRAIN} --out out {flag}")));
+    assert_snapshot!(all(lines), @"
+    error: batch: expected at most the 250 training images, found 251
+    error: tau: expected a number from 0.001 to 1000 at every step, found 0
+    error: tau: expected a number from 0.001 to 1000 at every step, found -1
+    error: tau: expected a number from 0.001 to 1000 at every step, found 0.000000001
+    error: tau: expected a number from 0.001 to 1000 at every step, found tail:1,0,5,6
+    error: learning rate: expected a number above 0 at every step, found 0
+    error: learning rate: expected a number above 0 at every step, found -0.1
+    error: classes: expected at least 2, found 1
+    error: hidden: expected at least 1, found 0
+    error: hidden: expected at least 1, found 0
+    error: hidden: expected at most 32768, found 999999999999
+    error: latents x classes: expected at most 32768, found 399999996
+    error: momentum: expected a number from 0 to below 1, found 1
+    error: momentum: expected a number from 0 to below 1, found NaN
+    error: weight decay: expected a number that is not negative, found -1
+    error: clip norm: expected a number that is not negative, found NaN
+    ");
+    // Not even the folder was made.
+    assert!(!desk.path("out").exists());
+}
+
+#[test]
+fn a_tier_that_is_not_there_is_refused() {
+    let desk = Desk::new();
+    let output = finished(desk.command("data inspect data").env("REPARAM_SIMD", "sse9").output().unwrap());
+    let error = desk.error("REPARAM_SIMD=sse9", &output);
+    assert!(error.starts_with("error: REPARAM_SIMD: expected one of portable"), "{error}");
+    assert!(error.ends_with("on this machine, found sse9"), "{error}");
+}
+
+#[test]
+fn data_that_cannot_be_read_is_refused() {
+    let desk = Desk::new();
+    let images = desk.read("data/train-images-idx3-ubyte");
+    let refused = || desk.refused(&format!("train vae {TRAIN} --out out"));
+    let mut lines = vec![desk.refused(&format!("train vae {TRAIN} --data nowhere --out out"))];
+    lines.push(desk.refused(&format!("train vae {TRAIN} --data data/t10k-labels-idx1-ubyte --out out")));
+    for damaged in [&images[..images.len() - 1], &images[..9], b"", b"<html>", &[&images[..], b"!"].concat()]
+    {
+        fs::write(desk.path("data/train-images-idx3-ubyte"), damaged).unwrap();
+        lines.push(refused());
+    }
+    // Labels under the name of images.
+    fs::copy(desk.path("data/train-labels-idx1-ubyte"), desk.path("data/train-images-idx3-ubyte")).unwrap();
+    lines.push(refused());
+    fs::remove_file(desk.path("data/train-images-idx3-ubyte")).unwrap();
+    lines.push(refused());
+    lines.push(desk.refused("data inspect nothing"));
+    lines.push(desk.refused("data inspect data/train-labels-idx1-ubyte"));
+    lines.push(desk.refused("data pack data --out packed.gz"));
+    assert_snapshot!(all(lines), @r"
+    error: nowhere: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found nothing
+    error: data/t10k-labels-idx1-ubyte: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found a file
+    error: data/train-images-idx3-ubyte: expected 300 images of 12 x 12 pixels, 43216 bytes, found only 43215 bytes
+    error: data/train-images-idx3-ubyte: expected a whole IDX header, 16 bytes, found only 9 bytes
+    error: data/train-images-idx3-ubyte: expected IDX images (magic number 0x00000803), found an empty file
+    error: data/train-images-idx3-ubyte: expected IDX images (magic number 0x00000803), found text (<htm)
+    error: data/train-images-idx3-ubyte: expected 300 images of 12 x 12 pixels, 43216 bytes, found more bytes after them
+    error: data/train-images-idx3-ubyte: expected IDX images (magic number 0x00000803), found IDX labels (magic number 0x00000801)
+    error: data: expected train-images-idx3-ubyte (or the same with .gz), found no such file
+    error: nothing: cannot open: No such file or directory (os error 2)
+    error: data/train-labels-idx1-ubyte: expected a file that `pack` made (starts with BITS), found a file that starts with \x00\x00\x08\x01
+    error: data: expected train-images-idx3-ubyte (or the same with .gz), found no such file
+    ");
+    assert!(!desk.path("out").exists());
+}
+
+/// Every way to read the checkpoint at `out/model.safetensors` refuses it; returns what each says.
+fn refused_checkpoint(desk: &Desk) -> String {
+    all([
+        desk.refused("eval out/model.safetensors --data data"),
+        desk.refused("sample out/model.safetensors"),
+        desk.refused("train vae --data data --out out --resume"),
+    ])
+}
+
+/// As [`refused_checkpoint`], when all three say the same.
+fn refused_alike(desk: &Desk, checkpoint: &[u8]) -> String {
+    fs::write(desk.path("out/model.safetensors"), checkpoint).unwrap();
+    let lines = refused_checkpoint(desk);
+    let first = lines.lines().next().unwrap();
+    assert!(lines.lines().all(|line| line == first), "{lines}");
+    first.to_owned()
+}
+
+/// A checkpoint with one tensor or setting put in the place of another.
+fn changed(
+    bytes: &[u8],
+    change: impl Fn(&str, &mut Shape, &mut Vec<f32>) -> bool,
+    setting: (&str, Option<&str>),
+) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    fs::write(&path, bytes).unwrap();
+    let (old, mut new) = (Checkpoint::load(&path).unwrap(), Checkpoint::new());
+    for (key, value) in old.settings() {
+        let value = if key == setting.0 { setting.1 } else { Some(value) };
+        if let Some(value) = value {
+            new.set(key, value);
+        }
+    }
+    for (name, shape, value) in old.tensors() {
+        let (mut shape, mut value) = (shape.clone(), value.to_vec());
+        if change(name, &mut shape, &mut value) {
+            new.put(name, &shape, &value);
+        }
+    }
+    new.to_bytes()
+}
+
+#[test]
+fn checkpoints_that_are_none_are_refused() {
+    let desk = Desk::new();
+    desk.run(&format!("train vae {TRAIN} --out out"));
+    let good = desk.read("out/model.safetensors");
+    let mut noise = Noise::seed(1);
+    let random: Vec<u8> = noise.draws(5000).map(|draw| draw as u8).collect();
+    let mut flipped = good.clone();
+    flipped[9] ^= 0xff;
+    let one = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![1], &[0; 4]).unwrap();
+    let foreign = safetensors::serialize([("weight", one)], None).unwrap();
+    let mut lines = Vec::new();
+    for bytes in [&b""[..], b"short", &random, &good[..good.len() / 2], &good[..100], &flipped, &foreign] {
+        lines.push(refused_alike(&desk, bytes));
+    }
+    fs::remove_file(desk.path("out/model.safetensors")).unwrap();
+    lines.push(desk.refused("eval out/model.safetensors --data data"));
+    lines.push(desk.refused("train vae --data data --out out --resume"));
+    lines.push(desk.refused("train vae --data data --out never --resume"));
+    assert!(!desk.path("never").exists());
+    lines.push(desk.refused("eval out --data data"));
+    assert_snapshot!(all(lines), @"
+    error: out/model.safetensors: expected a whole safetensors file, found header too small
+    error: out/model.safetensors: expected a whole safetensors file, found header too small
+    error: out/model.safetensors: expected a whole safetensors file, found header too large
+    error: out/model.safetensors: expected a whole safetensors file, found incomplete metadata, file not fully covered
+    error: out/model.safetensors: expected a whole safetensors file, found invalid header length
+    error: out/model.safetensors: expected a whole safetensors file, found invalid UTF-8 in header: invalid utf-8 sequence of 1 bytes from index 1
+    error: out/model.safetensors: expected a checkpoint written by reparam, found safetensors of another origin
+    error: out/model.safetensors: cannot read: No such file or directory (os error 2)
+    error: out/model.safetensors: cannot read: No such file or directory (os error 2)
+    error: never/model.safetensors: cannot read: No such file or directory (os error 2)
+    error: out: cannot read: Is a directory (os error 21)
+    ");
+}
+
+#[test]
+fn checkpoints_that_lack_something_are_refused() {
+    let desk = Desk::new();
+    desk.run(&format!("train vae {TRAIN} --out out"));
+    let good = desk.read("out/model.safetensors");
+    let as_is = ("", None);
+    let mut lines = vec![
+        refused_alike(&desk, &changed(&good, |name, _, _| name != "encoder.0.weight", as_is)),
+        refused_alike(
+            &desk,
+            &changed(
+                &good,
+                |name, shape, value| {
+                    if name == "decoder.0.bias" {
+                        (*shape, *value) = (Shape::from([2, 8]), value.clone());
+                    }
+                    true
+                },
+                as_is,
+            ),
+        ),
+    ];
+    let keep = |_: &str, _: &mut Shape, _: &mut Vec<f32>| true;
+    for setting in [
+        ("tau", None),
+        ("tau", Some("warm")),
+        ("tau", Some("0")),
+        ("hidden", Some("16,16")),
+        ("hidden", Some("x")),
+        ("classes", Some("1")),
+        ("latents", Some("999999999")),
+        ("model", Some("gan")),
+        ("step", Some("-1")),
+    ] {
+        lines.push(refused_alike(&desk, &changed(&good, keep, setting)));
+    }
+    assert_snapshot!(all(lines), @"
+    error: out/model.safetensors: expected a tensor `encoder.0.weight` of shape [144, 16], found none
+    error: out/model.safetensors: expected a tensor `decoder.0.bias` of shape [16], found one of shape [2, 8]
+    error: out/model.safetensors: expected the setting `tau`, found none
+    error: out/model.safetensors: expected a readable setting `tau`, found `warm`
+    error: out/model.safetensors: expected settings that can be run, found tau: expected a number from 0.001 to 1000 at every step, found 0
+    error: out/model.safetensors: expected a tensor `encoder.1.weight` of shape [16, 16], found one of shape [16, 12]
+    error: out/model.safetensors: expected layer widths, found `x`
+    error: out/model.safetensors: expected settings that can be run, found classes: expected at least 2, found 1
+    error: out/model.safetensors: expected settings that can be run, found latents x classes: expected at most 32768, found 3999999996
+    error: out/model.safetensors: expected a readable setting `model`, found `gan`
+    error: out/model.safetensors: expected a readable setting `step`, found `-1`
+    ");
+
+    // What a run has from its data.
+    let mut lines = Vec::new();
+    for rows in ["18446744073709551615", "0"] {
+        let changed = changed(&good, keep, ("images.rows", Some(rows)));
+        fs::write(desk.path("out/model.safetensors"), changed).unwrap();
+        lines.push(desk.refused("eval out/model.safetensors --data data"));
+    }
+    assert_snapshot!(all(lines), @"
+    error: out/model.safetensors: expected a tensor `pixel_mean` of shape [18446744073709551615], found one of shape [144]
+    error: out/model.safetensors: expected a tensor `pixel_mean` of shape [0], found one of shape [144]
+    ");
+
+    // What only a run needs: the model alone can still be used.
+    let mut lines = Vec::new();
+    let missing = changed(&good, |name, _, _| name != "optimizer.mean.encoder.0.weight", as_is);
+    for bytes in [
+        missing,
+        changed(&good, keep, ("window", Some("1 2"))),
+        changed(&good, keep, ("order.cursor", Some("251"))),
+        changed(&good, keep, ("noise.start", None)),
+    ] {
+        fs::write(desk.path("out/model.safetensors"), bytes).unwrap();
+        desk.run("eval out/model.safetensors --data data --samples 1");
+        lines.push(desk.refused("train vae --data data --out out --resume"));
+    }
+    assert_snapshot!(all(lines), @"
+    error: out/model.safetensors: expected a tensor `optimizer.mean.encoder.0.weight` of shape [144, 16], found none
+    error: out/model.safetensors: expected three numbers in the setting `window`, found `1 2`
+    error: out/model.safetensors: expected settings that can be run, found the batches' cursor: expected at most 250, the number of examples, found 251
+    error: out/model.safetensors: expected the setting `noise.start`, found none
+    ");
+}
+
+#[test]
+fn checkpoints_of_something_else_are_refused() {
+    let desk = Desk::new();
+    desk.run(&format!("train vae {TRAIN} --out vae"));
+    desk.run(&format!("train mlp {TRAIN} --out mlp"));
+    desk.write_data("other", 300, 7);
+    desk.write_data("few", 12, 7);
+    let lines = [
+        "train mlp --data data --out vae --resume",
+        "train vae --data data --out mlp --resume",
+        "train vae --data other --out vae --resume",
+        "train vae --data few --out vae --resume",
+        "sample mlp/model.safetensors",
+    ];
+    assert_snapshot!(all(lines.map(|line| desk.refused(line))), @"
+    error: vae/model.safetensors: expected a checkpoint of mlp, found one of vae
+    error: mlp/model.safetensors: expected a checkpoint of vae, found one of mlp
+    error: vae/model.safetensors: expected a checkpoint of the data 250+50+20x12x12-26086cb50332956d, found one of 250+50+20x12x12-b868ff7c38c6c316
+    error: vae/model.safetensors: expected a checkpoint of the data 10+2+20x12x12-5d96b619d78bb7d8, found one of 250+50+20x12x12-b868ff7c38c6c316
+    error: mlp/model.safetensors: expected a model that draws images (vae), found a classifier (mlp)
+    ");
+    #[cfg(feature = "embedded")]
+    assert_snapshot!(desk.refused("eval mlp/model.safetensors"), @"error: the data: expected images of 12 x 12 pixels, as the model was trained on, found 28 x 28");
+}
+
+#[test]
+fn places_that_cannot_be_written_are_refused() {
+    let desk = Desk::new();
+    fs::write(desk.path("file"), "in the way").unwrap();
+    desk.run(&format!("train vae {TRAIN} --out vae"));
+    let outs = ["file", "file/below", "/proc/nowhere", "/dev/full", "/dev/full/below"];
+    let mut lines = Vec::from(outs.map(|out| desk.refused(&format!("train vae {TRAIN} --out {out}"))));
+    for line in [
+        "sample vae/model.safetensors --out file/below",
+        "sample vae/model.safetensors --out missing/samples.png",
+        "sample vae/model.safetensors --out /dev/full",
+        "sample vae/model.safetensors --out data",
+        "eval vae/model.safetensors --data data --samples 1 --json missing/eval.jsonl",
+        "eval vae/model.safetensors --data data --samples 1 --json /dev/full",
+        "data inspect data --picture file/below",
+        "data pack data --out /proc/packed.gz",
+        "data pack data --out /dev/full",
+    ] {
+        lines.push(desk.refused(line));
+    }
+    lines.push(desk.refused(&format!("train vae {TRAIN} --out out --json missing/metrics.jsonl")));
+    lines.push(desk.refused(&format!("train vae {TRAIN} --out out --json data")));
+    assert_snapshot!(all(lines), @"
+    error: file: cannot create the folder: File exists (os error 17)
+    error: file/below: cannot create the folder: Not a directory (os error 20)
+    error: /proc/nowhere: cannot create the folder: No such file or directory (os error 2)
+    error: /dev/full: cannot create the folder: File exists (os error 17)
+    error: /dev/full/below: cannot create the folder: Not a directory (os error 20)
+    error: file/below: cannot write the picture: Not a directory (os error 20)
+    error: missing/samples.png: cannot write the picture: No such file or directory (os error 2)
+    error: /dev/full: cannot write the picture: No space left on device (os error 28)
+    error: data: cannot write the picture: Is a directory (os error 21)
+    error: missing/eval.jsonl: cannot write: No such file or directory (os error 2)
+    error: /dev/full: cannot write: No space left on device (os error 28)
+    error: file/below: cannot write the picture: Not a directory (os error 20)
+    error: /proc/packed.gz: cannot write: No such file or directory (os error 2)
+    error: /dev/full: cannot write: No space left on device (os error 28)
+    error: missing/metrics.jsonl: cannot write: No such file or directory (os error 2)
+    error: data: cannot write: Is a directory (os error 21)
+    ");
+}
+
+/// Runs the binary where no file may grow beyond `blocks` of 1,024 bytes: to it, the disk is full then.
+fn on_a_full_disk(desk: &Desk, blocks: u32, line: &str) -> Output {
+    let binary = desk.command(line);
+    let mut shell = Command::new("bash");
+    // The limit's signal must not end the program before the write fails.
+    shell.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\""));
+    shell.arg(binary.get_program()).args(binary.get_args()).current_dir(desk.folder.path());
+    finished(shell.env_remove("REPARAM_SIMD").env("RUST_BACKTRACE", "0").output().unwrap())
+}
+
+#[test]
+fn a_full_disk_is_one_line_and_leaves_nothing_half_written() {
+    let desk = Desk::new();
+    let line = format!("train vae {TRAIN} --out out");
+    let mut lines = vec![desk.error(&line, &on_a_full_disk(&desk, 8, &line))];
+    assert_eq!(desk.names("out"), ["metrics.jsonl"]);
+    assert_eq!(desk.metrics("out/metrics.jsonl").len(), 0);
+
+    // A checkpoint that is there stays.
+    desk.run(&line);
+    let before = desk.read("out/model.safetensors");
+    let again = "train vae --data data --out out --resume";
+    lines.push(desk.error(again, &on_a_full_disk(&desk, 8, again)));
+    assert!(desk.read("out/model.safetensors") == before);
+    assert_eq!(desk.names("out"), ["digits.png", "metrics.jsonl", "model.safetensors"]);
+
+    // Metrics end with a whole line.
+    let line = format!(
+        "train mlp {TRAIN} --steps 400 --validate-every 1 --hidden none --batch 1 --optimizer sgd --out mlp"
+    );
+    lines.push(desk.error(&line, &on_a_full_disk(&desk, 40, &line)));
+    assert!(desk.metrics("mlp/metrics.jsonl").len() > 50);
+
+    let line = format!("train vae {TRAIN} --out other --json /dev/full");
+    lines.push(desk.error(&line, &desk.output(&line)));
+    assert_eq!(desk.names("other"), ["model.safetensors"]);
+    assert_snapshot!(all(lines), @"
+    error: out/model.safetensors: cannot write: File too large (os error 27)
+    error: out/model.safetensors: cannot write: File too large (os error 27)
+    error: mlp/metrics.jsonl: cannot write: File too large (os error 27)
+    error: /dev/full: cannot write: No space left on device (os error 28)
+    ");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_mistake() {
+    let desk = Desk::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = finished(desk.command("data inspect data").stdout(writer).output().unwrap());
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(141), String::new()));
+
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = finished(desk.command("data inspect data").stdout(full).output().unwrap());
+    assert_snapshot!(desk.error("data inspect", &output), @"error: standard output: cannot write: No space left on device (os error 28)");
+}
+
+#[test]
+fn a_run_that_diverges_says_so() {
+    let desk = Desk::new();
+    for model in ["vae", "mlp"] {
+        let line = format!("train {model} {TRAIN} --optimizer sgd --learning-rate 1e30 --out {model}");
+        let error = desk.error(&line, &desk.output(&line));
+        assert!(error.starts_with("error: the loss: expected a finite number, found "), "{error}");
+        // No checkpoint with NaN in it.
+        assert_eq!(desk.names(model), ["metrics.jsonl"]);
+    }
+}
+
+#[test]
+fn help_is_stable() {
+    let desk = Desk::new();
+    assert_snapshot!(desk.run("--help"), @"
+    Train and look at small stochastic neural nets
+
+    Usage: reparam <COMMAND>
+
+    Commands:
+      train   Train a model, evaluate it with hard samples, and write a checkpoint, metrics and a picture
+      eval    Evaluate a checkpoint with hard samples
+      sample  Draw images from a checkpoint
+      data    Look at data, or pack IDX files into the embedded format
+      help    Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+    ");
+    assert_snapshot!(desk.run("train --help"), @r#"
+    Train a model, evaluate it with hard samples, and write a checkpoint, metrics and a picture
+
+    Usage: reparam train [OPTIONS] <MODEL>
+
+    Arguments:
+      <MODEL>  What to train: vae (categorical variational autoencoder) or mlp (classifier)
+
+    Options:
+          --seed <N>                  Where all randomness comes from [default: 1]
+          --steps <N>                 Steps; the default schedules end with them [default: 20000 for vae, 5000 for mlp]
+          --batch <N>                 Images per step [default: 100]
+          --hidden <WIDTHS>           Widths of the hidden layers, like 512,256, or "none" [default: 512,256 for vae, 256,128 for mlp]
+          --latents <N>               Latent variables of the VAE [default: 20]
+          --classes <N>               Classes of each latent variable [default: 10]
+          --optimizer <NAME>          adam, adamw or sgd [default: adam]
+          --learning-rate <SCHEDULE>  Learning rate: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: 1e-3, falling to 2e-5 over the last 40 % of the steps]
+          --momentum <X>              Momentum of sgd [default: 0.9]
+          --weight-decay <X>          Weight decay of adamw and sgd [default: 0]
+          --tau <SCHEDULE>            Temperature: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: from 1, falling to 0.5 at three quarters of the steps]
+          --clip-norm <X>             Largest norm of the gradient; 0 for no limit [default: 0]
+          --validate-every <N>        Steps between evaluations on the validation images; 0 for none [default: 5000]
+          --patience <N>              Stop after so many evaluations without improvement and keep the best; 0 for never [default: 0]
+          --samples <N>               Hard samples per test image in the bound on -ln p(x) [default: 100]
+          --out <DIR>                 Folder for model.safetensors, metrics.jsonl and digits.png [default: out/MODEL]
+          --json <FILE>               File for the metrics, one JSON object a line [default: metrics.jsonl in the output folder]
+          --resume                    Go on from the checkpoint in the output folder, with the settings it was begun with
+          --data <DIR>                Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, instead of the embedded fixed-binarized MNIST
+          --threads <N>               Threads to work on; the results do not depend on it [default: one per core]
+      -h, --help                      Print help
+    "#);
+    assert_snapshot!(desk.run("eval --help"), @"
+    Evaluate a checkpoint with hard samples
+
+    Usage: reparam eval [OPTIONS] <CHECKPOINT>
+
+    Arguments:
+      <CHECKPOINT>  Checkpoint that `reparam train` wrote
+
+    Options:
+          --split <SPLIT>      Images to evaluate on: train, validation or test [default: test]
+          --samples <SAMPLES>  Hard samples per image in the bound on -ln p(x) [default: 100]
+          --seed <SEED>        Where the randomness comes from [default: 1]
+          --json <FILE>        Write the scores as a JSON line
+          --data <DIR>         Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, instead of the embedded fixed-binarized MNIST
+          --threads <N>        Threads to work on; the results do not depend on it [default: one per core]
+      -h, --help               Print help
+    ");
+    assert_snapshot!(desk.run("sample --help"), @"
+    Draw images from a checkpoint
+
+    Usage: reparam sample [OPTIONS] <CHECKPOINT>
+
+    Arguments:
+      <CHECKPOINT>  Checkpoint of a VAE that `reparam train vae` wrote
+
+    Options:
+          --count <COUNT>  Number of images [default: 100]
+          --seed <SEED>    Where the randomness comes from [default: 1]
+          --out <FILE>     Picture to write [default: samples.png]
+          --threads <N>    Threads to work on; the results do not depend on it [default: one per core]
+      -h, --help           Print help
+    ");
+    assert_snapshot!(desk.run("data --help"), @"
+    Look at data, or pack IDX files into the embedded format
+
+    Usage: reparam data <COMMAND>
+
+    Commands:
+      pack     Binarize a folder of IDX files once and for all and pack it into one file, as the embedded one was made
+      inspect  Print what a data set holds
+      help     Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help  Print help
+    ");
+    assert_snapshot!(desk.run("data pack --help"), @"
+    Binarize a folder of IDX files once and for all and pack it into one file, as the embedded one was made
+
+    Usage: reparam data pack [OPTIONS] <DIR>
+
+    Arguments:
+      <DIR>  Folder of the four IDX files, plain or .gz
+
+    Options:
+          --out <FILE>  File to write [default: binarized.gz]
+      -h, --help        Print help
+    ");
+    assert_snapshot!(desk.run("data inspect --help"), @"
+    Print what a data set holds
+
+    Usage: reparam data inspect [OPTIONS] [PATH]
+
+    Arguments:
+      [PATH]  A folder of IDX files or a packed file [default: the embedded data]
+
+    Options:
+          --picture <FILE>  Write a picture of the first 100 training images
+      -h, --help            Print help
+    ");
+}
