@@ -9,6 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
+use reparam::train::{ModelKind, Settings};
 use reparam::{Checkpoint, Noise, Shape};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -830,6 +831,14 @@ fn a_run_that_diverges_says_so() {
 #[test]
 fn help_is_stable() {
     let desk = Desk::new();
+    let (vae, mlp) = (Settings::defaults(ModelKind::Vae), Settings::defaults(ModelKind::Mlp));
+    for (flag, vae, mlp) in
+        [("--steps", vae.steps, mlp.steps), ("--batch", vae.batch as u64, mlp.batch as u64)]
+    {
+        let help = desk.run("train --help");
+        let line = help.lines().find(|line| line.contains(flag)).unwrap();
+        assert!(line.ends_with(&format!("[default: {vae} for vae, {mlp} for mlp]")), "{line}");
+    }
     assert_snapshot!(desk.run("--help"), @"
     Train and look at small stochastic neural nets
 
@@ -855,27 +864,28 @@ fn help_is_stable() {
       <MODEL>  What to train: vae (categorical variational autoencoder) or mlp (classifier)
 
     Options:
-          --seed <N>                  Where all randomness comes from [default: 1]
-          --steps <N>                 Steps; the default schedules end with them [default: 20000 for vae, 5000 for mlp]
-          --batch <N>                 Images per step [default: 100]
-          --hidden <WIDTHS>           Widths of the hidden layers, like 512,256, or "none" [default: 512,256 for vae, 256,128 for mlp]
-          --latents <N>               Latent variables of the VAE [default: 20]
-          --classes <N>               Classes of each latent variable [default: 10]
-          --optimizer <NAME>          adam, adamw or sgd [default: adam]
-          --learning-rate <SCHEDULE>  Learning rate: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: 1e-3, falling to 2e-5 over the last 40 % of the steps]
-          --momentum <X>              Momentum of sgd [default: 0.9]
-          --weight-decay <X>          Weight decay of adamw and sgd [default: 0]
-          --tau <SCHEDULE>            Temperature: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: from 1, falling to 0.5 at three quarters of the steps]
-          --clip-norm <X>             Largest norm of the gradient; 0 for no limit [default: 0]
-          --validate-every <N>        Steps between evaluations on the validation images; 0 for none [default: 5000]
-          --patience <N>              Stop after so many evaluations without improvement and keep the best; 0 for never [default: 0]
-          --samples <N>               Hard samples per test image in the bound on -ln p(x) [default: 100]
-          --out <DIR>                 Folder for model.safetensors, metrics.jsonl and digits.png [default: out/MODEL]
-          --json <FILE>               File for the metrics, one JSON object a line [default: metrics.jsonl in the output folder]
-          --resume                    Go on from the checkpoint in the output folder, with the settings it was begun with
-          --data <DIR>                Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, instead of the embedded fixed-binarized MNIST
-          --threads <N>               Threads to work on; the results do not depend on it [default: one per core]
-      -h, --help                      Print help
+          --seed <N>                   Where all randomness comes from [default: 1]
+          --steps <N>                  Steps; the default schedules end with them [default: 15000 for vae, 5000 for mlp]
+          --batch <N>                  Images per step [default: 200 for vae, 100 for mlp]
+          --hidden <WIDTHS>            Widths of the hidden layers, like 512,256, or "none" [default: 512,256 for vae, 256,128 for mlp]
+          --latents <N>                Latent variables of the VAE [default: 20]
+          --classes <N>                Classes of each latent variable [default: 10]
+          --optimizer <NAME>           adam, adamw or sgd [default: adam]
+          --learning-rate <SCHEDULE>   Learning rate: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: 2e-3 for vae and 1e-3 for mlp, falling to 1 % of it over the last 60 % of the steps]
+          --momentum <X>               Momentum of sgd [default: 0.9]
+          --weight-decay <X>           Weight decay of adamw and sgd [default: 0]
+          --tau <SCHEDULE>             Temperature: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: from 1, falling to 0.5 at three quarters of the steps]
+          --straight-through-from <N>  First step whose samples are straight-through instead of relaxed [default: 3/4 of the steps]
+          --clip-norm <X>              Largest norm of the gradient; 0 for no limit [default: 0]
+          --validate-every <N>         Steps between evaluations on the validation images; 0 for none [default: 2000]
+          --patience <N>               Stop after so many evaluations without improvement and keep the best; 0 for never [default: 0]
+          --samples <N>                Hard samples per test image in the bound on -ln p(x) [default: 100]
+          --out <DIR>                  Folder for model.safetensors, metrics.jsonl and digits.png [default: out/MODEL]
+          --json <FILE>                File for the metrics, one JSON object a line [default: metrics.jsonl in the output folder]
+          --resume                     Go on from the checkpoint in the output folder, with the settings it was begun with
+          --data <DIR>                 Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, instead of the embedded fixed-binarized MNIST
+          --threads <N>                Threads to work on; the results do not depend on it [default: one per core]
+      -h, --help                       Print help
     "#);
     assert_snapshot!(desk.run("eval --help"), @"
     Evaluate a checkpoint with hard samples

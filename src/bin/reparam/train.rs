@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// Where all randomness comes from [default: 1]
     #[arg(long, value_name = "N", value_parser = number::<u64>)]
     seed: Option<u64>,
-    /// Steps; the default schedules end with them [default: 20000 for vae, 5000 for mlp]
+    /// Steps; the default schedules end with them [default: 15000 for vae, 5000 for mlp]
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     steps: Option<u64>,
     /// Images per step [default: 200 for vae, 100 for mlp]
@@ -56,8 +56,8 @@ pub(crate) struct Args {
     /// adam, adamw or sgd [default: adam]
     #[arg(long, value_name = "NAME")]
     optimizer: Option<OptimizerKind>,
-    /// Learning rate: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: 1e-3, falling to
-    /// 2e-5 over the last 40 % of the steps]
+    /// Learning rate: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: 2e-3 for vae and
+    /// 1e-3 for mlp, falling to 1 % of it over the last 60 % of the steps]
     #[arg(long, value_name = "SCHEDULE")]
     learning_rate: Option<Schedule>,
     /// Momentum of sgd [default: 0.9]
