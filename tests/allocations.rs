@@ -231,12 +231,16 @@ fn so_does_a_classifiers_with_every_optimizer() {
 }
 
 #[test]
-#[ignore = "the shapes of the main job: ten seconds"]
+#[ignore = "the shapes of the main job: a minute"]
 fn so_does_the_main_job() {
-    let most = products(1, 100, &[784, 512, 256, 200]) + products(1, 100, &[200, 256, 512, 784]) + 3;
-    assert_steady_training(1, &Settings::defaults(ModelKind::Vae), true, most);
-    // A wider margin: pieces of a product.
-    assert_steady_training(2, &Settings::defaults(ModelKind::Vae), true, 2 * most);
+    let settings = Settings { batch: 100, ..settings(ModelKind::Vae, &[512, 256]) };
+    for threads in [1, 2] {
+        let most = products(threads, 100, &[784, 512, 256, 200])
+            + products(threads, 100, &[200, 256, 512, 784])
+            + pieces(threads, 100, 256, 200)
+            + 2;
+        assert_steady_training(threads, &settings, true, most);
+    }
 }
 
 /// A net whose inputs and activations are never zero, so that every product is a dense one.

@@ -270,9 +270,10 @@ fn default_learning_rate(batch: usize, steps: u64) -> Schedule {
     Schedule::Tail { start, end: start / 100.0, from: steps * 4 / 10, to: steps.max(1) }
 }
 
-/// The last quarter of the run: what the decoder is trained on then is what it is evaluated on.
+/// The last tenth of the run: what the decoder is trained on then is what it is evaluated on. Earlier, while the
+/// learning rate is still high, the straight-through gradient can throw the run off.
 fn default_straight_through(steps: u64) -> u64 {
-    steps * 3 / 4
+    steps * 9 / 10
 }
 
 /// From 1 to the floor of 0.5 at three quarters of the run.

@@ -70,7 +70,7 @@ pub(crate) struct Args {
     /// 0.5 at three quarters of the steps]
     #[arg(long, value_name = "SCHEDULE")]
     tau: Option<Schedule>,
-    /// First step whose samples are straight-through instead of relaxed [default: 3/4 of the steps]
+    /// First step whose samples are straight-through instead of relaxed [default: 9/10 of the steps]
     #[arg(long, value_name = "N")]
     straight_through_from: Option<u64>,
     /// Largest norm of the gradient; 0 for no limit [default: 0]
