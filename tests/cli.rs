@@ -865,7 +865,7 @@ fn help_is_stable() {
 
     Options:
           --seed <N>                   Where all randomness comes from [default: 1]
-          --steps <N>                  Steps; the default schedules end with them [default: 15000 for vae, 5000 for mlp]
+          --steps <N>                  Steps; the default schedules end with them [default: 18000 for vae, 5000 for mlp]
           --batch <N>                  Images per step [default: 200 for vae, 100 for mlp]
           --hidden <WIDTHS>            Widths of the hidden layers, like 512,256, or "none" [default: 512,256 for vae, 256,128 for mlp]
           --latents <N>                Latent variables of the VAE [default: 20]
@@ -875,7 +875,7 @@ fn help_is_stable() {
           --momentum <X>               Momentum of sgd [default: 0.9]
           --weight-decay <X>           Weight decay of adamw and sgd [default: 0]
           --tau <SCHEDULE>             Temperature: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: from 1, falling to 0.5 at three quarters of the steps]
-          --straight-through-from <N>  First step whose samples are straight-through instead of relaxed [default: 9/10 of the steps]
+          --straight-through-from <N>  First step whose samples are straight-through instead of relaxed [default: never]
           --clip-norm <X>              Largest norm of the gradient; 0 for no limit [default: 0]
           --validate-every <N>         Steps between evaluations on the validation images; 0 for none [default: 2000]
           --patience <N>               Stop after so many evaluations without improvement and keep the best; 0 for never [default: 0]

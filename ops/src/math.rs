@@ -254,7 +254,7 @@ pub fn log1p(x: f32) -> f32 {
     with_edges(ln_of_parts(e as i32 as f32, f), x, -1.0)
 }
 
-/// `ln(1 + e^x)`, within 2 ulp.
+/// `ln(1 + e^x)`, within 2.5 ulp.
 ///
 /// 0 at -inf, inf at inf; far below zero it has the accuracy of `e^x`, subnormal values included.
 #[inline(always)]

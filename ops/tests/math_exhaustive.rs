@@ -58,7 +58,7 @@ const SUBJECTS: [Subject; 14] = [
     Subject { domain: normal_positive, ..float("ln_normal", run_ln_normal, |x| float_of(x).ln(), 1.0) },
     float("log1p", run_log1p, |x| float_of(x).ln_1p(), 2.0),
     float("sigmoid", run_sigmoid, |x| 1.0 / (1.0 + (-float_of(x)).exp()), 2.0),
-    float("softplus", run_softplus, |x| softplus(float_of(x)), 2.0),
+    float("softplus", run_softplus, |x| softplus(float_of(x)), 2.5),
     float("tanh", run_tanh, |x| float_of(x).tanh(), 3.0),
     float("uniform", run_uniform, midpoint, 1.0),
     float("exponential", run_exponential, exponential, 2.0),

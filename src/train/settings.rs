@@ -110,7 +110,7 @@ impl Settings {
     /// The settings that `train MODEL` runs with: for the VAE those of the README's main job.
     pub fn defaults(model: ModelKind) -> Settings {
         let (steps, batch) = match model {
-            ModelKind::Vae => (15_000, 200),
+            ModelKind::Vae => (18_000, 200),
             ModelKind::Mlp => (5_000, 100),
         };
         Settings {
@@ -129,7 +129,7 @@ impl Settings {
             momentum: 0.9,
             weight_decay: 0.0,
             tau: default_tau(steps),
-            straight_through_from: default_straight_through(steps),
+            straight_through_from: steps,
             clip_norm: 0.0,
             validate_every: 2_000,
             patience: 0,
@@ -141,7 +141,7 @@ impl Settings {
         self.steps = steps;
         self.learning_rate = default_learning_rate(Settings::defaults(self.model).batch, steps);
         self.tau = default_tau(steps);
-        self.straight_through_from = default_straight_through(steps);
+        self.straight_through_from = steps;
         self
     }
 
@@ -268,12 +268,6 @@ impl Settings {
 fn default_learning_rate(batch: usize, steps: u64) -> Schedule {
     let start = 1e-5 * batch as f64;
     Schedule::Tail { start, end: start / 100.0, from: steps * 4 / 10, to: steps.max(1) }
-}
-
-/// The last tenth of the run: what the decoder is trained on then is what it is evaluated on. Earlier, while the
-/// learning rate is still high, the straight-through gradient can throw the run off.
-fn default_straight_through(steps: u64) -> u64 {
-    steps * 9 / 10
 }
 
 /// From 1 to the floor of 0.5 at three quarters of the run.

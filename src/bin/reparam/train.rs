@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// Where all randomness comes from [default: 1]
     #[arg(long, value_name = "N", value_parser = number::<u64>)]
     seed: Option<u64>,
-    /// Steps; the default schedules end with them [default: 15000 for vae, 5000 for mlp]
+    /// Steps; the default schedules end with them [default: 18000 for vae, 5000 for mlp]
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     steps: Option<u64>,
     /// Images per step [default: 200 for vae, 100 for mlp]
@@ -70,7 +70,7 @@ pub(crate) struct Args {
     /// 0.5 at three quarters of the steps]
     #[arg(long, value_name = "SCHEDULE")]
     tau: Option<Schedule>,
-    /// First step whose samples are straight-through instead of relaxed [default: 9/10 of the steps]
+    /// First step whose samples are straight-through instead of relaxed [default: never]
     #[arg(long, value_name = "N")]
     straight_through_from: Option<u64>,
     /// Largest norm of the gradient; 0 for no limit [default: 0]
