@@ -16,7 +16,7 @@ use crate::noise::Draws;
 use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
 use crate::scratch;
 use crate::softmax::{
-    self, Checked, MaskedRow, block_len, first_error, is_masked, max_and_log_sum, normalize, sum_exp,
+    self, Checked, MaskedRow, Scores, first_error, is_masked, max_and_log_sum, normalize, sum_exp, with_soft,
 };
 
 // ------------------------------------------------------------------------------------------------ the sample
@@ -193,6 +193,23 @@ crate::simd! {
     }
 }
 
+/// The scores of which a log-density's gradient needs the softmax.
+struct DensityScores<'a> {
+    log_y: &'a [f32],
+    logits: &'a [f32],
+    tau: f32,
+}
+
+impl Scores for DensityScores<'_> {
+    #[inline(always)]
+    fn fill(&mut self, out: &mut [f32]) {
+        for ((out, &log_y), &logit) in out.iter_mut().zip(self.log_y).zip(self.logits) {
+            *out = score(logit, log_y, self.tau);
+        }
+        (self.log_y, self.logits) = (&self.log_y[out.len()..], &self.logits[out.len()..]);
+    }
+}
+
 crate::simd! {
     fn log_prob_backward_piece(
         log_y: &[f32],
@@ -210,11 +227,8 @@ crate::simd! {
         let numbers = log_prob.chunks(rows_per_block).zip(dlog_prob.chunks(rows_per_block));
         for (((log_y, logits), dlogits), (log_prob, dlog_prob)) in blocks.zip(numbers) {
             let p = &mut p[..logits.len()];
-            for ((p, &log_y), &logit) in p.iter_mut().zip(log_y).zip(logits) {
-                *p = score(logit, log_y, tau);
-            }
             // The forward pass found an unmasked class in every row.
-            let _ = normalize(p, classes, 1.0);
+            let _ = normalize(classes, 1.0, &mut DensityScores { log_y, logits, tau }, p);
             let rows = p.chunks_exact(classes).zip(logits.chunks_exact(classes)).zip(dlogits.chunks_exact_mut(classes));
             for (((p, logits), dlogits), (&log_prob, &d)) in rows.zip(log_prob.iter().zip(dlog_prob)) {
                 if log_prob == f32::NEG_INFINITY {
@@ -319,7 +333,7 @@ pub fn log_prob_backward(
         classes,
         parts,
         |_, (Rows(log_y, _), Rows(logits, _), Rows(log_prob, _), Rows(d, _), RowsMut(dlogits, _))| {
-            scratch::with(block_len(classes), |p| {
+            with_soft(classes, |p| {
                 log_prob_backward_piece(tier, log_y, logits, classes, tau, log_prob, d, p, dlogits);
             });
         },

@@ -10,8 +10,10 @@ use crate::draw;
 use crate::lanes;
 use crate::noise::{Draws, Reader};
 use crate::parallel::{Rows, RowsMut, fold_rows};
-use crate::scratch;
-use crate::softmax::{self, Checked, MaskedRow, block_len, first_error, normalize};
+use crate::simd::LANES;
+use crate::softmax::{
+    self, Checked, MaskedRow, Scores, by_classes, first_error, jacobian_of_scores, normalize, with_soft,
+};
 
 /// Draws turned into noise at a time; they live on the stack.
 pub(crate) const PIECE: usize = 256;
@@ -21,11 +23,45 @@ pub(crate) const PIECE: usize = 256;
 pub(crate) fn perturb(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
     let mut draws = [0u32; PIECE];
     for (logits, out) in logits.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
-        let draws = &mut draws[..out.len()];
-        reader.fill(draws);
-        for ((out, &logit), &draw) in out.iter_mut().zip(logits).zip(draws.iter()) {
+        reader.fill(&mut draws[..out.len()]);
+        let (vectors, rest) = out.as_chunks_mut::<LANES>();
+        let whole = vectors.as_flattened_mut();
+        for ((out, &logit), &draw) in whole.iter_mut().zip(logits).zip(&draws) {
             *out = logit + draw::gumbel(draw);
         }
+        if !rest.is_empty() {
+            // A whole vector of noise costs as much as a single number.
+            let mut noise = [0.0f32; LANES];
+            for (noise, &draw) in noise.iter_mut().zip(&draws[whole.len()..]) {
+                *noise = draw::gumbel(draw);
+            }
+            for ((out, &logit), &noise) in rest.iter_mut().zip(&logits[whole.len()..]).zip(&noise) {
+                *out = logit + noise;
+            }
+        }
+    }
+}
+
+/// Logits with Gumbel noise.
+pub(crate) struct Perturbed<'a> {
+    reader: Reader<'a>,
+    logits: &'a [f32],
+}
+
+impl<'a> Perturbed<'a> {
+    /// Those from element `first` of the draws on.
+    #[inline(always)]
+    fn new(draws: Draws<'a>, first: usize, logits: &'a [f32]) -> Self {
+        Perturbed { reader: draws.from_element(first), logits }
+    }
+}
+
+impl Scores for Perturbed<'_> {
+    #[inline(always)]
+    fn fill(&mut self, out: &mut [f32]) {
+        let (now, later) = self.logits.split_at(out.len());
+        perturb(&mut self.reader, now, out);
+        self.logits = later;
     }
 }
 
@@ -34,33 +70,53 @@ pub(crate) fn perturb(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) 
 pub(crate) fn one_hot_rows(block: &mut [f32], classes: usize) -> Checked {
     // Looked for in the whole block at once, which is cheap: there is hardly ever one.
     let some_nan = block.iter().fold(false, |some, s| some | s.is_nan());
-    for (r, row) in block.chunks_exact_mut(classes).enumerate() {
-        if some_nan && row.iter().any(|s| s.is_nan()) {
+    if some_nan {
+        for row in block.chunks_exact_mut(classes).filter(|row| row.iter().any(|s| s.is_nan())) {
             row.fill(f32::NAN);
-            continue;
         }
-        let winner = lanes::argmax(row);
-        if row[winner] == f32::NEG_INFINITY {
+    }
+    by_classes!(one_hot(classes, block))
+}
+
+#[inline(always)]
+fn one_hot<const C: usize>(classes: usize, block: &mut [f32]) -> Checked {
+    let classes = if C == 0 { classes } else { C };
+    for (r, row) in block.chunks_exact_mut(classes).enumerate() {
+        let max = lanes::max(row);
+        if max == f32::NEG_INFINITY {
+            if row[0].is_nan() {
+                continue;
+            }
             return Err(MaskedRow(r));
         }
-        row.fill(0.0);
-        row[winner] = 1.0;
+        if C == 0 {
+            let winner = lanes::argmax(row);
+            row.fill(0.0);
+            row[winner] = 1.0;
+            continue;
+        }
+        // In a short row a branch that finds the place would be mispredicted more often than not.
+        let mut found = false;
+        for s in row {
+            let first = (*s == max) & !found;
+            found |= first;
+            *s = if first { 1.0 } else { 0.0 };
+        }
     }
     Ok(())
 }
 
 crate::simd! {
     fn forward_piece(
-        draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, inverse_tau: f32, y: &mut [f32],
+        draws: Draws<'_>,
+        first: usize,
+        logits: &[f32],
+        classes: usize,
+        inverse_tau: f32,
+        y: &mut [f32],
     ) -> Checked {
-        let mut reader = draws.from_element(first * classes);
-        let block = block_len(classes);
-        for (b, (logits, y)) in logits.chunks(block).zip(y.chunks_mut(block)).enumerate() {
-            perturb(&mut reader, logits, y);
-            normalize(y, classes, inverse_tau)
-                .map_err(|MaskedRow(r)| MaskedRow(first + b * block / classes + r))?;
-        }
-        Ok(())
+        let mut scores = Perturbed::new(draws, first * classes, logits);
+        normalize(classes, inverse_tau, &mut scores, y).map_err(|MaskedRow(r)| MaskedRow(first + r))
     }
 }
 
@@ -84,17 +140,8 @@ crate::simd! {
         soft: &mut [f32],
         dlogits: &mut [f32],
     ) -> f32 {
-        let mut reader = draws.from_element(first * classes);
-        let block = soft.len();
-        let mut h_ln_y = 0.0;
-        for ((logits, dy), dlogits) in logits.chunks(block).zip(dy.chunks(block)).zip(dlogits.chunks_mut(block)) {
-            let soft = &mut soft[..logits.len()];
-            perturb(&mut reader, logits, soft);
-            // The forward pass found an unmasked class in every row.
-            let _ = normalize(soft, classes, inverse_tau);
-            h_ln_y += softmax::jacobian(soft, dy, classes, inverse_tau, want_tau, dlogits);
-        }
-        h_ln_y
+        let mut scores = Perturbed::new(draws, first * classes, logits);
+        jacobian_of_scores(dy, classes, inverse_tau, want_tau, soft, dlogits, &mut scores)
     }
 }
 
@@ -171,7 +218,7 @@ pub fn st_backward(
         classes,
         (Rows(logits, classes), Rows(dy, classes), RowsMut(dlogits, classes)),
         |first, (Rows(logits, _), Rows(dy, _), RowsMut(dlogits, _))| {
-            scratch::with(block_len(classes), |soft| {
+            with_soft(classes, |soft| {
                 st_backward_piece(tier, draws, first, logits, dy, classes, 1.0 / tau, want_tau, soft, dlogits)
             })
         },

@@ -2,26 +2,36 @@
 
 use crate::simd::LANES;
 
-/// Vectors that are added up one after another before their sum joins the others': roundings do not pile up.
+/// Vectors that are worked on side by side: one after another, each would wait for the one before.
+const WIDE: usize = 4 * LANES;
+
+/// Wide vectors that are added up one after another before their sum joins the others': roundings do not pile up.
 const RUN: usize = 32;
 
 /// Sum of a slice.
 #[inline(always)]
 pub fn sum(x: &[f32]) -> f32 {
-    let (chunks, tail) = x.as_chunks::<LANES>();
-    let mut totals = [0.0f32; LANES];
-    for run in chunks.chunks(RUN) {
-        let mut lanes = [0.0f32; LANES];
+    let mut lanes = [0.0f32; LANES];
+    let (wide, rest) = x.as_chunks::<WIDE>();
+    for run in wide.chunks(RUN) {
+        let mut sums = [0.0f32; WIDE];
         for chunk in run {
-            for (lane, value) in lanes.iter_mut().zip(chunk) {
-                *lane += value;
+            for (sum, value) in sums.iter_mut().zip(chunk) {
+                *sum += value;
             }
         }
-        for (total, lane) in totals.iter_mut().zip(lanes) {
-            *total += lane;
+        let (parts, _) = sums.as_chunks::<LANES>();
+        for lane in 0..LANES {
+            lanes[lane] += (parts[0][lane] + parts[1][lane]) + (parts[2][lane] + parts[3][lane]);
         }
     }
-    let mut total = if chunks.is_empty() { 0.0 } else { tree(totals) };
+    let (chunks, tail) = rest.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += value;
+        }
+    }
+    let mut total = if x.len() < LANES { 0.0 } else { tree(&lanes) };
     for value in tail {
         total += value;
     }
@@ -39,7 +49,7 @@ pub fn dot_shifted(a: &[f32], b: &[f32], shift: f32) -> f32 {
             lanes[lane] = a[lane].mul_add(b[lane] - shift, lanes[lane]);
         }
     }
-    let mut total = if a_chunks.is_empty() { 0.0 } else { tree(lanes) };
+    let mut total = if a_chunks.is_empty() { 0.0 } else { tree(&lanes) };
     for (a, b) in a_tail.iter().zip(b_tail) {
         total = a.mul_add(b - shift, total);
     }
@@ -49,18 +59,28 @@ pub fn dot_shifted(a: &[f32], b: &[f32], shift: f32) -> f32 {
 /// Largest value, -inf for an empty slice; NaN entries are passed over.
 #[inline(always)]
 pub fn max(x: &[f32]) -> f32 {
-    let (chunks, tail) = x.as_chunks::<LANES>();
     let mut best = f32::NEG_INFINITY;
-    if !chunks.is_empty() {
+    let (wide, rest) = x.as_chunks::<WIDE>();
+    let (chunks, tail) = rest.as_chunks::<LANES>();
+    if x.len() >= LANES {
+        let mut maxima = [f32::NEG_INFINITY; WIDE];
+        for chunk in wide {
+            for (max, &value) in maxima.iter_mut().zip(chunk) {
+                *max = larger(value, *max);
+            }
+        }
+        let (parts, _) = maxima.as_chunks::<LANES>();
         let mut lanes = [f32::NEG_INFINITY; LANES];
+        for lane in 0..LANES {
+            lanes[lane] =
+                larger(larger(parts[0][lane], parts[1][lane]), larger(parts[2][lane], parts[3][lane]));
+        }
         for chunk in chunks {
             for (lane, &value) in lanes.iter_mut().zip(chunk) {
                 *lane = larger(value, *lane);
             }
         }
-        for value in lanes {
-            best = larger(value, best);
-        }
+        best = max_tree(&lanes);
     }
     for &value in tail {
         best = larger(value, best);
@@ -72,20 +92,37 @@ pub fn max(x: &[f32]) -> f32 {
 #[inline(always)]
 pub fn argmax(x: &[f32]) -> usize {
     let best = max(x);
-    x.iter().position(|&value| value == best).unwrap_or(0)
+    // Whole vectors are looked through without a branch for each entry.
+    let without = |chunk: &&[f32; LANES]| !chunk.iter().fold(false, |found, &value| found | (value == best));
+    let skipped = LANES * x.as_chunks::<LANES>().0.iter().take_while(without).count();
+    x[skipped..].iter().position(|&value| value == best).map_or(0, |i| skipped + i)
 }
 
+/// The larger of two; `best` if `value` is NaN.
 #[inline(always)]
-fn larger(value: f32, best: f32) -> f32 {
+pub(crate) fn larger(value: f32, best: f32) -> f32 {
     if value > best { value } else { best }
 }
 
+// Not inlined: from the scalar end of an inlined tree the compiler works backwards and takes the vectors of the loop
+// before it apart. A call is cheaper.
+#[inline(never)]
+fn tree(lanes: &[f32; LANES]) -> f32 {
+    fold_halves(lanes, |a, b| a + b)
+}
+
+#[inline(never)]
+fn max_tree(lanes: &[f32; LANES]) -> f32 {
+    fold_halves(lanes, |low, high| larger(high, low))
+}
+
 #[inline(always)]
-fn tree(mut lanes: [f32; LANES]) -> f32 {
+fn fold_halves(lanes: &[f32; LANES], combine: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = *lanes;
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {
-            lanes[lane] += lanes[lane + width];
+            lanes[lane] = combine(lanes[lane], lanes[lane + width]);
         }
         width /= 2;
     }

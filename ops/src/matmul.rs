@@ -117,12 +117,12 @@ impl Target {
 /// Halves the rows of the result, its longer side, until there is a piece per thread.
 fn pieces(threads: usize, a: Matrix<'_>, b: Matrix<'_>, write: Write, c: Target) {
     // Cuts leave full tiles of the product's inner kernel.
-    const TILE: usize = 32;
+    const TILE: usize = 16;
     if threads < 2 || c.rows < 2 * TILE {
         return gemm(a, b, write, c);
     }
     let few = threads / 2;
-    let cut = (c.rows * few / threads).next_multiple_of(TILE).min(c.rows - 1);
+    let cut = ((c.rows * few + threads * TILE / 2) / (threads * TILE) * TILE).clamp(TILE, c.rows - TILE);
     let (above, below) = c.split_rows(cut);
     let (a1, a2) = (a.row_range(0, cut), a.row_range(cut, a.rows - cut));
     rayon::join(|| pieces(few, a1, b, write, above), || pieces(threads - few, a2, b, write, below));

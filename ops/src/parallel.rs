@@ -75,13 +75,15 @@ pub fn fold_rows<P: Split, T: Send>(
     combine: impl Fn(T, T) -> T + Sync,
 ) -> T {
     let grain = (GRAIN / width.max(1)).max(1);
-    halve(0, rows, grain, parts, &work, &combine)
+    let threads = if rows <= grain { 1 } else { rayon::current_num_threads() };
+    halve(0, rows, grain, threads, parts, &work, &combine)
 }
 
 fn halve<P: Split, T: Send>(
     first: usize,
     rows: usize,
     grain: usize,
+    threads: usize,
     parts: P,
     work: &(impl Fn(usize, P) -> T + Sync),
     combine: &(impl Fn(T, T) -> T + Sync),
@@ -91,10 +93,10 @@ fn halve<P: Split, T: Send>(
     }
     let middle = rows / 2;
     let (head, tail) = parts.split(middle);
-    let (a, b) = rayon::join(
-        || halve(first, middle, grain, head, work, combine),
-        || halve(first + middle, rows - middle, grain, tail, work, combine),
-    );
+    let head = || halve(first, middle, grain, threads, head, work, combine);
+    let tail = || halve(first + middle, rows - middle, grain, threads, tail, work, combine);
+    // Going into a pool from outside costs some ten microseconds: not for a single thread.
+    let (a, b) = if threads == 1 { (head(), tail()) } else { rayon::join(head, tail) };
     combine(a, b)
 }
 

@@ -9,6 +9,8 @@ use crate::Tier;
 use crate::lanes;
 use crate::math;
 use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
+use crate::scratch;
+use crate::simd::LANES;
 
 /// A row in which every class is masked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,11 +35,52 @@ pub(crate) fn first_error(earlier: Checked, later: Checked) -> Checked {
 /// Elements a block of rows should have: small enough for the nearest cache, large enough for full vectors.
 const BLOCK: usize = 2048;
 
-/// Elements in the blocks that a piece is worked through in: whole rows, at least one.
+/// Elements of a wide row that are worked on at a time.
+pub(crate) const PIECE: usize = 256;
+
+/// Classes up to which rows are worked on in blocks, several passes over each; wider rows one by one, in pieces.
+const NARROW: usize = 512;
+
+/// Elements in the blocks that a piece is worked through in: whole rows, at least one. If sixteen rows fit, a
+/// multiple of sixteen: vectors then end where blocks end.
 #[inline(always)]
 pub(crate) fn block_len(classes: usize) -> usize {
-    (BLOCK / classes).max(1) * classes
+    let rows = (BLOCK / classes).max(1);
+    (if rows < LANES { rows } else { rows - rows % LANES }) * classes
 }
+
+/// Keeps the compiler from working on sixteen rows at a time, which would gather and scatter their entries one by one.
+#[inline(always)]
+pub(crate) fn row_by_row() {
+    std::hint::black_box(());
+}
+
+/// Calls `f::<C>(classes, ...)` with C = classes for few classes, C = 0 for more: where the compiler knows the length of
+/// a row, nothing is left of the loops over it.
+macro_rules! by_classes {
+    ($f:ident($classes:expr, $($arg:expr),*)) => {
+        match $classes {
+            1 => $f::<1>(1, $($arg),*),
+            2 => $f::<2>(2, $($arg),*),
+            3 => $f::<3>(3, $($arg),*),
+            4 => $f::<4>(4, $($arg),*),
+            5 => $f::<5>(5, $($arg),*),
+            6 => $f::<6>(6, $($arg),*),
+            7 => $f::<7>(7, $($arg),*),
+            8 => $f::<8>(8, $($arg),*),
+            9 => $f::<9>(9, $($arg),*),
+            10 => $f::<10>(10, $($arg),*),
+            11 => $f::<11>(11, $($arg),*),
+            12 => $f::<12>(12, $($arg),*),
+            13 => $f::<13>(13, $($arg),*),
+            14 => $f::<14>(14, $($arg),*),
+            15 => $f::<15>(15, $($arg),*),
+            16 => $f::<16>(16, $($arg),*),
+            classes => $f::<0>(classes, $($arg),*),
+        }
+    };
+}
+pub(crate) use by_classes;
 
 /// Whether a row whose largest entry is `max` has no class left. `max` passes NaN over, but a NaN is no mask.
 #[inline(always)]
@@ -51,10 +94,78 @@ fn has_no_nan(row: &[f32]) -> bool {
     !row.iter().any(|x| x.is_nan())
 }
 
-/// Turns a block of scores into softmax(inverse_tau * scores), row by row, in place.
+/// Where rows of scores come from. A trait, because a closure cannot be told to be inlined, and a kernel's parts must be.
+pub(crate) trait Scores {
+    /// Writes the next `out.len()` scores.
+    fn fill(&mut self, out: &mut [f32]);
+}
+
+/// Logits as they are.
+impl Scores for &[f32] {
+    #[inline(always)]
+    fn fill(&mut self, out: &mut [f32]) {
+        let (now, later) = self.split_at(out.len());
+        out.copy_from_slice(now);
+        *self = later;
+    }
+}
+
+/// Computes softmax(inverse_tau * scores) of whole rows into `y`.
 #[inline(always)]
-pub(crate) fn normalize(block: &mut [f32], classes: usize, inverse_tau: f32) -> Checked {
-    for (r, row) in block.chunks_exact_mut(classes).enumerate() {
+pub(crate) fn normalize(
+    classes: usize,
+    inverse_tau: f32,
+    scores: &mut impl Scores,
+    y: &mut [f32],
+) -> Checked {
+    if classes > NARROW {
+        for (r, y) in y.chunks_exact_mut(classes).enumerate() {
+            normalize_wide(inverse_tau, scores, y).map_err(|_| MaskedRow(r))?;
+        }
+        return Ok(());
+    }
+    let block = block_len(classes);
+    for (i, y) in y.chunks_mut(block).enumerate() {
+        scores.fill(y);
+        by_classes!(shift_rows(classes, inverse_tau, y))
+            .map_err(|MaskedRow(r)| MaskedRow(i * block / classes + r))?;
+        exponentials(y);
+        by_classes!(scale_rows(classes, y));
+    }
+    Ok(())
+}
+
+/// A row that is too wide for several passes from memory: each piece is done with while it is in the nearest cache.
+#[inline(always)]
+fn normalize_wide(inverse_tau: f32, scores: &mut impl Scores, y: &mut [f32]) -> Checked {
+    let mut max = f32::NEG_INFINITY;
+    for y in y.chunks_mut(PIECE) {
+        scores.fill(y);
+        max = lanes::larger(lanes::max(y), max);
+    }
+    if is_masked(y, max) {
+        return Err(MaskedRow(0));
+    }
+    let mut sum = 0.0;
+    for y in y.chunks_mut(PIECE) {
+        for y in y.iter_mut() {
+            *y = (*y - max) * inverse_tau;
+        }
+        exponentials(y);
+        sum += lanes::sum(y);
+    }
+    let scale = 1.0 / sum;
+    for y in y {
+        *y *= scale;
+    }
+    Ok(())
+}
+
+/// Turns scores into inverse_tau (score - the row's largest).
+#[inline(always)]
+fn shift_rows<const C: usize>(classes: usize, inverse_tau: f32, y: &mut [f32]) -> Checked {
+    let classes = if C == 0 { classes } else { C };
+    for (r, row) in y.chunks_exact_mut(classes).enumerate() {
         let max = lanes::max(row);
         if is_masked(row, max) {
             return Err(MaskedRow(r));
@@ -64,20 +175,41 @@ pub(crate) fn normalize(block: &mut [f32], classes: usize, inverse_tau: f32) -> 
             *s = (*s - max) * inverse_tau;
         }
     }
-    for s in block.iter_mut() {
-        *s = math::exp(*s);
+    Ok(())
+}
+
+/// y = e^y for y <= 0. A last, incomplete vector is filled up: it costs as much as a single number.
+#[inline(always)]
+fn exponentials(y: &mut [f32]) {
+    let (vectors, rest) = y.as_chunks_mut::<LANES>();
+    for y in vectors.as_flattened_mut() {
+        *y = math::exp_nonpositive(*y);
     }
-    for row in block.chunks_exact_mut(classes) {
+    if !rest.is_empty() {
+        let mut vector = [0.0; LANES];
+        vector[..rest.len()].copy_from_slice(rest);
+        for y in &mut vector {
+            *y = math::exp_nonpositive(*y);
+        }
+        rest.copy_from_slice(&vector[..rest.len()]);
+    }
+}
+
+/// Divides each row by its sum.
+#[inline(always)]
+fn scale_rows<const C: usize>(classes: usize, y: &mut [f32]) {
+    let classes = if C == 0 { classes } else { C };
+    for row in y.chunks_exact_mut(classes) {
+        row_by_row();
         let scale = 1.0 / lanes::sum(row);
         for y in row {
             *y *= scale;
         }
     }
-    Ok(())
 }
 
-/// dlogits += J dy for a block of rows y = softmax(logits / tau): h = y (dy - <y, dy>), dlogits += h / tau.
-/// Returns the sum of h ln y, which is -tau times dtau.
+/// dlogits += J dy for rows y = softmax(logits / tau): h = y (dy - <y, dy>), dlogits += h / tau.
+/// Returns the sum of h ln y, which is -tau times dtau, if `want_tau`.
 #[inline(always)]
 pub(crate) fn jacobian(
     y: &[f32],
@@ -87,48 +219,142 @@ pub(crate) fn jacobian(
     want_tau: bool,
     dlogits: &mut [f32],
 ) -> f32 {
-    let mut h_ln_y = 0.0;
-    let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes)).zip(dlogits.chunks_exact_mut(classes));
-    for ((y, dy), dlogits) in rows {
-        // Relative to dy at the largest entry nothing cancels when y is almost one-hot.
-        let shift = dy[lanes::argmax(y)];
-        let mean = lanes::dot_shifted(y, dy, shift);
-        for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
-            let h = y * ((dy - shift) - mean);
-            *dlogits = h.mul_add(inverse_tau, *dlogits);
-        }
-        if want_tau {
-            h_ln_y += row_h_ln_y(y, dy, shift, mean);
-        }
-    }
-    h_ln_y
+    by_classes!(jacobian_rows(classes, y, dy, inverse_tau, dlogits));
+    if want_tau { sum_h_ln_y(y, dy, classes) } else { 0.0 }
 }
 
-/// Sum over a row of h ln y, with 0 ln 0 = 0.
 #[inline(always)]
-fn row_h_ln_y(y: &[f32], dy: &[f32], shift: f32, mean: f32) -> f32 {
+fn jacobian_rows<const C: usize>(
+    classes: usize,
+    y: &[f32],
+    dy: &[f32],
+    inverse_tau: f32,
+    dlogits: &mut [f32],
+) {
+    let classes = if C == 0 { classes } else { C };
+    let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes)).zip(dlogits.chunks_exact_mut(classes));
+    for ((y, dy), dlogits) in rows {
+        row_by_row();
+        let (mean, rest) = means(y, dy);
+        for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
+            let h = y * ((dy - mean) - rest);
+            *dlogits = h.mul_add(inverse_tau, *dlogits);
+        }
+    }
+}
+
+/// The mean of dy under y, and the mean of what is left, which the first has lost in rounding. With both subtracted
+/// nothing cancels, even when y is almost one-hot.
+#[inline(always)]
+fn means(y: &[f32], dy: &[f32]) -> (f32, f32) {
+    let mean = lanes::dot_shifted(y, dy, 0.0);
+    (mean, lanes::dot_shifted(y, dy, mean))
+}
+
+/// Sum of h ln y over all rows, with 0 ln 0 = 0.
+#[inline(always)]
+fn sum_h_ln_y(y: &[f32], dy: &[f32], classes: usize) -> f32 {
+    let mut logs = [0.0f32; BLOCK];
     let mut total = 0.0;
-    for (&y, &dy) in y.iter().zip(dy) {
-        let h = y * ((dy - shift) - mean);
-        total += if y == 0.0 { 0.0 } else { h * math::ln(y) };
+    if classes <= NARROW {
+        let block = block_len(classes);
+        for (y, dy) in y.chunks(block).zip(dy.chunks(block)) {
+            let logs = &mut logs[..y.len()];
+            logarithms(y, logs);
+            by_classes!(multiply_by_h(classes, y, dy, logs));
+            total += lanes::sum(logs);
+        }
+        return total;
+    }
+    for (y, dy) in y.chunks_exact(classes).zip(dy.chunks_exact(classes)) {
+        let (mean, rest) = means(y, dy);
+        for (y, dy) in y.chunks(BLOCK).zip(dy.chunks(BLOCK)) {
+            let logs = &mut logs[..y.len()];
+            logarithms(y, logs);
+            for ((log, &y), &dy) in logs.iter_mut().zip(y).zip(dy) {
+                *log *= y * ((dy - mean) - rest);
+            }
+            total += lanes::sum(logs);
+        }
     }
     total
 }
 
-crate::simd! {
-    fn forward_piece(logits: &[f32], classes: usize, inverse_tau: f32, y: &mut [f32]) -> Checked {
-        let block = block_len(classes);
-        for (b, (logits, y)) in logits.chunks(block).zip(y.chunks_mut(block)).enumerate() {
-            y.copy_from_slice(logits);
-            normalize(y, classes, inverse_tau).map_err(|MaskedRow(r)| MaskedRow(b * block / classes + r))?;
+/// logs *= h, row by row.
+#[inline(always)]
+fn multiply_by_h<const C: usize>(classes: usize, y: &[f32], dy: &[f32], logs: &mut [f32]) {
+    let classes = if C == 0 { classes } else { C };
+    let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes)).zip(logs.chunks_exact_mut(classes));
+    for ((y, dy), logs) in rows {
+        row_by_row();
+        let (mean, rest) = means(y, dy);
+        for ((log, &y), &dy) in logs.iter_mut().zip(y).zip(dy) {
+            *log *= y * ((dy - mean) - rest);
         }
-        Ok(())
+    }
+}
+
+/// logs = ln y, 0 where y is 0. A last, incomplete vector is filled up, as in [`exponentials`].
+#[inline(always)]
+fn logarithms(y: &[f32], logs: &mut [f32]) {
+    logs.copy_from_slice(y);
+    let (vectors, rest) = logs.as_chunks_mut::<LANES>();
+    for log in vectors.as_flattened_mut() {
+        *log = if *log == 0.0 { 0.0 } else { math::ln(*log) };
+    }
+    if !rest.is_empty() {
+        let mut vector = [1.0; LANES];
+        vector[..rest.len()].copy_from_slice(rest);
+        for log in &mut vector {
+            *log = if *log == 0.0 { 0.0 } else { math::ln(*log) };
+        }
+        rest.copy_from_slice(&vector[..rest.len()]);
+    }
+}
+
+/// Lends room for a block of the soft rows that a straight-through op's backward pass computes anew.
+pub(crate) fn with_soft<T>(classes: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
+    scratch::with(block_len(classes), work)
+}
+
+/// [`jacobian`] at y = softmax(inverse_tau * scores), which is computed block by block.
+#[inline(always)]
+pub(crate) fn jacobian_of_scores(
+    dy: &[f32],
+    classes: usize,
+    inverse_tau: f32,
+    want_tau: bool,
+    soft: &mut [f32],
+    dlogits: &mut [f32],
+    scores: &mut impl Scores,
+) -> f32 {
+    let mut h_ln_y = 0.0;
+    let block = soft.len();
+    for (dy, dlogits) in dy.chunks(block).zip(dlogits.chunks_mut(block)) {
+        let soft = &mut soft[..dy.len()];
+        // The forward pass found an unmasked class in every row.
+        let _ = normalize(classes, inverse_tau, scores, soft);
+        h_ln_y += jacobian(soft, dy, classes, inverse_tau, want_tau, dlogits);
+    }
+    h_ln_y
+}
+
+crate::simd! {
+    fn forward_piece(
+        logits: &[f32], classes: usize, inverse_tau: f32, y: &mut [f32],
+    ) -> Checked {
+        normalize(classes, inverse_tau, &mut &*logits, y)
     }
 }
 
 crate::simd! {
     fn backward_piece(
-        y: &[f32], dy: &[f32], classes: usize, inverse_tau: f32, want_tau: bool, dlogits: &mut [f32],
+        y: &[f32],
+        dy: &[f32],
+        classes: usize,
+        inverse_tau: f32,
+        want_tau: bool,
+        dlogits: &mut [f32],
     ) -> f32 {
         jacobian(y, dy, classes, inverse_tau, want_tau, dlogits)
     }
@@ -332,4 +558,64 @@ pub fn log_softmax_backward(tier: Tier, y: &[f32], dy: &[f32], classes: usize, d
     for_rows(rows, classes, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
         log_softmax_backward_piece(tier, y, dy, classes, dlogits);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::draw;
+    use crate::noise::Stream;
+
+    /// softmax(logits / tau) in f64.
+    fn softmax64(logits: &[f32], tau: f64) -> Vec<f64> {
+        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let exps: Vec<f64> = logits.iter().map(|&x| ((f64::from(x) - f64::from(max)) / tau).exp()).collect();
+        let sum: f64 = exps.iter().sum();
+        exps.iter().map(|e| e / sum).collect()
+    }
+
+    /// Each h / tau = y_i sum_j y_j (dy_i - dy_j) / tau, in which nothing cancels, and the sum of its terms' sizes.
+    fn jacobian64(y: &[f32], dy: &[f32], tau: f64) -> Vec<(f64, f64)> {
+        let entry = |i: usize| {
+            let terms = y.iter().zip(dy).map(|(&y, &d)| f64::from(y) * (f64::from(dy[i]) - f64::from(d)));
+            let (sum, size) = terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()));
+            (f64::from(y[i]) * sum / tau, f64::from(y[i]) * size / tau)
+        };
+        (0..y.len()).map(entry).collect()
+    }
+
+    fn close(got: f32, want: f64, scale: f64) -> bool {
+        (f64::from(got) - want).abs() <= 1e-6 * scale + 1e-35
+    }
+
+    /// Every path: few classes, blocks of rows, wide rows; whole vectors and not; flat rows and almost one-hot ones.
+    #[test]
+    fn values_and_gradients_are_close_to_f64_for_any_number_of_classes() {
+        for classes in [1, 2, 3, 10, 15, 16, 17, 31, 100, 511, 512, 513, 700, 1024, 2100] {
+            for tau in [0.02f32, 1.0, 30.0] {
+                let n = if classes < 100 { 37 } else { 3 } * classes;
+                let (mut logits, mut dy) = (vec![0.0; n], vec![0.0; n]);
+                draw::fill_logistic(Tier::best(), Stream::new(1).into(), &mut logits);
+                draw::fill_logistic(Tier::best(), Stream::new(2).into(), &mut dy);
+                let (mut y, mut dlogits) = (vec![0.0; n], vec![0.0; n]);
+                forward(Tier::best(), &logits, classes, tau, &mut y).unwrap();
+                let dtau = backward(Tier::best(), &y, &dy, classes, tau, true, &mut dlogits);
+                let (mut want_dtau, mut dtau_size) = (0.0, 0.0);
+                for start in (0..n).step_by(classes) {
+                    let row = start..start + classes;
+                    let soft = softmax64(&logits[row.clone()], f64::from(tau));
+                    let want = jacobian64(&y[row.clone()], &dy[row.clone()], f64::from(tau));
+                    for (e, (soft, (h, size))) in row.zip(soft.into_iter().zip(want)) {
+                        let spread = f64::from(logits[e].abs() / tau);
+                        assert!(close(y[e], soft, soft * (1.0 + spread)), "y: {classes} {tau}");
+                        assert!(close(dlogits[e], h, size), "dlogits: {classes} {tau}: {} {h}", dlogits[e]);
+                        let ln_y = if y[e] == 0.0 { 0.0 } else { f64::from(y[e]).ln() };
+                        want_dtau -= h * ln_y;
+                        dtau_size += size * ln_y.abs();
+                    }
+                }
+                assert!(close(dtau, want_dtau, dtau_size), "dtau: {classes} {tau}: {dtau} {want_dtau}");
+            }
+        }
+    }
 }

@@ -9,8 +9,7 @@
 
 use crate::Tier;
 use crate::parallel::{Rows, RowsMut, fold_rows};
-use crate::scratch;
-use crate::softmax::{self, block_len, normalize};
+use crate::softmax::{self, jacobian_of_scores, with_soft};
 
 pub use crate::gumbel_softmax::st_forward as forward;
 
@@ -24,16 +23,7 @@ crate::simd! {
         soft: &mut [f32],
         dlogits: &mut [f32],
     ) -> f32 {
-        let block = soft.len();
-        let mut h_ln_y = 0.0;
-        for ((logits, dy), dlogits) in logits.chunks(block).zip(dy.chunks(block)).zip(dlogits.chunks_mut(block)) {
-            let soft = &mut soft[..logits.len()];
-            soft.copy_from_slice(logits);
-            // The forward pass found an unmasked class in every row.
-            let _ = normalize(soft, classes, inverse_tau);
-            h_ln_y += softmax::jacobian(soft, dy, classes, inverse_tau, want_tau, dlogits);
-        }
-        h_ln_y
+        jacobian_of_scores(dy, classes, inverse_tau, want_tau, soft, dlogits, &mut &*logits)
     }
 }
 
@@ -56,7 +46,7 @@ pub fn backward(
         classes,
         (Rows(logits, classes), Rows(dy, classes), RowsMut(dlogits, classes)),
         |_, (Rows(logits, _), Rows(dy, _), RowsMut(dlogits, _))| {
-            scratch::with(block_len(classes), |soft| {
+            with_soft(classes, |soft| {
                 backward_piece(tier, logits, dy, classes, 1.0 / tau, want_tau, soft, dlogits)
             })
         },
