@@ -321,11 +321,20 @@ fn every_temperature_from_a_thousandth_to_a_thousand_is_finite() {
 fn a_temperature_that_is_none_is_refused() {
     let tape = Tape::new();
     let x = tape.variable(&[0.0, 1.0], [1, 2]);
-    for (tau, printed) in [(0.0, "0"), (-0.0, "-0"), (-1.0, "-1"), (f32::NAN, "NaN"), (INF, "inf")] {
+    // The last one is a positive number whose inverse is infinite.
+    let cases = [
+        (0.0, "0"),
+        (-0.0, "-0"),
+        (-1.0, "-1"),
+        (f32::NAN, "NaN"),
+        (INF, "inf"),
+        (1e-39, &format!("{}", 1e-39f32)),
+    ];
+    for (tau, printed) in cases {
         let tau = tape.input(&[tau], []);
         let expected = |name: &str| {
             format!(
-                "{name}: tau must be positive and finite, it is {printed}; for the limit tau -> 0 use a \
+                "{name}: tau must be finite and at least 1.2e-38, it is {printed}; for the limit tau -> 0 use a \
                  straight-through op"
             )
         };

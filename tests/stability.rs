@@ -152,7 +152,7 @@ fn a_printed_tape() {
     %15* sum(%14) [] 4 B  Sum
     %16* categorical_kl_uniform(%8) [4] 16 B  CategoricalKlUniform { classes: 3 }
     %17* sum(%16) [] 4 B  Sum
-    %18* add(%15, %17) [] 4 B  AddRule
+    %18* add(%15, %17) [] 4 B  Add
     %19* affine(%18) [] 4 B  Affine { scale: 0.5 }
     ");
 }
@@ -424,16 +424,16 @@ fn mistakes_in_temperatures() {
         mistake(|| x.logit_binary_concrete_log_prob(x, 0.0)),
     ];
     assert_snapshot!(texts.join("\n"), @r"
-    gumbel_softmax: tau must be positive and finite, it is 0; for the limit tau -> 0 use a straight-through op
-    st_gumbel_softmax: tau must be positive and finite, it is -1; for the limit tau -> 0 use a straight-through op
-    st_categorical: tau must be positive and finite, it is NaN; for the limit tau -> 0 use a straight-through op
-    st_argmax: tau must be positive and finite, it is inf; for the limit tau -> 0 use a straight-through op
-    exp_concrete: tau must be positive and finite, it is 0; for the limit tau -> 0 use a straight-through op
-    binary_concrete: tau must be positive and finite, it is 0; for the limit tau -> 0 use a straight-through op
-    st_binary_concrete: tau must be positive and finite, it is 0; for the limit tau -> 0 use a straight-through op
-    logit_binary_concrete: tau must be positive and finite, it is 0; for the limit tau -> 0 use a straight-through op
-    exp_concrete_log_prob: tau must be positive and finite, it is 0; for the limit tau -> 0 use a straight-through op
-    logit_binary_concrete_log_prob: tau must be positive and finite, it is 0; for the limit tau -> 0 use a straight-through op
+    gumbel_softmax: tau must be finite and at least 1.2e-38, it is 0; for the limit tau -> 0 use a straight-through op
+    st_gumbel_softmax: tau must be finite and at least 1.2e-38, it is -1; for the limit tau -> 0 use a straight-through op
+    st_categorical: tau must be finite and at least 1.2e-38, it is NaN; for the limit tau -> 0 use a straight-through op
+    st_argmax: tau must be finite and at least 1.2e-38, it is inf; for the limit tau -> 0 use a straight-through op
+    exp_concrete: tau must be finite and at least 1.2e-38, it is 0; for the limit tau -> 0 use a straight-through op
+    binary_concrete: tau must be finite and at least 1.2e-38, it is 0; for the limit tau -> 0 use a straight-through op
+    st_binary_concrete: tau must be finite and at least 1.2e-38, it is 0; for the limit tau -> 0 use a straight-through op
+    logit_binary_concrete: tau must be finite and at least 1.2e-38, it is 0; for the limit tau -> 0 use a straight-through op
+    exp_concrete_log_prob: tau must be finite and at least 1.2e-38, it is 0; for the limit tau -> 0 use a straight-through op
+    logit_binary_concrete_log_prob: tau must be finite and at least 1.2e-38, it is 0; for the limit tau -> 0 use a straight-through op
     ");
 }
 

@@ -1,6 +1,6 @@
 //! Elementwise ops and arithmetic operators.
 
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::ops;
 
 use reparam_ops::elementwise as kernel;
 
@@ -112,7 +112,7 @@ impl<'t> Var<'t> {
 }
 
 macro_rules! binary {
-    ($($rule:ident $name:ident $operator:ident |$node:ident, $gradients:ident| $backward:block)+) => {$(
+    ($($rule:ident $name:ident |$node:ident, $gradients:ident| $backward:block)+) => {$(
         #[derive(Debug)]
         struct $rule;
 
@@ -123,7 +123,7 @@ macro_rules! binary {
             fn backward(&self, $node: Recorded<'_>, $gradients: &mut InputGradients<'_>) $backward
         }
 
-        impl<'t> $operator for Var<'t> {
+        impl<'t> ops::$rule for Var<'t> {
             type Output = Var<'t>;
 
             #[track_caller]
@@ -136,28 +136,28 @@ macro_rules! binary {
 }
 
 binary! {
-    AddRule add Add |node, gradients| {
+    Add add |node, gradients| {
         for i in 0..2 {
             if let Some(dx) = gradients.add_to(i) {
                 kernel::add_scaled(tier(), 1.0, node.gradient(), dx);
             }
         }
     }
-    SubRule sub Sub |node, gradients| {
+    Sub sub |node, gradients| {
         for (i, sign) in [1.0, -1.0].into_iter().enumerate() {
             if let Some(dx) = gradients.add_to(i) {
                 kernel::add_scaled(tier(), sign, node.gradient(), dx);
             }
         }
     }
-    MulRule mul Mul |node, gradients| {
+    Mul mul |node, gradients| {
         for i in 0..2 {
             if let Some(dx) = gradients.add_to(i) {
                 kernel::add_product(tier(), node.gradient(), node.input(1 - i), dx);
             }
         }
     }
-    DivRule div Div |node, gradients| {
+    Div div |node, gradients| {
         if let Some(da) = gradients.add_to(0) {
             kernel::add_quotient(tier(), node.gradient(), node.input(1), da);
         }
@@ -167,7 +167,7 @@ binary! {
     }
 }
 
-impl<'t> Neg for Var<'t> {
+impl<'t> ops::Neg for Var<'t> {
     type Output = Var<'t>;
 
     fn neg(self) -> Var<'t> {
@@ -177,7 +177,7 @@ impl<'t> Neg for Var<'t> {
 
 macro_rules! with_number {
     ($($operator:ident $name:ident |$x:ident, $c:ident| $right:expr, $left:expr;)+) => {$(
-        impl<'t> $operator<f32> for Var<'t> {
+        impl<'t> ops::$operator<f32> for Var<'t> {
             type Output = Var<'t>;
 
             fn $name(self, $c: f32) -> Var<'t> {
@@ -186,7 +186,7 @@ macro_rules! with_number {
             }
         }
 
-        impl<'t> $operator<Var<'t>> for f32 {
+        impl<'t> ops::$operator<Var<'t>> for f32 {
             type Output = Var<'t>;
 
             fn $name(self, $x: Var<'t>) -> Var<'t> {

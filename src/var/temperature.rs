@@ -32,7 +32,7 @@ impl<'t> From<Var<'t>> for Temperature<'t> {
 }
 
 impl<'t> Temperature<'t> {
-    /// The number, after checking that it is one, positive and finite.
+    /// The number, after checking that it is one, positive, and that kernels can multiply by its inverse.
     #[track_caller]
     pub(crate) fn check(self, op: &str) -> f32 {
         let tau = match self {
@@ -43,8 +43,8 @@ impl<'t> Temperature<'t> {
             }
         };
         assert!(
-            tau > 0.0 && tau.is_finite(),
-            "{op}: tau must be positive and finite, it is {tau}; for the limit tau -> 0 use a straight-through op"
+            tau > 0.0 && tau.is_normal(),
+            "{op}: tau must be finite and at least 1.2e-38, it is {tau}; for the limit tau -> 0 use a straight-through op"
         );
         tau
     }
