@@ -85,6 +85,10 @@ pub struct Settings {
     pub optimizer: OptimizerKind,
     /// Step size, by step.
     pub learning_rate: Schedule,
+    /// Decay of Adam's and AdamW's mean of gradients.
+    pub beta1: f64,
+    /// Decay of Adam's and AdamW's mean of squared gradients.
+    pub beta2: f64,
     /// SGD's momentum.
     pub momentum: f64,
     /// Weight decay of AdamW and SGD.
@@ -110,8 +114,13 @@ impl Settings {
     /// The settings that `train MODEL` runs with: for the VAE those of the README's main job.
     pub fn defaults(model: ModelKind) -> Settings {
         let (steps, batch) = match model {
-            ModelKind::Vae => (18_000, 200),
+            ModelKind::Vae => (18_000, 100),
             ModelKind::Mlp => (5_000, 100),
+        };
+        // Short memories suit a VAE that is trained for a minute and a half: see the README.
+        let (beta1, beta2) = match model {
+            ModelKind::Vae => (0.6, 0.99),
+            ModelKind::Mlp => (0.9, 0.999),
         };
         Settings {
             model,
@@ -125,7 +134,9 @@ impl Settings {
             steps,
             seed: 1,
             optimizer: OptimizerKind::Adam,
-            learning_rate: default_learning_rate(batch, steps),
+            learning_rate: default_learning_rate(model, steps),
+            beta1,
+            beta2,
             momentum: 0.9,
             weight_decay: 0.0,
             tau: default_tau(steps),
@@ -139,7 +150,7 @@ impl Settings {
     /// Changes the length of the run, and with it the schedules that end with the run.
     pub fn with_steps(mut self, steps: u64) -> Settings {
         self.steps = steps;
-        self.learning_rate = default_learning_rate(Settings::defaults(self.model).batch, steps);
+        self.learning_rate = default_learning_rate(self.model, steps);
         self.tau = default_tau(steps);
         self.straight_through_from = steps;
         self
@@ -153,9 +164,10 @@ impl Settings {
     /// The optimizer at its first step.
     pub fn optimizer(&self) -> Box<dyn Optimizer> {
         let rate = self.learning_rate.at(0);
+        let adam = || Adam::new(rate).betas(self.beta1, self.beta2);
         match self.optimizer {
-            OptimizerKind::Adam => Box::new(Adam::new(rate)),
-            OptimizerKind::AdamW => Box::new(Adam::new(rate).weight_decay(self.weight_decay)),
+            OptimizerKind::Adam => Box::new(adam()),
+            OptimizerKind::AdamW => Box::new(adam().weight_decay(self.weight_decay)),
             OptimizerKind::Sgd => Box::new(Sgd::new(rate, self.momentum).weight_decay(self.weight_decay)),
         }
     }
@@ -197,8 +209,10 @@ impl Settings {
                 return Err(Error::invalid(what, "a number that is not negative", value));
             }
         }
-        if !(0.0..1.0).contains(&self.momentum) {
-            return Err(Error::invalid("momentum", "a number from 0 to below 1", self.momentum));
+        for (what, value) in [("beta1", self.beta1), ("beta2", self.beta2), ("momentum", self.momentum)] {
+            if !(0.0..1.0).contains(&value) {
+                return Err(Error::invalid(what, "a number from 0 to below 1", value));
+            }
         }
         Ok(())
     }
@@ -228,6 +242,8 @@ impl Settings {
         checkpoint.set("seed", self.seed);
         checkpoint.set("optimizer", self.optimizer);
         checkpoint.set("learning_rate", self.learning_rate);
+        checkpoint.set("beta1", self.beta1);
+        checkpoint.set("beta2", self.beta2);
         checkpoint.set("momentum", self.momentum);
         checkpoint.set("weight_decay", self.weight_decay);
         checkpoint.set("tau", self.tau);
@@ -253,6 +269,8 @@ impl Settings {
             seed: checkpoint.get("seed")?,
             optimizer: checkpoint.get("optimizer")?,
             learning_rate: checkpoint.get("learning_rate")?,
+            beta1: checkpoint.get("beta1")?,
+            beta2: checkpoint.get("beta2")?,
             momentum: checkpoint.get("momentum")?,
             weight_decay: checkpoint.get("weight_decay")?,
             tau: checkpoint.get("tau")?,
@@ -264,13 +282,16 @@ impl Settings {
     }
 }
 
-/// 1e-3 for every 100 images of a batch, falling to 1 % of it over the last 60 % of the run.
-fn default_learning_rate(batch: usize, steps: u64) -> Schedule {
-    let start = 1e-5 * batch as f64;
+/// Falls to 1 % of its start over the last 60 % of the run.
+fn default_learning_rate(model: ModelKind, steps: u64) -> Schedule {
+    let start = match model {
+        ModelKind::Vae => 2e-3,
+        ModelKind::Mlp => 1e-3,
+    };
     Schedule::Tail { start, end: start / 100.0, from: steps * 4 / 10, to: steps.max(1) }
 }
 
-/// From 1 to the floor of 0.5 at three quarters of the run.
+/// Falls from 1 to 0.1 over the whole run: smooth gradients first, samples that are almost one-hot in the end.
 fn default_tau(steps: u64) -> Schedule {
-    Schedule::Anneal { start: 1.0, rate: 0.7 / (0.75 * steps.max(1) as f64), floor: 0.5, every: 1 }
+    Schedule::Tail { start: 1.0, end: 0.1, from: 0, to: steps.max(1) }
 }

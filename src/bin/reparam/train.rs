@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// Steps; the default schedules end with them [default: 18000 for vae, 5000 for mlp]
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     steps: Option<u64>,
-    /// Images per step [default: 200 for vae, 100 for mlp]
+    /// Images per step [default: 100]
     #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     batch: Option<usize>,
     /// Widths of the hidden layers, like 512,256, or "none" [default: 512,256 for vae, 256,128 for mlp]
@@ -60,6 +60,12 @@ pub(crate) struct Args {
     /// 1e-3 for mlp, falling to 1 % of it over the last 60 % of the steps]
     #[arg(long, value_name = "SCHEDULE")]
     learning_rate: Option<Schedule>,
+    /// Decay of adam's and adamw's mean of gradients [default: 0.6 for vae, 0.9 for mlp]
+    #[arg(long, value_name = "X", value_parser = number::<f64>)]
+    beta1: Option<f64>,
+    /// Decay of adam's and adamw's mean of squared gradients [default: 0.99 for vae, 0.999 for mlp]
+    #[arg(long, value_name = "X", value_parser = number::<f64>)]
+    beta2: Option<f64>,
     /// Momentum of sgd [default: 0.9]
     #[arg(long, value_name = "X", value_parser = number::<f64>)]
     momentum: Option<f64>,
@@ -67,7 +73,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "X", value_parser = number::<f64>)]
     weight_decay: Option<f64>,
     /// Temperature: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: from 1, falling to
-    /// 0.5 at three quarters of the steps]
+    /// 0.1 over all steps]
     #[arg(long, value_name = "SCHEDULE")]
     tau: Option<Schedule>,
     /// First step whose samples are straight-through instead of relaxed [default: never]
@@ -93,7 +99,7 @@ pub(crate) struct Args {
     json: Option<PathBuf>,
     /// Go on from the checkpoint in the output folder, with the settings it was begun with
     #[arg(long, conflicts_with_all = ["seed", "steps", "batch", "hidden", "latents", "classes", "optimizer",
-        "learning_rate", "momentum", "weight_decay", "tau", "straight_through_from",
+        "learning_rate", "beta1", "beta2", "momentum", "weight_decay", "tau", "straight_through_from",
         "clip_norm", "validate_every", "patience"])]
     resume: bool,
     #[command(flatten)]
@@ -130,6 +136,8 @@ impl Args {
             hidden: hidden.unwrap_or(settings.hidden),
             optimizer: self.optimizer.unwrap_or(settings.optimizer),
             learning_rate: self.learning_rate.unwrap_or(settings.learning_rate),
+            beta1: self.beta1.unwrap_or(settings.beta1),
+            beta2: self.beta2.unwrap_or(settings.beta2),
             momentum: self.momentum.unwrap_or(settings.momentum),
             weight_decay: self.weight_decay.unwrap_or(settings.weight_decay),
             tau: self.tau.unwrap_or(settings.tau),
