@@ -458,6 +458,8 @@ fn settings_that_cannot_be_are_refused() {
         "--latents 99999999",
         "--momentum 1",
         "--momentum nan",
+        "--beta1 -0.1",
+        "--beta2 1",
         "--weight-decay -1",
         "--clip-norm nan",
     ];
@@ -477,6 +479,8 @@ fn settings_that_cannot_be_are_refused() {
     error: latents x classes: expected at most 32768, found 399999996
     error: momentum: expected a number from 0 to below 1, found 1
     error: momentum: expected a number from 0 to below 1, found NaN
+    error: beta1: expected a number from 0 to below 1, found -0.1
+    error: beta2: expected a number from 0 to below 1, found 1
     error: weight decay: expected a number that is not negative, found -1
     error: clip norm: expected a number that is not negative, found NaN
     ");
@@ -837,7 +841,8 @@ fn help_is_stable() {
     {
         let help = desk.run("train --help");
         let line = help.lines().find(|line| line.contains(flag)).unwrap();
-        assert!(line.ends_with(&format!("[default: {vae} for vae, {mlp} for mlp]")), "{line}");
+        let default = if vae == mlp { vae.to_string() } else { format!("{vae} for vae, {mlp} for mlp") };
+        assert!(line.ends_with(&format!("[default: {default}]")), "{line}");
     }
     assert_snapshot!(desk.run("--help"), @"
     Train and look at small stochastic neural nets
@@ -848,6 +853,7 @@ fn help_is_stable() {
       train   Train a model, evaluate it with hard samples, and write a checkpoint, metrics and a picture
       eval    Evaluate a checkpoint with hard samples
       sample  Draw images from a checkpoint
+      bench   Measure kernels and training steps on this machine
       data    Look at data, or pack IDX files into the embedded format
       help    Print this message or the help of the given subcommand(s)
 
@@ -866,15 +872,17 @@ fn help_is_stable() {
     Options:
           --seed <N>                   Where all randomness comes from [default: 1]
           --steps <N>                  Steps; the default schedules end with them [default: 18000 for vae, 5000 for mlp]
-          --batch <N>                  Images per step [default: 200 for vae, 100 for mlp]
+          --batch <N>                  Images per step [default: 100]
           --hidden <WIDTHS>            Widths of the hidden layers, like 512,256, or "none" [default: 512,256 for vae, 256,128 for mlp]
           --latents <N>                Latent variables of the VAE [default: 20]
           --classes <N>                Classes of each latent variable [default: 10]
           --optimizer <NAME>           adam, adamw or sgd [default: adam]
           --learning-rate <SCHEDULE>   Learning rate: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: 2e-3 for vae and 1e-3 for mlp, falling to 1 % of it over the last 60 % of the steps]
+          --beta1 <X>                  Decay of adam's and adamw's mean of gradients [default: 0.6 for vae, 0.9 for mlp]
+          --beta2 <X>                  Decay of adam's and adamw's mean of squared gradients [default: 0.99 for vae, 0.999 for mlp]
           --momentum <X>               Momentum of sgd [default: 0.9]
           --weight-decay <X>           Weight decay of adamw and sgd [default: 0]
-          --tau <SCHEDULE>             Temperature: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: from 1, falling to 0.5 at three quarters of the steps]
+          --tau <SCHEDULE>             Temperature: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: from 1, falling to 0.1 over all steps]
           --straight-through-from <N>  First step whose samples are straight-through instead of relaxed [default: never]
           --clip-norm <X>              Largest norm of the gradient; 0 for no limit [default: 0]
           --validate-every <N>         Steps between evaluations on the validation images; 0 for none [default: 2000]

@@ -210,6 +210,11 @@ mod kernels {
             let mut words = vec![0; bench.len()];
             noise::draws_forward(bench.tier, bench.draws(), &mut words);
             bench.results.extend(words);
+            let mut noise = bench.zeros();
+            draw::fill_gumbel(bench.tier, bench.draws(), &mut noise);
+            bench.keep(&noise);
+            draw::fill_logistic(bench.tier, bench.draws(), &mut noise);
+            bench.keep(&noise);
         });
     }
 

@@ -13,7 +13,13 @@
 //! against `f64` by `tests/math_exhaustive.rs`, over all 2^32 draws but for `uniform` (every 61st draw, and all
 //! near both ends and the middle); an ulp is that of the exact value.
 
+use crate::Tier;
 use crate::math;
+use crate::noise::Draws;
+use crate::parallel::{RowsMut, for_rows};
+
+/// Draws taken from a stream at a time; they live on the stack.
+const PIECE: usize = 256;
 
 /// 2^-32
 const STEP: f32 = 1.0 / (1u64 << 32) as f32;
@@ -110,6 +116,50 @@ pub fn normal(x: u32) -> f32 {
     let quotient = math::polynomial(w, NORMAL_NUMERATOR) / math::polynomial(w, NORMAL_DENOMINATOR);
     let ratio = (NORMAL_SLOPE + quotient).mul_add(w, NORMAL_AT_HALF);
     with_side(twice_distance_to_half(m) * ratio, x)
+}
+
+crate::simd! {
+    fn gumbel_piece(draws: Draws<'_>, first: usize, out: &mut [f32]) {
+        let mut reader = draws.from_element(first);
+        let mut piece = [0u32; PIECE];
+        for out in out.chunks_mut(PIECE) {
+            reader.fill(&mut piece[..out.len()]);
+            for (out, &draw) in out.iter_mut().zip(&piece) {
+                *out = gumbel(draw);
+            }
+        }
+    }
+}
+
+crate::simd! {
+    fn logistic_piece(draws: Draws<'_>, first: usize, out: &mut [f32]) {
+        let mut reader = draws.from_element(first);
+        let mut piece = [0u32; PIECE];
+        for out in out.chunks_mut(PIECE) {
+            reader.fill(&mut piece[..out.len()]);
+            for (out, &draw) in out.iter_mut().zip(&piece) {
+                *out = logistic(draw);
+            }
+        }
+    }
+}
+
+/// Standard Gumbel noise, one number a draw.
+#[track_caller]
+pub fn fill_gumbel(tier: Tier, draws: Draws<'_>, out: &mut [f32]) {
+    draws.check(out.len());
+    for_rows(out.len(), 1, (RowsMut(out, 1),), |first, (RowsMut(out, _),)| {
+        gumbel_piece(tier, draws, first, out);
+    });
+}
+
+/// Standard logistic noise, one number a draw.
+#[track_caller]
+pub fn fill_logistic(tier: Tier, draws: Draws<'_>, out: &mut [f32]) {
+    draws.check(out.len());
+    for_rows(out.len(), 1, (RowsMut(out, 1),), |first, (RowsMut(out, _),)| {
+        logistic_piece(tier, draws, first, out);
+    });
 }
 
 #[cfg(test)]

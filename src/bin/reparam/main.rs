@@ -1,6 +1,7 @@
 //! The command line of `reparam`: one file per command, thin over the library.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod bench;
 mod common;
 mod data;
 mod eval;
@@ -29,6 +30,9 @@ enum Command {
     Eval(eval::Args),
     /// Draw images from a checkpoint.
     Sample(sample::Args),
+    /// Measure kernels and training steps on this machine.
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Look at data, or pack IDX files into the embedded format.
     #[command(subcommand)]
     Data(data::Command),
@@ -54,6 +58,7 @@ fn main() {
         Command::Train(args) => train::run(*args),
         Command::Eval(args) => eval::run(args),
         Command::Sample(args) => sample::run(args),
+        Command::Bench(command) => bench::run(command),
         Command::Data(command) => data::run(command),
     };
     match outcome {

@@ -1,0 +1,59 @@
+//! `reparam bench`: how fast the kernels and a training step are on this machine.
+
+mod allocations;
+mod kernels;
+mod measure;
+mod step;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Subcommand;
+use reparam::{Result, write_atomically};
+use serde::Serialize;
+
+use crate::common::ThreadArgs;
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Fused kernels beside the same made of primitive ops, beside their noise alone and beside a copy.
+    Kernels(kernels::Args),
+    /// A training step beside its matrix products alone.
+    Step(step::Args),
+}
+
+pub(crate) fn run(command: Command) -> Result<i32> {
+    match command {
+        Command::Kernels(args) => kernels::run(args),
+        Command::Step(args) => step::run(args),
+    }
+}
+
+/// Flags of both benches.
+#[derive(clap::Args)]
+pub(crate) struct Common {
+    /// Fewer and shorter measurements: under a minute
+    #[arg(long)]
+    quick: bool,
+    /// Write the measurements to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    threads: ThreadArgs,
+}
+
+impl Common {
+    /// Time for one measurement.
+    fn budget(&self) -> Duration {
+        Duration::from_millis(if self.quick { 60 } else { 400 })
+    }
+}
+
+fn write_lines(path: &Path, lines: &[impl Serialize]) -> Result<()> {
+    write_atomically(path, |file| {
+        lines.iter().try_for_each(|line| {
+            serde_json::to_writer(&mut *file, line)?;
+            file.write_all(b"\n")
+        })
+    })
+}
