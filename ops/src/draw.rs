@@ -9,9 +9,8 @@
 //! multiples of 6e-8. Here both ends come from the integer, with all 32 bits of the draw: whichever of `v` and
 //! `1 - v` is small is taken to full relative accuracy, before anything is rounded against 1.
 //!
-//! The functions are branch-free, as those in [`math`] are. The error bounds are measured
-//! against `f64` by `tests/math_exhaustive.rs`, over all 2^32 draws but for `uniform` (every 61st draw, and all
-//! near both ends and the middle); an ulp is that of the exact value.
+//! The functions are branch-free, as those in [`math`] are. The error bounds hold for all 2^32
+//! draws, measured against `f64` by `tests/math_exhaustive.rs`; an ulp is that of the exact value.
 
 use crate::Tier;
 use crate::math;
