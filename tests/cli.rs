@@ -965,3 +965,71 @@ fn help_is_stable() {
       -h, --help            Print help
     ");
 }
+
+/// One line per measurement with the documented fields, and equal checksums at any number of threads.
+#[test]
+fn bench_kernels_writes_what_json_md_says() {
+    let desk = Desk::new();
+    let lines = |threads: usize| -> Vec<serde_json::Value> {
+        let file = format!("kernels{threads}.jsonl");
+        let flags = format!("--quick --size 300x10 --only gumbel_softmax --threads {threads} --json {file}");
+        let table = desk.run(&format!("bench kernels {flags}"));
+        assert!(table.contains("300 x 10") && table.contains("of copy"), "{table}");
+        let text = fs::read_to_string(desk.path(&file)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let (one, two) = (lines(1), lines(2));
+    let names = |line: &serde_json::Value| {
+        ["kernel", "pass", "variant"].map(|field| line[field].as_str().unwrap().to_owned()).join(" ")
+    };
+    assert_eq!(
+        one.iter().map(names).collect::<Vec<_>>(),
+        [
+            "copy forward copy",
+            "gumbel_softmax forward fused",
+            "gumbel_softmax forward composed",
+            "gumbel_softmax forward_backward fused",
+            "gumbel_softmax forward_backward composed",
+            "gumbel_softmax_tau forward_backward fused",
+            "st_gumbel_softmax forward fused",
+            "st_gumbel_softmax forward_backward fused",
+        ]
+    );
+    for (one, two) in one.iter().zip(&two) {
+        assert_eq!(one["checksum"], two["checksum"], "{}", names(one));
+        assert_eq!((&one["threads"], &two["threads"]), (&1.into(), &2.into()));
+        for field in ["ns_per_element", "ns_per_element_min", "gb_per_s"] {
+            assert!(one[field].as_f64().unwrap() > 0.0, "{field} of {}", names(one));
+        }
+    }
+}
+
+#[test]
+fn bench_step_times_every_model() {
+    let desk = Desk::new();
+    desk.run("bench step --quick --threads 1 --json step.jsonl");
+    let text = fs::read_to_string(desk.path("step.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let models: Vec<_> = lines.iter().map(|line| line["model"].as_str().unwrap()).collect();
+    assert_eq!(models, ["toy_bernoulli", "tiny_mlp", "vae", "vae", "vae"]);
+    for line in &lines {
+        assert!(line["us_per_step"].as_f64().unwrap() > 0.0);
+        let products = line["gemm_us_per_step"].as_f64().unwrap();
+        assert_eq!(products > 0.0, line["model"] != "toy_bernoulli");
+    }
+    assert_eq!(lines[0]["allocations_per_step"], 0.0);
+}
+
+#[test]
+fn bench_refuses_sizes_that_cannot_be() {
+    let desk = Desk::new();
+    let lines = ["0x10", "10", "ax3", "99999999x99999"]
+        .map(|size| desk.misused(&format!("bench kernels --size {size}")));
+    assert_snapshot!(all(lines), @r"
+    error: invalid value '0x10' for '--size <ROWSxCLASSES>': expected a size like 2000x10, of at most 268435456 elements, found `0x10`
+    error: invalid value '10' for '--size <ROWSxCLASSES>': expected a size like 2000x10, of at most 268435456 elements, found `10`
+    error: invalid value 'ax3' for '--size <ROWSxCLASSES>': expected a size like 2000x10, of at most 268435456 elements, found `ax3`
+    error: invalid value '99999999x99999' for '--size <ROWSxCLASSES>': expected a size like 2000x10, of at most 268435456 elements, found `99999999x99999`
+    ");
+}

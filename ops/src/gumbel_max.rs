@@ -12,7 +12,31 @@ use crate::gumbel_softmax::{PIECE, perturb};
 use crate::lanes;
 use crate::noise::Draws;
 use crate::parallel::{Rows, RowsMut, fold_rows};
-use crate::softmax::{Checked, MaskedRow, first_error};
+use crate::softmax::{Checked, MaskedRow, by_classes, first_error, is_masked, row_by_row};
+
+/// The place of each row's first largest entry. In a short row all entries are looked at: a branch that ends the search
+/// would be mispredicted more often than not.
+#[inline(always)]
+fn winners<const C: usize>(classes: usize, scores: &[f32], index: &mut [u32]) -> Checked {
+    let classes = if C == 0 { classes } else { C };
+    for (r, (row, index)) in scores.chunks_exact(classes).zip(index).enumerate() {
+        row_by_row();
+        let max = lanes::max(row);
+        if is_masked(row, max) {
+            return Err(MaskedRow(r));
+        }
+        if C == 0 {
+            *index = lanes::argmax(row) as u32;
+            continue;
+        }
+        let mut winner = 0;
+        for (i, &score) in row.iter().enumerate().rev() {
+            winner = if score == max { i as u32 } else { winner };
+        }
+        *index = winner;
+    }
+    Ok(())
+}
 
 crate::simd! {
     fn piece(draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, index: &mut [u32]) -> Checked {
@@ -24,13 +48,8 @@ crate::simd! {
             for (b, (logits, index)) in blocks.enumerate() {
                 let scores = &mut scores[..logits.len()];
                 perturb(&mut reader, logits, scores);
-                for (r, (row, index)) in scores.chunks_exact(classes).zip(index).enumerate() {
-                    let winner = lanes::argmax(row);
-                    if row[winner] == f32::NEG_INFINITY {
-                        return Err(MaskedRow(first + b * rows + r));
-                    }
-                    *index = winner as u32;
-                }
+                by_classes!(winners(classes, scores, index))
+                    .map_err(|MaskedRow(r)| MaskedRow(first + b * rows + r))?;
             }
             return Ok(());
         }

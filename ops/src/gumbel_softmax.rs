@@ -12,7 +12,8 @@ use crate::noise::{Draws, Reader};
 use crate::parallel::{Rows, RowsMut, fold_rows};
 use crate::simd::LANES;
 use crate::softmax::{
-    self, Checked, MaskedRow, Scores, by_classes, first_error, jacobian_of_scores, normalize, with_soft,
+    self, Checked, MaskedRow, Scores, by_classes, first_error, jacobian_of_scores, normalize, row_by_row,
+    with_soft,
 };
 
 /// Draws turned into noise at a time; they live on the stack.
@@ -95,15 +96,24 @@ fn one_hot<const C: usize>(classes: usize, block: &mut [f32]) -> Checked {
             row[winner] = 1.0;
             continue;
         }
-        // In a short row a branch that finds the place would be mispredicted more often than not.
-        let mut found = false;
-        for s in row {
-            let first = (*s == max) & !found;
-            found |= first;
-            *s = if first { 1.0 } else { 0.0 };
+        // In a short row a branch that finds the place would be mispredicted more often than not. Ties are rare: all
+        // of them get a 1 first.
+        row_by_row();
+        for s in row.iter_mut() {
+            *s = if *s == max { 1.0 } else { 0.0 };
+        }
+        if lanes::sum(row) > 1.0 {
+            keep_first(row);
         }
     }
     Ok(())
+}
+
+#[cold]
+fn keep_first(row: &mut [f32]) {
+    let first = lanes::argmax(row);
+    row.fill(0.0);
+    row[first] = 1.0;
 }
 
 crate::simd! {

@@ -219,8 +219,31 @@ pub(crate) fn jacobian(
     want_tau: bool,
     dlogits: &mut [f32],
 ) -> f32 {
-    by_classes!(jacobian_rows(classes, y, dy, inverse_tau, dlogits));
-    if want_tau { sum_h_ln_y(y, dy, classes) } else { 0.0 }
+    if !want_tau {
+        by_classes!(jacobian_rows(classes, y, dy, inverse_tau, dlogits));
+        return 0.0;
+    }
+    let mut logs = [0.0f32; BLOCK];
+    let mut total = 0.0;
+    // Blocks of narrow rows, or wide rows one by one in pieces: their logarithms fit into `logs`.
+    let block = if classes <= NARROW { block_len(classes) } else { classes };
+    for ((y, dy), dlogits) in y.chunks(block).zip(dy.chunks(block)).zip(dlogits.chunks_mut(block)) {
+        if classes <= NARROW {
+            let logs = &mut logs[..y.len()];
+            logarithms(y, logs);
+            by_classes!(jacobian_rows_and_logs(classes, y, dy, inverse_tau, logs, dlogits));
+            total += lanes::sum(logs);
+            continue;
+        }
+        let centre = means(y, dy);
+        for ((y, dy), dlogits) in y.chunks(BLOCK).zip(dy.chunks(BLOCK)).zip(dlogits.chunks_mut(BLOCK)) {
+            let logs = &mut logs[..y.len()];
+            logarithms(y, logs);
+            add_h_and_multiply(y, dy, centre, inverse_tau, logs, dlogits);
+            total += lanes::sum(logs);
+        }
+    }
+    total
 }
 
 #[inline(always)]
@@ -251,46 +274,40 @@ fn means(y: &[f32], dy: &[f32]) -> (f32, f32) {
     (mean, lanes::dot_shifted(y, dy, mean))
 }
 
-/// Sum of h ln y over all rows, with 0 ln 0 = 0.
+/// As [`jacobian_rows`], and logs *= h.
 #[inline(always)]
-fn sum_h_ln_y(y: &[f32], dy: &[f32], classes: usize) -> f32 {
-    let mut logs = [0.0f32; BLOCK];
-    let mut total = 0.0;
-    if classes <= NARROW {
-        let block = block_len(classes);
-        for (y, dy) in y.chunks(block).zip(dy.chunks(block)) {
-            let logs = &mut logs[..y.len()];
-            logarithms(y, logs);
-            by_classes!(multiply_by_h(classes, y, dy, logs));
-            total += lanes::sum(logs);
-        }
-        return total;
+fn jacobian_rows_and_logs<const C: usize>(
+    classes: usize,
+    y: &[f32],
+    dy: &[f32],
+    inverse_tau: f32,
+    logs: &mut [f32],
+    dlogits: &mut [f32],
+) {
+    let classes = if C == 0 { classes } else { C };
+    let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes));
+    for ((y, dy), (logs, dlogits)) in
+        rows.zip(logs.chunks_exact_mut(classes).zip(dlogits.chunks_exact_mut(classes)))
+    {
+        row_by_row();
+        add_h_and_multiply(y, dy, means(y, dy), inverse_tau, logs, dlogits);
     }
-    for (y, dy) in y.chunks_exact(classes).zip(dy.chunks_exact(classes)) {
-        let (mean, rest) = means(y, dy);
-        for (y, dy) in y.chunks(BLOCK).zip(dy.chunks(BLOCK)) {
-            let logs = &mut logs[..y.len()];
-            logarithms(y, logs);
-            for ((log, &y), &dy) in logs.iter_mut().zip(y).zip(dy) {
-                *log *= y * ((dy - mean) - rest);
-            }
-            total += lanes::sum(logs);
-        }
-    }
-    total
 }
 
-/// logs *= h, row by row.
+/// For a row or a part of it: dlogits += h / tau, logs *= h.
 #[inline(always)]
-fn multiply_by_h<const C: usize>(classes: usize, y: &[f32], dy: &[f32], logs: &mut [f32]) {
-    let classes = if C == 0 { classes } else { C };
-    let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes)).zip(logs.chunks_exact_mut(classes));
-    for ((y, dy), logs) in rows {
-        row_by_row();
-        let (mean, rest) = means(y, dy);
-        for ((log, &y), &dy) in logs.iter_mut().zip(y).zip(dy) {
-            *log *= y * ((dy - mean) - rest);
-        }
+fn add_h_and_multiply(
+    y: &[f32],
+    dy: &[f32],
+    (mean, rest): (f32, f32),
+    inverse_tau: f32,
+    logs: &mut [f32],
+    dlogits: &mut [f32],
+) {
+    for (((dlogits, log), &y), &dy) in dlogits.iter_mut().zip(logs).zip(y).zip(dy) {
+        let h = y * ((dy - mean) - rest);
+        *dlogits = h.mul_add(inverse_tau, *dlogits);
+        *log *= h;
     }
 }
 
