@@ -60,6 +60,15 @@ def kernels():
                 report(variant, name, pass_name, ARGS.threads, time_call(work, ARGS.seconds), rows, classes)
 
 
+def sampling():
+    """Class indices without a gradient, from logits."""
+    rows, classes = 8, 131072
+    x = jax.random.normal(jax.random.key(1), (rows, classes))
+    sample = jax.jit(lambda key, x: jax.random.categorical(key, x))
+    seconds = time_call(lambda: sample(jax.random.key(2), x).block_until_ready(), ARGS.seconds)
+    report("jax", "gumbel_max", "forward", ARGS.threads, seconds, rows, classes)
+
+
 def net(key, sizes):
     keys = jax.random.split(key, len(sizes))
     return [
@@ -113,5 +122,6 @@ def vae_step(hidden, batch=100):
 
 
 kernels()
+sampling()
 for hidden in [[], [512, 256]]:
     vae_step(hidden)

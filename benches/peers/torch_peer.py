@@ -38,6 +38,15 @@ def kernels(variant, wrap):
                 report(variant, name, pass_name, ARGS.threads, time_call(work, ARGS.seconds), rows, classes)
 
 
+def sampling(variant, wrap):
+    """Class indices without a gradient, from logits."""
+    rows, classes = 8, 131072
+    sample = wrap(lambda x: torch.multinomial(torch.softmax(x, -1), 1))
+    x = torch.randn(rows, classes)
+    seconds = time_call(lambda: sample(x), ARGS.seconds)
+    report(variant, "gumbel_max", "forward", ARGS.threads, seconds, rows, classes)
+
+
 def net(sizes):
     layers = []
     for i, (inputs, outputs) in enumerate(zip(sizes, sizes[1:])):
@@ -76,6 +85,7 @@ def main():
     for variant, wrap in [("pytorch", lambda op: op), ("pytorch compiled", compiled)]:
         torch._dynamo.reset()
         kernels(variant, wrap)
+        sampling(variant, wrap)
         for hidden in [[], [512, 256]]:
             vae_step(variant, wrap, hidden)
 

@@ -10,7 +10,7 @@ use crate::bernoulli::{PIECE, perturb, sigmoid_slope};
 use crate::lanes;
 use crate::math;
 use crate::noise::Draws;
-use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
+use crate::parallel::{Rows, RowsMut, fold_rows, for_light_rows, for_rows};
 
 pub use crate::bernoulli::forward as st_forward;
 
@@ -99,12 +99,19 @@ pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], tau: f32, y: &mut [
 #[track_caller]
 pub fn backward(tier: Tier, y: &[f32], dy: &[f32], tau: f32, want_tau: bool, dlogits: &mut [f32]) -> f32 {
     assert!(y.len() == dy.len() && y.len() == dlogits.len(), "one length");
+    let parts = (Rows(y, 1), Rows(dy, 1), RowsMut(dlogits, 1));
+    if !want_tau {
+        for_light_rows(y.len(), 1, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
+            backward_piece(tier, y, dy, 1.0 / tau, false, dlogits);
+        });
+        return 0.0;
+    }
     let h_logit = fold_rows(
         y.len(),
         1,
-        (Rows(y, 1), Rows(dy, 1), RowsMut(dlogits, 1)),
+        parts,
         |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
-            backward_piece(tier, y, dy, 1.0 / tau, want_tau, dlogits)
+            backward_piece(tier, y, dy, 1.0 / tau, true, dlogits)
         },
         |a, b| a + b,
     );

@@ -66,6 +66,12 @@ pub fn for_rows<P: Split>(rows: usize, width: usize, parts: P, work: impl Fn(usi
     fold_rows(rows, width, parts, work, |(), ()| ());
 }
 
+/// As [`for_rows`], for work of a few instructions an element, which is done before a second thread has begun: pieces
+/// are eight times as large.
+pub fn for_light_rows<P: Split>(rows: usize, width: usize, parts: P, work: impl Fn(usize, P) + Sync) {
+    run(rows, 8 * GRAIN / width.max(1), parts, work, |(), ()| ());
+}
+
 /// As [`for_rows`], and combines what the pieces return over a tree whose shape depends on `rows` and `width` only.
 pub fn fold_rows<P: Split, T: Send>(
     rows: usize,
@@ -74,7 +80,17 @@ pub fn fold_rows<P: Split, T: Send>(
     work: impl Fn(usize, P) -> T + Sync,
     combine: impl Fn(T, T) -> T + Sync,
 ) -> T {
-    let grain = (GRAIN / width.max(1)).max(1);
+    run(rows, GRAIN / width.max(1), parts, work, combine)
+}
+
+fn run<P: Split, T: Send>(
+    rows: usize,
+    grain: usize,
+    parts: P,
+    work: impl Fn(usize, P) -> T + Sync,
+    combine: impl Fn(T, T) -> T + Sync,
+) -> T {
+    let grain = grain.max(1);
     let threads = if rows <= grain { 1 } else { rayon::current_num_threads() };
     halve(0, rows, grain, threads, parts, &work, &combine)
 }
