@@ -973,7 +973,9 @@ fn bench_kernels_writes_what_json_md_says() {
     let lines = |threads: usize| -> Vec<serde_json::Value> {
         let file = format!("kernels{threads}.jsonl");
         let flags = format!("--quick --size 300x10 --only gumbel_softmax --threads {threads} --json {file}");
-        let table = desk.run(&format!("bench kernels {flags}"));
+        let table = desk.run(&format!("bench kernels {flags} --plot plot.svg"));
+        let plot = fs::read_to_string(desk.path("plot.svg")).unwrap();
+        assert!(plot.starts_with("<svg") && plot.contains("composed gumbel_softmax forward + backward"));
         assert!(table.contains("300 x 10") && table.contains("of copy"), "{table}");
         let text = fs::read_to_string(desk.path(&file)).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

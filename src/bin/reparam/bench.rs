@@ -3,6 +3,7 @@
 mod allocations;
 mod kernels;
 mod measure;
+mod plot;
 mod step;
 
 use std::path::{Path, PathBuf};

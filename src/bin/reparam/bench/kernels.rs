@@ -1,11 +1,14 @@
 //! `bench kernels`: nanoseconds per element of the stochastic kernels.
 
+use std::path::PathBuf;
+
 use reparam::{Result, Tape, Var};
 use reparam_ops::noise::{Draws, Stream};
 use reparam_ops::{Tier, binary_concrete, draw, gumbel_max, gumbel_softmax, softmax};
 use serde::Serialize;
 
 use super::measure::{Timing, checksum, time};
+use super::plot::{self, Curve};
 use super::{Common, write_lines};
 use crate::common::say;
 
@@ -17,6 +20,9 @@ pub(crate) struct Args {
     /// Only this size, like 2000x10 [default: the sizes of docs/performance.md]
     #[arg(long, value_name = "ROWSxCLASSES", value_parser = parse_size)]
     size: Option<(usize, usize)>,
+    /// Draw nanoseconds per element against the number of classes into this SVG file
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     #[command(flatten)]
     common: Common,
 }
@@ -222,6 +228,9 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     if let Some(path) = &args.common.json {
         write_lines(path, &lines)?;
     }
+    if let Some(path) = &args.plot {
+        plot::against_classes(path, &curves(&lines))?;
+    }
     Ok(0)
 }
 
@@ -278,6 +287,25 @@ fn measure(case: &Case, buffers: &mut Buffers, args: &Args, threads: usize) -> L
         gb_per_s: case.bytes * n / median,
         checksum: format!("{:016x}", buffers.checksum(case.pass)),
     }
+}
+
+/// A curve for each kernel, pass and form, by the number of classes.
+fn curves(lines: &[Line]) -> Vec<Curve> {
+    let mut curves: Vec<Curve> = Vec::new();
+    for line in lines.iter().filter(|line| line.variant != "copy") {
+        let name = format!("{} {} {}", line.variant, line.kernel, line.pass.replace("_", " + "));
+        let point = (line.classes as f64, line.ns_per_element);
+        match curves.iter_mut().find(|curve| curve.name == name) {
+            Some(curve) => curve.points.push(point),
+            None => curves.push(Curve { name, points: vec![point] }),
+        }
+    }
+    for Curve { points, .. } in &mut curves {
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // Of several sizes with as many classes, the first one measured.
+        points.dedup_by_key(|point| point.0);
+    }
+    curves
 }
 
 /// One row per kernel and pass, the composed form beside the fused one.
