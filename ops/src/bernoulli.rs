@@ -6,13 +6,10 @@
 //! Conditional Computation", 2013, section 4.
 
 use crate::Tier;
-use crate::draw;
+use crate::draw::{self, PIECE};
 use crate::math;
 use crate::noise::{Draws, Reader};
 use crate::parallel::{Rows, RowsMut, for_rows};
-
-/// Draws turned into noise at a time; they live on the stack.
-pub(crate) const PIECE: usize = 256;
 
 /// out = logits + logistic noise.
 #[inline(always)]

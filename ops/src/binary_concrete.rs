@@ -6,7 +6,8 @@
 //! B. Poole, "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017.
 
 use crate::Tier;
-use crate::bernoulli::{PIECE, perturb, sigmoid_slope};
+use crate::bernoulli::{perturb, sigmoid_slope};
+use crate::draw::PIECE;
 use crate::lanes;
 use crate::math;
 use crate::noise::Draws;

@@ -17,8 +17,8 @@ use crate::math;
 use crate::noise::Draws;
 use crate::parallel::{RowsMut, for_rows};
 
-/// Draws taken from a stream at a time; they live on the stack.
-const PIECE: usize = 256;
+/// Draws turned into noise at a time; they live on the stack.
+pub(crate) const PIECE: usize = 256;
 
 /// 2^-32
 const STEP: f32 = 1.0 / (1u64 << 32) as f32;
@@ -117,31 +117,25 @@ pub fn normal(x: u32) -> f32 {
     with_side(twice_distance_to_half(m) * ratio, x)
 }
 
-crate::simd! {
-    fn gumbel_piece(draws: Draws<'_>, first: usize, out: &mut [f32]) {
-        let mut reader = draws.from_element(first);
-        let mut piece = [0u32; PIECE];
-        for out in out.chunks_mut(PIECE) {
-            reader.fill(&mut piece[..out.len()]);
-            for (out, &draw) in out.iter_mut().zip(&piece) {
-                *out = gumbel(draw);
+/// Fills a slice with one law's noise.
+macro_rules! noise_piece {
+    ($piece:ident, $law:ident) => {
+        crate::simd! {
+            fn $piece(draws: Draws<'_>, first: usize, out: &mut [f32]) {
+                let mut reader = draws.from_element(first);
+                let mut piece = [0u32; PIECE];
+                for out in out.chunks_mut(PIECE) {
+                    reader.fill(&mut piece[..out.len()]);
+                    for (out, &draw) in out.iter_mut().zip(&piece) {
+                        *out = $law(draw);
+                    }
+                }
             }
         }
-    }
+    };
 }
-
-crate::simd! {
-    fn logistic_piece(draws: Draws<'_>, first: usize, out: &mut [f32]) {
-        let mut reader = draws.from_element(first);
-        let mut piece = [0u32; PIECE];
-        for out in out.chunks_mut(PIECE) {
-            reader.fill(&mut piece[..out.len()]);
-            for (out, &draw) in out.iter_mut().zip(&piece) {
-                *out = logistic(draw);
-            }
-        }
-    }
-}
+noise_piece! { gumbel_piece, gumbel }
+noise_piece! { logistic_piece, logistic }
 
 /// Standard Gumbel noise, one number a draw.
 #[track_caller]

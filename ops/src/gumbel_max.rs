@@ -8,7 +8,8 @@
 //! T. Minka, "A* Sampling", NIPS 2014, section 2.
 
 use crate::Tier;
-use crate::gumbel_softmax::{PIECE, perturb};
+use crate::draw::PIECE;
+use crate::gumbel_softmax::perturb;
 use crate::lanes;
 use crate::noise::Draws;
 use crate::parallel::{Rows, RowsMut, fold_rows};

@@ -6,7 +6,7 @@
 //! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, section 3.
 
 use crate::Tier;
-use crate::draw;
+use crate::draw::{self, PIECE};
 use crate::lanes;
 use crate::noise::{Draws, Reader};
 use crate::parallel::{Rows, RowsMut, fold_rows};
@@ -15,9 +15,6 @@ use crate::softmax::{
     self, Checked, MaskedRow, Scores, by_classes, first_error, jacobian_of_scores, normalize, row_by_row,
     with_soft,
 };
-
-/// Draws turned into noise at a time; they live on the stack.
-pub(crate) const PIECE: usize = 256;
 
 /// out = logits + Gumbel noise.
 #[inline(always)]

@@ -8,7 +8,8 @@
 //! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, appendix C.3.1.
 
 use crate::Tier;
-use crate::bernoulli::{PIECE, perturb};
+use crate::bernoulli::perturb;
+use crate::draw::PIECE;
 use crate::lanes;
 use crate::math;
 use crate::noise::Draws;

@@ -178,21 +178,30 @@ fn shift_rows<const C: usize>(classes: usize, inverse_tau: f32, y: &mut [f32]) -
     Ok(())
 }
 
-/// y = e^y for y <= 0. A last, incomplete vector is filled up: it costs as much as a single number.
+/// Replaces each entry by `$value`. A last, incomplete vector is filled up with `$pad`: it costs as much as a single number.
+macro_rules! replace_in_vectors {
+    ($x:expr, $pad:expr, |$entry:ident| $value:expr) => {
+        let (vectors, rest) = $x.as_chunks_mut::<LANES>();
+        for x in vectors.as_flattened_mut() {
+            let $entry = *x;
+            *x = $value;
+        }
+        if !rest.is_empty() {
+            let mut vector = [$pad; LANES];
+            vector[..rest.len()].copy_from_slice(rest);
+            for x in &mut vector {
+                let $entry = *x;
+                *x = $value;
+            }
+            rest.copy_from_slice(&vector[..rest.len()]);
+        }
+    };
+}
+
+/// y = e^y for y <= 0.
 #[inline(always)]
 fn exponentials(y: &mut [f32]) {
-    let (vectors, rest) = y.as_chunks_mut::<LANES>();
-    for y in vectors.as_flattened_mut() {
-        *y = math::exp_nonpositive(*y);
-    }
-    if !rest.is_empty() {
-        let mut vector = [0.0; LANES];
-        vector[..rest.len()].copy_from_slice(rest);
-        for y in &mut vector {
-            *y = math::exp_nonpositive(*y);
-        }
-        rest.copy_from_slice(&vector[..rest.len()]);
-    }
+    replace_in_vectors!(y, 0.0, |y| math::exp_nonpositive(y));
 }
 
 /// Divides each row by its sum.
@@ -311,22 +320,11 @@ fn add_h_and_multiply(
     }
 }
 
-/// logs = ln y, 0 where y is 0. A last, incomplete vector is filled up, as in [`exponentials`].
+/// logs = ln y, 0 where y is 0.
 #[inline(always)]
 fn logarithms(y: &[f32], logs: &mut [f32]) {
     logs.copy_from_slice(y);
-    let (vectors, rest) = logs.as_chunks_mut::<LANES>();
-    for log in vectors.as_flattened_mut() {
-        *log = if *log == 0.0 { 0.0 } else { math::ln(*log) };
-    }
-    if !rest.is_empty() {
-        let mut vector = [1.0; LANES];
-        vector[..rest.len()].copy_from_slice(rest);
-        for log in &mut vector {
-            *log = if *log == 0.0 { 0.0 } else { math::ln(*log) };
-        }
-        rest.copy_from_slice(&vector[..rest.len()]);
-    }
+    replace_in_vectors!(logs, 1.0, |y| if y == 0.0 { 0.0 } else { math::ln(y) });
 }
 
 /// Lends room for a block of the soft rows that a straight-through op's backward pass computes anew.
