@@ -2,6 +2,7 @@
 //!
 //! A [`Tape`] records; a [`Var`] is a handle to a value on it, with the ops as methods; [`Var::backward`] gives
 //! [`Gradients`]. [`Params`] hold what is trained, [`optim`] changes them, [`Noise`] is where randomness comes from.
+//! [`distributions`] and [`estimators`] are built on that, and the [`lab`] holds the estimators against the truth.
 //! To read the engine, begin with `src/shape.rs`, `src/tape.rs`, `src/var.rs`; the arithmetic is in [`reparam_ops`].
 //!
 //! ```
@@ -23,10 +24,13 @@
 
 mod checkpoint;
 pub mod data;
+pub mod distributions;
 mod error;
+pub mod estimators;
 mod file;
 pub mod gradcheck;
 mod gradients;
+pub mod lab;
 pub mod models;
 pub mod nn;
 mod noise;
@@ -59,4 +63,6 @@ mod pages {
     struct Readme;
     #[doc = include_str!("../docs/adding-an-op.md")]
     struct AddingAnOp;
+    #[doc = include_str!("../docs/estimators.md")]
+    struct Estimators;
 }

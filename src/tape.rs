@@ -321,22 +321,22 @@ impl Tape {
         self.last(&nodes)
     }
 
-    /// Appends a node that is another's value under a new shape, without copying it. With a rule it passes
+    /// Appends a node with the value of its first input under a new shape, without copying it. With a rule it passes
     /// gradients on, without one it is a constant.
     #[track_caller]
     pub(crate) fn record_view<'t, R: Rule>(
         &'t self,
         op: &'static str,
         rule: Option<R>,
-        input: Var<'t>,
+        inputs: &[Var<'t>],
         shape: Shape,
     ) -> Var<'t> {
-        self.check_owner(op, &[input]);
+        self.check_owner(op, inputs);
         let mut nodes = self.nodes.borrow_mut();
-        let tracked = nodes.slots[input.index() as usize].tracked;
+        let tracked = inputs.iter().any(|input| nodes.slots[input.index() as usize].tracked);
         let node = nodes.push(op, shape);
-        node.inputs.push(input.index());
-        node.value = Value::Of(input.index());
+        node.inputs.extend(inputs.iter().map(|input| input.index()));
+        node.value = Value::Of(inputs[0].index());
         if let Some(rule) = rule.filter(|_| tracked) {
             node.tracked = true;
             node.keep_rule(rule);
@@ -415,6 +415,11 @@ impl Tape {
             }
         }
         Ok(())
+    }
+
+    /// Whether it keeps what a backward pass needs: not if it was made by [`inference`](Tape::inference).
+    pub fn is_recording(&self) -> bool {
+        self.recording
     }
 
     pub(crate) fn id(&self) -> u64 {

@@ -18,6 +18,7 @@ mod elementwise;
 mod exp_concrete;
 mod gaussian;
 mod gumbel_max;
+mod gumbel_rao;
 mod gumbel_softmax;
 mod index;
 mod linear;

@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use reparam::data::Digits;
+use reparam::distributions::{Gumbel, KlForm, Normal, OneHot, RelaxedBernoulli, RelaxedOneHot, Uniform};
 use reparam::nn::Mlp;
 use reparam::optim::{Adam, Optimizer, Sgd};
 use reparam::train::{ModelKind, OptimizerKind, Settings, Trainer};
@@ -241,6 +242,37 @@ fn so_does_the_main_job() {
             + 2;
         assert_steady_training(threads, &settings, true, most);
     }
+}
+
+/// A sample, a density and a divergence of each kind of distribution, and the gradient of their sum. (A masked class
+/// costs some allocations.)
+#[test]
+fn so_does_a_step_with_distributions() {
+    const SHAPE: [usize; 2] = [64, 8];
+    let (other, trace) = in_pool(2, |counters| {
+        let (mut tape, mut noise) = (Tape::new(), Noise::seed(1));
+        let numbers: Vec<f32> = (0..512).map(|i| (i % 13) as f32 / 6.0 - 1.0).collect();
+        let (_, other) = steady(counters, 20, 200, || {
+            tape.reset();
+            let (a, b) = (tape.variable(&numbers, SHAPE), tape.variable(&numbers, SHAPE));
+            let exact = OneHot::new(a);
+            let classes = exact.log_prob(exact.sample(&mut noise)) + exact.entropy();
+            let (q, p) = (RelaxedOneHot::new(a, 0.7), RelaxedOneHot::new(b, 0.5));
+            let z = q.rsample(&mut noise);
+            let classes =
+                classes + KlForm::Relaxed.categorical(q, p, z) + KlForm::RelaxedMass.categorical(q, p, z);
+            let (q, p) = (RelaxedBernoulli::new(a, 0.7), RelaxedBernoulli::new(b, 0.5));
+            let z = q.rsample(&mut noise);
+            let bits = KlForm::Relaxed.binary(q, p, z) + q.log_prob(z) + q.rounded().entropy();
+            let (q, p) = (Normal::new(a, b), Gumbel::new(a, b));
+            let numbers = q.log_prob(q.rsample(&mut noise)) + p.log_prob(p.rsample(&mut noise)) + p.kl(p);
+            let uniform = Uniform::new(a, a.exp() + 3.0);
+            let numbers = numbers + uniform.log_prob(uniform.rsample(&mut noise));
+            drop((classes.sum() + bits.sum() + numbers.sum()).backward());
+        });
+        (other, counters.trace.lock().unwrap().clone())
+    });
+    assert_eq!(other, 0, "allocations in 200 steps, the last {trace}");
 }
 
 /// A net whose inputs and activations are never zero, so that every product is a dense one.

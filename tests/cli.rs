@@ -853,6 +853,7 @@ fn help_is_stable() {
       train   Train a model, evaluate it with hard samples, and write a checkpoint, metrics and a picture
       eval    Evaluate a checkpoint with hard samples
       sample  Draw images from a checkpoint
+      lab     Hold estimators of discrete gradients against the exact gradient: bias, variance, cosine, cost
       bench   Measure kernels and training steps on this machine
       data    Look at data, or pack IDX files into the embedded format
       help    Print this message or the help of the given subcommand(s)
@@ -1034,4 +1035,81 @@ fn bench_refuses_sizes_that_cannot_be() {
     error: invalid value 'ax3' for '--size <ROWSxCLASSES>': expected a size like 2000x10, of at most 268435456 elements, found `ax3`
     error: invalid value '99999999x99999' for '--size <ROWSxCLASSES>': expected a size like 2000x10, of at most 268435456 elements, found `99999999x99999`
     ");
+}
+
+fn json_lines(desk: &Desk, file: &str) -> Vec<Value> {
+    let text = fs::read_to_string(desk.path(file)).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn lab_writes_what_json_md_says() {
+    let desk = Desk::new();
+    let flags =
+        "--problem toy:0.45,quadratic:3 --estimator exact,disarm,rloo:2,gumbel-softmax:1 --quick --threads 1";
+    let table = desk.run(&format!("lab {flags} --json lab.jsonl --plot pictures"));
+    assert!(table.contains("disarm") && table.contains("it treats bits"), "{table}");
+    let lines = json_lines(&desk, "lab.jsonl");
+    for line in &lines {
+        for field in [
+            "samples",
+            "bias",
+            "bias_standard_error",
+            "variance",
+            "cosine",
+            "evaluations",
+            "ns_per_gradient",
+            "worst_z",
+            "z_bound",
+        ] {
+            assert!(line[field].is_number(), "{field} in {line}");
+        }
+        let (unbiased, claims) =
+            (line["unbiased"].as_bool().unwrap(), line["claims_unbiased"].as_bool().unwrap());
+        assert!(unbiased || !claims, "{line}");
+    }
+    let of = |problem: &str, estimator: &str| {
+        lines.iter().find(|line| line["problem"] == problem && line["estimator"] == estimator)
+    };
+    assert!(of("toy:0.45", "disarm").is_some() && of("quadratic:3", "disarm").is_none());
+    assert_eq!(of("toy:0.45", "gumbel-softmax:1").unwrap()["unbiased"], false);
+    for picture in ["histogram-toy-0.45", "temperature-cubic", "samples", "training-0.49"] {
+        let svg = fs::read_to_string(desk.path(&format!("pictures/{picture}.svg"))).unwrap();
+        assert!(svg.starts_with("<svg") && svg.contains("polyline"), "{picture}");
+    }
+}
+
+#[test]
+fn lab_is_the_same_at_any_number_of_threads() {
+    let desk = Desk::new();
+    let figures = |threads: u32| {
+        desk.run(&format!(
+            "lab --problem quadratic:4 --estimator rebar,gumbel-rao:3:0.5,nvil --samples 3000 --threads {threads} --json {threads}.jsonl"
+        ));
+        let lines = json_lines(&desk, &format!("{threads}.jsonl"));
+        lines.iter().map(|line| format!("{} {}", line["bias"], line["variance"])).collect::<Vec<_>>()
+    };
+    assert_eq!(figures(1), figures(3));
+}
+
+#[test]
+fn lab_refuses_what_it_cannot_do() {
+    let desk = Desk::new();
+    assert_snapshot!(
+        [
+            desk.refused("lab --problem foo"),
+            desk.refused("lab --estimator rloo:x"),
+            desk.refused("lab --problem toy:0.45 --estimator unordered-set:2"),
+            desk.refused("lab --data no-such-folder --problem vae:2x8"),
+            desk.misused("lab --samples 3"),
+        ]
+        .join("\n"),
+        @"
+    error: problem: expected one of toy:T, polynomial:POWER, quadratic:CLASSES, vae:LATENTSxCLASSES, of at most 65536 states, found `foo`
+    error: rloo:x: expected a whole number of samples, found `x`
+    error: lab: expected an estimator that treats one of the problems, found none, see above
+    error: no-such-folder: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found nothing
+    error: invalid value '3' for '--samples <N>': 3 is not in 100..=4294967295
+    "
+    );
 }

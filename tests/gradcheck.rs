@@ -365,6 +365,69 @@ fn straight_through_ops_differentiate_their_surrogates() {
     straight_through("st_bernoulli", |x, _| x.st_bernoulli(draws), |x, _| x.sigmoid());
 }
 
+/// The gradient of `gumbel_rao` in f64: each sample's noise given the winner, then the relaxed sample's gradient.
+fn gumbel_rao_in_f64(logits: &[f32], winner: usize, dy: &[f32], tau: f64, draws: &[u32]) -> Vec<f64> {
+    let classes = logits.len();
+    let largest = f64::from(logits.iter().copied().fold(f32::MIN, f32::max));
+    let p: Vec<f64> = logits.iter().map(|&x| (f64::from(x) - largest).exp()).collect();
+    let total: f64 = p.iter().sum();
+    let mut dlogits = vec![0.0; classes];
+    for draws in draws.chunks(classes) {
+        let exponential = |draw: u32| -(1.0 - (f64::from(draw) + 0.5) / 2f64.powi(32)).ln();
+        let first = exponential(draws[0]);
+        // The winner has the first draw, class 0 the winner's.
+        let draw_of = |class: usize| if class == 0 { draws[winner] } else { draws[class] };
+        let time = |class: usize| match class == winner {
+            true => first,
+            false => exponential(draw_of(class)) * total / p[class] + first,
+        };
+        let y: Vec<f64> = (0..classes).map(|class| time(class).powf(-1.0 / tau)).collect();
+        let sum: f64 = y.iter().sum();
+        let mean: f64 = y.iter().zip(dy).map(|(y, &dy)| y / sum * f64::from(dy)).sum();
+        for ((dlogit, y), &dy) in dlogits.iter_mut().zip(&y).zip(dy) {
+            *dlogit += y / sum * (f64::from(dy) - mean) / tau;
+        }
+    }
+    let samples = (draws.len() / classes) as f64;
+    dlogits.into_iter().map(|dlogit| dlogit / samples).collect()
+}
+
+/// "gumbel_rao" differentiates a mean that no other op computes, so it has a reference of its own.
+#[test]
+fn gumbel_rao_averages_the_relaxed_gradient_over_noise_with_one_winner() {
+    for (rows, classes, samples, tau) in [(8, 5, 1, 1.0), (8, 5, 37, 0.3), (3, 40, 9, 2.0), (2, 700, 3, 0.7)]
+    {
+        let elements = rows * classes;
+        let (logits, dy) = (masked(31, elements, &[1]), numbers(32, elements));
+        let draws = draws(5, elements * (1 + samples));
+        let tape = Tape::new();
+        let x = tape.variable(&logits, [rows, classes]);
+        let y = x.gumbel_rao(samples, tau, &draws);
+        assert_eq!(y.to_vec(), x.st_categorical(1.0, &draws[..elements]).to_vec(), "an exact sample");
+        let dlogits = (y * tape.input(&dy, [rows, classes])).sum().backward().of(x).unwrap().to_vec();
+        for r in 0..rows {
+            let row = r * classes..(r + 1) * classes;
+            let winner = y.to_vec()[row.clone()].iter().position(|&y| y == 1.0).unwrap();
+            let of_row = elements + r * samples * classes..elements + (r + 1) * samples * classes;
+            let expected = gumbel_rao_in_f64(
+                &logits[row.clone()],
+                winner,
+                &dy[row.clone()],
+                f64::from(tau),
+                &draws[of_row],
+            );
+            let largest = expected.iter().fold(0f64, |largest, g| largest.max(g.abs()));
+            for (got, want) in dlogits[row].iter().zip(&expected) {
+                assert!(
+                    (f64::from(*got) - want).abs() <= 3e-6 * largest,
+                    "{rows} x {classes}, {samples} samples, tau {tau}: {got} {want}"
+                );
+            }
+        }
+        assert_eq!(dlogits[1], 0.0, "a masked class");
+    }
+}
+
 #[test]
 fn samples_without_gradients_have_none() {
     let (x, draws) = (numbers(24, 600), draws(4, 600));

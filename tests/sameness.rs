@@ -211,6 +211,8 @@ mod kernels {
             noise::draws_forward(bench.tier, bench.draws(), &mut words);
             bench.results.extend(words);
             let mut noise = bench.zeros();
+            draw::fill_uniform(bench.tier, bench.draws(), &mut noise);
+            bench.keep(&noise);
             draw::fill_gumbel(bench.tier, bench.draws(), &mut noise);
             bench.keep(&noise);
             draw::fill_logistic(bench.tier, bench.draws(), &mut noise);
@@ -238,6 +240,18 @@ mod kernels {
             let (mut y, mut dlogits) = (bench.per_row(4), bench.elements(3));
             softmax::logsumexp_forward(tier, &logits, classes, &mut y);
             softmax::logsumexp_backward(tier, &logits, classes, &y, &bench.per_row(5), &mut dlogits);
+            bench.keep(&y);
+            bench.keep(&dlogits);
+        });
+    }
+
+    #[test]
+    fn gumbel_rao() {
+        assert_same(rows(), |bench| {
+            let (logits, dy, tier, classes) = (bench.logits(1), bench.elements(2), bench.tier, bench.classes);
+            let (mut y, mut dlogits) = (bench.zeros(), bench.elements(3));
+            gumbel_rao::forward(tier, bench.draws(), &logits, classes, &mut y).unwrap();
+            gumbel_rao::backward(tier, bench.draws(), &logits, &y, &dy, classes, 3, TAU, &mut dlogits);
             bench.keep(&y);
             bench.keep(&dlogits);
         });

@@ -134,8 +134,18 @@ macro_rules! noise_piece {
         }
     };
 }
+noise_piece! { uniform_piece, uniform }
 noise_piece! { gumbel_piece, gumbel }
 noise_piece! { logistic_piece, logistic }
+
+/// Uniform noise on (0, 1), one number a draw.
+#[track_caller]
+pub fn fill_uniform(tier: Tier, draws: Draws<'_>, out: &mut [f32]) {
+    draws.check(out.len());
+    for_rows(out.len(), 1, (RowsMut(out, 1),), |first, (RowsMut(out, _),)| {
+        uniform_piece(tier, draws, first, out);
+    });
+}
 
 /// Standard Gumbel noise, one number a draw.
 #[track_caller]

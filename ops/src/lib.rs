@@ -62,6 +62,7 @@
 //! | `gaussian_kl_standard` | [`gaussian`] | (e^2s + m^2 - 1)/2 - s | m, e^2s - 1 | inputs | Kingma, Welling 2014, appendix B |
 //! | `gumbel_softmax` | [`gumbel_softmax`] | softmax((x + g) / tau) | h / tau, -sum h ln y / tau | output | Jang et al. 2017; Maddison et al. 2017 |
 //! | `st_gumbel_softmax` | [`gumbel_softmax`] | one-hot argmax(x + g) | that of `gumbel_softmax` | place of draws | Jang et al. 2017, 2.2 |
+//! | `gumbel_rao` | [`gumbel_rao`] | one-hot argmax(x + g) | mean of `gumbel_softmax`'s over noise with that winner | place of draws | Paulus et al. 2021 |
 //! | `st_categorical` | [`st_categorical`] | one-hot argmax(x + g) | that of softmax(x / tau) | input | Bengio et al. 2013 |
 //! | `st_argmax` | [`st_argmax`] | one-hot argmax(x) | that of softmax(x / tau) | input | Bengio et al. 2013 |
 //! | `gumbel_max` | [`gumbel_max`] | argmax(x + g) | none: sampling only | nothing | Maddison et al. 2014 |
@@ -90,6 +91,7 @@ pub mod elementwise;
 pub mod exp_concrete;
 pub mod gaussian;
 pub mod gumbel_max;
+pub mod gumbel_rao;
 pub mod gumbel_softmax;
 pub mod index;
 pub mod lanes;

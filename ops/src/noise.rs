@@ -154,6 +154,18 @@ impl<'a> Draws<'a> {
         }
     }
 
+    /// The draws of the first `elements` elements, and those behind them.
+    #[track_caller]
+    pub fn split_at(self, elements: usize) -> (Draws<'a>, Draws<'a>) {
+        match self {
+            Draws::Stream(stream) => (self, Draws::Stream(stream.skip(elements as u64))),
+            Draws::Given(draws) => {
+                let (first, second) = draws.split_at(elements);
+                (Draws::Given(first), Draws::Given(second))
+            }
+        }
+    }
+
     /// Panics unless there are draws for `elements` elements.
     #[track_caller]
     pub fn check(self, elements: usize) {

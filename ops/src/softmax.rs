@@ -110,6 +110,14 @@ impl Scores for &[f32] {
     }
 }
 
+/// Scores that are in the output already.
+pub(crate) struct InPlace;
+
+impl Scores for InPlace {
+    #[inline(always)]
+    fn fill(&mut self, _out: &mut [f32]) {}
+}
+
 /// Computes softmax(inverse_tau * scores) of whole rows into `y`.
 #[inline(always)]
 pub(crate) fn normalize(
@@ -278,7 +286,7 @@ fn jacobian_rows<const C: usize>(
 /// The mean of dy under y, and the mean of what is left, which the first has lost in rounding. With both subtracted
 /// nothing cancels, even when y is almost one-hot.
 #[inline(always)]
-fn means(y: &[f32], dy: &[f32]) -> (f32, f32) {
+pub(crate) fn means(y: &[f32], dy: &[f32]) -> (f32, f32) {
     let mean = lanes::dot_shifted(y, dy, 0.0);
     (mean, lanes::dot_shifted(y, dy, mean))
 }

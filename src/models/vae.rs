@@ -1,30 +1,44 @@
-//! A variational autoencoder with categorical latent variables.
+//! A variational autoencoder with categorical or binary latent variables.
 
+use crate::estimators::{Discrete, Estimator, Kind};
+use crate::models::bound::multi_sample_bound;
 use crate::nn::Mlp;
 use crate::noise::Noise;
 use crate::params::{ParamId, Params};
 use crate::tape::Tape;
 use crate::var::{Activation, Temperature, Var};
 
-/// The sizes of a categorical VAE: pixels - hidden - (latents x classes) - hidden reversed - pixels.
+/// The sizes of a VAE: pixels - encoder - latents - decoder - pixels.
 ///
 /// The default is 784-512-256-(20 x 10)-256-512-784. Jang, Gu and Poole's table has no hidden layers:
-/// `hidden: vec![]` is their 784-(20 x 10)-784.
+/// `VaeShape::symmetric(784, &[], 20, 10)` is their 784-(20 x 10)-784.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VaeShape {
     /// Pixels of an image.
     pub pixels: usize,
-    /// Widths of the encoder's ReLU layers; the decoder's are the same, reversed.
-    pub hidden: Vec<usize>,
-    /// Number of latent variables.
-    pub latents: usize,
-    /// Classes of each.
-    pub classes: usize,
+    /// Widths of the encoder's ReLU layers.
+    pub encoder: Vec<usize>,
+    /// Widths of the decoder's ReLU layers.
+    pub decoder: Vec<usize>,
+    /// The latent variables.
+    pub latents: Kind,
+}
+
+impl VaeShape {
+    /// Categorical latents, and a decoder with the encoder's layers reversed.
+    pub fn symmetric(pixels: usize, hidden: &[usize], latents: usize, classes: usize) -> VaeShape {
+        VaeShape {
+            pixels,
+            encoder: hidden.to_vec(),
+            decoder: hidden.iter().rev().copied().collect(),
+            latents: Kind { variables: latents, classes: Some(classes) },
+        }
+    }
 }
 
 impl Default for VaeShape {
     fn default() -> VaeShape {
-        VaeShape { pixels: 784, hidden: vec![512, 256], latents: 20, classes: 10 }
+        VaeShape::symmetric(784, &[512, 256], 20, 10)
     }
 }
 
@@ -46,7 +60,7 @@ pub struct Bound<'t> {
     pub kl: Var<'t>,
 }
 
-/// An encoder q(z | x), a decoder p(x | z), a uniform prior over z.
+/// An encoder q(z | x), a decoder p(x | z), a uniform prior over the states of z.
 #[derive(Clone, Debug)]
 pub struct Vae {
     shape: VaeShape,
@@ -69,16 +83,15 @@ impl Vae {
             pixel_mean.len(),
             shape.pixels
         );
-        let code = shape.latents * shape.classes;
-        let mut sizes = vec![shape.pixels];
-        sizes.extend(&shape.hidden);
-        sizes.push(code);
-        let encoder = Mlp::new(params, "encoder", &sizes, Activation::Relu, noise);
-        sizes.reverse();
-        let decoder = Mlp::new(params, "decoder", &sizes, Activation::Relu, noise);
+        let code = shape.latents.elements();
+        let sizes = |first: usize, hidden: &[usize], last: usize| [&[first], hidden, &[last]].concat();
+        let encoder = sizes(shape.pixels, &shape.encoder, code);
+        let decoder = sizes(code, &shape.decoder, shape.pixels);
+        let encoder = Mlp::new(params, "encoder", &encoder, Activation::Relu, noise);
+        let decoder = Mlp::new(params, "decoder", &decoder, Activation::Relu, noise);
         let output = decoder.layers().last().expect("at least one layer");
         for (bias, &mean) in params.value_mut(output.bias).iter_mut().zip(pixel_mean) {
-            *bias = base_rate_logit(mean);
+            *bias = super::base_rate_logit(mean);
         }
         let pixel_mean = params.add("pixel_mean", [shape.pixels], pixel_mean.to_vec());
         params.freeze(pixel_mean);
@@ -90,19 +103,45 @@ impl Vae {
         &self.shape
     }
 
-    /// The logits of q(z | x), `[images x latents, classes]`, for images `[images, pixels]`.
+    /// The latent variables of q(z | x) for images `[images, pixels]`: logits `[images, latents, classes]`, or
+    /// `[images, latents]` of bits.
     #[track_caller]
-    pub fn encode<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {
+    pub fn encode<'t>(&self, params: &Params, x: Var<'t>) -> Discrete<'t> {
         let mean = params.on(x.tape(), self.pixel_mean);
         let logits = self.encoder.forward_centred(params, x, mean);
-        logits.reshape([x.shape().dims()[0] * self.shape.latents, self.shape.classes])
+        self.shape.latents.with_logits(logits)
     }
 
-    /// The logits of p(x | z), `[images, pixels]`, for samples z `[images x latents, classes]`.
+    /// The logits of p(x | z), `[images, pixels]`, for samples z of the latent variables, hard or relaxed.
     #[track_caller]
     pub fn decode<'t>(&self, params: &Params, z: Var<'t>) -> Var<'t> {
-        let code = self.shape.latents * self.shape.classes;
+        let code = self.shape.latents.elements();
         self.decoder.forward(params, z.reshape([z.shape().len() / code, code]))
+    }
+
+    /// KL(q(z | x) || uniform) of each variable, in nats.
+    fn kl_of_each(variable: Discrete<'_>) -> Var<'_> {
+        match variable {
+            Discrete::Bernoulli(logits) => {
+                logits.bernoulli_kl(logits.tape().input_with(logits.shape(), |prior| prior.fill(0.0)))
+            }
+            Discrete::Categorical(logits) => logits.categorical_kl_uniform(),
+        }
+    }
+
+    /// -ELBO of each image of a batch `[images, pixels]`, in nats, with an estimator's gradient for the encoder.
+    #[track_caller]
+    pub fn loss<'t>(
+        &self,
+        params: &Params,
+        x: Var<'t>,
+        estimator: &mut dyn Estimator,
+        noise: &mut Noise,
+    ) -> Var<'t> {
+        let variable = self.encode(params, x);
+        let reconstruction = estimator
+            .estimate(variable, noise, &mut |z, _| self.decode(params, z).bce_with_logits(x).sum_axis(1));
+        reconstruction + Vae::kl_of_each(variable).sum_axis(1)
     }
 
     /// Both terms of -ELBO for a batch of binary images `[images, pixels]`: with a relaxed sample the objective of
@@ -116,13 +155,15 @@ impl Vae {
         tau: impl Into<Temperature<'t>>,
         noise: &mut Noise,
     ) -> Bound<'t> {
-        let logits = self.encode(params, x);
-        let z = match sample {
-            Sample::GumbelSoftmax => logits.gumbel_softmax(tau, noise),
-            Sample::StGumbelSoftmax => logits.st_gumbel_softmax(tau, noise),
+        let variable = self.encode(params, x);
+        let z = match (sample, variable) {
+            (Sample::GumbelSoftmax, Discrete::Categorical(logits)) => logits.gumbel_softmax(tau, noise),
+            (Sample::GumbelSoftmax, Discrete::Bernoulli(logits)) => logits.binary_concrete(tau, noise),
+            (Sample::StGumbelSoftmax, Discrete::Categorical(logits)) => logits.st_gumbel_softmax(tau, noise),
+            (Sample::StGumbelSoftmax, Discrete::Bernoulli(logits)) => logits.st_binary_concrete(tau, noise),
         };
         let reconstruction = self.decode(params, z).bce_with_logits(x).sum();
-        Bound { reconstruction, kl: logits.categorical_kl_uniform().sum() }
+        Bound { reconstruction, kl: Vae::kl_of_each(variable).sum() }
     }
 
     /// With hard samples, per image and in nats: -ELBO from one sample of z and the closed KL, and
@@ -143,38 +184,47 @@ impl Vae {
         let images = pixels.len() / self.shape.pixels;
         let mut tape = Tape::inference();
         let code = self.encode_values(&mut tape, params, pixels);
-        let log_prior = -(self.shape.latents as f64) * (self.shape.classes as f64).ln();
-        let mut weights = vec![LogMean::default(); images];
+        let latents = self.shape.latents;
+        let log_prior = -(latents.variables as f64) * (latents.classes.unwrap_or(2) as f64).ln();
         let mut negative_elbo = Vec::with_capacity(images);
-        for sample in 0..samples {
+        let nll = multi_sample_bound(images, samples, |round, log_weights| {
             let x = tape.input(pixels, [images, self.shape.pixels]);
-            let logits = tape.input(&code.logits, [images * self.shape.latents, self.shape.classes]);
-            let z = logits.st_gumbel_softmax(1.0, &mut *noise);
+            let flat = [images, latents.elements()];
+            let z = latents.with_logits(tape.input(&code.logits, flat)).sample(&mut *noise);
             let reconstruction = self.decode(params, z).bce_with_logits(x).sum_axis(1);
-            let log_q = (z * tape.input(&code.log_q, z.shape()))
-                .reshape([images, code.logits.len() / images])
-                .sum_axis(1);
-            if sample == 0 {
+            let log_q = (z.reshape(flat) * tape.input(&code.log_q, flat)).sum_axis(1);
+            if round == 0 {
                 let terms = reconstruction.value();
                 negative_elbo
                     .extend(terms.iter().zip(&code.kl).map(|(&r, &kl)| f64::from(r) + f64::from(kl)));
             }
-            for ((weight, &r), &log_q) in
-                weights.iter_mut().zip(&*reconstruction.value()).zip(&*log_q.value())
-            {
-                weight.add(log_prior - f64::from(r) - f64::from(log_q));
+            let terms = reconstruction.value();
+            let (log_q, at_zero) = (log_q.value(), &code.log_q_at_zero);
+            for (image, log_weight) in log_weights.iter_mut().enumerate() {
+                let log_q = f64::from(log_q[image]) + f64::from(at_zero[image]);
+                *log_weight = log_prior - f64::from(terms[image]) - log_q;
             }
+            drop((terms, log_q));
             tape.reset();
-        }
-        let bounds = negative_elbo.into_iter().zip(weights);
-        bounds.map(|(negative_elbo, weight)| HardBound { negative_elbo, nll: -weight.value() }).collect()
+        });
+        let bounds = negative_elbo.into_iter().zip(nll);
+        bounds.map(|(negative_elbo, nll)| HardBound { negative_elbo, nll }).collect()
     }
 
     fn encode_values(&self, tape: &mut Tape, params: &Params, pixels: &[f32]) -> Code {
         let images = pixels.len() / self.shape.pixels;
-        let logits = self.encode(params, tape.input(pixels, [images, self.shape.pixels]));
-        let kl = logits.categorical_kl_uniform().reshape([images, self.shape.latents]).sum_axis(1);
-        let code = Code { logits: logits.to_vec(), log_q: logits.log_softmax().to_vec(), kl: kl.to_vec() };
+        let variable = self.encode(params, tape.input(pixels, [images, self.shape.pixels]));
+        let kl = Vae::kl_of_each(variable).reshape([images, self.shape.latents.variables]).sum_axis(1);
+        let (log_q, at_zero) = match variable {
+            Discrete::Categorical(logits) => (logits.log_softmax(), vec![0.0; images]),
+            Discrete::Bernoulli(logits) => (logits, (-logits.softplus()).sum_axis(1).to_vec()),
+        };
+        let code = Code {
+            logits: variable.logits().to_vec(),
+            log_q: log_q.to_vec(),
+            log_q_at_zero: at_zero,
+            kl: kl.to_vec(),
+        };
         tape.reset();
         code
     }
@@ -184,23 +234,25 @@ impl Vae {
     pub fn reconstruct(&self, params: &Params, pixels: &[f32], noise: &mut Noise) -> Vec<f32> {
         let tape = Tape::inference();
         let x = tape.input(pixels, [pixels.len() / self.shape.pixels, self.shape.pixels]);
-        let z = self.encode(params, x).st_gumbel_softmax(1.0, noise);
+        let z = self.encode(params, x).sample(noise);
         self.decode(params, z).sigmoid().to_vec()
     }
 
     /// The pixels' probabilities for `images` draws of z from the uniform prior.
     pub fn generate(&self, params: &Params, images: usize, noise: &mut Noise) -> Vec<f32> {
         let tape = Tape::inference();
-        let rows = images * self.shape.latents;
-        let logits = tape.input_with([rows, self.shape.classes], |logits| logits.fill(0.0));
-        self.decode(params, logits.st_gumbel_softmax(1.0, noise)).sigmoid().to_vec()
+        let logits = tape.input_with([images, self.shape.latents.elements()], |logits| logits.fill(0.0));
+        let z = self.shape.latents.with_logits(logits).sample(noise);
+        self.decode(params, z).sigmoid().to_vec()
     }
 }
 
 /// What the encoder says of some images.
 struct Code {
     logits: Vec<f32>,
+    /// What each entry of z adds to ln q(z | x), and what that is where all entries are 0.
     log_q: Vec<f32>,
+    log_q_at_zero: Vec<f32>,
     kl: Vec<f32>,
 }
 
@@ -211,55 +263,4 @@ pub struct HardBound {
     pub negative_elbo: f64,
     /// The multi-sample bound on -ln p(x).
     pub nll: f64,
-}
-
-/// ln of the mean of e^value over values that arrive one by one.
-#[derive(Clone, Copy)]
-struct LogMean {
-    largest: f64,
-    sum: f64,
-    count: f64,
-}
-
-impl Default for LogMean {
-    fn default() -> LogMean {
-        LogMean { largest: f64::NEG_INFINITY, sum: 0.0, count: 0.0 }
-    }
-}
-
-impl LogMean {
-    fn add(&mut self, value: f64) {
-        self.count += 1.0;
-        if value > self.largest {
-            self.sum = self.sum * (self.largest - value).exp() + 1.0;
-            self.largest = value;
-        } else {
-            self.sum += (value - self.largest).exp();
-        }
-    }
-
-    fn value(self) -> f64 {
-        self.largest + (self.sum / self.count).ln()
-    }
-}
-
-/// The logit of a base rate, which is kept off 0 and 1: some pixels are never lit.
-fn base_rate_logit(mean: f32) -> f32 {
-    let rate = mean.clamp(1e-3, 1.0 - 1e-3);
-    (rate / (1.0 - rate)).ln()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn log_mean_is_the_log_of_the_mean() {
-        let mut mean = LogMean::default();
-        for value in [-1000.0, -1001.0, -999.5] {
-            mean.add(value);
-        }
-        let expected = -1000.0 + ((1.0 + (-1.0f64).exp() + 0.5f64.exp()) / 3.0).ln();
-        assert!((mean.value() - expected).abs() < 1e-12);
-    }
 }

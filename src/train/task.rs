@@ -61,12 +61,8 @@ impl Task {
         let pixel_mean = &images.pixel_mean;
         match settings.model {
             ModelKind::Vae => {
-                let shape = VaeShape {
-                    pixels: pixel_mean.len(),
-                    hidden: settings.hidden.clone(),
-                    latents: settings.latents,
-                    classes: settings.classes,
-                };
+                let Settings { hidden, latents, classes, .. } = settings;
+                let shape = VaeShape::symmetric(pixel_mean.len(), hidden, *latents, *classes);
                 Task::Vae(Vae::new(shape, pixel_mean, params, noise))
             }
             ModelKind::Mlp => {

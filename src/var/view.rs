@@ -1,4 +1,4 @@
-//! Views: a value under another shape, or without its gradient. Nothing is copied.
+//! Views: a value under another shape, without its gradient, or with another's. Nothing is copied.
 
 use reparam_ops::elementwise::add_scaled;
 
@@ -22,6 +22,21 @@ impl Rule for Reshape {
     }
 }
 
+/// The value of input 0, the gradient of input 1.
+#[derive(Debug)]
+struct WithGradientOf;
+
+impl Rule for WithGradientOf {
+    fn name(&self) -> &'static str {
+        "with_gradient_of"
+    }
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+        if let Some(dsurrogate) = gradients.add_to(1) {
+            add_scaled(tier(), 1.0, node.gradient(), dsurrogate);
+        }
+    }
+}
+
 impl<'t> Var<'t> {
     /// The same numbers, row-major, under another shape.
     ///
@@ -36,11 +51,37 @@ impl<'t> Var<'t> {
             from.len(),
             to.len()
         );
-        self.tape().record_view("reshape", Some(Reshape), self, to)
+        self.tape().record_view("reshape", Some(Reshape), &[self], to)
     }
 
     /// The same value, taken as a constant: no gradient flows through it.
     pub fn stop_gradient(self) -> Var<'t> {
-        self.tape().record_view("stop_gradient", None::<Reshape>, self, self.shape())
+        self.tape().record_view("stop_gradient", None::<Reshape>, &[self], self.shape())
+    }
+
+    /// The same value, differentiated as if it were `surrogate`: the gradient that arrives here goes there unchanged, and
+    /// none goes to `self`. This is how a sample that has no derivative is given one (straight-through), and how a
+    /// loss is given the gradient of an estimator.
+    ///
+    /// ```
+    /// use reparam::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.variable(&[0.3], [1]);
+    /// let bit = tape.input(&[1.0], [1]).with_gradient_of(x.sigmoid());
+    /// assert_eq!(bit.item(), 1.0);
+    /// assert!((bit.sum().backward().of(x).unwrap()[0] - 0.2445).abs() < 1e-4);
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn with_gradient_of(self, surrogate: Var<'t>) -> Var<'t> {
+        let (shape, other) = (self.shape(), surrogate.shape());
+        assert!(
+            shape == other,
+            "with_gradient_of: the value is {shape} and the surrogate {other}; they must have one shape"
+        );
+        self.tape().record_view("with_gradient_of", Some(WithGradientOf), &[self, surrogate], shape)
     }
 }

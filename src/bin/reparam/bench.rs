@@ -3,15 +3,13 @@
 mod allocations;
 mod kernels;
 mod measure;
-mod plot;
 mod step;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
-use reparam::{Result, write_atomically};
-use serde::Serialize;
+use reparam::Result;
 
 use crate::common::ThreadArgs;
 
@@ -48,13 +46,4 @@ impl Common {
     fn budget(&self) -> Duration {
         Duration::from_millis(if self.quick { 60 } else { 400 })
     }
-}
-
-fn write_lines(path: &Path, lines: &[impl Serialize]) -> Result<()> {
-    write_atomically(path, |file| {
-        lines.iter().try_for_each(|line| {
-            serde_json::to_writer(&mut *file, line)?;
-            file.write_all(b"\n")
-        })
-    })
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use reparam::data::Digits;
-use reparam::{Error, Result};
+use reparam::{Error, Result, write_atomically};
+use serde::Serialize;
 
 /// Which data a command works on.
 #[derive(clap::Args)]
@@ -100,6 +101,16 @@ pub(crate) fn fail(error: &Error) -> ! {
     // Where standard error is closed as well, the exit code is all that is left.
     let _ = writeln!(io::stderr(), "error: {error}");
     process::exit(1)
+}
+
+/// Writes one JSON object a line.
+pub(crate) fn write_lines(path: &Path, lines: &[impl Serialize]) -> Result<()> {
+    write_atomically(path, |file| {
+        lines.iter().try_for_each(|line| {
+            serde_json::to_writer(&mut *file, line)?;
+            file.write_all(b"\n")
+        })
+    })
 }
 
 /// Makes a folder and checks that files can be written there, before hours are spent.

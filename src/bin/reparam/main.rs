@@ -5,7 +5,9 @@ mod bench;
 mod common;
 mod data;
 mod eval;
+mod lab;
 mod picture;
+mod plot;
 mod records;
 mod sample;
 mod train;
@@ -30,6 +32,8 @@ enum Command {
     Eval(eval::Args),
     /// Draw images from a checkpoint.
     Sample(sample::Args),
+    /// Hold estimators of discrete gradients against the exact gradient: bias, variance, cosine, cost.
+    Lab(lab::Args),
     /// Measure kernels and training steps on this machine.
     #[command(subcommand)]
     Bench(bench::Command),
@@ -58,6 +62,7 @@ fn main() {
         Command::Train(args) => train::run(*args),
         Command::Eval(args) => eval::run(args),
         Command::Sample(args) => sample::run(args),
+        Command::Lab(args) => lab::run(args),
         Command::Bench(command) => bench::run(command),
         Command::Data(command) => data::run(command),
     };

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use reparam::{Result, Tape, Var};
 use reparam_ops::noise::{Draws, Stream};
-use reparam_ops::{Tier, binary_concrete, draw, gumbel_max, gumbel_softmax, softmax};
+use reparam_ops::{Tier, binary_concrete, draw, elementwise, gumbel_max, gumbel_softmax, softmax};
 use serde::Serialize;
 
+use super::Common;
 use super::measure::{Timing, checksum, time};
-use super::plot::{self, Curve};
-use super::{Common, write_lines};
-use crate::common::say;
+use crate::common::{say, write_lines};
+use crate::plot::{self, Axes, Curve};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -20,11 +20,29 @@ pub(crate) struct Args {
     /// Only this size, like 2000x10 [default: the sizes of docs/performance.md]
     #[arg(long, value_name = "ROWSxCLASSES", value_parser = parse_size)]
     size: Option<(usize, usize)>,
+    /// Only these instruction sets, comma-separated, or all [default: the fastest of this machine]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = parse_tiers)]
+    tier: Vec<Tiers>,
     /// Draw nanoseconds per element against the number of classes into this SVG file
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     #[command(flatten)]
     common: Common,
+}
+
+/// What one name of `--tier` stands for.
+type Tiers = Vec<Tier>;
+
+fn parse_tiers(name: &str) -> std::result::Result<Tiers, String> {
+    let have = Tier::available();
+    match Tier::named(name) {
+        Some(tier) => Ok(vec![tier]),
+        None if name == "all" => Ok(have),
+        None => {
+            let names: Vec<_> = have.iter().map(Tier::to_string).collect();
+            Err(format!("expected all or one of {} on this machine, found `{name}`", names.join(", ")))
+        }
+    }
 }
 
 fn parse_size(text: &str) -> std::result::Result<(usize, usize), String> {
@@ -74,6 +92,7 @@ struct Line {
 
 /// What a kernel works on.
 struct Buffers {
+    tier: Tier,
     rows: usize,
     classes: usize,
     logits: Vec<f32>,
@@ -85,7 +104,7 @@ struct Buffers {
 }
 
 impl Buffers {
-    fn new(rows: usize, classes: usize) -> Buffers {
+    fn new(tier: Tier, rows: usize, classes: usize) -> Buffers {
         let n = rows * classes;
         let noise = |seed| {
             let mut x = vec![0.0; n];
@@ -93,6 +112,7 @@ impl Buffers {
             x
         };
         Buffers {
+            tier,
             rows,
             classes,
             logits: noise(1),
@@ -140,13 +160,14 @@ const fn both(kernel: &'static str, variant: &'static str, work: fn(&mut Buffers
 
 const CASES: &[Case] = &[
     forward("copy", "copy", 8.0, |b| b.y.copy_from_slice(&b.logits)),
-    forward("gumbel_noise", "fused", 4.0, |b| draw::fill_gumbel(Tier::best(), stream(3), &mut b.y)),
-    forward("logistic_noise", "fused", 4.0, |b| draw::fill_logistic(Tier::best(), stream(3), &mut b.y)),
+    forward("gumbel_noise", "fused", 4.0, |b| draw::fill_gumbel(b.tier, stream(3), &mut b.y)),
+    forward("logistic_noise", "fused", 4.0, |b| draw::fill_logistic(b.tier, stream(3), &mut b.y)),
+    forward("exp", "fused", 8.0, |b| elementwise::exp::forward(b.tier, &b.logits, &mut b.y)),
     forward("softmax", "fused", 8.0, |b| {
-        let _ = softmax::forward(Tier::best(), &b.logits, b.classes, TAU, &mut b.y);
+        let _ = softmax::forward(b.tier, &b.logits, b.classes, TAU, &mut b.y);
     }),
     forward("gumbel_max", "fused", 4.0, |b| {
-        let _ = gumbel_max::forward(Tier::best(), stream(3), &b.logits, b.classes, &mut b.index);
+        let _ = gumbel_max::forward(b.tier, stream(3), &b.logits, b.classes, &mut b.index);
         b.y[0] = b.index[b.rows - 1] as f32;
     }),
     forward("gumbel_softmax", "fused", 8.0, gumbel_softmax_forward),
@@ -158,8 +179,8 @@ const CASES: &[Case] = &[
     both("st_gumbel_softmax", "fused", |b| {
         st_gumbel_softmax_forward(b);
         b.dlogits.fill(0.0);
-        let Buffers { classes, logits, dy, dlogits, .. } = b;
-        gumbel_softmax::st_backward(Tier::best(), stream(3), logits, dy, *classes, TAU, false, dlogits);
+        let Buffers { tier, classes, logits, dy, dlogits, .. } = b;
+        gumbel_softmax::st_backward(*tier, stream(3), logits, dy, *classes, TAU, false, dlogits);
     }),
     forward("binary_concrete", "fused", 8.0, binary_concrete_forward),
     forward("binary_concrete", "composed", 8.0, |b| composed(b, Pass::Forward, composed_binary_concrete)),
@@ -167,37 +188,37 @@ const CASES: &[Case] = &[
     both("binary_concrete", "composed", |b| composed(b, Pass::ForwardBackward, composed_binary_concrete)),
     both("binary_concrete_tau", "fused", |b| binary_concrete_both(b, true)),
     both("st_binary_concrete", "fused", |b| {
-        binary_concrete::st_forward(Tier::best(), stream(3), &b.logits, &mut b.y);
+        binary_concrete::st_forward(b.tier, stream(3), &b.logits, &mut b.y);
         b.dlogits.fill(0.0);
-        binary_concrete::st_backward(Tier::best(), stream(3), &b.logits, &b.dy, TAU, false, &mut b.dlogits);
+        binary_concrete::st_backward(b.tier, stream(3), &b.logits, &b.dy, TAU, false, &mut b.dlogits);
     }),
 ];
 
 fn gumbel_softmax_forward(b: &mut Buffers) {
-    let _ = gumbel_softmax::forward(Tier::best(), stream(3), &b.logits, b.classes, TAU, &mut b.y);
+    let _ = gumbel_softmax::forward(b.tier, stream(3), &b.logits, b.classes, TAU, &mut b.y);
 }
 
 fn gumbel_softmax_both(b: &mut Buffers, want_tau: bool) {
     gumbel_softmax_forward(b);
     b.dlogits.fill(0.0);
-    gumbel_softmax::backward(Tier::best(), &b.y, &b.dy, b.classes, TAU, want_tau, &mut b.dlogits);
+    gumbel_softmax::backward(b.tier, &b.y, &b.dy, b.classes, TAU, want_tau, &mut b.dlogits);
 }
 
 fn st_gumbel_softmax_forward(b: &mut Buffers) {
-    let _ = gumbel_softmax::st_forward(Tier::best(), stream(3), &b.logits, b.classes, &mut b.y);
+    let _ = gumbel_softmax::st_forward(b.tier, stream(3), &b.logits, b.classes, &mut b.y);
 }
 
 fn binary_concrete_forward(b: &mut Buffers) {
-    binary_concrete::forward(Tier::best(), stream(3), &b.logits, TAU, &mut b.y);
+    binary_concrete::forward(b.tier, stream(3), &b.logits, TAU, &mut b.y);
 }
 
 fn binary_concrete_both(b: &mut Buffers, want_tau: bool) {
     binary_concrete_forward(b);
     b.dlogits.fill(0.0);
-    binary_concrete::backward(Tier::best(), &b.y, &b.dy, TAU, want_tau, &mut b.dlogits);
+    binary_concrete::backward(b.tier, &b.y, &b.dy, TAU, want_tau, &mut b.dlogits);
 }
 
-/// The same from primitive ops on a tape. The backward pass starts from <y, dy>, which costs a product and a sum more.
+/// The same from primitive ops on a tape, which runs on the fastest tier only. The backward pass starts from <y, dy>, which costs a product and a sum more.
 fn composed(b: &mut Buffers, pass: Pass, op: for<'t> fn(Var<'t>) -> Var<'t>) {
     let shape = [b.rows, b.classes];
     let x = b.tape.variable(&b.logits, shape);
@@ -229,22 +250,26 @@ pub(crate) fn run(args: Args) -> Result<i32> {
         write_lines(path, &lines)?;
     }
     if let Some(path) = &args.plot {
-        plot::against_classes(path, &curves(&lines))?;
+        let axes = Axes { x: "classes", y: "nanoseconds per element" };
+        plot::logarithmic(path, &axes, &curves(&lines))?;
     }
     Ok(0)
 }
 
 fn measure_all(args: &Args) -> Vec<Line> {
     let threads = rayon::current_num_threads();
-    say!("{threads} thread(s), {}; nanoseconds per element, median of many samples", Tier::best());
+    let tiers = if args.tier.is_empty() { vec![Tier::best()] } else { args.tier.concat() };
     let sizes: Vec<_> = match args.size {
         Some(size) => vec![size],
         None if args.common.quick => SIZES.to_vec(),
         None => SIZES.into_iter().chain(MORE_SIZES).collect(),
     };
+    say!("{threads} thread(s); nanoseconds per element, median of many samples");
     let mut lines = Vec::new();
-    for (rows, classes) in sizes {
-        say!("\n{rows} x {classes}");
+    for ((rows, classes), &tier) in
+        sizes.into_iter().flat_map(|size| tiers.iter().map(move |tier| (size, tier)))
+    {
+        say!("\n{rows} x {classes}, {tier}");
         say!(
             "{:<20} {:<17} {:>8} {:>8} {:>7} {:>8} {:>8} {:>9}",
             "kernel",
@@ -256,16 +281,17 @@ fn measure_all(args: &Args) -> Vec<Line> {
             "of copy",
             "composed"
         );
-        let mut buffers = Buffers::new(rows, classes);
+        let mut buffers = Buffers::new(tier, rows, classes);
         let wanted = |case: &&Case| {
-            case.variant == "copy"
-                || args.only.as_ref().is_none_or(|text| case.kernel.contains(text.as_str()))
+            let named = args.only.as_ref().is_none_or(|text| case.kernel.contains(text.as_str()));
+            case.variant == "copy" || named && (case.variant != "composed" || tier == Tier::best())
         };
         let begin = lines.len();
         for case in CASES.iter().filter(wanted) {
             lines.push(measure(case, &mut buffers, args, threads));
         }
         print_table(&lines[begin..]);
+        print_stages(&lines[begin..]);
     }
     lines
 }
@@ -280,7 +306,7 @@ fn measure(case: &Case, buffers: &mut Buffers, args: &Args, threads: usize) -> L
         rows: buffers.rows,
         classes: buffers.classes,
         threads,
-        tier: Tier::best().to_string(),
+        tier: buffers.tier.to_string(),
         ns_per_element: median / n,
         ns_per_element_min: min / n,
         spread,
@@ -297,7 +323,7 @@ fn curves(lines: &[Line]) -> Vec<Curve> {
         let point = (line.classes as f64, line.ns_per_element);
         match curves.iter_mut().find(|curve| curve.name == name) {
             Some(curve) => curve.points.push(point),
-            None => curves.push(Curve { name, points: vec![point] }),
+            None => curves.push(Curve::nth(curves.len(), name, vec![point])),
         }
     }
     for Curve { points, .. } in &mut curves {
@@ -330,4 +356,25 @@ fn print_table(lines: &[Line]) {
             composed
         );
     }
+}
+
+/// Where `gumbel_softmax` spends its time, from the kernels that do a part of its work.
+fn print_stages(lines: &[Line]) {
+    let cost = |kernel: &str, pass: &str| {
+        let line =
+            lines.iter().find(|line| (line.kernel, line.pass, line.variant) == (kernel, pass, "fused"));
+        line.map(|line| line.ns_per_element)
+    };
+    let forward = |kernel| cost(kernel, "forward");
+    let (Some(noise), Some(exp), Some(sample)) =
+        (forward("gumbel_noise"), forward("exp"), forward("gumbel_softmax"))
+    else {
+        return;
+    };
+    let both = cost("gumbel_softmax", "forward_backward").expect("measured with its forward pass");
+    say!(
+        "stages of gumbel_softmax: noise {noise:.2}, exponential {exp:.2}, largest entry, sum and scale {:.2}, backward {:.2}",
+        sample - noise - exp,
+        both - sample
+    );
 }

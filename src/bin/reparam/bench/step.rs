@@ -9,7 +9,8 @@ use reparam_ops::matmul::{Matrix, matmul};
 use serde::Serialize;
 
 use super::measure::{Timing, time};
-use super::{Common, allocations, write_lines};
+use super::{Common, allocations};
+use crate::common::write_lines;
 use crate::common::{embedded, say};
 
 #[derive(clap::Args)]

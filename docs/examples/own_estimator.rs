@@ -1,0 +1,63 @@
+//! An estimator and a problem of one's own in the lab: `cargo run --release --example own_estimator`.
+//!
+//! The estimator is the self-critical one (S. Rennie et al., "Self-critical Sequence Training for Image Captioning", CVPR
+//! 2017): a score function whose baseline is the loss of the most probable state.
+
+use reparam::estimators::{Discrete, Estimator, Kind, Loss, parse};
+use reparam::lab::{Problem, measure};
+use reparam::{Noise, Var};
+
+struct SelfCritical;
+
+impl Estimator for SelfCritical {
+    fn name(&self) -> String {
+        "self-critical".to_owned()
+    }
+    fn is_unbiased(&self) -> bool {
+        true
+    }
+    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
+        let z = variable.sample(noise);
+        let (f, baseline) = (loss(z, noise), loss(variable.mode(), noise));
+        let signal = (f - baseline).stop_gradient();
+        f.with_gradient_of(f + signal * variable.log_prob(z))
+    }
+}
+
+/// Six bits, of which one should be 1.
+struct OneOfSix([f32; 6]);
+
+impl Problem for OneOfSix {
+    fn name(&self) -> String {
+        "one-of-six".to_owned()
+    }
+    fn kind(&self) -> Kind {
+        Kind { variables: 6, classes: None }
+    }
+    fn logits(&self) -> &[f32] {
+        &self.0
+    }
+    fn loss<'t>(&self, z: Var<'t>) -> Var<'t> {
+        (z.sum_axis(1) - 1.0).square()
+    }
+}
+
+fn main() {
+    let problem = OneOfSix([1.5, 1.0, 0.5, 0.0, -0.5, -1.0]);
+    let estimators: [Box<dyn Estimator>; 3] =
+        [Box::new(SelfCritical), parse("score-function").unwrap(), parse("gumbel-softmax:1").unwrap()];
+    for mut estimator in estimators {
+        let m = measure(&problem, estimator.as_mut(), 100_000, 0, &mut Noise::seed(1)).unwrap();
+        let verdict = if m.agrees { "agrees" } else { "biased" };
+        println!(
+            "{:<17} bias {:+.4} +- {:.4}, variance {:.3}: {verdict}",
+            m.estimator, m.bias, m.bias_standard_error, m.variance
+        );
+        assert!(m.agrees || !m.claims_unbiased);
+    }
+}
+
+#[test]
+fn it_runs() {
+    main();
+}

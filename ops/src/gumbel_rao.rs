@@ -1,0 +1,192 @@
+//! `gumbel_rao`: an exact one-hot sample with the gradient of the straight-through relaxed sample, averaged over noise
+//! that gives the same sample.
+//!
+//! The value is that of [`gumbel_softmax::st_forward`](crate::gumbel_softmax::st_forward). Its gradient is that of
+//! softmax((logits + G) / tau), a function of the noise G; of G only the winner D is known afterwards. The mean over
+//! G given D has the same expectation and less variance, and needs the downstream gradient once only.
+//!
+//! Given D, the perturbed logits are, with p = softmax(logits), independent exponential numbers E and up to a constant
+//! for the row, `-ln E_D` for the winner and `-ln(E_j / p_j + E_D)` for every other class: the times at which the
+//! classes of a race arrive, of which the winner's comes first.
+//!
+//! # Source
+//! M. Paulus, C. Maddison, A. Krause, "Rao-Blackwellizing the Straight-Through Gumbel-Softmax Gradient Estimator",
+//! ICLR 2021, equations 7 to 10.
+
+use crate::Tier;
+use crate::draw::{self, PIECE};
+use crate::math;
+use crate::noise::{Draws, Reader};
+use crate::parallel::{Rows, RowsMut, for_rows};
+use crate::scratch;
+use crate::softmax::{self, InPlace, block_len, by_classes, max_and_log_sum, means, normalize, row_by_row};
+
+pub use crate::gumbel_softmax::st_forward as forward;
+
+/// The least probability by which an exponential number, of at most 22.9, is divided without overflow.
+const RAREST: f32 = 1e-36;
+
+/// Exponential numbers, one a draw.
+#[inline(always)]
+fn exponentials(reader: &mut Reader<'_>, out: &mut [f32]) {
+    let mut draws = [0u32; PIECE];
+    for out in out.chunks_mut(PIECE) {
+        reader.fill(&mut draws[..out.len()]);
+        for (out, &draw) in out.iter_mut().zip(&draws) {
+            *out = draw::exponential(draw);
+        }
+    }
+}
+
+/// Turns exponential numbers into times of arrival, sample by sample. The winner has the first number of each sample;
+/// class 0 has the one in the winner's place.
+#[inline(always)]
+fn arrivals<const C: usize>(classes: usize, winner: usize, inverse_p: &[f32], block: &mut [f32]) {
+    let classes = if C == 0 { classes } else { C };
+    for sample in block.chunks_exact_mut(classes) {
+        row_by_row();
+        let first = sample[0];
+        sample[0] = sample[winner];
+        for (time, &inverse_p) in sample.iter_mut().zip(inverse_p) {
+            *time = time.mul_add(inverse_p, first);
+        }
+        sample[winner] = first;
+    }
+}
+
+/// Turns exponential numbers into perturbed logits as [`arrivals`] and a logarithm do, for rows with a class so rare that
+/// 1 / p overflows: all in logarithms.
+#[inline(always)]
+fn scores_in_logs(winner: usize, minus_ln_p: &[f32], block: &mut [f32]) {
+    for sample in block.chunks_exact_mut(minus_ln_p.len()) {
+        let first = math::ln(sample[0]);
+        sample[0] = sample[winner];
+        for (score, &minus_ln_p) in sample.iter_mut().zip(minus_ln_p) {
+            let alone = math::ln(*score) + minus_ln_p;
+            let (less, more) = if alone < first { (alone, first) } else { (first, alone) };
+            *score = -(more + math::log1p(math::exp(less - more)));
+        }
+        sample[winner] = -first;
+    }
+}
+
+/// dlogits += scale * the sum over relaxed samples y of y (dy - <y, dy>).
+#[inline(always)]
+fn add_jacobians<const C: usize>(
+    classes: usize,
+    samples: &[f32],
+    dy: &[f32],
+    scale: f32,
+    dlogits: &mut [f32],
+) {
+    let classes = if C == 0 { classes } else { C };
+    for y in samples.chunks_exact(classes) {
+        row_by_row();
+        let (mean, rest) = means(y, dy);
+        for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
+            *dlogits = (y * ((dy - mean) - rest)).mul_add(scale, *dlogits);
+        }
+    }
+}
+
+crate::simd! {
+    fn backward_piece(
+        draws: Draws<'_>,
+        first: usize,
+        logits: &[f32],
+        y: &[f32],
+        dy: &[f32],
+        classes: usize,
+        samples: usize,
+        inverse_tau: f32,
+        inverse_p: &mut [f32],
+        soft: &mut [f32],
+        dlogits: &mut [f32],
+    ) {
+        let mut reader = draws.from_element(first * samples * classes);
+        let scale = inverse_tau / samples as f32;
+        let rows = logits.chunks_exact(classes).zip(y.chunks_exact(classes)).zip(dy.chunks_exact(classes));
+        for (((logits, y), dy), dlogits) in rows.zip(dlogits.chunks_exact_mut(classes)) {
+            let Some(winner) = y.iter().position(|&y| y == 1.0) else {
+                // The forward pass left NaN where it found one.
+                dlogits.fill(f32::NAN);
+                continue;
+            };
+            // Every row has an unmasked class: it has a winner.
+            let _ = normalize(classes, 1.0, &mut &*logits, inverse_p);
+            let rare = inverse_p.iter().zip(logits).any(|(&p, &x)| p < RAREST && x > f32::NEG_INFINITY);
+            if rare {
+                let (max, log_sum) = max_and_log_sum(logits);
+                inverse_p.iter_mut().zip(logits).for_each(|(m, &x)| *m = log_sum - (x - max));
+            } else {
+                inverse_p.iter_mut().for_each(|p| *p = 1.0 / *p);
+            }
+            let mut left = samples * classes;
+            while left > 0 {
+                let block = &mut soft[..left.min(block_len(classes))];
+                left -= block.len();
+                exponentials(&mut reader, block);
+                if rare {
+                    scores_in_logs(winner, inverse_p, block);
+                } else {
+                    by_classes!(arrivals(classes, winner, inverse_p, block));
+                    for time in block.iter_mut() {
+                        *time = -math::ln(*time);
+                    }
+                }
+                let _ = normalize(classes, inverse_tau, &mut InPlace, block);
+                by_classes!(add_jacobians(classes, block, dy, scale, dlogits));
+            }
+        }
+    }
+}
+
+/// Adds to `dlogits` the mean over `samples` of h / tau, with y softmax of the perturbed logits over tau given the
+/// winner, and h = y (dy - <y, dy>). `one_hot` is what [`forward`] gave; the draws are others than the forward pass
+/// took: sample k of row r takes `classes` of them from (r samples + k) classes on.
+///
+/// # Panics
+/// If `samples` is 0 or the lengths do not fit.
+#[track_caller]
+#[allow(clippy::too_many_arguments)]
+pub fn backward(
+    tier: Tier,
+    draws: Draws<'_>,
+    logits: &[f32],
+    one_hot: &[f32],
+    dy: &[f32],
+    classes: usize,
+    samples: usize,
+    tau: f32,
+    dlogits: &mut [f32],
+) {
+    assert!(samples > 0, "gumbel_rao needs at least one sample of the noise");
+    let rows = softmax::rows(logits, classes, dlogits);
+    assert!(one_hot.len() == logits.len() && dy.len() == logits.len(), "all must be rows x classes");
+    draws.check(logits.len() * samples);
+    let parts = (Rows(logits, classes), Rows(one_hot, classes), Rows(dy, classes), RowsMut(dlogits, classes));
+    for_rows(
+        rows,
+        classes * samples,
+        parts,
+        |first, (Rows(logits, _), Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
+            scratch::with(classes + block_len(classes), |room| {
+                let (inverse_p, soft) = room.split_at_mut(classes);
+                backward_piece(
+                    tier,
+                    draws,
+                    first,
+                    logits,
+                    y,
+                    dy,
+                    classes,
+                    samples,
+                    1.0 / tau,
+                    inverse_p,
+                    soft,
+                    dlogits,
+                );
+            });
+        },
+    );
+}

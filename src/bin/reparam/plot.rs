@@ -1,0 +1,140 @@
+//! Pictures of measurements: curves with linear or logarithmic axes, as SVG.
+
+use std::path::Path;
+
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
+use plotters::prelude::*;
+use reparam::{Error, Result, write_atomically};
+
+/// A named line through points.
+pub(crate) struct Curve {
+    pub(crate) name: String,
+    pub(crate) points: Vec<(f64, f64)>,
+    colour: usize,
+    /// Thin, with hollow marks.
+    light: bool,
+}
+
+impl Curve {
+    /// The curve in place `i` of a picture: colours in turn, and lighter when they come round again.
+    pub(crate) fn nth(i: usize, name: String, points: Vec<(f64, f64)>) -> Curve {
+        Curve { name, points, colour: i % COLOURS.len(), light: i >= COLOURS.len() }
+    }
+
+    /// A companion in the same colour.
+    pub(crate) fn lighter(self) -> Curve {
+        Curve { light: true, ..self }
+    }
+}
+
+/// What the axes show.
+pub(crate) struct Axes<'a> {
+    pub(crate) x: &'a str,
+    pub(crate) y: &'a str,
+}
+
+/// Colours that the colour-blind tell apart (M. Okabe, K. Ito, "Color Universal Design", 2008).
+const COLOURS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(0, 0, 0),
+];
+const SIZE: (u32, u32) = (960, 600);
+
+type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
+
+/// Curves with logarithmic axes and a mark at each point; points that are not positive are left out.
+pub(crate) fn logarithmic(path: &Path, axes: &Axes<'_>, curves: &[Curve]) -> Result<()> {
+    let positive = |curve: &Curve| Curve {
+        name: curve.name.clone(),
+        points: curve.points.iter().copied().filter(|&(x, y)| x > 0.0 && y > 0.0).collect(),
+        ..*curve
+    };
+    let curves: Vec<Curve> = curves.iter().map(positive).collect();
+    let ((left, right), (bottom, top)) = ranges(&curves);
+    // Room for the names above the curves.
+    let (x, y) = (left / 1.5..right * 1.5, bottom / 1.5..top * 4.0);
+    write(path, |svg| draw(svg, axes, &curves, x.log_scale(), y.log_scale(), true))
+}
+
+/// Curves with linear axes, without marks.
+pub(crate) fn linear(path: &Path, axes: &Axes<'_>, curves: &[Curve]) -> Result<()> {
+    let ((left, right), (bottom, top)) = ranges(curves);
+    let room = 0.35 * (top - bottom);
+    write(path, |svg| draw(svg, axes, curves, left..right, bottom..top + room, false))
+}
+
+fn write(path: &Path, draw: impl FnOnce(&mut String) -> Drawn) -> Result<()> {
+    let mut svg = String::new();
+    draw(&mut svg).map_err(|error| Error::invalid("--plot", "curves that can be drawn", error))?;
+    write_atomically(path, |file| file.write_all(svg.as_bytes()))
+}
+
+/// The least and the largest of both coordinates.
+fn ranges(curves: &[Curve]) -> ((f64, f64), (f64, f64)) {
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let range = |values: &mut dyn Iterator<Item = f64>| {
+        values
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high): (f64, f64), x| (low.min(x), high.max(x)))
+    };
+    (range(&mut points().map(|point| point.0)), range(&mut points().map(|point| point.1)))
+}
+
+fn draw<X, Y>(svg: &mut String, axes: &Axes<'_>, curves: &[Curve], x: X, y: Y, marks: bool) -> Drawn
+where
+    X: AsRangedCoord<Value = f64>,
+    Y: AsRangedCoord<Value = f64>,
+    X::CoordDescType: ValueFormatter<f64>,
+    Y::CoordDescType: ValueFormatter<f64>,
+{
+    let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+    area.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(&area)
+        .margin(16)
+        .x_label_area_size(44)
+        .y_label_area_size(76)
+        .build_cartesian_2d(x, y)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_desc(axes.x)
+        .y_desc(axes.y)
+        .x_label_formatter(&|&x| short(x))
+        .y_label_formatter(&|&y| short(y))
+        .label_style(("sans-serif", 15))
+        .draw()?;
+    for curve in curves {
+        let line = COLOURS[curve.colour].stroke_width(if curve.light { 1 } else { 2 });
+        let point = if curve.light { line } else { line.filled() };
+        let series = chart.draw_series(LineSeries::new(curve.points.iter().copied(), line))?;
+        series.label(&curve.name).legend(move |at| {
+            let mark = Circle::new((9, 0), if marks { 4 } else { 0 }, point);
+            EmptyElement::at(at) + PathElement::new([(0, 0), (18, 0)], line) + mark
+        });
+        if marks {
+            chart.draw_series(curve.points.iter().map(|&at| Circle::new(at, 4, point)))?;
+        }
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.8))
+        .label_font(("sans-serif", 14))
+        .draw()?;
+    area.present()?;
+    Ok(())
+}
+
+/// A number without more digits than it needs.
+fn short(x: f64) -> String {
+    let size = x.abs();
+    if size != 0.0 && !(1e-3..1e6).contains(&size) {
+        format!("{x:.0e}")
+    } else {
+        format!("{}", (x * 1e6).round() / 1e6)
+    }
+}

@@ -1,0 +1,73 @@
+//! Distributions on the tape: samples, log-densities, entropies and divergences, all in nats.
+//!
+//! Each is a small `Copy` struct of its parameters. Where it makes sense it has
+//!
+//! | method | gives |
+//! | --- | --- |
+//! | `sample(noise)` | a value of this law, taken as a constant: no gradient |
+//! | `rsample(noise)` | the same value as a function of parameters and noise, with its gradient; continuous laws only |
+//! | `log_prob(value)` | the logarithm of its probability or density |
+//! | `entropy()`, `mean()`, `mode()` | where there is a closed form |
+//! | `kl(q)` | KL(self \|\| q), where there is a closed form |
+//!
+//! A discrete variable has logits and nothing else: probabilities would round to 0 and 1. Its last axis holds the
+//! classes, which `log_prob`, `entropy` and `kl` sum over; laws of single numbers work elementwise. Parameters and
+//! values must have one shape; [`Var::broadcast_to`](crate::Var::broadcast_to) makes it so. Straight-through samples
+//! are ops of their own on the logits ([`st_gumbel_softmax`](crate::Var::st_gumbel_softmax) and others): they are not
+//! `rsample`s, since their gradient is not that of their value.
+//!
+//! | law | value | parameters |
+//! | --- | --- | --- |
+//! | [`OneHot`] | one-hot rows | logits |
+//! | [`Categorical`] | class indices | logits |
+//! | [`Bernoulli`] | 0 or 1 | logits |
+//! | [`RelaxedOneHot`] | [`Simplex`]: rows on the simplex, with their logarithm | logits, tau |
+//! | [`ExpConcrete`] | the logarithm alone | logits, tau |
+//! | [`RelaxedBernoulli`] | [`RelaxedBit`]: numbers in (0, 1), with their logit | logits, tau |
+//! | [`LogitRelaxedBernoulli`] | the logit alone | logits, tau |
+//! | [`Gumbel`], [`Logistic`] | numbers | loc, log_scale |
+//! | [`Normal`] | numbers | mean, log_std |
+//! | [`Uniform`] | numbers | low, high |
+//!
+//! [`KlForm`] is the choice of the divergence in an ELBO whose samples are relaxed.
+//!
+//! ```
+//! use reparam::distributions::OneHot;
+//! use reparam::{Noise, Tape};
+//!
+//! // A score-function gradient: the value of a sample times the gradient of its log-probability.
+//! let tape = Tape::new();
+//! let logits = tape.variable(&[0.0, 1.0, 2.0], [1, 3]);
+//! let posterior = OneHot::new(logits);
+//! let z = posterior.sample(&mut Noise::seed(1));
+//! let value = (z * tape.input(&[1.0, 5.0, 2.0], [3])).sum_axis(1);
+//! let gradients = (value * posterior.log_prob(z)).sum().backward();
+//! assert_eq!(gradients.of(logits).unwrap().len(), 3);
+//! ```
+
+mod bernoulli;
+mod categorical;
+mod exp_concrete;
+mod gumbel;
+mod kl_form;
+mod logistic;
+mod logit_relaxed_bernoulli;
+mod normal;
+mod one_hot;
+pub(crate) mod parts;
+mod relaxed_bernoulli;
+mod relaxed_one_hot;
+mod uniform;
+
+pub use bernoulli::Bernoulli;
+pub use categorical::Categorical;
+pub use exp_concrete::ExpConcrete;
+pub use gumbel::Gumbel;
+pub use kl_form::KlForm;
+pub use logistic::Logistic;
+pub use logit_relaxed_bernoulli::LogitRelaxedBernoulli;
+pub use normal::Normal;
+pub use one_hot::OneHot;
+pub use relaxed_bernoulli::{RelaxedBernoulli, RelaxedBit};
+pub use relaxed_one_hot::{RelaxedOneHot, Simplex};
+pub use uniform::Uniform;

@@ -1,0 +1,97 @@
+//! Binary variables.
+
+use crate::distributions::parts::check_shapes;
+use crate::noise::DrawSource;
+use crate::var::Var;
+
+/// A binary variable for each element: P(1) = sigmoid(logits). The logits are finite and of any shape.
+///
+/// # Examples
+/// ```
+/// use reparam::distributions::Bernoulli;
+/// use reparam::{Noise, Tape};
+///
+/// let tape = Tape::new();
+/// let law = Bernoulli::new(tape.variable(&[0.0, 3.0], [2]));
+/// let z = law.sample(&mut Noise::seed(1));
+/// assert!(z.to_vec().iter().all(|&z| z == 0.0 || z == 1.0));
+/// assert!((law.log_prob(z).to_vec()[0] + 2f32.ln()).abs() < 1e-6);
+/// assert_eq!(law.mode().to_vec(), [0.0, 1.0]);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Bernoulli<'t> {
+    /// ln(P(1) / P(0)).
+    pub logits: Var<'t>,
+}
+
+impl<'t> Bernoulli<'t> {
+    /// The law of these logits.
+    pub fn new(logits: Var<'t>) -> Bernoulli<'t> {
+        Bernoulli { logits }
+    }
+
+    /// An exact sample, 1 where logits + l > 0, else 0, one draw per element. It has no gradient;
+    /// [`st_bernoulli`](Var::st_bernoulli) and [`st_binary_concrete`](Var::st_binary_concrete) are the same sample
+    /// with one.
+    ///
+    /// # Panics
+    /// If the number of injected draws is not that of the elements.
+    #[track_caller]
+    pub fn sample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
+        self.logits.bernoulli(noise)
+    }
+
+    /// z ln p + (1 - z) ln(1 - p), elementwise, in nats: minus [`bce_with_logits`](Var::bce_with_logits). A soft z in
+    /// \[0, 1\] is allowed and gets its gradient, the logit; the result is then no log-probability.
+    ///
+    /// dlogits = d (z - p).
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn log_prob(self, z: Var<'t>) -> Var<'t> {
+        check_shapes("Bernoulli::log_prob", ("z", z), ("the logits", self.logits));
+        -self.logits.bce_with_logits(z)
+    }
+
+    /// p = sigmoid(logits), elementwise.
+    pub fn probs(self) -> Var<'t> {
+        self.logits.sigmoid()
+    }
+
+    /// -p ln p - (1 - p) ln(1 - p), elementwise, in nats: from 0 to ln 2, never below 0.
+    ///
+    /// dlogits = -d logits p (1 - p).
+    ///
+    /// # Precision
+    /// Within 1e-6 of itself, small entropies too.
+    pub fn entropy(self) -> Var<'t> {
+        // With a = |logits| and q = sigmoid(-a), the smaller probability: ln((1 - q) / q) = a and -ln(1 - q) =
+        // softplus(-a), so the entropy is q a + softplus(-a), in which nothing cancels. As for classes, only the
+        // weights have a say in the gradient.
+        let distance = self.logits.abs();
+        let smaller = (-distance).sigmoid();
+        let distance = distance.stop_gradient();
+        smaller * distance + (-distance).softplus()
+    }
+
+    /// The mean: the probability of 1, elementwise.
+    pub fn mean(self) -> Var<'t> {
+        self.probs()
+    }
+
+    /// The more probable value, elementwise: 1 where the logit is above 0, else 0. It has no gradient.
+    pub fn mode(self) -> Var<'t> {
+        let mode: Vec<f32> = self.logits.value().iter().map(|&logit| f32::from(logit > 0.0)).collect();
+        self.logits.tape().input(&mode, self.logits.shape())
+    }
+
+    /// KL(self || q), elementwise, in nats: see [`bernoulli_kl`](Var::bernoulli_kl).
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn kl(self, q: Bernoulli<'t>) -> Var<'t> {
+        self.logits.bernoulli_kl(q.logits)
+    }
+}

@@ -1,0 +1,109 @@
+//! A categorical variable as a class index.
+
+use reparam_ops::lanes;
+
+use crate::distributions::OneHot;
+use crate::distributions::parts::check_classes;
+use crate::noise::DrawSource;
+use crate::var::Var;
+
+/// A categorical variable for each row, whose values are class indices, counted from 0: P(k) = softmax(logits)_k.
+///
+/// The same law as [`OneHot`] with another value: an index is smaller and cheaper, a vector can be multiplied. The
+/// logits are `[.., classes]`, unnormalised; one of -inf masks its class.
+///
+/// # Examples
+/// ```
+/// use reparam::distributions::Categorical;
+/// use reparam::{Noise, Tape};
+///
+/// let tape = Tape::new();
+/// let law = Categorical::new(tape.variable(&[0.0, 0.0, 0.0, 9.0], [2, 2]));
+/// let classes = law.sample(&mut Noise::seed(1));
+/// assert_eq!(law.log_prob(&classes).shape().dims(), [2]);
+/// assert_eq!(law.mode(), [0, 1]);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Categorical<'t> {
+    /// Unnormalised log-probabilities `[.., classes]`.
+    pub logits: Var<'t>,
+}
+
+impl<'t> Categorical<'t> {
+    /// The law of these logits, `[.., classes]`.
+    ///
+    /// # Panics
+    /// If there are no classes.
+    #[track_caller]
+    pub fn new(logits: Var<'t>) -> Categorical<'t> {
+        check_classes("Categorical", logits);
+        Categorical { logits }
+    }
+
+    /// The same law with one-hot vectors as values.
+    pub fn one_hot(self) -> OneHot<'t> {
+        OneHot { logits: self.logits }
+    }
+
+    /// An exact sample for each row, argmax(logits + g), one draw per logit. Nothing is recorded. The same draws make
+    /// [`OneHot::sample`] put its 1 at this index.
+    ///
+    /// # Panics
+    /// If a row is fully masked, a logit is NaN, or the number of injected draws is not that of the logits.
+    #[track_caller]
+    pub fn sample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Vec<u32> {
+        self.logits.gumbel_max(noise)
+    }
+
+    /// ln p_class per row, in nats, for a class for each row; the last axis of the logits disappears. A masked class
+    /// has log-probability -inf.
+    ///
+    /// # Panics
+    /// If the number of classes given is not that of the rows, one is not a class, or a row is fully masked.
+    #[track_caller]
+    pub fn log_prob(self, classes: &[u32]) -> Var<'t> {
+        -self.logits.cross_entropy(classes)
+    }
+
+    /// p = softmax(logits), `[.., classes]`.
+    ///
+    /// # Panics
+    /// If a row is fully masked.
+    #[track_caller]
+    pub fn probs(self) -> Var<'t> {
+        self.logits.softmax()
+    }
+
+    /// -sum_k p_k ln p_k per row, in nats: see [`OneHot::entropy`].
+    ///
+    /// # Panics
+    /// If a row is fully masked.
+    #[track_caller]
+    pub fn entropy(self) -> Var<'t> {
+        self.one_hot().entropy()
+    }
+
+    /// The most probable class of each row; ties take the lowest.
+    pub fn mode(self) -> Vec<u32> {
+        let logits = self.logits.value();
+        logits.chunks_exact(self.logits.shape().classes()).map(|row| lanes::argmax(row) as u32).collect()
+    }
+
+    /// KL(self || q) = sum_k p_k (ln p_k - ln q_k) per row, in nats.
+    ///
+    /// # Panics
+    /// If the shapes differ, or a row is fully masked.
+    #[track_caller]
+    pub fn kl(self, q: Categorical<'t>) -> Var<'t> {
+        self.logits.categorical_kl(q.logits)
+    }
+
+    /// KL(self || uniform) = ln(classes) - entropy per row, in nats.
+    ///
+    /// # Panics
+    /// If a row is fully masked.
+    #[track_caller]
+    pub fn kl_uniform(self) -> Var<'t> {
+        self.logits.categorical_kl_uniform()
+    }
+}

@@ -1,0 +1,88 @@
+//! The logistic distribution.
+
+use reparam_ops::draw::fill_logistic;
+
+use crate::distributions::parts::{check_shapes, noise_like};
+use crate::noise::DrawSource;
+use crate::var::Var;
+
+/// Logistic variables, elementwise: x = loc + e^log_scale l, l standard logistic noise.
+///
+/// The difference of two Gumbel variables of one scale, and the noise under which a threshold is a Bernoulli sample.
+///
+/// # Examples
+/// ```
+/// use reparam::distributions::Logistic;
+/// use reparam::{Noise, Tape};
+///
+/// let tape = Tape::new();
+/// let (loc, log_scale) = (tape.variable(&[1.0], [1]), tape.variable(&[0.0], [1]));
+/// let law = Logistic::new(loc, log_scale);
+/// let x = law.rsample(&mut Noise::seed(1));
+/// assert_eq!(x.sum().backward().of(loc).unwrap(), [1.0]);
+/// assert!((law.log_prob(loc).item() - 0.25f32.ln()).abs() < 1e-6);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Logistic<'t> {
+    /// The mean, median and mode.
+    pub loc: Var<'t>,
+    /// The logarithm of the scale.
+    pub log_scale: Var<'t>,
+}
+
+impl<'t> Logistic<'t> {
+    /// The law of these parameters, of one shape.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn new(loc: Var<'t>, log_scale: Var<'t>) -> Logistic<'t> {
+        check_shapes("Logistic", ("loc", loc), ("log_scale", log_scale));
+        Logistic { loc, log_scale }
+    }
+
+    /// A sample without a gradient, one draw per element.
+    ///
+    /// # Panics
+    /// As [`rsample`](Self::rsample).
+    #[track_caller]
+    pub fn sample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
+        Logistic { loc: self.loc.stop_gradient(), log_scale: self.log_scale.stop_gradient() }.rsample(noise)
+    }
+
+    /// A sample as a function of its parameters, loc + e^log_scale l, one draw per element. The noise is kept, as a
+    /// leaf of the tape.
+    ///
+    /// # Panics
+    /// If the number of injected draws is not that of the elements.
+    #[track_caller]
+    pub fn rsample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
+        self.loc + self.log_scale.exp() * noise_like("Logistic", self.loc, noise.into(), fill_logistic)
+    }
+
+    /// The log-density of x, elementwise, in nats: -z - 2 softplus(-z) - log_scale with z = (x - loc) / scale.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
+        check_shapes("Logistic::log_prob", ("x", x), ("loc", self.loc));
+        let minus_z = (self.loc - x) * (-self.log_scale).exp();
+        minus_z - 2.0 * minus_z.softplus() - self.log_scale
+    }
+
+    /// log_scale + 2, elementwise, in nats.
+    pub fn entropy(self) -> Var<'t> {
+        self.log_scale + 2.0
+    }
+
+    /// The mean: loc.
+    pub fn mean(self) -> Var<'t> {
+        self.loc
+    }
+
+    /// The value of the largest density: loc.
+    pub fn mode(self) -> Var<'t> {
+        self.loc
+    }
+}

@@ -1,0 +1,105 @@
+//! The binary Concrete distribution's logit.
+
+use crate::distributions::parts::{check_shapes, constant, divided};
+use crate::noise::DrawSource;
+use crate::var::{Temperature, Var};
+
+/// The logit of a relaxed binary variable, elementwise: y = (logits + l) / tau, l standard logistic noise.
+///
+/// sigmoid(y) follows [`RelaxedBernoulli`](crate::distributions::RelaxedBernoulli), but a logit does not round to 0 or
+/// 1: densities are finite at their own samples at any temperature. It is the logistic law with location logits / tau
+/// and scale 1 / tau.
+///
+/// # Examples
+/// ```
+/// use reparam::distributions::LogitRelaxedBernoulli;
+/// use reparam::{Noise, Tape};
+///
+/// let tape = Tape::new();
+/// let law = LogitRelaxedBernoulli::new(tape.variable(&[0.5, -9.0], [2]), 0.01);
+/// let y = law.rsample(&mut Noise::seed(1));
+/// assert!(law.log_prob(y).to_vec().iter().all(|log_prob| log_prob.is_finite()));
+/// ```
+///
+/// # Source
+/// Maddison, Mnih, Teh 2017, appendix C.3.1.
+#[derive(Clone, Copy, Debug)]
+pub struct LogitRelaxedBernoulli<'t> {
+    /// ln(P(1) / P(0)) of the rounded variable.
+    pub logits: Var<'t>,
+    /// The temperature.
+    pub tau: Temperature<'t>,
+}
+
+impl<'t> LogitRelaxedBernoulli<'t> {
+    /// The law of these logits at this temperature.
+    ///
+    /// # Panics
+    /// If tau is not positive and finite.
+    #[track_caller]
+    pub fn new(logits: Var<'t>, tau: impl Into<Temperature<'t>>) -> LogitRelaxedBernoulli<'t> {
+        let tau = tau.into();
+        tau.check("LogitRelaxedBernoulli");
+        LogitRelaxedBernoulli { logits, tau }
+    }
+
+    /// A sample without a gradient, one draw per element.
+    ///
+    /// # Panics
+    /// As [`rsample`](Self::rsample).
+    #[track_caller]
+    pub fn sample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
+        self.logits.stop_gradient().logit_binary_concrete(constant(self.tau), noise)
+    }
+
+    /// A sample as a function of logits and tau, one draw per element: see
+    /// [`logit_binary_concrete`](Var::logit_binary_concrete).
+    ///
+    /// # Panics
+    /// If the number of injected draws is not that of the elements.
+    #[track_caller]
+    pub fn rsample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
+        self.logits.logit_binary_concrete(self.tau, noise)
+    }
+
+    /// The log-density of y, elementwise, in nats: ln tau + u - 2 softplus(u) with u = logits - tau y. See
+    /// [`logit_binary_concrete_log_prob`](Var::logit_binary_concrete_log_prob).
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn log_prob(self, y: Var<'t>) -> Var<'t> {
+        check_shapes("LogitRelaxedBernoulli::log_prob", ("y", y), ("the logits", self.logits));
+        y.logit_binary_concrete_log_prob(self.logits, self.tau)
+    }
+
+    /// 2 - ln tau, elementwise, in nats, whatever the logits.
+    pub fn entropy(self) -> Var<'t> {
+        let shape = self.logits.shape();
+        match self.tau {
+            Temperature::Fixed(tau) => self.logits.tape().input_with(shape, |out| out.fill(2.0 - tau.ln())),
+            Temperature::Variable(tau) => (2.0 - tau.reshape([]).ln()).broadcast_to(shape),
+        }
+    }
+
+    /// The mean logits / tau, elementwise.
+    pub fn mean(self) -> Var<'t> {
+        divided(self.logits, self.tau)
+    }
+
+    /// The value of the largest density, logits / tau, elementwise.
+    pub fn mode(self) -> Var<'t> {
+        self.mean()
+    }
+
+    /// ln self(y) - ln prior(y), elementwise, in nats: if y is a sample of `self`, an unbiased estimate of
+    /// KL(self || prior), and its gradient through [`rsample`](Self::rsample) is one of the KL's gradient. A single
+    /// estimate may be below 0. The prior has its own logits and temperature.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn sampled_kl(self, prior: LogitRelaxedBernoulli<'t>, y: Var<'t>) -> Var<'t> {
+        self.log_prob(y) - prior.log_prob(y)
+    }
+}

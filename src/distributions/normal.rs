@@ -1,0 +1,106 @@
+//! The normal distribution.
+
+use crate::distributions::parts::check_shapes;
+use crate::noise::NormalSource;
+use crate::var::Var;
+
+/// ln(2 pi) / 2
+const HALF_LN_TAU: f32 = 0.918_938_5;
+
+/// Normal variables, elementwise: x = mean + e^log_std eps, eps standard normal noise.
+///
+/// # Examples
+/// ```
+/// use reparam::distributions::Normal;
+/// use reparam::{Noise, Tape};
+///
+/// let tape = Tape::new();
+/// let (mean, log_std) = (tape.variable(&[1.0], [1]), tape.variable(&[0.0], [1]));
+/// let law = Normal::new(mean, log_std);
+/// let x = law.rsample(&mut Noise::seed(1));
+/// assert_eq!(x.sum().backward().of(mean).unwrap(), [1.0]);
+/// assert!((law.log_prob(mean).item() + 0.918_938_5).abs() < 1e-6);
+/// assert_eq!(law.kl(law).item(), 0.0);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Normal<'t> {
+    /// The mean.
+    pub mean: Var<'t>,
+    /// The logarithm of the standard deviation.
+    pub log_std: Var<'t>,
+}
+
+impl<'t> Normal<'t> {
+    /// The law of these parameters, of one shape.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn new(mean: Var<'t>, log_std: Var<'t>) -> Normal<'t> {
+        check_shapes("Normal", ("the mean", mean), ("log_std", log_std));
+        Normal { mean, log_std }
+    }
+
+    /// A sample without a gradient, one draw per element.
+    ///
+    /// # Panics
+    /// As [`rsample`](Self::rsample).
+    #[track_caller]
+    pub fn sample<'a>(self, noise: impl Into<NormalSource<'a>>) -> Var<'t> {
+        self.mean.stop_gradient().gaussian_rsample(self.log_std.stop_gradient(), noise)
+    }
+
+    /// A sample as a function of its parameters, mean + e^log_std eps, one draw per element or injected standard
+    /// normals: see [`gaussian_rsample`](Var::gaussian_rsample).
+    ///
+    /// # Panics
+    /// If the number of injected draws or normals is not that of the elements.
+    #[track_caller]
+    pub fn rsample<'a>(self, noise: impl Into<NormalSource<'a>>) -> Var<'t> {
+        self.mean.gaussian_rsample(self.log_std, noise)
+    }
+
+    /// The log-density of x, elementwise, in nats: -z^2 / 2 - log_std - ln(2 pi) / 2 with z = (x - mean) / std.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
+        check_shapes("Normal::log_prob", ("x", x), ("the mean", self.mean));
+        let z = (x - self.mean) * (-self.log_std).exp();
+        z.square().affine(-0.5, -HALF_LN_TAU) - self.log_std
+    }
+
+    /// log_std + (1 + ln(2 pi)) / 2, elementwise, in nats.
+    pub fn entropy(self) -> Var<'t> {
+        self.log_std + (0.5 + HALF_LN_TAU)
+    }
+
+    /// The mean.
+    pub fn mean(self) -> Var<'t> {
+        self.mean
+    }
+
+    /// The value of the largest density: the mean.
+    pub fn mode(self) -> Var<'t> {
+        self.mean
+    }
+
+    /// KL(self || q) = (r^2 + m^2 - 1) / 2 - ln r, elementwise, in nats, with r the ratio of the standard deviations
+    /// and m = (mean - mean_q) / std_q.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn kl(self, q: Normal<'t>) -> Var<'t> {
+        check_shapes("Normal::kl", ("p", self.mean), ("q", q.mean));
+        // In q's units q is standard.
+        let mean = (self.mean - q.mean) * (-q.log_std).exp();
+        mean.gaussian_kl_standard(self.log_std - q.log_std)
+    }
+
+    /// KL(self || N(0, 1)), elementwise, in nats: see [`gaussian_kl_standard`](Var::gaussian_kl_standard).
+    pub fn kl_standard(self) -> Var<'t> {
+        self.mean.gaussian_kl_standard(self.log_std)
+    }
+}

@@ -1,0 +1,87 @@
+//! What several distributions need: checks, sums over classes in which 0 times -inf is 0, noise as a leaf.
+
+use reparam_ops::Tier;
+use reparam_ops::noise::Draws;
+
+use crate::noise::DrawSource;
+use crate::var::{Temperature, Var, tier};
+
+/// Panics unless both values have one shape.
+#[track_caller]
+pub(super) fn check_shapes(op: &str, (name, value): (&str, Var<'_>), (other_name, other): (&str, Var<'_>)) {
+    let (shape, other_shape) = (value.shape(), other.shape());
+    assert!(
+        shape == other_shape,
+        "{op}: {name} is {shape} and {other_name} {other_shape}; they must have one shape: use .broadcast_to"
+    );
+}
+
+/// Panics unless the last axis holds classes.
+#[track_caller]
+pub(super) fn check_classes(op: &str, logits: Var<'_>) {
+    let shape = logits.shape();
+    assert!(
+        shape.rank() > 0 && shape.classes() > 0,
+        "{op}: the logits' shape {shape} leaves no classes; the last axis must have some"
+    );
+}
+
+/// The temperature without its gradient.
+pub(super) fn constant(tau: Temperature<'_>) -> Temperature<'_> {
+    match tau {
+        Temperature::Fixed(_) => tau,
+        Temperature::Variable(tau) => Temperature::Variable(tau.stop_gradient()),
+    }
+}
+
+/// x / tau, in the shape of x.
+pub(super) fn divided<'t>(x: Var<'t>, tau: Temperature<'t>) -> Var<'t> {
+    match tau {
+        Temperature::Fixed(tau) => x / tau,
+        Temperature::Variable(tau) => x / tau.reshape([]),
+    }
+}
+
+/// Numbers without a gradient, from one draw each, in the shape of `like`.
+#[track_caller]
+pub(super) fn noise_like<'t>(
+    op: &str,
+    like: Var<'t>,
+    noise: DrawSource<'_>,
+    fill: impl FnOnce(Tier, Draws<'_>, &mut [f32]),
+) -> Var<'t> {
+    let shape = like.shape();
+    let draws = noise.take(op, shape.len());
+    like.tape().input_with(shape, |out| fill(tier(), draws, out))
+}
+
+/// The sum over the last axis, which disappears.
+pub(super) fn sum_classes(x: Var<'_>) -> Var<'_> {
+    x.sum_axis(x.shape().rank() - 1)
+}
+
+/// x with 0 in some places, where it then has no gradient.
+pub(crate) fn with_zeros<'t>(x: Var<'t>, places: &[usize]) -> Var<'t> {
+    if places.is_empty() {
+        return x;
+    }
+    let (tape, shape, len) = (x.tape(), x.shape(), x.shape().len());
+    // A copy that takes these entries from a 0 behind the others: no multiplication makes an infinity 0.
+    let mut sources: Vec<u32> = (0..len as u32).collect();
+    places.iter().for_each(|&place| sources[place] = len as u32);
+    Var::concat(&[x.reshape([len]), tape.input(&[0.0], [1])], 0).gather(&sources).reshape(shape)
+}
+
+/// The places where `condition` holds.
+pub(crate) fn places(len: usize, condition: impl Fn(usize) -> bool) -> Vec<usize> {
+    (0..len).filter(|&i| condition(i)).collect()
+}
+
+/// sum_k w_k l_k over the last axis, where a weight of 0 makes a logarithm of -inf count 0, in the gradient as well.
+pub(super) fn weighted_sum<'t>(weights: Var<'t>, logs: Var<'t>) -> Var<'t> {
+    let masked = {
+        let (w, l) = (weights.value(), logs.value());
+        places(l.len(), |i| l[i] == f32::NEG_INFINITY && w[i] == 0.0)
+    };
+    sum_classes(weights * with_zeros(logs, &masked))
+}

@@ -1,0 +1,135 @@
+//! The binary Concrete distribution.
+
+use crate::distributions::parts::{check_shapes, constant, places, with_zeros};
+use crate::distributions::{Bernoulli, LogitRelaxedBernoulli};
+use crate::noise::DrawSource;
+use crate::var::{Temperature, Var};
+
+/// A number in (0, 1) for each element, together with its logit: the number itself rounds to 1 where the logit is 17
+/// and above, which a sample at a low temperature easily is.
+///
+/// # Examples
+/// ```
+/// use reparam::Tape;
+/// use reparam::distributions::RelaxedBit;
+///
+/// let tape = Tape::new();
+/// let y = RelaxedBit::from_logit(tape.variable(&[0.0, 200.0], [2]));
+/// assert_eq!(y.value.to_vec(), [0.5, 1.0]);
+/// assert_eq!(y.logit.to_vec(), [0.0, 200.0]);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct RelaxedBit<'t> {
+    /// The number.
+    pub value: Var<'t>,
+    /// ln(value / (1 - value)).
+    pub logit: Var<'t>,
+}
+
+impl<'t> RelaxedBit<'t> {
+    /// The number with this logit. The gradient of the value flows into the logit.
+    pub fn from_logit(logit: Var<'t>) -> RelaxedBit<'t> {
+        RelaxedBit { value: logit.sigmoid(), logit }
+    }
+}
+
+/// A relaxed binary variable, elementwise: y = sigmoid((logits + l) / tau), l standard logistic noise.
+///
+/// As tau goes to 0, y becomes 0 or 1 with the law [`rounded`](Self::rounded).
+///
+/// # Examples
+/// ```
+/// use reparam::distributions::RelaxedBernoulli;
+/// use reparam::{Noise, Tape};
+///
+/// let tape = Tape::new();
+/// let law = RelaxedBernoulli::new(tape.variable(&[0.0, 1.0], [2]), 0.5);
+/// let y = law.rsample(&mut Noise::seed(1));
+/// assert!(y.value.to_vec().iter().all(|&y| 0.0 < y && y < 1.0));
+/// assert_eq!(law.log_prob(y).shape().dims(), [2]);
+/// ```
+///
+/// # Source
+/// Maddison, Mnih, Teh 2017, appendix B.
+#[derive(Clone, Copy, Debug)]
+#[doc(alias = "BinaryConcrete")]
+pub struct RelaxedBernoulli<'t> {
+    /// ln(P(1) / P(0)) of the rounded variable.
+    pub logits: Var<'t>,
+    /// The temperature.
+    pub tau: Temperature<'t>,
+}
+
+impl<'t> RelaxedBernoulli<'t> {
+    /// The law of these logits at this temperature.
+    ///
+    /// # Panics
+    /// If tau is not positive and finite.
+    #[track_caller]
+    pub fn new(logits: Var<'t>, tau: impl Into<Temperature<'t>>) -> RelaxedBernoulli<'t> {
+        let tau = tau.into();
+        tau.check("RelaxedBernoulli");
+        RelaxedBernoulli { logits, tau }
+    }
+
+    /// The law of the logit of its values.
+    pub fn logit_space(self) -> LogitRelaxedBernoulli<'t> {
+        LogitRelaxedBernoulli { logits: self.logits, tau: self.tau }
+    }
+
+    /// The law of its values rounded to 0 or 1: P(y > 1/2) = sigmoid(logits), whatever the temperature.
+    pub fn rounded(self) -> Bernoulli<'t> {
+        Bernoulli { logits: self.logits }
+    }
+
+    /// A sample without a gradient, one draw per element.
+    ///
+    /// # Panics
+    /// As [`rsample`](Self::rsample).
+    #[track_caller]
+    pub fn sample<'a>(self, noise: impl Into<DrawSource<'a>>) -> RelaxedBit<'t> {
+        let law = RelaxedBernoulli { logits: self.logits.stop_gradient(), tau: constant(self.tau) };
+        law.rsample(noise)
+    }
+
+    /// A sample as a function of logits and tau, one draw per element. With the same draws its value is that of
+    /// [`binary_concrete`](Var::binary_concrete), which is cheaper where no density is needed.
+    ///
+    /// # Panics
+    /// If the number of injected draws is not that of the elements.
+    #[track_caller]
+    pub fn rsample<'a>(self, noise: impl Into<DrawSource<'a>>) -> RelaxedBit<'t> {
+        RelaxedBit::from_logit(self.logit_space().rsample(noise))
+    }
+
+    /// The log-density of y, elementwise, in nats: that of its logit minus ln(y (1 - y)). It looks at the logit alone.
+    /// An entry that is certain, with an infinite logit and the same sample, has log-density 0.
+    ///
+    /// At a low temperature it is large, hundreds of nats: most of the mass is next to 0 and 1. In a difference of two
+    /// densities at one point, ln(y (1 - y)) cancels: [`sampled_kl`](Self::sampled_kl) leaves it out.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn log_prob(self, y: RelaxedBit<'t>) -> Var<'t> {
+        check_shapes("RelaxedBernoulli::log_prob", ("y.logit", y.logit), ("the logits", self.logits));
+        // -ln(y (1 - y)) = softplus(-logit) + softplus(logit)
+        let stretch = (-y.logit).softplus() + y.logit.softplus();
+        let certain = {
+            let stretch = stretch.value();
+            places(stretch.len(), |i| stretch[i] == f32::INFINITY)
+        };
+        self.logit_space().log_prob(y.logit) + with_zeros(stretch, &certain)
+    }
+
+    /// ln self(y) - ln prior(y), elementwise, in nats: if y is a sample of `self`, an unbiased estimate of
+    /// KL(self || prior), and its gradient through [`rsample`](Self::rsample) is one of the KL's gradient. It is taken
+    /// in logit space, where it is the same number. The prior has its own logits and temperature.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn sampled_kl(self, prior: RelaxedBernoulli<'t>, y: RelaxedBit<'t>) -> Var<'t> {
+        self.logit_space().sampled_kl(prior.logit_space(), y.logit)
+    }
+}

@@ -1,0 +1,119 @@
+//! The uniform distribution on an interval.
+
+use reparam_ops::draw::fill_uniform;
+
+use crate::distributions::parts::{check_shapes, noise_like, places, with_zeros};
+use crate::noise::DrawSource;
+use crate::var::Var;
+
+/// Uniform variables, elementwise: x = low + (high - low) v, v uniform on (0, 1).
+///
+/// # Examples
+/// ```
+/// use reparam::distributions::Uniform;
+/// use reparam::{Noise, Tape};
+///
+/// let tape = Tape::new();
+/// let law = Uniform::new(tape.input(&[-1.0, 0.0], [2]), tape.variable(&[1.0, 4.0], [2]));
+/// let x = law.rsample(&mut Noise::seed(1)).to_vec();
+/// assert!(-1.0 <= x[0] && x[0] <= 1.0 && 0.0 <= x[1] && x[1] <= 4.0);
+/// let log_prob = law.log_prob(tape.input(&[0.0, 5.0], [2]));
+/// assert_eq!(log_prob.to_vec(), [-2f32.ln(), f32::NEG_INFINITY]);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Uniform<'t> {
+    /// The lower end.
+    pub low: Var<'t>,
+    /// The upper end.
+    pub high: Var<'t>,
+}
+
+impl<'t> Uniform<'t> {
+    /// The law on these intervals, the ends of one shape.
+    ///
+    /// # Panics
+    /// If the shapes differ, or an interval's lower end is not below its upper end.
+    #[track_caller]
+    pub fn new(low: Var<'t>, high: Var<'t>) -> Uniform<'t> {
+        check_shapes("Uniform", ("low", low), ("high", high));
+        for (i, (&low, &high)) in low.value().iter().zip(&*high.value()).enumerate() {
+            assert!(
+                low < high,
+                "Uniform: low is {low} and high {high} at element {i}; low must be below high"
+            );
+        }
+        Uniform { low, high }
+    }
+
+    /// A sample without a gradient, one draw per element.
+    ///
+    /// # Panics
+    /// As [`rsample`](Self::rsample).
+    #[track_caller]
+    pub fn sample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
+        Uniform { low: self.low.stop_gradient(), high: self.high.stop_gradient() }.rsample(noise)
+    }
+
+    /// A sample as a function of its parameters, low + (high - low) v, one draw per element; rounding does not take it
+    /// out of \[low, high\]. The noise is kept, as a leaf of the tape.
+    ///
+    /// # Panics
+    /// If the number of injected draws is not that of the elements.
+    #[track_caller]
+    pub fn rsample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
+        self.low + (self.high - self.low) * noise_like("Uniform", self.low, noise.into(), fill_uniform)
+    }
+
+    /// The log-density of x, elementwise, in nats: -ln(high - low) in \[low, high\], and -inf, with gradients 0,
+    /// outside.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
+        check_shapes("Uniform::log_prob", ("x", x), ("low", self.low));
+        let outside = {
+            let (low, high, x) = (self.low.value(), self.high.value(), x.value());
+            places(x.len(), |i| !(low[i] <= x[i] && x[i] <= high[i]))
+        };
+        with_infinities(-self.entropy(), &outside, f32::NEG_INFINITY)
+    }
+
+    /// ln(high - low), elementwise, in nats.
+    pub fn entropy(self) -> Var<'t> {
+        (self.high - self.low).ln()
+    }
+
+    /// (low + high) / 2, elementwise.
+    pub fn mean(self) -> Var<'t> {
+        0.5 * self.low + 0.5 * self.high
+    }
+
+    /// KL(self || q) = ln(width of q / width of self), elementwise, in nats; +inf, with gradients 0, where q's interval
+    /// does not contain this one.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn kl(self, q: Uniform<'t>) -> Var<'t> {
+        check_shapes("Uniform::kl", ("p", self.low), ("q", q.low));
+        let outside = {
+            let (p_low, q_low) = (self.low.value(), q.low.value());
+            let (p_high, q_high) = (self.high.value(), q.high.value());
+            places(p_low.len(), |i| !(q_low[i] <= p_low[i] && p_high[i] <= q_high[i]))
+        };
+        with_infinities(q.entropy() - self.entropy(), &outside, f32::INFINITY)
+    }
+}
+
+/// x with an infinity in some places, where it then has no gradient.
+fn with_infinities<'t>(x: Var<'t>, places: &[usize], infinity: f32) -> Var<'t> {
+    if places.is_empty() {
+        return x;
+    }
+    let infinities = x.tape().input_with(x.shape(), |out| {
+        out.fill(0.0);
+        places.iter().for_each(|&place| out[place] = infinity);
+    });
+    with_zeros(x, places) + infinities
+}

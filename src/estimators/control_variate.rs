@@ -1,0 +1,421 @@
+//! REBAR and RELAX: the relaxed loss, and a network, as control variates of the score function.
+
+use super::arm::logistic;
+use super::learned::{Learned, check_elements, declare_network, network};
+use super::slope::{copy_as_variable, gradient_of, own_leaf};
+use super::variable::{over_row, sum_of_row};
+use super::{Discrete, Estimator, Kind, Loss, accept, evaluate, with_logits_gradient};
+use crate::noise::Noise;
+use crate::params::Params;
+use crate::var::Var;
+
+/// With a continuous z whose hard value is the sample b, a control variate c, and z' drawn anew given b:
+/// (f(b) - c(z')) d ln p(b) + d c(z) - d c(z'). The value is f(b).
+///
+/// [`rebar`](ControlVariate::rebar): c = eta f(y), y = softmax(z / tau) (sigmoid for bits), the loss at the relaxed sample.
+/// [`relax`](ControlVariate::relax): c = eta f(y) + r(y), r a network. eta, ln tau and the network's weights are trained here, to
+/// lower the variance, unless [frozen](Estimator::freeze).
+///
+/// z' is tied to z: drawn with the noise for which it has z's value, though not z's derivative. So c(z') = c(z), and
+/// the loss is evaluated twice, at b and at y.
+///
+/// # How it adapts
+///
+/// The gradient g has a mean that none of these parameters changes, so its variance falls along d E|g|^2 = 2 E <g, dg>. With
+/// v = g held fixed, <v, d c(z)> is the derivative of c along v, and taken here as a central difference: its derivative
+/// by the parameters is then that of two more values of c, and no second derivative is needed.
+///
+/// # Source
+/// G. Tucker et al., "REBAR: Low-variance, unbiased gradient estimates for discrete latent variable models", NeurIPS 2017,
+/// section 3; W. Grathwohl et al., "Backpropagation through the Void", ICLR 2018, section 3 and appendix B (categories).
+#[derive(Debug)]
+pub struct ControlVariate {
+    start: Start,
+    /// Hidden units of the network; without one it is REBAR.
+    hidden: Option<usize>,
+    learning_rate: f64,
+    frozen: bool,
+    /// Made when the size of a row is known.
+    control: Option<Control>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    eta: f32,
+    tau: f32,
+}
+
+#[derive(Debug)]
+struct Control {
+    elements: usize,
+    learned: Learned,
+}
+
+/// Where the parameters stand among the copies: eta, ln tau, then the network's weights and biases.
+const ETA: usize = 0;
+const LOG_TAU: usize = 1;
+const NETWORK: usize = 2;
+
+/// How far the central difference goes, in the logits' units.
+const STEP: f32 = 0.05;
+
+impl ControlVariate {
+    /// The relaxed loss, times `eta`, at temperature `tau` to begin with. The paper begins at 1 and 0.5.
+    ///
+    /// # Panics
+    /// If tau is not positive.
+    #[track_caller]
+    pub fn rebar(eta: f32, tau: f32) -> ControlVariate {
+        assert!(tau > 0.0 && tau.is_normal(), "rebar: tau must be positive and finite, it is {tau}");
+        ControlVariate {
+            start: Start { eta, tau },
+            hidden: None,
+            learning_rate: 0.01,
+            frozen: false,
+            control: None,
+        }
+    }
+
+    /// That and a network of one hidden layer of `hidden` tanh units, whose output begins at 0.
+    ///
+    /// # Panics
+    /// If tau is not positive.
+    #[track_caller]
+    pub fn relax(eta: f32, tau: f32, hidden: usize) -> ControlVariate {
+        ControlVariate { hidden: Some(hidden), ..ControlVariate::rebar(eta, tau) }
+    }
+
+    /// Another step size of the adaptation (Adam) than 0.01.
+    pub fn learning_rate(mut self, learning_rate: f64) -> ControlVariate {
+        self.learning_rate = learning_rate;
+        self
+    }
+
+    /// eta and tau as they stand.
+    pub fn eta_and_tau(&self) -> (f32, f32) {
+        match &self.control {
+            None => (self.start.eta, self.start.tau),
+            Some(Control { learned, .. }) => {
+                let mut values = learned.params.ids().map(|id| learned.params.value(id)[0]);
+                let mut next = || values.next().expect("both are declared");
+                (next(), next().exp())
+            }
+        }
+    }
+
+    fn control(&mut self, kind: Kind) -> &mut Control {
+        let control = self
+            .control
+            .get_or_insert_with(|| Control::new(kind, self.start, self.hidden, self.learning_rate));
+        // Without a network there is nothing that knows the size of a row.
+        if self.hidden.is_some() {
+            check_elements("relax", control.elements, kind.elements());
+        }
+        control
+    }
+}
+
+impl Control {
+    fn new(kind: Kind, start: Start, hidden: Option<usize>, learning_rate: f64) -> Control {
+        let (mut params, elements) = (Params::new(), kind.elements());
+        params.add("eta", [1], vec![start.eta]);
+        params.add("log_tau", [1], vec![start.tau.ln()]);
+        if let Some(hidden) = hidden {
+            declare_network(&mut params, elements, hidden);
+        }
+        Control { elements, learned: Learned::new(params, learning_rate) }
+    }
+}
+
+/// c(y) per row: eta f(y), and the network's output if there is one.
+fn control_at<'t>(copies: &[Var<'t>], loss: Loss<'_, 't>, y: Var<'t>, noise: &mut Noise) -> Var<'t> {
+    let relaxed = copies[ETA] * evaluate(loss, y, noise);
+    match &copies[NETWORK..] {
+        [] => relaxed,
+        weights => relaxed + network(weights, y.affine(2.0, -1.0)),
+    }
+}
+
+/// The relaxed sample of z at the temperature whose logarithm is given.
+fn relaxed<'t>(variable: Discrete<'t>, z: Var<'t>, log_tau: Var<'t>) -> Var<'t> {
+    match variable {
+        Discrete::Bernoulli(_) => (z * (-log_tau).exp()).sigmoid(),
+        // Equal noise on all classes is none. Unlike a product with 1 / tau, this op keeps the gradient of tau finite where a
+        // class is masked.
+        Discrete::Categorical(_) => {
+            z.gumbel_softmax(log_tau.exp().reshape([]), &vec![1 << 31; z.shape().len()])
+        }
+    }
+}
+
+impl Estimator for ControlVariate {
+    fn name(&self) -> String {
+        if self.hidden.is_some() { "relax" } else { "rebar" }.to_owned()
+    }
+
+    fn is_unbiased(&self) -> bool {
+        true
+    }
+
+    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
+        accept(self, variable);
+        let frozen = self.frozen;
+        let control = self.control(variable.kind());
+        let copies = control.learned.on(variable.logits().tape());
+        let cut = own_leaf(variable);
+        let (b, noises) = TiedNoise::draw(cut, noise);
+        let f = evaluate(loss, b, noise);
+        // The loss's own noise at the relaxed sample must be other than at b: an estimator inside it may have learned from
+        // that one just now.
+        let inner = noise.split();
+
+        let (z, z_given_b) = (noises.free(cut), noises.given(cut));
+        let y = relaxed(cut, z, copies[LOG_TAU]);
+        let y_leaf = copy_as_variable(y);
+        let c = control_at(&copies, loss, y_leaf, &mut inner.clone());
+        let slope = gradient_of(c, y_leaf);
+        let difference = y - relaxed(cut, z_given_b, copies[LOG_TAU]);
+        let pathwise = gradient_of(sum_of_row(difference * slope), cut.logits());
+        let score = gradient_of(cut.log_prob(b), cut.logits());
+        let estimate = (over_row((f - c).stop_gradient(), score) * score + pathwise).stop_gradient();
+        if !frozen && variable.logits().tape().is_recording() {
+            let along = Direction::new(estimate, score);
+            let objective = variance_slope(variable, &noises, &along, &copies, loss, &inner);
+            control.learned.step(&copies, &objective.backward());
+        }
+        with_logits_gradient(f, variable.logits(), estimate)
+    }
+
+    fn adapts(&self) -> bool {
+        true
+    }
+
+    fn freeze(&mut self) {
+        self.frozen = true;
+    }
+}
+
+/// The estimate g that the central difference goes along, row by row.
+struct Direction<'t> {
+    /// g / |g|, times the step.
+    step: Var<'t>,
+    /// |g| / (2 STEP), `[rows]`.
+    weight: Var<'t>,
+    /// <g, score>, `[rows]`.
+    score: Var<'t>,
+}
+
+impl<'t> Direction<'t> {
+    fn new(estimate: Var<'t>, score: Var<'t>) -> Direction<'t> {
+        let length = sum_of_row(estimate.square()).sqrt();
+        Direction {
+            // A row whose estimate is 0 stays where it is.
+            step: estimate / over_row(length + f32::MIN_POSITIVE, estimate) * STEP,
+            weight: length / (2.0 * STEP),
+            score: sum_of_row(estimate * score),
+        }
+    }
+}
+
+/// A value whose gradient by the control variate's parameters is that of the mean of |g|^2.
+fn variance_slope<'t>(
+    variable: Discrete<'t>,
+    noises: &TiedNoise<'t>,
+    along: &Direction<'t>,
+    copies: &[Var<'t>],
+    loss: Loss<'_, 't>,
+    inner: &Noise,
+) -> Var<'t> {
+    let logits = variable.logits().stop_gradient();
+    let mut c_at = |z: Var<'t>| {
+        let y = relaxed(variable, z, copies[LOG_TAU]);
+        control_at(copies, loss, y, &mut inner.clone())
+    };
+    let here = c_at(noises.free(variable.with_logits(logits)));
+    let (ahead, behind) =
+        (variable.with_logits(logits + along.step), variable.with_logits(logits - along.step));
+    let free = c_at(noises.free(ahead)) - c_at(noises.free(behind));
+    let given = c_at(noises.given(ahead)) - c_at(noises.given(behind));
+    ((free - given) * along.weight - here * along.score).mean() * 2.0
+}
+
+/// The noise of a sample, and that of another given the first one's hard value, with which it has the same value.
+enum TiedNoise<'t> {
+    /// z = logit + l; given the bit's sign s: z' = s softplus(l' + softplus(s logit)).
+    Bits { l: Var<'t>, sign: Var<'t>, l_given: Var<'t> },
+    /// z = ln p + g; given the winner: z' = z_winner - softplus(a - ln p), the winner's own a being -inf.
+    Categories { g: Var<'t>, winning: Var<'t>, a: Var<'t> },
+}
+
+impl<'t> TiedNoise<'t> {
+    /// The hard sample and the noise behind it.
+    fn draw(variable: Discrete<'t>, noise: &mut Noise) -> (Var<'t>, TiedNoise<'t>) {
+        match variable {
+            Discrete::Bernoulli(logits) => TiedNoise::bits(logits, noise),
+            Discrete::Categorical(logits) => TiedNoise::categories(logits, noise),
+        }
+    }
+
+    fn bits(logits: Var<'t>, noise: &mut Noise) -> (Var<'t>, TiedNoise<'t>) {
+        let (tape, shape) = (logits.tape(), logits.shape());
+        let l = logistic(logits, noise);
+        let values = logits.to_vec();
+        let bits: Vec<f32> = values.iter().zip(&l).map(|(x, l)| f32::from(x + l > 0.0)).collect();
+        let sign: Vec<f32> = bits.iter().map(|bit| 2.0 * bit - 1.0).collect();
+        let l_given: Vec<f32> = (0..l.len())
+            .map(|i| {
+                let (x, s) = (f64::from(values[i]), f64::from(sign[i]));
+                (ln_expm1(s * (x + f64::from(l[i]))) - softplus(s * x)) as f32
+            })
+            .collect();
+        let input = |values: &[f32]| tape.input(values, shape.clone());
+        (input(&bits), TiedNoise::Bits { l: input(&l), sign: input(&sign), l_given: input(&l_given) })
+    }
+
+    fn categories(logits: Var<'t>, noise: &mut Noise) -> (Var<'t>, TiedNoise<'t>) {
+        let (tape, shape) = (logits.tape(), logits.shape());
+        let classes = shape.classes();
+        let g: Vec<f32> = noise.draws(shape.len()).map(reparam_ops::draw::gumbel).collect();
+        let log_p = logits.log_softmax().to_vec();
+        let (mut hard, mut a) = (vec![0.0; g.len()], vec![0.0; g.len()]);
+        let mut winning = Vec::with_capacity(g.len() / classes);
+        for row in (0..g.len()).step_by(classes) {
+            let z = |i: usize| f64::from(log_p[row + i]) + f64::from(g[row + i]);
+            let winner = (1..classes).fold(0, |best, i| if z(i) > z(best) { i } else { best });
+            hard[row + winner] = 1.0;
+            winning.push(z(winner) as f32);
+            for i in 0..classes {
+                a[row + i] = if i == winner {
+                    f32::NEG_INFINITY
+                } else if log_p[row + i] == f32::NEG_INFINITY {
+                    // Masked: with any finite number z' is -inf, as z is.
+                    0.0
+                } else {
+                    (f64::from(log_p[row + i]) + ln_expm1(z(winner) - z(i))) as f32
+                };
+            }
+        }
+        let winning = tape.input(&winning, shape.with_classes(1));
+        let input = |values: &[f32]| tape.input(values, shape.clone());
+        (input(&hard), TiedNoise::Categories { g: input(&g), winning, a: input(&a) })
+    }
+
+    /// z as a function of the logits.
+    fn free(&self, variable: Discrete<'t>) -> Var<'t> {
+        match *self {
+            TiedNoise::Bits { l, .. } => variable.logits() + l,
+            TiedNoise::Categories { g, .. } => variable.logits().log_softmax() + g,
+        }
+    }
+
+    /// z' as a function of the logits.
+    fn given(&self, variable: Discrete<'t>) -> Var<'t> {
+        match *self {
+            TiedNoise::Bits { sign, l_given, .. } => {
+                sign * (l_given + (sign * variable.logits()).softplus()).softplus()
+            }
+            TiedNoise::Categories { winning, a, .. } => {
+                winning - (a - variable.logits().log_softmax()).softplus()
+            }
+        }
+    }
+}
+
+/// ln(e^x - 1) for x >= 0.
+fn ln_expm1(x: f64) -> f64 {
+    if x > 30.0 { x } else { x.max(f64::MIN_POSITIVE).exp_m1().ln() }
+}
+
+fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Tape;
+
+    /// The toy's loss: (b - t)^2.
+    fn toy(z: Var<'_>, t: f32) -> Var<'_> {
+        (z - t).square().sum_axis(1)
+    }
+
+    /// E g^2 on the toy, loss (b - t)^2 for one bit, by the midpoint rule over the uniform number behind z.
+    fn mean_square_in_f64(logit: f64, t: f64, eta: f64, log_tau: f64) -> f64 {
+        const POINTS: usize = 200_000;
+        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+        let (p, tau) = (sigmoid(logit), log_tau.exp());
+        let square = |point: usize| {
+            let u = (point as f64 + 0.5) / POINTS as f64;
+            let z = logit + (u / (1.0 - u)).ln();
+            let (b, s) = if z > 0.0 { (1.0, 1.0) } else { (0.0, -1.0) };
+            let l_given = ln_expm1(s * z) - softplus(s * logit);
+            let y = sigmoid(z / tau);
+            // What z moves by with the logit, less what z' does.
+            let motion = 1.0 - sigmoid(l_given + softplus(s * logit)) * sigmoid(s * logit);
+            let signal = (b - t).powi(2) - eta * (y - t).powi(2);
+            (signal * (b - p) + eta * 2.0 * (y - t) * y * (1.0 - y) / tau * motion).powi(2)
+        };
+        (0..POINTS).map(square).sum::<f64>() / POINTS as f64
+    }
+
+    #[test]
+    fn the_control_variate_adapts_along_the_derivative_of_the_variance() {
+        const ROWS: usize = 400_000;
+        for (logit, t, eta, tau) in [(0.0, 0.45, 1.0, 0.5), (1.0, 0.3, 0.5, 0.7), (-0.5, 0.6, 0.2, 1.5f32)] {
+            let tape = Tape::new();
+            let copies = [tape.variable(&[eta], [1]), tape.variable(&[tau.ln()], [1])];
+            let variable = Discrete::Bernoulli(tape.variable(&vec![logit; ROWS], [ROWS, 1]));
+            let mut noise = Noise::seed(11);
+            let (b, noises) = TiedNoise::draw(variable, &mut noise);
+            // g as the estimator computes it.
+            let y = copy_as_variable(relaxed(variable, noises.free(variable), copies[LOG_TAU]));
+            let c = control_at(&copies, &mut |z, _| toy(z, t), y, &mut noise);
+            let slope = gradient_of(c, y);
+            let difference = relaxed(variable, noises.free(variable), copies[LOG_TAU])
+                - relaxed(variable, noises.given(variable), copies[LOG_TAU]);
+            let pathwise = gradient_of(sum_of_row(difference * slope), variable.logits());
+            let score = gradient_of(variable.log_prob(b), variable.logits());
+            let estimate = (over_row(toy(b, t) - c, score) * score + pathwise).stop_gradient();
+
+            let exact = |eta, log_tau| mean_square_in_f64(f64::from(logit), f64::from(t), eta, log_tau);
+            let (e, l, h) = (f64::from(eta), f64::from(tau.ln()), 1e-4);
+            let mean_square = estimate.square().mean().item();
+            assert!(
+                (f64::from(mean_square) / exact(e, l) - 1.0).abs() < 0.02,
+                "{mean_square} {}",
+                exact(e, l)
+            );
+
+            let along = Direction::new(estimate, score);
+            let gradients =
+                variance_slope(variable, &noises, &along, &copies, &mut |z, _| toy(z, t), &noise).backward();
+            let got = [0, 1].map(|i| f64::from(gradients.of(copies[i]).unwrap()[0]));
+            let want = [
+                (exact(e + h, l) - exact(e - h, l)) / (2.0 * h),
+                (exact(e, l + h) - exact(e, l - h)) / (2.0 * h),
+            ];
+            let size = want[0].abs().max(want[1].abs());
+            for (got, want) in got.iter().zip(want) {
+                assert!((got - want).abs() < 0.03 * size, "logit {logit}, t {t}: {got} {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_second_sample_has_the_value_of_the_first() {
+        let tape = Tape::new();
+        let mut noise = Noise::seed(3);
+        let values: Vec<f32> = (0..600).map(|i| (i % 13) as f32 - 6.0).collect();
+        for variable in [
+            Discrete::Bernoulli(tape.variable(&values, [100, 6])),
+            Discrete::Categorical(tape.variable(&values, [100, 2, 3])),
+        ] {
+            let (_, noises) = TiedNoise::draw(variable, &mut noise);
+            let (z, given) = (noises.free(variable).to_vec(), noises.given(variable).to_vec());
+            for (z, given) in z.iter().zip(&given) {
+                assert!((z - given).abs() <= 2e-6 * z.abs().max(1.0), "{z} {given}");
+            }
+        }
+    }
+}

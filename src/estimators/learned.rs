@@ -1,0 +1,76 @@
+//! Parameters that belong to an estimator: it puts copies of them on the model's tape and trains them itself.
+
+use super::variable::{flat_rows, sum_of_row};
+use crate::gradients::Gradients;
+use crate::nn::{Init, Linear};
+use crate::noise::Noise;
+use crate::optim::{Adam, Optimizer};
+use crate::params::Params;
+use crate::tape::Tape;
+use crate::var::{Activation, Var};
+
+/// Parameters with their optimizer.
+#[derive(Debug)]
+pub(super) struct Learned {
+    pub(super) params: Params,
+    adam: Adam,
+}
+
+impl Learned {
+    pub(super) fn new(params: Params, learning_rate: f64) -> Learned {
+        Learned { params, adam: Adam::new(learning_rate) }
+    }
+
+    /// Copies of all parameters as variables, in declaration order: unlike the leaves of [`Params::on`] they do not keep
+    /// the parameters from being changed before the model's tape is reset.
+    pub(super) fn on<'t>(&self, tape: &'t Tape) -> Vec<Var<'t>> {
+        let copy = |id| tape.variable(self.params.value(id), self.params.shape(id).clone());
+        self.params.ids().map(copy).collect()
+    }
+
+    /// One step along the gradients of those copies; none if one is not finite, so that a single row of which the loss has
+    /// no slope does not end the learning.
+    pub(super) fn step(&mut self, copies: &[Var<'_>], gradients: &Gradients) {
+        let finite = |&copy: &Var<'_>| gradients.of(copy).is_none_or(|g| g.iter().all(|g| g.is_finite()));
+        if !copies.iter().all(finite) {
+            return;
+        }
+        // Optimizers take the gradients of parameters: those of the sum of parameter times constant are the constants.
+        let mut tape = Tape::new();
+        let mut sum = tape.input(&[0.0], []);
+        for (id, &copy) in self.params.ids().zip(copies) {
+            if let Some(gradient) = gradients.of(copy) {
+                sum = sum + (self.params.on(&tape, id) * tape.input(gradient, copy.shape())).sum();
+            }
+        }
+        let gradients = sum.is_tracked().then(|| sum.backward());
+        tape.reset();
+        if let Some(gradients) = gradients {
+            self.adam.step(&mut self.params, &gradients);
+        }
+    }
+}
+
+/// Declares a network of one hidden layer of tanh units, from `elements` numbers to one, whose output begins at 0.
+pub(super) fn declare_network(params: &mut Params, elements: usize, hidden: usize) {
+    // The estimator's own noise: the model's does not depend on whether there is a network.
+    let mut noise = Noise::seed(elements as u64);
+    let tanh = Activation::Tanh;
+    Linear::new(params, "hidden", (elements, hidden), tanh, Init::before(tanh), &mut noise);
+    Linear::new(params, "output", (hidden, 1), Activation::Identity, Init::Constant(0.0), &mut noise);
+}
+
+/// Its output per row, given the copies of its four parameters.
+pub(super) fn network<'t>(copies: &[Var<'t>], input: Var<'t>) -> Var<'t> {
+    let hidden = flat_rows(input).linear(copies[0], copies[1], Activation::Tanh);
+    sum_of_row(hidden.linear(copies[2], copies[3], Activation::Identity))
+}
+
+/// Panics unless a network made for rows of `made_for` numbers is given such rows.
+#[track_caller]
+pub(super) fn check_elements(name: &str, made_for: usize, elements: usize) {
+    assert!(
+        made_for == elements,
+        "{name}: it learned on rows of {made_for} numbers and is given {elements}; use one estimator per layer"
+    );
+}

@@ -1,0 +1,60 @@
+//! The score-function estimator over K samples, each with the mean of the others as its baseline.
+
+use super::{Discrete, Estimator, Kind, Loss, accept, evaluate};
+use crate::noise::Noise;
+use crate::var::Var;
+
+/// RLOO: 1/K sum_k (f(z_k) - mean of the other f) d ln p(z_k). The value is the mean loss.
+///
+/// # Source
+/// W. Kool, H. van Hoof, M. Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!", ICLR workshop 2019.
+#[derive(Clone, Copy, Debug)]
+pub struct LeaveOneOut {
+    samples: usize,
+}
+
+impl LeaveOneOut {
+    /// Over `samples` samples, at least 2.
+    pub fn new(samples: usize) -> LeaveOneOut {
+        LeaveOneOut { samples }
+    }
+}
+
+/// Why fewer than two samples are refused.
+pub(super) fn at_least_two(samples: usize) -> Result<(), String> {
+    match samples {
+        0 | 1 => Err(format!(
+            "{samples} sample(s) leave no others for a baseline; use 2 or more, or score-function for one"
+        )),
+        _ => Ok(()),
+    }
+}
+
+impl Estimator for LeaveOneOut {
+    fn name(&self) -> String {
+        format!("rloo:{}", self.samples)
+    }
+
+    fn is_unbiased(&self) -> bool {
+        true
+    }
+
+    fn check(&self, _kind: Kind) -> Result<(), String> {
+        at_least_two(self.samples)
+    }
+
+    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
+        accept(self, variable);
+        let samples: Vec<Var<'t>> = (0..self.samples).map(|_| variable.sample(noise)).collect();
+        let losses: Vec<Var<'t>> = samples.iter().map(|&z| evaluate(loss, z, noise)).collect();
+        let k = self.samples as f32;
+        let mean = losses.iter().copied().reduce(|sum, f| sum + f).expect("at least two samples") / k;
+        // f - mean of the others is k / (k - 1) times f - mean of all.
+        let terms = samples
+            .iter()
+            .zip(&losses)
+            .map(|(&z, &f)| ((f - mean) / (k - 1.0)).stop_gradient() * variable.log_prob(z));
+        let score = terms.reduce(|sum, term| sum + term).expect("at least two samples");
+        mean.with_gradient_of(mean + score)
+    }
+}

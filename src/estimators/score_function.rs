@@ -1,0 +1,101 @@
+//! The score-function estimator (REINFORCE), without a baseline or with a moving average.
+
+use super::{Discrete, Estimator, Loss, accept, evaluate, with_score};
+use crate::noise::Noise;
+use crate::var::Var;
+
+/// (f(z) - b) d ln p(z), with b = 0 or a moving average of f over the calls before.
+///
+/// # Source
+/// R. Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", Machine
+/// Learning 8, 1992.
+#[derive(Clone, Debug)]
+pub struct ScoreFunction {
+    baseline: Option<MovingAverage>,
+}
+
+impl ScoreFunction {
+    /// No baseline.
+    pub fn new() -> ScoreFunction {
+        ScoreFunction { baseline: None }
+    }
+
+    /// The baseline b <- `decay` b + (1 - `decay`) mean f, updated after its use. 0.99 is usual.
+    ///
+    /// # Panics
+    /// If `decay` is not in \[0, 1).
+    #[track_caller]
+    pub fn moving_average(decay: f64) -> ScoreFunction {
+        ScoreFunction { baseline: Some(MovingAverage::new(decay)) }
+    }
+}
+
+impl Default for ScoreFunction {
+    fn default() -> ScoreFunction {
+        ScoreFunction::new()
+    }
+}
+
+impl Estimator for ScoreFunction {
+    fn name(&self) -> String {
+        if self.baseline.is_some() { "moving-average" } else { "score-function" }.to_owned()
+    }
+
+    fn is_unbiased(&self) -> bool {
+        true
+    }
+
+    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
+        accept(self, variable);
+        let z = variable.sample(noise);
+        let f = evaluate(loss, z, noise);
+        let baseline = self.baseline.as_mut().map_or(0.0, |average| average.next(&f.value()));
+        with_score(f, f - baseline, variable.log_prob(z))
+    }
+
+    fn adapts(&self) -> bool {
+        self.baseline.is_some()
+    }
+
+    fn freeze(&mut self) {
+        if let Some(average) = &mut self.baseline {
+            average.freeze();
+        }
+    }
+}
+
+/// A moving average of numbers that come in batches.
+#[derive(Clone, Debug)]
+pub(super) struct MovingAverage {
+    decay: f64,
+    /// The sum of weights times means, and the sum of weights: their quotient is not drawn to 0 at the start.
+    sum: f64,
+    weight: f64,
+    frozen: bool,
+}
+
+impl MovingAverage {
+    #[track_caller]
+    pub(super) fn new(decay: f64) -> MovingAverage {
+        assert!(
+            (0.0..1.0).contains(&decay),
+            "the decay of a moving average must be in [0, 1), it is {decay}"
+        );
+        MovingAverage { decay, sum: 0.0, weight: 0.0, frozen: false }
+    }
+
+    /// The average so far, 0 at first; then takes the mean of `batch` in.
+    pub(super) fn next(&mut self, batch: &[f32]) -> f32 {
+        let average = if self.weight > 0.0 { self.sum / self.weight } else { 0.0 };
+        if !self.frozen && !batch.is_empty() {
+            let mean = batch.iter().map(|&x| f64::from(x)).sum::<f64>() / batch.len() as f64;
+            self.sum = self.decay * self.sum + (1.0 - self.decay) * mean;
+            self.weight = self.decay * self.weight + (1.0 - self.decay);
+        }
+        average as f32
+    }
+
+    pub(super) fn freeze(&mut self) {
+        self.frozen = true;
+    }
+}

@@ -1,0 +1,104 @@
+//! Straight-through estimators: the hard sample, differentiated as if it were a smooth function of the logits.
+
+use super::{Discrete, Estimator, Kind, Loss, accept, check_temperature, evaluate};
+use crate::distributions::parts::{places, with_zeros};
+use crate::noise::Noise;
+use crate::var::Var;
+
+/// What a hard sample is differentiated as.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Surrogate {
+    /// The logits themselves: their gradient is the sample's.
+    Identity,
+    /// softmax(logits / tau), or sigmoid(logits / tau) for bits.
+    Softmax(f32),
+    /// (1 + clamp(logit, -1, 1)) / 2: half the gradient between -1 and 1, none outside. For bits.
+    HardTanh,
+    /// sigmoid or softmax of the logits times a slope that grows with every call: slope = min(`most`, 1 + `growth` calls).
+    SlopeAnnealed {
+        /// What a call adds to the slope.
+        growth: f32,
+        /// The largest slope.
+        most: f32,
+    },
+}
+
+/// The hard sample with a surrogate's gradient; no noise is left in it.
+///
+/// # Source
+/// Y. Bengio, N. Léonard, A. Courville 2013, section 4 (identity, sigmoid); M. Courbariaux et al., "Binarized Neural
+/// Networks", 2016, equation 4 (hard tanh); J. Chung, S. Ahn, Y. Bengio, "Hierarchical Multiscale Recurrent Neural
+/// Networks", ICLR 2017, section 2.3 (slope annealing).
+#[derive(Clone, Copy, Debug)]
+pub struct StraightThrough {
+    surrogate: Surrogate,
+    calls: u32,
+    frozen: bool,
+}
+
+impl StraightThrough {
+    /// With that surrogate.
+    pub fn new(surrogate: Surrogate) -> StraightThrough {
+        StraightThrough { surrogate, calls: 0, frozen: false }
+    }
+}
+
+impl Estimator for StraightThrough {
+    fn name(&self) -> String {
+        match self.surrogate {
+            Surrogate::Identity => "st-identity".to_owned(),
+            Surrogate::Softmax(tau) => format!("st-softmax:{tau}"),
+            Surrogate::HardTanh => "st-hard-tanh".to_owned(),
+            Surrogate::SlopeAnnealed { .. } => "st-slope-annealed".to_owned(),
+        }
+    }
+
+    fn is_unbiased(&self) -> bool {
+        false
+    }
+
+    fn check(&self, kind: Kind) -> Result<(), String> {
+        match (self.surrogate, kind.classes) {
+            (Surrogate::Softmax(tau), _) => check_temperature(tau),
+            (Surrogate::SlopeAnnealed { growth, most }, _) if !(growth >= 0.0 && most > 0.0) => Err(format!(
+                "the slope must grow from 1 to a positive number, found growth {growth} to {most}; use st-slope-annealed"
+            )),
+            (Surrogate::HardTanh, Some(_)) => {
+                Err(format!("it treats bits, and was given {kind}; use st-softmax:1 or st-identity"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
+        accept(self, variable);
+        let logits = variable.logits();
+        let soft = match self.surrogate {
+            Surrogate::Identity => unless_masked(logits),
+            Surrogate::Softmax(tau) => variable.with_logits(logits / tau).probs(),
+            Surrogate::HardTanh => ((logits + 1.0).relu() - (logits - 1.0).relu()) * 0.5,
+            Surrogate::SlopeAnnealed { growth, most } => {
+                let slope = (1.0 + growth * self.calls as f32).min(most);
+                variable.with_logits(logits * slope).probs()
+            }
+        };
+        if !self.frozen {
+            self.calls = self.calls.saturating_add(1);
+        }
+        evaluate(loss, variable.sample(noise).with_gradient_of(soft), noise)
+    }
+
+    fn adapts(&self) -> bool {
+        matches!(self.surrogate, Surrogate::SlopeAnnealed { .. })
+    }
+
+    fn freeze(&mut self) {
+        self.frozen = true;
+    }
+}
+
+/// The logits, but for masked ones, which get no gradient.
+fn unless_masked(logits: Var<'_>) -> Var<'_> {
+    let masked = places(logits.shape().len(), |i| logits.value()[i] == f32::NEG_INFINITY);
+    with_zeros(logits, &masked)
+}

@@ -1,0 +1,85 @@
+//! VIMCO: the score-function estimator of the multi-sample bound.
+
+use super::leave_one_out::at_least_two;
+use super::{Discrete, Estimator, Kind, Loss, Objective, accept, evaluate};
+use crate::noise::Noise;
+use crate::var::Var;
+
+/// The gradient of E\[L\], L = -ln(1/K sum_k w_k), w_k = e^-f(z_k): each sample's score is weighed by L less what L
+/// would be with that sample's weight replaced by the geometric mean of the others; the pathwise gradient goes to
+/// the samples by their share of the weights. The value is L.
+///
+/// With f = ln q(z | x) - ln p(x, z) this trains the bound of importance-weighted autoencoders.
+///
+/// # Source
+/// A. Mnih, D. Rezende, "Variational Inference for Monte Carlo Objectives", ICML 2016, equations 8 to 10.
+#[derive(Clone, Copy, Debug)]
+pub struct Vimco {
+    samples: usize,
+}
+
+impl Vimco {
+    /// Over `samples` samples, at least 2.
+    pub fn new(samples: usize) -> Vimco {
+        Vimco { samples }
+    }
+}
+
+impl Estimator for Vimco {
+    fn name(&self) -> String {
+        format!("vimco:{}", self.samples)
+    }
+
+    fn is_unbiased(&self) -> bool {
+        true
+    }
+
+    fn objective(&self) -> Objective {
+        Objective::MultiSample(self.samples)
+    }
+
+    fn check(&self, _kind: Kind) -> Result<(), String> {
+        at_least_two(self.samples)
+    }
+
+    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
+        accept(self, variable);
+        let (k, rows) = (self.samples, variable.rows());
+        let samples: Vec<Var<'t>> = (0..k).map(|_| variable.sample(noise)).collect();
+        let columns: Vec<Var<'t>> =
+            samples.iter().map(|&z| evaluate(loss, z, noise).reshape([rows, 1])).collect();
+        let log_weights = -Var::concat(&columns, 1);
+        let bound = (k as f32).ln() - log_weights.logsumexp();
+        let learning = learning_signals(&log_weights.value(), k);
+        let mut score = None;
+        for (sample, &z) in samples.iter().enumerate() {
+            let signal = log_weights.tape().input_with([rows], |out| {
+                out.iter_mut().zip(learning.chunks_exact(k)).for_each(|(out, row)| *out = row[sample]);
+            });
+            let term = signal * variable.log_prob(z);
+            score = Some(score.map_or(term, |sum: Var<'t>| sum + term));
+        }
+        bound.with_gradient_of(bound + score.expect("at least two samples"))
+    }
+}
+
+/// L less L with one sample's log-weight replaced by the mean of the others', for each sample of each row.
+fn learning_signals(log_weights: &[f32], k: usize) -> Vec<f32> {
+    let mut signals = Vec::with_capacity(log_weights.len());
+    for row in log_weights.chunks_exact(k) {
+        let row: Vec<f64> = row.iter().map(|&log_w| f64::from(log_w)).collect();
+        let all = logsumexp(row.iter().copied());
+        for sample in 0..k {
+            let others = row.iter().enumerate().filter(|&(i, _)| i != sample).map(|(_, w)| w);
+            let others = others.sum::<f64>() / (k - 1) as f64;
+            let replaced = row.iter().enumerate().map(|(i, &w)| if i == sample { others } else { w });
+            signals.push((logsumexp(replaced) - all) as f32);
+        }
+    }
+    signals
+}
+
+fn logsumexp(terms: impl Iterator<Item = f64> + Clone) -> f64 {
+    let largest = terms.clone().fold(f64::NEG_INFINITY, f64::max);
+    largest + terms.map(|term| (term - largest).exp()).sum::<f64>().ln()
+}

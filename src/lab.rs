@@ -1,0 +1,32 @@
+//! The lab: estimators held against the exact gradient, on problems small enough to enumerate.
+//!
+//! A [`Problem`] is a law of discrete variables and a loss; [`measure`] runs an estimator on it many times, many rows at a
+//! time, and says how far its mean is from the exact gradient, how much it scatters and what it costs.
+//!
+//! ```
+//! use reparam::estimators::{DisArm, Estimator, parse};
+//! use reparam::lab::{Toy, measure};
+//! use reparam::Noise;
+//!
+//! let problem = Toy::new(0.45);
+//! let noise = &mut Noise::seed(1);
+//! let disarm = measure(&problem, &mut DisArm, 10_000, 0, noise).unwrap();
+//! let relaxed = measure(&problem, parse("gumbel-softmax:1").unwrap().as_mut(), 10_000, 0, noise).unwrap();
+//! assert!(disarm.agrees && !relaxed.agrees);
+//! ```
+
+mod curve;
+mod digit_vae;
+mod exact;
+mod measure;
+mod name;
+mod problem;
+mod toys;
+
+pub use curve::{CurvePoint, training_curve};
+pub use digit_vae::DigitVae;
+pub use exact::exact_gradient;
+pub use measure::{Measurement, measure, z_bound};
+pub use name::{DEFAULT_ESTIMATORS, PROBLEMS, parse_problem};
+pub use problem::Problem;
+pub use toys::{Polynomial, Quadratic, Toy};

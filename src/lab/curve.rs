@@ -1,0 +1,53 @@
+//! Training on the toy, with the loss computed exactly.
+
+use super::problem::Problem;
+use super::toys::Toy;
+use crate::estimators::{Discrete, Estimator};
+use crate::noise::Noise;
+use crate::tape::Tape;
+
+/// A point of a training curve.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct CurvePoint {
+    /// Steps taken.
+    pub step: usize,
+    /// E (b - t)^2 at the logit of that step, without sampling.
+    pub loss: f64,
+}
+
+/// Gradient descent on a toy's logit, one estimate a step, with the exact loss after every `every` steps. Estimators
+/// adapt on the way.
+///
+/// # Errors
+/// Why the estimator cannot treat a bit.
+pub fn training_curve(
+    toy: &Toy,
+    estimator: &mut dyn Estimator,
+    steps: usize,
+    every: usize,
+    learning_rate: f32,
+    noise: &mut Noise,
+) -> Result<Vec<CurvePoint>, String> {
+    estimator.check(toy.kind())?;
+    let mut logit = toy.logits()[0];
+    let mut tape = Tape::new();
+    let mut curve = Vec::new();
+    for step in 0..=steps {
+        if step % every.max(1) == 0 {
+            curve.push(CurvePoint { step, loss: exact_loss(toy, logit) });
+        }
+        let gradient = {
+            let logits = tape.variable(&[logit], [1, 1]);
+            let loss = estimator.estimate(Discrete::Bernoulli(logits), noise, &mut |z, _| toy.loss(z));
+            loss.sum().backward().of(logits).map_or(0.0, |gradient| gradient[0])
+        };
+        tape.reset();
+        logit -= learning_rate * gradient;
+    }
+    Ok(curve)
+}
+
+fn exact_loss(toy: &Toy, logit: f32) -> f64 {
+    let (t, p) = (f64::from(toy.t()), 1.0 / (1.0 + (-f64::from(logit)).exp()));
+    p * (1.0 - t).powi(2) + (1.0 - p) * t * t
+}

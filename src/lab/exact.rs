@@ -1,0 +1,99 @@
+//! The exact gradient, by enumeration in f64.
+
+use super::problem::Problem;
+use crate::estimators::{Kind, Objective, one_state, softmax_in_f64, states};
+use crate::tape::Tape;
+
+/// Rows that a loss is evaluated at together.
+const ROWS: usize = 512;
+/// Tuples of states beyond which a multi-sample objective is not enumerated.
+const MOST_TUPLES: u64 = 1 << 26;
+
+/// The gradient of the objective by the logits of a row, from every state.
+///
+/// # Errors
+/// A sentence that says how many states there are, and how many can be enumerated.
+pub fn exact_gradient(problem: &(impl Problem + ?Sized), objective: Objective) -> Result<Vec<f64>, String> {
+    let kind = problem.kind();
+    let states = states(kind)?;
+    let losses = losses(problem, states);
+    let probs = marginals(problem.logits(), kind);
+    let state_probs: Vec<f64> = (0..states).map(|state| probability(kind, &probs, state)).collect();
+    let weights = match objective {
+        Objective::Expected => losses,
+        Objective::MultiSample(k) => multi_sample_weights(&losses, &state_probs, k)?,
+    };
+    // d p(s) = p(s) (z(s) - p) for every logit.
+    let mut gradient = vec![0.0; kind.elements()];
+    let mut z = vec![0.0; kind.elements()];
+    for (state, (weight, state_prob)) in weights.iter().zip(&state_probs).enumerate() {
+        one_state(kind, state, &mut z);
+        for ((gradient, z), p) in gradient.iter_mut().zip(&z).zip(&probs) {
+            *gradient += state_prob * weight * (f64::from(*z) - p);
+        }
+    }
+    Ok(gradient)
+}
+
+/// The loss of every state.
+fn losses(problem: &(impl Problem + ?Sized), states: usize) -> Vec<f64> {
+    let kind = problem.kind();
+    let mut tape = Tape::inference();
+    let mut losses = Vec::with_capacity(states);
+    for first in (0..states).step_by(ROWS) {
+        let rows = ROWS.min(states - first);
+        let mut z = vec![0.0; rows * kind.elements()];
+        for (row, z) in z.chunks_exact_mut(kind.elements()).enumerate() {
+            one_state(kind, first + row, z);
+        }
+        let z = match kind.classes {
+            None => tape.input(&z, [rows, kind.variables]),
+            Some(classes) => tape.input(&z, [rows, kind.variables, classes]),
+        };
+        losses.extend(problem.loss(z).value().iter().map(|&loss| f64::from(loss)));
+        tape.reset();
+    }
+    losses
+}
+
+/// The probability of each bit or class.
+fn marginals(logits: &[f32], kind: Kind) -> Vec<f64> {
+    match kind.classes {
+        Some(classes) => softmax_in_f64(logits, classes),
+        None => logits.iter().map(|&logit| 1.0 / (1.0 + (-f64::from(logit)).exp())).collect(),
+    }
+}
+
+fn probability(kind: Kind, probs: &[f64], state: usize) -> f64 {
+    let mut z = vec![0.0; kind.elements()];
+    one_state(kind, state, &mut z);
+    let of = |(&z, &p): (&f32, &f64)| match (kind.classes, z == 1.0) {
+        (_, true) => p,
+        (None, false) => 1.0 - p,
+        (Some(_), false) => 1.0,
+    };
+    z.iter().zip(probs).map(of).product()
+}
+
+/// For each state s, k times the mean over k - 1 others of -ln(1/k sum e^-f): what d p(s) is to be weighed with.
+fn multi_sample_weights(losses: &[f64], probs: &[f64], k: usize) -> Result<Vec<f64>, String> {
+    let tuples = (losses.len() as u64).checked_pow(k as u32);
+    if tuples.is_none_or(|tuples| tuples > MOST_TUPLES) {
+        return Err(format!(
+            "the objective of {k} samples has {} states to the power of {k} terms, and at most {MOST_TUPLES} are enumerated",
+            losses.len()
+        ));
+    }
+    let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    let weights: Vec<f64> = losses.iter().map(|loss| (least - loss).exp()).collect();
+    let mean = |weight: f64| k as f64 * (least - mean_log(&weights, probs, k - 1, weight) + (k as f64).ln());
+    Ok(weights.iter().map(|&weight| mean(weight)).collect())
+}
+
+/// E ln(sum + w_1 + ... + w_more) over independent states.
+fn mean_log(weights: &[f64], probs: &[f64], more: usize, sum: f64) -> f64 {
+    if more == 0 {
+        return sum.ln();
+    }
+    weights.iter().zip(probs).map(|(w, p)| p * mean_log(weights, probs, more - 1, sum + w)).sum()
+}

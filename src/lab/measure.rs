@@ -1,0 +1,271 @@
+//! Bias, variance and cost of an estimator on a problem.
+
+use std::time::Instant;
+
+use super::problem::{Problem, variable};
+use crate::estimators::Estimator;
+use crate::noise::Noise;
+use crate::tape::Tape;
+
+/// What a run of an estimator on a problem says. Gradients are by the logits of one row.
+#[derive(Clone, Debug)]
+pub struct Measurement {
+    /// The problem's name.
+    pub problem: String,
+    /// The estimator's name.
+    pub estimator: String,
+    /// Independent estimates.
+    pub samples: usize,
+    /// What the mean misses, projected on the exact gradient: negative if the estimates are too short.
+    pub bias: f64,
+    /// The standard error of that.
+    pub bias_standard_error: f64,
+    /// The variance of one estimate, summed over its components.
+    pub variance: f64,
+    /// The mean cosine between an estimate and the exact gradient, over those that are not 0.
+    pub cosine: f64,
+    /// Evaluations of the loss for one estimate.
+    pub evaluations: f64,
+    /// Time of one estimate with its forward and backward pass, many rows at a time.
+    pub ns_per_gradient: f64,
+    /// The largest component of the miss, in standard errors.
+    pub worst_z: f64,
+    /// What that may be if there is no bias: [`z_bound`] for as many components.
+    pub z_bound: f64,
+    /// Whether the mean agrees with the exact gradient: the bias within 4 standard errors, and no component's z beyond its
+    /// bound.
+    pub agrees: bool,
+    /// Whether the estimator claims to be unbiased.
+    pub claims_unbiased: bool,
+    /// The mean estimate.
+    pub mean: Vec<f64>,
+    /// The exact gradient of the estimator's own objective.
+    pub exact: Vec<f64>,
+    /// Each estimate's projection on the exact gradient's direction.
+    pub projections: Vec<f32>,
+}
+
+/// Numbers on a tape at a time, about.
+const ELEMENTS: usize = 1 << 14;
+/// Rows of a step in which an estimator adapts.
+const ADAPTING_ROWS: usize = 100;
+/// What rounding to f32 may move a mean by: in shares of an estimate's size, and of the loss's, of which it is a difference.
+const ROUNDING: f64 = 1e-6;
+const ROUNDING_OF_LOSS: f64 = 2e-7;
+/// Standard errors that the projected bias may be off by.
+const BIAS_BOUND: f64 = 4.0;
+
+/// Takes `samples` estimates, after `adapting_steps` calls in which the estimator may learn; then it is frozen.
+///
+/// # Errors
+/// A sentence that says why the estimator cannot treat the problem, or why there is no exact gradient.
+pub fn measure(
+    problem: &dyn Problem,
+    estimator: &mut dyn Estimator,
+    samples: usize,
+    adapting_steps: usize,
+    noise: &mut Noise,
+) -> Result<Measurement, String> {
+    estimator.check(problem.kind())?;
+    let exact = problem.exact_gradient(estimator.objective())?;
+    let mut tape = Tape::new();
+    if estimator.adapts() {
+        for _ in 0..adapting_steps {
+            run(problem, estimator, &mut tape, ADAPTING_ROWS, noise);
+        }
+    }
+    estimator.freeze();
+
+    let at_once = (ELEMENTS / problem.kind().elements()).clamp(1, samples.max(1));
+    let mut sums = Sums::new(&exact, samples);
+    let mut evaluations = 0;
+    // The first run makes the tape's buffers.
+    run(problem, estimator, &mut tape, at_once, noise);
+    let mut nanoseconds = 0.0;
+    while sums.count < samples {
+        let rows = at_once.min(samples - sums.count);
+        let begin = Instant::now();
+        let batch = run(problem, estimator, &mut tape, rows, noise);
+        nanoseconds += begin.elapsed().as_nanos() as f64;
+        evaluations += batch.evaluations * rows;
+        sums.losses += batch.loss;
+        batch.estimates.chunks_exact(exact.len()).for_each(|estimate| sums.add(estimate));
+    }
+    let per_sample = |total: f64| total / samples as f64;
+    Ok(Measurement {
+        problem: problem.name(),
+        estimator: estimator.name(),
+        evaluations: per_sample(evaluations as f64),
+        ns_per_gradient: per_sample(nanoseconds),
+        claims_unbiased: estimator.is_unbiased(),
+        ..sums.summary()
+    })
+}
+
+struct Batch {
+    /// One row of logits' gradients after another.
+    estimates: Vec<f32>,
+    evaluations: usize,
+    /// The sum of the losses' sizes.
+    loss: f64,
+}
+
+/// One call: `rows` independent estimates.
+fn run(
+    problem: &dyn Problem,
+    estimator: &mut dyn Estimator,
+    tape: &mut Tape,
+    rows: usize,
+    noise: &mut Noise,
+) -> Batch {
+    let (estimates, size);
+    let mut evaluations = 0;
+    {
+        let variable = variable(problem, tape, rows);
+        let loss = estimator.estimate(variable, noise, &mut |z, _| {
+            evaluations += 1;
+            problem.loss(z)
+        });
+        size = loss.value().iter().map(|&loss| f64::from(loss).abs()).sum();
+        let gradients = loss.sum().backward();
+        estimates = match gradients.of(variable.logits()) {
+            Some(gradient) => gradient.to_vec(),
+            None => vec![0.0; variable.logits().shape().len()],
+        };
+    }
+    tape.reset();
+    Batch { estimates, evaluations, loss: size }
+}
+
+/// Running sums over estimates.
+struct Sums<'a> {
+    exact: &'a [f64],
+    /// The exact gradient's direction; any, if that is 0.
+    direction: Vec<f64>,
+    count: usize,
+    /// Of the differences to the exact gradient, and of their squares: nothing cancels.
+    misses: Vec<f64>,
+    squares: Vec<f64>,
+    size: f64,
+    losses: f64,
+    cosines: f64,
+    cosine_count: usize,
+    projections: Vec<f32>,
+}
+
+impl<'a> Sums<'a> {
+    fn new(exact: &'a [f64], samples: usize) -> Sums<'a> {
+        let length = norm(exact);
+        let direction = match length > 0.0 {
+            true => exact.iter().map(|g| g / length).collect(),
+            false => (0..exact.len()).map(|i| f64::from(i == 0)).collect(),
+        };
+        let zeros = vec![0.0; exact.len()];
+        Sums {
+            exact,
+            direction,
+            count: 0,
+            misses: zeros.clone(),
+            squares: zeros,
+            size: 0.0,
+            losses: 0.0,
+            cosines: 0.0,
+            cosine_count: 0,
+            projections: Vec::with_capacity(samples),
+        }
+    }
+
+    fn add(&mut self, estimate: &[f32]) {
+        self.count += 1;
+        let (mut projection, mut square) = (0.0, 0.0);
+        for (i, &g) in estimate.iter().enumerate() {
+            let g = f64::from(g);
+            let miss = g - self.exact[i];
+            self.misses[i] += miss;
+            self.squares[i] += miss * miss;
+            projection += g * self.direction[i];
+            square += g * g;
+        }
+        self.size += square;
+        if square > 0.0 {
+            self.cosines += projection / square.sqrt();
+            self.cosine_count += 1;
+        }
+        self.projections.push(projection as f32);
+    }
+
+    fn summary(self) -> Measurement {
+        let n = self.count as f64;
+        let misses: Vec<f64> = self.misses.iter().map(|sum| sum / n).collect();
+        let variances: Vec<f64> = self
+            .squares
+            .iter()
+            .zip(&misses)
+            .map(|(square, miss)| (square / n - miss * miss).max(0.0) * n / (n - 1.0).max(1.0))
+            .collect();
+        let rounding = ROUNDING * (self.size / n).sqrt() + ROUNDING_OF_LOSS * self.losses / n;
+        let z = |miss: f64, standard_error: f64| (miss.abs() - rounding).max(0.0) / standard_error;
+        let standard_errors = variances.iter().map(|variance| (variance / n).sqrt());
+        let worst_z = misses.iter().zip(standard_errors).map(|(&miss, error)| z(miss, error));
+        let worst_z = worst_z.filter(|z| !z.is_nan()).fold(0.0, f64::max);
+        let bias: f64 = misses.iter().zip(&self.direction).map(|(miss, d)| miss * d).sum();
+        let bias_standard_error = standard_error(&self.projections);
+        let z_bound = z_bound(misses.len());
+        let mean = misses.iter().zip(self.exact).map(|(miss, exact)| exact + miss).collect();
+        Measurement {
+            problem: String::new(),
+            estimator: String::new(),
+            samples: self.count,
+            bias,
+            bias_standard_error,
+            variance: variances.iter().sum(),
+            cosine: if self.cosine_count > 0 { self.cosines / self.cosine_count as f64 } else { 0.0 },
+            evaluations: 0.0,
+            ns_per_gradient: 0.0,
+            worst_z,
+            z_bound,
+            agrees: bias.abs() <= BIAS_BOUND * bias_standard_error + rounding && worst_z <= z_bound,
+            claims_unbiased: false,
+            mean,
+            exact: self.exact.to_vec(),
+            projections: self.projections,
+        }
+    }
+}
+
+fn norm(x: &[f64]) -> f64 {
+    x.iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
+/// The standard error of a mean.
+fn standard_error(x: &[f32]) -> f64 {
+    let n = x.len() as f64;
+    let mean = x.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
+    let square = x.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>();
+    (square / (n - 1.0).max(1.0) / n).sqrt()
+}
+
+/// The z-score that the largest of `components` exceeds with the probability with which a single one exceeds 4 (6.3e-5),
+/// at most: from the union bound and P(|Z| > z) < 2 phi(z) / z.
+pub fn z_bound(components: usize) -> f64 {
+    let tail = |z: f64| 2.0 * (-0.5 * z * z).exp() / ((2.0 * std::f64::consts::PI).sqrt() * z);
+    let allowed = tail(BIAS_BOUND) / components.max(1) as f64;
+    let (mut low, mut high) = (BIAS_BOUND - 1.0, 40.0);
+    while high - low > 1e-9 {
+        let middle = 0.5 * (low + high);
+        if tail(middle) > allowed { low = middle } else { high = middle }
+    }
+    high
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_grows_with_the_number_of_components() {
+        assert!((z_bound(1) - 4.0).abs() < 1e-6);
+        // 6.7e-5 / 100 is exceeded on both sides beyond 4.97.
+        assert!((z_bound(100) - 4.97).abs() < 0.02, "{}", z_bound(100));
+    }
+}

@@ -1,0 +1,96 @@
+//! Problems by name, and what the lab measures unless told otherwise.
+
+use super::{DigitVae, Polynomial, Problem, Quadratic, Toy};
+use crate::data::Digits;
+use crate::error::{Error, Result};
+use crate::estimators::{Kind, states};
+
+/// The problems of a full run.
+pub const PROBLEMS: [&str; 9] = [
+    "toy:0.45",
+    "toy:0.49",
+    "toy:0.499",
+    "polynomial:1.5",
+    "polynomial:2",
+    "polynomial:3",
+    "quadratic:5",
+    "vae:2x8",
+    "vae:4x8",
+];
+
+/// The estimators of a full run.
+pub const DEFAULT_ESTIMATORS: [&str; 31] = [
+    "exact",
+    "score-function",
+    "moving-average",
+    "nvil",
+    "nvil-normalised",
+    "rloo:2",
+    "rloo:4",
+    "vimco:2",
+    "muprop",
+    "rebar",
+    "relax",
+    "arm",
+    "disarm",
+    "unordered-set:2",
+    "unordered-set:4",
+    "gumbel-softmax:1",
+    "gumbel-softmax:0.5",
+    "gumbel-softmax:0.1",
+    "st-gumbel-softmax:1",
+    "st-gumbel-softmax:0.5",
+    "st-gumbel-softmax:0.5:1",
+    "gumbel-rao:1:0.5",
+    "gumbel-rao:10:0.5",
+    "gumbel-rao:100:0.5",
+    "st-identity",
+    "st-softmax:1",
+    "st-softmax:2",
+    "st-hard-tanh",
+    "st-slope-annealed",
+    "darn",
+    "reinmax:1",
+];
+
+/// The problem of a name such as `toy:0.49` or `vae:2x8`. `digits` is asked for images only if the problem needs them.
+///
+/// # Errors
+/// What is wrong with the name and what the names are, or why there are no images.
+pub fn parse_problem(name: &str, digits: &dyn Fn() -> Result<Digits>, seed: u64) -> Result<Box<dyn Problem>> {
+    let (word, parameter) = name.split_once(':').unwrap_or((name, ""));
+    let number = || parameter.parse::<f32>().ok().filter(|number| number.is_finite());
+    match word {
+        "toy" => number().map(|t| Box::new(Toy::new(t)) as Box<dyn Problem>),
+        "polynomial" => {
+            number().filter(|&power| power > 0.0).map(|power| Box::new(Polynomial::new(power)) as _)
+        }
+        "quadratic" => parameter
+            .parse()
+            .ok()
+            .filter(|classes| (2..=4096).contains(classes))
+            .map(|classes| Box::new(Quadratic::new(classes)) as _),
+        "vae" => match latents_and_classes(parameter) {
+            Some((latents, classes)) => {
+                let digits = digits()?;
+                Some(Box::new(DigitVae::train(&digits, latents, classes, seed)) as _)
+            }
+            None => None,
+        },
+        _ => None,
+    }
+    .ok_or_else(|| {
+        let names =
+            "one of toy:T, polynomial:POWER, quadratic:CLASSES, vae:LATENTSxCLASSES, of at most 65536 states";
+        Error::invalid("problem", names, format!("`{name}`"))
+    })
+}
+
+fn latents_and_classes(text: &str) -> Option<(usize, usize)> {
+    let (latents, classes) = text.split_once('x')?;
+    let parse = |number: &str| number.parse::<usize>().ok().filter(|number| (1..=1000).contains(number));
+    let (latents, classes) = (parse(latents)?, parse(classes)?);
+    // Refused before the training, not after it.
+    states(Kind { variables: latents, classes: Some(classes) }).ok()?;
+    Some((latents, classes))
+}

@@ -1,0 +1,36 @@
+//! What an estimator is measured on.
+
+use super::exact::exact_gradient;
+use crate::estimators::{Discrete, Kind, Objective};
+use crate::tape::Tape;
+use crate::var::Var;
+
+/// A law of discrete variables and a loss.
+pub trait Problem {
+    /// Its name.
+    fn name(&self) -> String;
+
+    /// The variables of a row.
+    fn kind(&self) -> Kind;
+
+    /// Their logits: one row, in the order of the variables, classes innermost.
+    fn logits(&self) -> &[f32];
+
+    /// The loss per row, `[rows]`, at samples `[rows, variables]` or `[rows, variables, classes]`, hard or relaxed. It must
+    /// not depend on the logits otherwise.
+    fn loss<'t>(&self, z: Var<'t>) -> Var<'t>;
+
+    /// The exact gradient of the objective by the logits, by default from all states.
+    ///
+    /// # Errors
+    /// A sentence that says why there is none.
+    fn exact_gradient(&self, objective: Objective) -> Result<Vec<f64>, String> {
+        exact_gradient(self, objective)
+    }
+}
+
+/// The variables on a tape: `rows` rows of the same logits.
+pub(super) fn variable<'t>(problem: &(impl Problem + ?Sized), tape: &'t Tape, rows: usize) -> Discrete<'t> {
+    let (logits, kind) = (problem.logits().repeat(rows), problem.kind());
+    kind.with_logits(tape.variable(&logits, [rows, kind.elements()]))
+}

@@ -1,0 +1,162 @@
+//! Problems in a line: the toys of the papers.
+
+use super::problem::Problem;
+use crate::estimators::{Kind, Objective};
+use crate::var::Var;
+
+/// One bit b, the loss (b - t)^2. The nearer t is to 1/2, the smaller the gradient beside the noise.
+///
+/// # Source
+/// Tucker et al. 2017, section 5.1 (t = 0.45); Grathwohl et al. 2018, section 4.1 (t = 0.499). Both begin at logit 0.
+#[derive(Clone, Debug)]
+pub struct Toy {
+    t: f32,
+    logits: [f32; 1],
+}
+
+impl Toy {
+    /// At logit 0.
+    pub fn new(t: f32) -> Toy {
+        Toy { t, logits: [0.0] }
+    }
+
+    /// At another logit.
+    pub fn at(t: f32, logit: f32) -> Toy {
+        Toy { t, logits: [logit] }
+    }
+
+    /// The target.
+    pub fn t(&self) -> f32 {
+        self.t
+    }
+}
+
+impl Problem for Toy {
+    fn name(&self) -> String {
+        format!("toy:{}", self.t)
+    }
+
+    fn kind(&self) -> Kind {
+        Kind { variables: 1, classes: None }
+    }
+
+    fn logits(&self) -> &[f32] {
+        &self.logits
+    }
+
+    fn loss<'t>(&self, z: Var<'t>) -> Var<'t> {
+        (z - self.t).square().sum_axis(1)
+    }
+}
+
+/// 128 bits, the loss the mean over them of |b - 0.45|^p.
+///
+/// # Source
+/// Liu et al. 2023, section 6.1: p = 1.5, 2, 3; logits uniform on (-0.01, 0.01).
+#[derive(Clone, Debug)]
+pub struct Polynomial {
+    power: f32,
+    logits: Vec<f32>,
+}
+
+impl Polynomial {
+    const BITS: usize = 128;
+    const TARGET: f32 = 0.45;
+
+    /// With that power.
+    pub fn new(power: f32) -> Polynomial {
+        // Evenly spread, so that the problem is the same everywhere.
+        let logit = |i| 0.02 * ((i as f32 + 0.5) / Self::BITS as f32 - 0.5);
+        Polynomial { power, logits: (0..Self::BITS).map(logit).collect() }
+    }
+
+    fn term(&self, bit: f64) -> f64 {
+        (bit - f64::from(Self::TARGET)).abs().powf(f64::from(self.power))
+    }
+}
+
+impl Problem for Polynomial {
+    fn name(&self) -> String {
+        format!("polynomial:{}", self.power)
+    }
+
+    fn kind(&self) -> Kind {
+        Kind { variables: Self::BITS, classes: None }
+    }
+
+    fn logits(&self) -> &[f32] {
+        &self.logits
+    }
+
+    fn loss<'t>(&self, z: Var<'t>) -> Var<'t> {
+        let distance = (z - Self::TARGET).abs();
+        let power = match self.power {
+            2.0 => distance.square(),
+            3.0 => distance.square() * distance,
+            // A relaxed sample may hit the target, where the logarithm has no slope.
+            power => ((distance + 1e-12).ln() * power).exp(),
+        };
+        power.mean_axis(1)
+    }
+
+    /// The loss is a mean over bits, so no state of all of them is needed.
+    fn exact_gradient(&self, objective: Objective) -> Result<Vec<f64>, String> {
+        if objective != Objective::Expected {
+            return Err("a bound of several samples of 128 bits has too many terms to enumerate".to_owned());
+        }
+        let slope = (self.term(1.0) - self.term(0.0)) / Self::BITS as f64;
+        let of = |&logit: &f32| {
+            let p = 1.0 / (1.0 + (-f64::from(logit)).exp());
+            slope * p * (1.0 - p)
+        };
+        Ok(self.logits.iter().map(of).collect())
+    }
+}
+
+/// One categorical variable of n classes, the loss (z - c)' Q (z - c) with Q_ij = e^(-2 |i - j|) and c_i = i / n.
+///
+/// # Source
+/// Q is that of the quadratic program of Paulus et al. 2021, section 5.1 (theirs has n = 3 and c = 1/3, with which classes 0
+/// and 2 are alike).
+#[derive(Clone, Debug)]
+pub struct Quadratic {
+    classes: usize,
+    logits: Vec<f32>,
+    matrix: Vec<f32>,
+    centre: Vec<f32>,
+}
+
+impl Quadratic {
+    /// Of that many classes; the logits fall from 0.5 to -0.5.
+    pub fn new(classes: usize) -> Quadratic {
+        let matrix =
+            (0..classes * classes).map(|at| (-2.0 * (at / classes).abs_diff(at % classes) as f32).exp());
+        let share = |i| i as f32 / classes as f32;
+        Quadratic {
+            classes,
+            logits: (0..classes).map(|i| 0.5 - share(i)).collect(),
+            matrix: matrix.collect(),
+            centre: (0..classes).map(share).collect(),
+        }
+    }
+}
+
+impl Problem for Quadratic {
+    fn name(&self) -> String {
+        format!("quadratic:{}", self.classes)
+    }
+
+    fn kind(&self) -> Kind {
+        Kind { variables: 1, classes: Some(self.classes) }
+    }
+
+    fn logits(&self) -> &[f32] {
+        &self.logits
+    }
+
+    fn loss<'t>(&self, z: Var<'t>) -> Var<'t> {
+        let (tape, rows, n) = (z.tape(), z.shape().dims()[0], self.classes);
+        let distance = z.reshape([rows, n]) - tape.input(&self.centre, [n]);
+        (distance.matmul(tape.input(&self.matrix, [n, n])) * distance).sum_axis(1)
+    }
+}

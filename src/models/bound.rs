@@ -1,0 +1,68 @@
+//! The multi-sample bound, which every model with latent variables is evaluated by.
+
+/// -ln(1/m sum_k w_k) per image, in nats, over m = `samples` rounds: `log_weights(round, out)` writes ln w of a fresh
+/// sample for each image. With w = p(x, z) / q(z | x) it is an upper bound on -ln p(x) in expectation, and the tighter
+/// the more samples; with w = p(y | z), z drawn from p(z | x), one on -ln p(y | x).
+///
+/// # Source
+/// Burda, Grosse, Salakhutdinov 2016, equation 8.
+pub fn multi_sample_bound(
+    images: usize,
+    samples: usize,
+    mut log_weights: impl FnMut(usize, &mut [f64]),
+) -> Vec<f64> {
+    let mut means = vec![LogMean::default(); images];
+    let mut of_round = vec![0.0; images];
+    for round in 0..samples {
+        log_weights(round, &mut of_round);
+        for (mean, &log_weight) in means.iter_mut().zip(&of_round) {
+            mean.add(log_weight);
+        }
+    }
+    means.into_iter().map(|mean| -mean.value()).collect()
+}
+
+/// ln of the mean of e^value over values that arrive one by one.
+#[derive(Clone, Copy)]
+struct LogMean {
+    largest: f64,
+    sum: f64,
+    count: f64,
+}
+
+impl Default for LogMean {
+    fn default() -> LogMean {
+        LogMean { largest: f64::NEG_INFINITY, sum: 0.0, count: 0.0 }
+    }
+}
+
+impl LogMean {
+    fn add(&mut self, value: f64) {
+        self.count += 1.0;
+        if value > self.largest {
+            self.sum = self.sum * (self.largest - value).exp() + 1.0;
+            self.largest = value;
+        } else {
+            self.sum += (value - self.largest).exp();
+        }
+    }
+
+    fn value(self) -> f64 {
+        self.largest + (self.sum / self.count).ln()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_mean_is_the_log_of_the_mean() {
+        let mut mean = LogMean::default();
+        for value in [-1000.0, -1001.0, -999.5] {
+            mean.add(value);
+        }
+        let expected = -1000.0 + ((1.0 + (-1.0f64).exp() + 0.5f64.exp()) / 3.0).ln();
+        assert!((mean.value() - expected).abs() < 1e-12);
+    }
+}

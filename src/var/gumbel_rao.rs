@@ -1,0 +1,80 @@
+//! `gumbel_rao`: an exact one-hot sample with the relaxed sample's gradient, averaged over the noise behind it.
+
+use reparam_ops::gumbel_rao as kernel;
+
+use crate::gradients::InputGradients;
+use crate::noise::{DrawSource, Replay};
+use crate::tape::{Recorded, Rule};
+use crate::var::temperature::Temperature;
+use crate::var::{Var, tier};
+
+/// y = one-hot of argmax(logits + g); the gradient is the mean of the relaxed sample's over `samples` of noise with the
+/// same winner.
+#[derive(Debug)]
+struct GumbelRao {
+    classes: usize,
+    samples: usize,
+    tau: f32,
+    draws: Replay,
+}
+
+impl Rule for GumbelRao {
+    fn name(&self) -> &'static str {
+        "gumbel_rao"
+    }
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+        if let Some(dlogits) = gradients.add_to(0) {
+            let (logits, one_hot, dy) = (node.input(0), node.output(), node.gradient());
+            let GumbelRao { classes, samples, tau, .. } = *self;
+            let draws = self.draws.draws();
+            kernel::backward(tier(), draws, logits, one_hot, dy, classes, samples, tau, dlogits);
+        }
+    }
+}
+
+impl<'t> Var<'t> {
+    /// An exact one-hot sample, differentiated as if it were the relaxed one, on average over the noise that gives this
+    /// sample: the value is the one-hot vector of argmax(logits + g), whose law is softmax(logits) whatever tau; except
+    /// under differentiation, where the gradient is the mean of that of softmax((logits + G) / tau) over `samples` of
+    /// G given the winner, held fixed. Same expectation as [`st_gumbel_softmax`](Self::st_gumbel_softmax), less variance;
+    /// with one sample they are alike in law. The downstream gradient is computed once, whatever `samples`.
+    ///
+    /// `self` holds logits `[.., classes]`; a class masked with -inf is never drawn, and its gradient is exactly 0.
+    /// `draws`: one per logit for the sample, then `samples` per logit for the gradient.
+    ///
+    /// # Saved
+    /// The place of its draws in their stream: only the backward pass takes those of the gradient.
+    ///
+    /// # Panics
+    /// If tau is not positive and finite, `samples` is 0, a row is fully masked, or the number of injected draws is not
+    /// 1 + `samples` times that of the logits.
+    ///
+    /// # Examples
+    /// ```
+    /// use reparam::{Noise, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let logits = tape.variable(&[1.0, 2.0, 3.0], [1, 3]);
+    /// let y = logits.gumbel_rao(100, 0.1, &mut Noise::seed(1));
+    /// let scores = tape.input(&[1.0, 4.0, 9.0], [1, 3]);
+    /// let gradients = (y * scores).sum().backward();
+    /// assert!(gradients.of(logits).unwrap().iter().sum::<f32>().abs() < 1e-5);
+    /// ```
+    ///
+    /// # Source
+    /// Paulus, Maddison, Krause 2021, equation 10.
+    #[track_caller]
+    pub fn gumbel_rao<'a>(self, samples: usize, tau: f32, draws: impl Into<DrawSource<'a>>) -> Var<'t> {
+        const OP: &str = "gumbel_rao";
+        let (shape, tau) = (self.shape(), Temperature::Fixed(tau).check(OP));
+        assert!(samples > 0, "{OP}: at least one sample of the noise is needed");
+        let (classes, draws) = (self.classes(OP), draws.into().take(OP, shape.len() * (1 + samples)));
+        let (for_value, for_gradient) = draws.split_at(shape.len());
+        let rule = GumbelRao { classes, samples, tau, draws: for_gradient.into() };
+        let mut checked = Ok(());
+        let y = self.tape().record(rule, &[self], shape, |x, y| {
+            checked = kernel::forward(tier(), for_value, &x[0], classes, y);
+        });
+        y.unless_masked(OP, checked)
+    }
+}

@@ -1,0 +1,621 @@
+//! Is each estimator what it says: unbiased where it claims to be, biased where theory says so, nestable, and refusing
+//! what it cannot treat?
+//!
+//! A verdict of the lab on an unbiased estimator is wrong with a probability of about 1.3e-4 (two tests at 4 standard
+//! errors). The seeds are fixed: a failure means that the code has changed.
+
+use std::fmt::Write as _;
+
+use reparam::data::Digits;
+use reparam::estimators::{
+    ALL, ControlVariate, Discrete, Estimator, Exact, Kind, LeaveOneOut, Loss, StraightThrough, Surrogate,
+    UnorderedSet, parse,
+};
+use reparam::lab::{
+    DEFAULT_ESTIMATORS, Measurement, Problem, Toy, measure, parse_problem, training_curve, z_bound,
+};
+use reparam::{Noise, Tape, Var};
+
+fn no_digits() -> reparam::Result<Digits> {
+    panic!("this problem needs no images")
+}
+
+fn problem(name: &str) -> Box<dyn Problem> {
+    parse_problem(name, &no_digits, 1).unwrap()
+}
+
+fn measured(problem: &dyn Problem, estimator: &str, samples: usize) -> Measurement {
+    let mut estimator = parse(estimator).unwrap();
+    measure(problem, estimator.as_mut(), samples, 100, &mut Noise::seed(7)).unwrap()
+}
+
+/// Measures every estimator that treats the problem and names those that claim to be unbiased and are not.
+fn falsely_unbiased(problem: &dyn Problem, samples: usize) -> String {
+    let mut wrong = String::new();
+    for name in DEFAULT_ESTIMATORS {
+        let mut estimator = parse(name).unwrap();
+        if !estimator.is_unbiased() {
+            continue;
+        }
+        let samples = if name == "exact" { 2 } else { samples };
+        // A refusal is tested elsewhere.
+        if let Ok(m) = measure(problem, estimator.as_mut(), samples, 100, &mut Noise::seed(7))
+            && !m.agrees
+        {
+            let (p, bias, error) = (m.problem, m.bias, m.bias_standard_error);
+            writeln!(wrong, "{p} {name}: {bias:e} +- {error:e}, z {} of {}", m.worst_z, m.z_bound).unwrap();
+        }
+    }
+    wrong
+}
+
+#[test]
+fn what_claims_to_be_unbiased_agrees_with_the_exact_gradient() {
+    for name in ["toy:0.45", "toy:0.49", "toy:0.499", "quadratic:5"] {
+        assert_eq!(falsely_unbiased(problem(name).as_ref(), 100_000), "");
+    }
+    assert_eq!(falsely_unbiased(&Toy::at(0.3, 1.2), 100_000), "");
+    let mut single = parse("unordered-set:1").unwrap();
+    assert!(
+        measure(problem("quadratic:5").as_ref(), single.as_mut(), 100_000, 0, &mut Noise::seed(7))
+            .unwrap()
+            .agrees
+    );
+    assert_eq!(falsely_unbiased(problem("polynomial:3").as_ref(), 4_000), "");
+}
+
+#[test]
+#[ignore = "two minutes: every problem with 100,000 samples"]
+#[cfg(feature = "embedded")]
+fn what_claims_to_be_unbiased_agrees_on_every_problem() {
+    let digits = || Ok(Digits::embedded());
+    for name in reparam::lab::PROBLEMS {
+        let problem = parse_problem(name, &digits, 1).unwrap();
+        assert_eq!(falsely_unbiased(problem.as_ref(), 100_000), "");
+    }
+}
+
+#[test]
+#[cfg(feature = "embedded")]
+fn unbiased_on_a_digit_of_64_states() {
+    let problem = parse_problem("vae:2x8", &|| Ok(Digits::embedded()), 1).unwrap();
+    assert_eq!(falsely_unbiased(problem.as_ref(), 5_000), "");
+}
+
+#[test]
+fn a_wrong_estimator_is_found_out() {
+    /// The score function 1 % too long.
+    struct TooLong;
+    impl Estimator for TooLong {
+        fn name(&self) -> String {
+            "too-long".to_owned()
+        }
+        fn is_unbiased(&self) -> bool {
+            true
+        }
+        fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
+            let z = variable.sample(noise);
+            let f = loss(z, noise);
+            f.with_gradient_of(f + (f - 0.25).stop_gradient() * 1.01 * variable.log_prob(z))
+        }
+    }
+    let m = measure(&Toy::at(0.3, 1.2), &mut TooLong, 100_000, 0, &mut Noise::seed(7)).unwrap();
+    assert!(!m.agrees, "bias {} +- {}", m.bias, m.bias_standard_error);
+}
+
+#[test]
+fn known_biases_show() {
+    for (problem_name, estimator) in [
+        ("toy:0.45", "gumbel-softmax:1"),
+        ("toy:0.49", "gumbel-softmax:1"),
+        ("toy:0.45", "st-gumbel-softmax:1"),
+        ("polynomial:3", "st-softmax:1"),
+        ("polynomial:3", "st-identity"),
+        ("polynomial:3", "reinmax:1"),
+        ("polynomial:3", "darn"),
+        ("quadratic:5", "st-softmax:1"),
+    ] {
+        let samples = if problem_name.starts_with("polynomial") { 4_000 } else { 100_000 };
+        let m = measured(problem(problem_name).as_ref(), estimator, samples);
+        assert!(!m.claims_unbiased && !m.agrees, "{problem_name} {estimator}: no bias seen, {}", m.bias);
+    }
+}
+
+#[test]
+fn no_bias_where_theory_says_there_is_none() {
+    for (problem_name, estimator) in [
+        ("quadratic:5", "reinmax:1"),
+        ("polynomial:2", "reinmax:1"),
+        ("toy:0.45", "reinmax:1"),
+        ("toy:0.45", "darn"),
+        ("polynomial:2", "darn"),
+        // At probability 1/2 the straight-through slope is that of a quadratic's chord.
+        ("toy:0.45", "st-softmax:1"),
+    ] {
+        let samples = if problem_name.starts_with("polynomial") { 4_000 } else { 100_000 };
+        let m = measured(problem(problem_name).as_ref(), estimator, samples);
+        assert!(m.agrees, "{problem_name} {estimator}: {} +- {}", m.bias, m.bias_standard_error);
+    }
+    // Straight-through is biased on a quadratic elsewhere, ReinMax is not.
+    let (st, reinmax) = ("st-softmax:1", "reinmax:1");
+    assert!(!measured(&Toy::at(0.45, 1.5), st, 100_000).agrees);
+    assert!(measured(&Toy::at(0.45, 1.5), reinmax, 100_000).agrees);
+}
+
+#[test]
+fn biased_estimators_have_the_mean_of_their_formula() {
+    let logit = 0.8f64;
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let (p, slope) = (sigmoid(logit), |z: f64| 3.0 * (z - 0.3).powi(2));
+    // The mean over the bit, and over the uniform number behind a relaxed sample, by the midpoint rule.
+    let over_bit = |g: &dyn Fn(f64) -> f64| (1.0 - p) * g(0.0) + p * g(1.0);
+    let over_noise = |g: &dyn Fn(f64) -> f64| {
+        let point = |i: u32| (f64::from(i) + 0.5) / 1e5;
+        (0..100_000).map(|i| g((point(i) / (1.0 - point(i))).ln())).sum::<f64>() / 1e5
+    };
+    let relaxed = |l: f64, tau: f64| {
+        let y = sigmoid((logit + l) / tau);
+        (y, y * (1.0 - y) / tau)
+    };
+    let hard = |l: f64, forward: f64| f64::from(logit / forward + l > 0.0);
+    let straight = |forward: f64, tau: f64| over_noise(&|l| slope(hard(l, forward)) * relaxed(l, tau).1);
+    let softmax = |tau: f64| sigmoid(logit / tau) * (1.0 - sigmoid(logit / tau)) / tau;
+    let reinmax = |b: f64| {
+        let middle = 0.5 * (sigmoid(logit / 1.2) + b);
+        2.0 * middle * (1.0 - middle) - 0.5 * p * (1.0 - p)
+    };
+    for (name, mean) in [
+        ("gumbel-softmax:0.7", over_noise(&|l| slope(relaxed(l, 0.7).0) * relaxed(l, 0.7).1)),
+        ("st-gumbel-softmax:0.7", straight(1.0, 0.7)),
+        ("st-gumbel-softmax:0.5:0.7", straight(0.5, 0.7)),
+        ("gumbel-rao:3:0.7", straight(1.0, 0.7)),
+        ("st-identity", over_bit(&slope)),
+        ("st-softmax:2", over_bit(&slope) * softmax(2.0)),
+        ("st-hard-tanh", over_bit(&slope) * 0.5),
+        ("darn", over_bit(&|b| slope(b) * (b - 0.5) * (b - p))),
+        ("reinmax:1.2", over_bit(&|b| slope(b) * reinmax(b))),
+    ] {
+        let m = measured(&Cubic::bit(logit as f32), name, 100_000);
+        let error = (m.variance / m.samples as f64).sqrt();
+        assert!(
+            (m.mean[0] - mean).abs() < 4.0 * error,
+            "{name}: {} +- {error}, by formula {mean}",
+            m.mean[0]
+        );
+    }
+    // The slope grows with the calls: 1 + 1 x 3 behind three of them, and no further than 3.5.
+    let annealed = |most| {
+        let mut estimator = StraightThrough::new(Surrogate::SlopeAnnealed { growth: 1.0, most });
+        measure(&Cubic::bit(logit as f32), &mut estimator, 100_000, 3, &mut Noise::seed(1)).unwrap().mean[0]
+    };
+    for (most, slope_then) in [(9.0, 4.0), (3.5, 3.5)] {
+        let mean = over_bit(&slope) * softmax(1.0 / slope_then);
+        assert!((annealed(most) / mean - 1.0).abs() < 0.02, "slope {slope_then}: {} {mean}", annealed(most));
+    }
+}
+
+#[test]
+fn training_curves_hold_the_exact_loss() {
+    let curve = |name: &str| {
+        let mut estimator = parse(name).unwrap();
+        let toy = Toy::new(0.45);
+        training_curve(&toy, estimator.as_mut(), 2000, 500, 0.5, &mut Noise::seed(1)).unwrap()
+    };
+    for name in ["exact", "disarm", "rloo:2"] {
+        let curve = curve(name);
+        assert_eq!(curve.len(), 5);
+        assert!((curve[0].loss - 0.2525).abs() < 1e-6, "half of 0.55^2 and half of 0.45^2");
+        assert!(curve.windows(2).all(|w| w[1].loss < w[0].loss), "{name}: {curve:?}");
+        // The best that can be had is 0.45^2, with a bit that is always 0.
+        assert!((0.2025..0.2045).contains(&curve[4].loss), "{name}: {}", curve[4].loss);
+    }
+    assert!(
+        training_curve(&Toy::new(0.45), &mut UnorderedSet::new(2), 1, 1, 0.1, &mut Noise::seed(1)).is_err()
+    );
+}
+
+#[test]
+fn variances_are_ordered_as_the_theorems_say() {
+    let variance = |problem: &dyn Problem, estimator: &str| measured(problem, estimator, 20_000).variance;
+    for p in [&Toy::at(0.45, 1.0) as &dyn Problem, &Toy::at(0.3, -0.7), problem("polynomial:3").as_ref()] {
+        let (arm, disarm) = (variance(p, "arm"), variance(p, "disarm"));
+        // Of 20,000 samples a variance is known to about 2 %.
+        assert!(disarm < 1.02 * arm, "{}: DisARM {disarm}, ARM {arm}", p.name());
+    }
+    let p = problem("quadratic:5");
+    let straight = measured(p.as_ref(), "st-gumbel-softmax:0.5", 100_000);
+    let mut last = straight.variance * 1.02;
+    for k in [1, 10, 100] {
+        let averaged = measured(p.as_ref(), &format!("gumbel-rao:{k}:0.5"), 100_000);
+        assert!(averaged.variance < last, "K = {k}: {} is not below {last}", averaged.variance);
+        last = averaged.variance;
+        for (i, (a, b)) in averaged.mean.iter().zip(&straight.mean).enumerate() {
+            let error = (straight.variance / straight.samples as f64).sqrt();
+            assert!((a - b).abs() < 5.0 * error, "K = {k}, component {i}: the mean is {a}, {b} expected");
+        }
+        assert_eq!(averaged.evaluations, 1.0, "the loss is evaluated once, whatever K");
+    }
+}
+
+#[test]
+fn variances_on_the_toy_are_those_computed_by_hand() {
+    // (b - 0.49)^2 at logits 1 and 0, to three figures.
+    for (logit, estimator, exact) in [
+        (1.0, "score-function", 1.18e-2),
+        (1.0, "rloo:2", 2.39e-5),
+        (1.0, "arm", 1.46e-5),
+        (1.0, "disarm", 1.33e-5),
+        (0.0, "rloo:2", 2.50e-5),
+        (0.0, "arm", 8.33e-6),
+    ] {
+        let variance = measured(&Toy::at(0.49, logit), estimator, 200_000).variance;
+        assert!(
+            (variance / exact - 1.0).abs() < 0.02,
+            "{estimator} at {logit}: {variance}, expected {exact}"
+        );
+    }
+    assert!(measured(&Toy::at(0.49, 0.0), "disarm", 1000).variance < 1e-16);
+}
+
+#[test]
+fn baselines_and_adaptation_lower_the_variance_on_named_problems() {
+    let toy = Toy::new(0.45);
+    let plain = measured(&toy, "score-function", 20_000).variance;
+    for better in ["rloo:2", "rloo:4", "moving-average", "nvil", "arm", "disarm"] {
+        let variance = measured(&toy, better, 20_000).variance;
+        assert!(variance < 0.2 * plain, "{better}: {variance}, the plain score function {plain}");
+    }
+    for (name, make) in [
+        ("rebar", (|| ControlVariate::rebar(1.0, 0.5)) as fn() -> ControlVariate),
+        ("relax", || ControlVariate::relax(1.0, 0.5, 10)),
+    ] {
+        for p in [&toy as &dyn Problem, problem("quadratic:5").as_ref()] {
+            let after = |steps| measure(p, &mut make(), 50_000, steps, &mut Noise::seed(3)).unwrap();
+            let (start, adapted) = (after(0), after(1500));
+            assert!(
+                adapted.variance < 0.9 * start.variance,
+                "{name} on {}: {} at first, {} after adapting",
+                p.name(),
+                start.variance,
+                adapted.variance
+            );
+            assert!(adapted.agrees, "{name}: what it learned must not bias it");
+        }
+    }
+}
+
+/// The largest distance between two empirical distribution functions, times what makes it independent of their sizes:
+/// beyond 2.2 with a probability of 1.3e-4 (Kolmogorov, Smirnov); less with ties.
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    let sorted = |x: &[f32]| {
+        let mut x = x.to_vec();
+        x.sort_by(f32::total_cmp);
+        x
+    };
+    let (a, b) = (sorted(a), sorted(b));
+    let (mut i, mut j, mut largest) = (0, 0, 0f64);
+    let (n, m) = (a.len() as f64, b.len() as f64);
+    while i < a.len() && j < b.len() {
+        // Values that differ by rounding only are ties.
+        let x = a[i].min(b[j]) + 1e-6;
+        while i < a.len() && a[i] <= x {
+            i += 1;
+        }
+        while j < b.len() && b[j] <= x {
+            j += 1;
+        }
+        largest = largest.max((i as f64 / n - j as f64 / m).abs());
+    }
+    largest * (n * m / (n + m)).sqrt()
+}
+
+/// One bit with (b - 0.3)^3, as a bit and as the first of two classes.
+struct Cubic {
+    logits: Vec<f32>,
+    kind: Kind,
+}
+
+impl Cubic {
+    fn bit(logit: f32) -> Cubic {
+        Cubic { logits: vec![logit], kind: Kind { variables: 1, classes: None } }
+    }
+
+    fn two_classes(logit: f32) -> Cubic {
+        Cubic { logits: vec![logit, 0.0], kind: Kind { variables: 1, classes: Some(2) } }
+    }
+}
+
+impl Problem for Cubic {
+    fn name(&self) -> String {
+        "cubic".to_owned()
+    }
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+    fn logits(&self) -> &[f32] {
+        &self.logits
+    }
+    fn loss<'t>(&self, z: Var<'t>) -> Var<'t> {
+        let rows = z.shape().dims()[0];
+        let z = if self.kind.classes.is_some() { z.slice(2, 0..1) } else { z }.reshape([rows]) - 0.3;
+        z.square() * z
+    }
+}
+
+#[test]
+fn a_bit_and_two_classes_give_the_same_law() {
+    for name in [
+        "score-function",
+        "rloo:2",
+        "vimco:2",
+        "gumbel-softmax:0.7",
+        "st-gumbel-softmax:0.7",
+        "st-gumbel-softmax:0.5:0.7",
+        "gumbel-rao:3:0.7",
+        "st-softmax:1.5",
+        "darn",
+        "reinmax:1.2",
+        "muprop",
+    ] {
+        let estimates = |problem: Cubic, seed| {
+            let mut estimator = parse(name).unwrap();
+            let noise = &mut Noise::seed(seed);
+            measure(&problem, estimator.as_mut(), 30_000, 0, noise).unwrap().projections
+        };
+        let bits = estimates(Cubic::bit(0.8), 1);
+        // With g for the first logit and -g for the second, the projection is root 2 times g.
+        let classes: Vec<f32> =
+            estimates(Cubic::two_classes(0.8), 2).iter().map(|g| g / 2f32.sqrt()).collect();
+        let d = distance(&bits, &classes);
+        assert!(d < 2.2, "{name}: distance {d}");
+    }
+    for make in [|| ControlVariate::rebar(0.7, 0.5), || ControlVariate::rebar(0.2, 1.0)] {
+        let estimates = |problem: Cubic, seed| {
+            measure(&problem, &mut make(), 30_000, 0, &mut Noise::seed(seed)).unwrap().projections
+        };
+        let classes: Vec<f32> =
+            estimates(Cubic::two_classes(0.8), 2).iter().map(|g| g / 2f32.sqrt()).collect();
+        assert!(distance(&estimates(Cubic::bit(0.8), 1), &classes) < 2.2, "rebar");
+    }
+}
+
+#[test]
+fn one_noise_of_gumbel_rao_is_straight_through_gumbel_softmax() {
+    for p in [problem("quadratic:5"), Box::new(Cubic::bit(0.8))] {
+        let estimates = |name: &str, seed| {
+            let mut estimator = parse(name).unwrap();
+            measure(p.as_ref(), estimator.as_mut(), 50_000, 0, &mut Noise::seed(seed)).unwrap().projections
+        };
+        let straight = estimates("st-gumbel-softmax:0.5", 1);
+        let d = distance(&straight, &estimates("gumbel-rao:1:0.5", 2));
+        assert!(d < 2.2, "{}: distance {d}", p.name());
+        let other = distance(&straight, &estimates("gumbel-rao:4:0.5", 3));
+        assert!(other > 3.0, "{}: four noises are another law, distance {other}", p.name());
+    }
+}
+
+/// A model of two layers of two bits each, z2 given z1 by a matrix, with a weight w in the loss: what it estimates for
+/// (logits of z1, the matrix, w).
+fn two_layers(
+    outer: &mut dyn Estimator,
+    inner: &mut dyn Estimator,
+    rows: usize,
+    noise: &mut Noise,
+) -> Vec<f64> {
+    let tape = Tape::new();
+    let logits = tape.variable(&[0.4, -0.7].repeat(rows), [rows, 2]);
+    let matrix = tape.variable(&[1.0, -0.5, 0.3, 0.8], [2, 2]);
+    let w = tape.variable(&[0.6], [1]);
+    let loss = outer.estimate(Discrete::Bernoulli(logits), noise, &mut |z1, noise| {
+        inner.estimate(Discrete::Bernoulli(z1.matmul(matrix)), noise, &mut |z2, _| {
+            (z1.sum_axis(1) - z2.sum_axis(1) * w).square() + (z2 * z1).sum_axis(1) * w.square()
+        })
+    });
+    let gradients = loss.mean().backward();
+    let first = gradients.of(logits).unwrap();
+    let of_logit = |i: usize| first.iter().skip(i).step_by(2).map(|&g| f64::from(g)).sum::<f64>();
+    let mut all = vec![f64::from(loss.mean().item()), of_logit(0), of_logit(1)];
+    all.extend(gradients.of(matrix).unwrap().iter().map(|&g| f64::from(g)));
+    all.extend(gradients.of(w).unwrap().iter().map(|&g| f64::from(g)));
+    all
+}
+
+#[test]
+fn estimators_nest_and_leave_the_other_gradients_pathwise() {
+    let exact = two_layers(&mut Exact, &mut Exact, 1, &mut Noise::seed(1));
+    let names = ["score-function", "rloo:3", "muprop", "rebar", "relax", "arm", "disarm", "exact", "nvil"];
+    for (i, outer_name) in names.iter().enumerate() {
+        // Each as the outer one, with another as the inner one.
+        let inner_name = names[(i + 4) % names.len()];
+        let mut outer = parse(outer_name).unwrap();
+        let mut inner = parse(inner_name).unwrap();
+        let (runs, mut noise) = (60, Noise::seed(5));
+        let estimates: Vec<Vec<f64>> =
+            (0..runs).map(|_| two_layers(outer.as_mut(), inner.as_mut(), 2000, &mut noise)).collect();
+        for (component, exact) in exact.iter().enumerate() {
+            let of = |estimate: &Vec<f64>| estimate[component];
+            let mean = estimates.iter().map(of).sum::<f64>() / f64::from(runs);
+            let square = estimates.iter().map(|e| (of(e) - mean).powi(2)).sum::<f64>();
+            let error = (square / f64::from(runs * (runs - 1))).sqrt();
+            assert!(
+                (mean - exact).abs() < z_bound(exact_components()) * 1.15 * error + 1e-5,
+                "{outer_name} over {inner_name}, component {component}: {mean} +- {error}, exact {exact}"
+            );
+        }
+    }
+}
+
+/// Comparisons of the nesting test. (60 runs give Student's t, whose tails are a little longer: hence the 1.15.)
+fn exact_components() -> usize {
+    9 * 8
+}
+
+/// -ln w of a variational bound, w = p(x, z) / q(z): it depends on the logits also where z does not.
+fn bound_of_two(logit: f64) -> f64 {
+    let q = 1.0 / (1.0 + (-logit).exp());
+    let states = [(1.0 - q, -1.3 - (1.0 - q).ln()), (q, -0.4 - q.ln())];
+    let mut bound = 0.0;
+    for (p1, log_w1) in states {
+        for (p2, log_w2) in states {
+            bound -= p1 * p2 * (0.5 * (log_w1.exp() + log_w2.exp())).ln();
+        }
+    }
+    bound
+}
+
+#[test]
+fn vimco_trains_a_variational_bound() {
+    const ROWS: usize = 200_000;
+    let logit = 0.7f32;
+    let tape = Tape::new();
+    let logits = tape.variable(&[logit; ROWS], [ROWS, 1]);
+    let variable = Discrete::Bernoulli(logits);
+    let loss = parse("vimco:2").unwrap().estimate(variable, &mut Noise::seed(3), &mut |z, _| {
+        // ln p(x, z) is -0.4 for 1 and -1.3 for 0.
+        variable.log_prob(z) - (z * 0.9 - 1.3).sum_axis(1)
+    });
+    let gradients = loss.sum().backward();
+    let estimates = gradients.of(logits).unwrap();
+    let mean = estimates.iter().map(|&g| f64::from(g)).sum::<f64>() / ROWS as f64;
+    let square = estimates.iter().map(|&g| (f64::from(g) - mean).powi(2)).sum::<f64>();
+    let error = square.sqrt() / ROWS as f64;
+    let (x, h) = (f64::from(logit), 1e-5);
+    let exact = (bound_of_two(x + h) - bound_of_two(x - h)) / (2.0 * h);
+    assert!((mean - exact).abs() < 4.0 * error, "{mean} +- {error}, exact {exact}");
+    assert!(exact.abs() > 20.0 * error, "the test can tell the gradient from none");
+}
+
+#[test]
+fn the_value_is_the_loss() {
+    let tape = Tape::new();
+    let bits = Discrete::Bernoulli(tape.variable(&[0.3, -0.4, 0.9, 0.1], [2, 2]));
+    let classes = Discrete::Categorical(tape.variable(&[0.3, -0.4, 0.9, 0.1, 0.0, 0.2], [2, 1, 3]));
+    for name in DEFAULT_ESTIMATORS {
+        for variable in [bits, classes] {
+            let mut estimator = parse(name).unwrap();
+            if estimator.check(variable.kind()).is_err() {
+                continue;
+            }
+            // A constant loss: every average of it is itself.
+            let loss = estimator.estimate(variable, &mut Noise::seed(1), &mut |z, _| {
+                z.reshape([2, z.shape().len() / 2]).sum_axis(1) * 0.0 + 2.5
+            });
+            for value in loss.to_vec() {
+                // The unordered set's weights sum to 1 in expectation only.
+                assert!((value - 2.5).abs() < 1e-5 || name.starts_with("unordered-set"), "{name}: {value}");
+            }
+            assert_eq!(loss.shape().dims(), [2], "{name}");
+        }
+    }
+}
+
+#[test]
+fn masks_extreme_logits_and_no_rows_stay_finite() {
+    const MASK: f32 = f32::NEG_INFINITY;
+    for row in [[0.5, MASK, 0.0], [100.0, 0.0, -100.0], [1e4, 0.0, -1e4], [0.0, MASK, MASK]] {
+        for rows in [0, 2] {
+            for name in DEFAULT_ESTIMATORS {
+                let mut estimator = parse(name).unwrap();
+                let kind = Kind { variables: 1, classes: Some(3) };
+                if estimator.check(kind).is_err() {
+                    continue;
+                }
+                for _ in 0..3 {
+                    let tape = Tape::new();
+                    let logits = tape.variable(&row.repeat(rows), [rows, 1, 3]);
+                    let loss = estimator.estimate(
+                        Discrete::Categorical(logits),
+                        &mut Noise::seed(1),
+                        &mut |z, _| (z.sum_axis(1).slice(1, 0..1).reshape([rows]) - 0.3).square(),
+                    );
+                    let gradients = loss.sum().backward();
+                    let gradient = gradients.of(logits).map_or(Vec::new(), <[f32]>::to_vec);
+                    assert!(gradient.iter().all(|g| g.is_finite()), "{name} at {row:?}: {gradient:?}");
+                    for (g, x) in gradient.iter().zip(row.repeat(rows)) {
+                        assert!(x > MASK || *g == 0.0, "{name} at {row:?}: a masked class has a gradient");
+                    }
+                    assert!(loss.to_vec().iter().all(|loss| loss.is_finite()), "{name} at {row:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn names_can_be_read_back() {
+    for name in DEFAULT_ESTIMATORS {
+        assert_eq!(parse(name).unwrap().name(), name);
+    }
+    let word = |name: &str| name.split(':').next().unwrap().to_owned();
+    for name in ALL {
+        assert!(
+            DEFAULT_ESTIMATORS.iter().any(|default| word(default) == word(name)),
+            "{name} is not measured"
+        );
+    }
+}
+
+fn refusal(estimator: &str, kind: Kind) -> String {
+    parse(estimator).unwrap().check(kind).unwrap_err()
+}
+
+#[test]
+fn refusals_say_what_would_work() {
+    let bits = |variables| Kind { variables, classes: None };
+    let categories = |variables, classes| Kind { variables, classes: Some(classes) };
+    let refusals = [
+        refusal("exact", bits(40)),
+        refusal("exact", categories(1000, 1000)),
+        refusal("arm", categories(1, 3)),
+        refusal("disarm", categories(2, 3)),
+        refusal("rloo:1", bits(1)),
+        refusal("vimco:0", bits(1)),
+        refusal("gumbel-rao:0:1", bits(1)),
+        refusal("reinmax:0.5", bits(1)),
+        refusal("st-hard-tanh", categories(1, 3)),
+        refusal("unordered-set:4", categories(1, 3)),
+        refusal("unordered-set:2", bits(3)),
+        refusal("unordered-set:13", categories(1, 100)),
+        parse("rloo").err().unwrap().to_string(),
+        parse("rloo:x").err().unwrap().to_string(),
+        parse("gumbel-softmax:0").err().unwrap().to_string(),
+        parse_problem("toy:x", &no_digits, 1).err().unwrap().to_string(),
+    ]
+    .join("\n");
+    insta::assert_snapshot!(refusals, @"
+    40 bit(s) have 1099511627776 states and at most 65536 can be enumerated; use an unbiased estimator that samples (rloo:4, disarm) or fewer variables
+    1000 categorical variable(s) of 1000 classes have more than 2^64 states and at most 65536 can be enumerated; use an unbiased estimator that samples (rloo:4, disarm) or fewer variables
+    it treats bits, and was given 1 categorical variable(s) of 3 classes; use rloo:2
+    it treats bits, and was given 2 categorical variable(s) of 3 classes; use rloo:2
+    1 sample(s) leave no others for a baseline; use 2 or more, or score-function for one
+    0 sample(s) leave no others for a baseline; use 2 or more, or score-function for one
+    it needs at least one noise per sample; use gumbel-rao:10:1
+    its temperature is at least 1, found 0.5; use reinmax:1
+    it treats bits, and was given 1 categorical variable(s) of 3 classes; use st-softmax:1 or st-identity
+    4 different classes cannot be drawn from 3; use at most unordered-set:3
+    it treats one categorical variable per row, and was given 3 bit(s); use rloo:2
+    it takes 1 to 12 samples, found 13; use rloo:13
+    estimator: expected one of exact, score-function, moving-average, nvil, nvil-normalised, rloo:K, vimco:K, gumbel-softmax:TAU, st-gumbel-softmax:TAU, st-gumbel-softmax:FORWARD:BACKWARD, gumbel-rao:K:TAU, st-identity, st-softmax:TAU, st-hard-tanh, st-slope-annealed, darn, reinmax:TAU, muprop, rebar, relax, arm, disarm, unordered-set:K, found `rloo`
+    rloo:x: expected a whole number of samples, found `x`
+    gumbel-softmax:0: expected a positive temperature, found `0`
+    problem: expected one of toy:T, polynomial:POWER, quadratic:CLASSES, vae:LATENTSxCLASSES, of at most 65536 states, found `toy:x`
+    ");
+}
+
+#[test]
+#[should_panic(expected = "arm: it treats bits")]
+fn a_refused_variable_panics() {
+    let tape = Tape::new();
+    let logits = Discrete::Categorical(tape.variable(&[0.0; 6], [2, 1, 3]));
+    let _ =
+        parse("arm").unwrap().estimate(logits, &mut Noise::seed(1), &mut |z, _| z.sum_axis(2).sum_axis(1));
+}
+
+#[test]
+#[should_panic(expected = "one number per row")]
+fn a_loss_that_is_not_one_number_per_row_panics() {
+    let tape = Tape::new();
+    let logits = tape.variable(&[0.0; 4], [2, 2]);
+    let _ =
+        LeaveOneOut::new(2).estimate(Discrete::Bernoulli(logits), &mut Noise::seed(1), &mut |z, _| z.sum());
+}
