@@ -1,11 +1,13 @@
-//! Models, ready to train: a variational autoencoder and an MLP classifier.
+//! Models, ready to train: a variational autoencoder, a net of discrete layers that predicts, and an MLP classifier.
 
 mod bound;
 mod classifier;
+mod prediction;
 mod vae;
 
 pub use bound::multi_sample_bound;
 pub use classifier::Classifier;
+pub use prediction::Prediction;
 pub use vae::{Bound, HardBound, Sample, Vae, VaeShape};
 
 /// The logit of a base rate, which is kept off 0 and 1: some pixels are never lit.

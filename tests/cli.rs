@@ -850,13 +850,14 @@ fn help_is_stable() {
     Usage: reparam <COMMAND>
 
     Commands:
-      train   Train a model, evaluate it with hard samples, and write a checkpoint, metrics and a picture
-      eval    Evaluate a checkpoint with hard samples
-      sample  Draw images from a checkpoint
-      lab     Hold estimators of discrete gradients against the exact gradient: bias, variance, cosine, cost
-      bench   Measure kernels and training steps on this machine
-      data    Look at data, or pack IDX files into the embedded format
-      help    Print this message or the help of the given subcommand(s)
+      train      Train a model, evaluate it with hard samples, and write a checkpoint, metrics and a picture
+      eval       Evaluate a checkpoint with hard samples
+      sample     Draw images from a checkpoint
+      reproduce  Run a paper's table cell by cell, beside the paper's figures
+      lab        Hold estimators of discrete gradients against the exact gradient: bias, variance, cosine, cost
+      bench      Measure kernels and training steps on this machine
+      data       Look at data, or pack IDX files into the embedded format
+      help       Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help

@@ -9,6 +9,7 @@ mod lab;
 mod picture;
 mod plot;
 mod records;
+mod reproduce;
 mod sample;
 mod train;
 
@@ -32,6 +33,8 @@ enum Command {
     Eval(eval::Args),
     /// Draw images from a checkpoint.
     Sample(sample::Args),
+    /// Run a paper's table cell by cell, beside the paper's figures.
+    Reproduce(reproduce::Args),
     /// Hold estimators of discrete gradients against the exact gradient: bias, variance, cosine, cost.
     Lab(lab::Args),
     /// Measure kernels and training steps on this machine.
@@ -62,6 +65,7 @@ fn main() {
         Command::Train(args) => train::run(*args),
         Command::Eval(args) => eval::run(args),
         Command::Sample(args) => sample::run(args),
+        Command::Reproduce(args) => reproduce::run(args),
         Command::Lab(args) => lab::run(args),
         Command::Bench(command) => bench::run(command),
         Command::Data(command) => data::run(command),

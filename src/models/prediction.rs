@@ -1,0 +1,134 @@
+//! Structured output prediction: a net with layers of discrete variables between input and output.
+
+use crate::estimators::{Estimator, Kind};
+use crate::models::bound::multi_sample_bound;
+use crate::nn::{Init, Linear};
+use crate::noise::Noise;
+use crate::params::{ParamId, Params};
+use crate::tape::Tape;
+use crate::var::{Activation, Var};
+
+/// p(y | x) through layers of discrete variables h, each given the one before by a linear map of its values: a sigmoid
+/// belief net from x to y. 392-200-200-392 of Jang, Gu and Poole has two layers of 200 bits.
+#[derive(Clone, Debug)]
+pub struct Prediction {
+    layers: Vec<Kind>,
+    /// One more than layers: the last one gives the logits of y.
+    maps: Vec<Linear>,
+    input_mean: ParamId,
+    inputs: usize,
+}
+
+impl Prediction {
+    /// Declares the parameters. Inputs are centred by `input_mean`; the last bias starts at the logits of `output_mean`.
+    pub fn new(
+        layers: &[Kind],
+        input_mean: &[f32],
+        output_mean: &[f32],
+        params: &mut Params,
+        noise: &mut Noise,
+    ) -> Prediction {
+        let mut widths = vec![input_mean.len()];
+        widths.extend(layers.iter().map(|layer| layer.elements()));
+        widths.push(output_mean.len());
+        let maps: Vec<Linear> = widths
+            .windows(2)
+            .enumerate()
+            .map(|(i, width)| {
+                let size = (width[0], width[1]);
+                let identity = Activation::Identity;
+                Linear::new(params, &format!("layer.{i}"), size, identity, Init::before(identity), noise)
+            })
+            .collect();
+        let last = maps.last().expect("at least one map");
+        for (bias, &mean) in params.value_mut(last.bias).iter_mut().zip(output_mean) {
+            *bias = super::base_rate_logit(mean);
+        }
+        let mean = params.add("input_mean", [input_mean.len()], input_mean.to_vec());
+        params.freeze(mean);
+        Prediction { layers: layers.to_vec(), maps, input_mean: mean, inputs: input_mean.len() }
+    }
+
+    /// Length of an input.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// -ln p(y | h) of each row, in nats, h sampled from p(h | x), with an estimator's gradient for each layer, the first
+    /// layer's first.
+    ///
+    /// # Panics
+    /// If there are not as many estimators as layers.
+    #[track_caller]
+    pub fn loss<'t>(
+        &self,
+        params: &Params,
+        x: Var<'t>,
+        y: Var<'t>,
+        estimators: &mut [Box<dyn Estimator>],
+        noise: &mut Noise,
+    ) -> Var<'t> {
+        assert!(
+            estimators.len() == self.layers.len(),
+            "Prediction: {} estimators given for {} layers",
+            estimators.len(),
+            self.layers.len()
+        );
+        let mean = params.on(x.tape(), self.input_mean);
+        let logits = self.maps[0].forward_centred(params, x, mean);
+        self.behind(0, params, logits, y, estimators, noise)
+    }
+
+    /// The loss given the logits of layer `layer`, or of y behind the last.
+    fn behind<'t>(
+        &self,
+        layer: usize,
+        params: &Params,
+        logits: Var<'t>,
+        y: Var<'t>,
+        estimators: &mut [Box<dyn Estimator>],
+        noise: &mut Noise,
+    ) -> Var<'t> {
+        let Some((first, others)) = estimators.split_first_mut() else {
+            return logits.bce_with_logits(y).sum_axis(1);
+        };
+        let kind = self.layers[layer];
+        first.estimate(kind.with_logits(logits), noise, &mut |h, noise| {
+            let h = h.reshape([logits.shape().dims()[0], kind.elements()]);
+            let logits = self.maps[layer + 1].forward(params, h);
+            self.behind(layer + 1, params, logits, y, others, noise)
+        })
+    }
+
+    /// The bound on -ln p(y | x) of each row from `samples` hard samples of h, in nats. `x` and `y` hold whole rows.
+    #[track_caller]
+    pub fn evaluate(
+        &self,
+        params: &Params,
+        x: &[f32],
+        y: &[f32],
+        samples: usize,
+        noise: &mut Noise,
+    ) -> Vec<f64> {
+        let rows = x.len() / self.inputs;
+        let mut tape = Tape::inference();
+        let first = {
+            let mean = params.on(&tape, self.input_mean);
+            self.maps[0].forward_centred(params, tape.input(x, [rows, self.inputs]), mean).to_vec()
+        };
+        tape.reset();
+        multi_sample_bound(rows, samples, |_, log_weights| {
+            {
+                let mut logits = tape.input(&first, [rows, self.layers[0].elements()]);
+                for (kind, map) in self.layers.iter().zip(&self.maps[1..]) {
+                    let h = kind.with_logits(logits).sample(&mut *noise).reshape([rows, kind.elements()]);
+                    logits = map.forward(params, h);
+                }
+                let losses = logits.bce_with_logits(tape.input(y, [rows, y.len() / rows])).sum_axis(1);
+                let losses = losses.value();
+                log_weights.iter_mut().zip(&losses[..]).for_each(|(w, &loss)| *w = -f64::from(loss));
+            }
+            tape.reset();
+        })
+    }
+}
