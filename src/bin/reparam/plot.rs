@@ -132,7 +132,8 @@ where
 /// A number without more digits than it needs.
 fn short(x: f64) -> String {
     let size = x.abs();
-    if size != 0.0 && !(1e-3..1e6).contains(&size) {
+    // What rounding leaves where an axis crosses 0 is 0.
+    if size > 1e-15 && !(1e-3..1e6).contains(&size) {
         format!("{x:.0e}")
     } else {
         format!("{}", (x * 1e6).round() / 1e6)
