@@ -202,18 +202,15 @@ reparam_ops::simd! {
     /// The first draw of a row, and the smallest and largest of the others.
     fn first_and_extremes(draws: Draws<'_>, classes: usize) -> [u32; 3] {
         let mut reader = draws.from_element(0);
-        let (mut first, mut piece) = ([0u32; 1], [0u32; 256]);
-        reader.fill(&mut first);
+        let first = reader.take(1)[0];
         let (mut low, mut high) = (u32::MAX, 0);
         for start in (1..classes).step_by(256) {
-            let piece = &mut piece[..(classes - start).min(256)];
-            reader.fill(piece);
-            for &draw in piece.iter() {
+            for &draw in reader.take((classes - start).min(256)) {
                 low = draw.min(low);
                 high = draw.max(high);
             }
         }
-        [first[0], low, high]
+        [first, low, high]
     }
 }
 

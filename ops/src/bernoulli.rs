@@ -6,19 +6,17 @@
 //! Conditional Computation", 2013, section 4.
 
 use crate::Tier;
-use crate::draw::{self, PIECE};
+use crate::draw;
 use crate::math;
-use crate::noise::{Draws, Reader};
+use crate::noise::{Draws, PIECE, Reader};
 use crate::parallel::{Rows, RowsMut, for_rows};
 
 /// out = logits + logistic noise.
 #[inline(always)]
 pub(crate) fn perturb(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
-    let mut draws = [0u32; PIECE];
     for (logits, out) in logits.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
-        let draws = &mut draws[..out.len()];
-        reader.fill(draws);
-        for ((out, &logit), &draw) in out.iter_mut().zip(logits).zip(draws.iter()) {
+        let draws = reader.take(out.len());
+        for ((out, &logit), &draw) in out.iter_mut().zip(logits).zip(draws) {
             *out = logit + draw::logistic(draw);
         }
     }

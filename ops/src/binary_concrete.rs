@@ -7,10 +7,9 @@
 
 use crate::Tier;
 use crate::bernoulli::{perturb, sigmoid_slope};
-use crate::draw::PIECE;
 use crate::lanes;
 use crate::math;
-use crate::noise::Draws;
+use crate::noise::{Draws, PIECE};
 use crate::parallel::{Rows, RowsMut, fold_rows, for_light_rows, for_rows};
 
 pub use crate::bernoulli::forward as st_forward;
@@ -24,27 +23,22 @@ crate::simd! {
     }
 }
 
-/// h logit(y), 0 where y is 0 or 1.
+/// h logit(y), 0 where y is 0, subnormal or 1.
 #[inline(always)]
 fn h_logit(h: f32, y: f32) -> f32 {
-    let value = h * math::ln(y / (1.0 - y));
-    if (y == 0.0) | (y == 1.0) { 0.0 } else { value }
+    let value = h * math::ln_normal(y / (1.0 - y));
+    if (y < f32::MIN_POSITIVE) | (y == 1.0) { 0.0 } else { value }
 }
 
 crate::simd! {
     fn backward_piece(y: &[f32], dy: &[f32], inverse_tau: f32, want_tau: bool, dlogits: &mut [f32]) -> f32 {
-        let mut shares = [0.0f32; PIECE];
         let mut total = 0.0;
         for ((y, dy), dlogits) in y.chunks(PIECE).zip(dy.chunks(PIECE)).zip(dlogits.chunks_mut(PIECE)) {
             for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
                 *dlogits = (dy * (y * (1.0 - y))).mul_add(inverse_tau, *dlogits);
             }
             if want_tau {
-                let shares = &mut shares[..y.len()];
-                for ((share, &y), &dy) in shares.iter_mut().zip(y).zip(dy) {
-                    *share = h_logit(dy * (y * (1.0 - y)), y);
-                }
-                total += lanes::sum(shares);
+                total += lanes::sum_of_pairs(dy, y, |dy, y| h_logit(dy * (y * (1.0 - y)), y));
             }
         }
         total

@@ -14,11 +14,8 @@
 
 use crate::Tier;
 use crate::math;
-use crate::noise::Draws;
+use crate::noise::{Draws, PIECE};
 use crate::parallel::{RowsMut, for_rows};
-
-/// Draws turned into noise at a time; they live on the stack.
-pub(crate) const PIECE: usize = 256;
 
 /// 2^-32
 const STEP: f32 = 1.0 / (1u64 << 32) as f32;
@@ -117,18 +114,39 @@ pub fn normal(x: u32) -> f32 {
     with_side(twice_distance_to_half(m) * ratio, x)
 }
 
+/// A reduction over a loop, for its own sake: only where there is one does the compiler work on several vectors side by
+/// side, and otherwise each vector's long chain of multiply-adds is waited for.
+#[derive(Default)]
+pub(crate) struct SideBySide(u32);
+
+impl SideBySide {
+    /// Takes the loop's draw.
+    #[inline(always)]
+    pub(crate) fn see(&mut self, draw: u32) {
+        self.0 |= draw;
+    }
+
+    /// Behind the loop: keeps the reduction from being left out.
+    #[inline(always)]
+    pub(crate) fn done(self) {
+        std::hint::black_box(self.0);
+    }
+}
+
 /// Fills a slice with one law's noise.
 macro_rules! noise_piece {
     ($piece:ident, $law:ident) => {
         crate::simd! {
             fn $piece(draws: Draws<'_>, first: usize, out: &mut [f32]) {
                 let mut reader = draws.from_element(first);
-                let mut piece = [0u32; PIECE];
                 for out in out.chunks_mut(PIECE) {
-                    reader.fill(&mut piece[..out.len()]);
-                    for (out, &draw) in out.iter_mut().zip(&piece) {
+                    let draws = reader.take(out.len());
+                    let mut seen = SideBySide::default();
+                    for (out, &draw) in out.iter_mut().zip(draws) {
                         *out = $law(draw);
+                        seen.see(draw);
                     }
+                    seen.done();
                 }
             }
         }

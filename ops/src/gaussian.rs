@@ -7,11 +7,8 @@
 use crate::Tier;
 use crate::draw;
 use crate::math;
-use crate::noise::{Draws, Reader};
+use crate::noise::{Draws, PIECE, Reader};
 use crate::parallel::{Rows, RowsMut, for_rows};
-
-/// Numbers of noise made at a time; they live on the stack.
-const PIECE: usize = 256;
 
 /// Where a kernel takes standard normal noise: one draw for each number, or the numbers themselves.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +46,7 @@ impl<'a> Normals<'a> {
 }
 
 /// Hands out consecutive standard normals.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, on the stack")]
 enum NormalReader<'a> {
     Draws(Reader<'a>),
     Given(&'a [f32]),
@@ -60,10 +58,8 @@ impl NormalReader<'_> {
     fn fill(&mut self, out: &mut [f32]) {
         match self {
             NormalReader::Draws(reader) => {
-                let mut draws = [0u32; PIECE];
-                let draws = &mut draws[..out.len()];
-                reader.fill(draws);
-                for (out, &draw) in out.iter_mut().zip(draws.iter()) {
+                let draws = reader.take(out.len());
+                for (out, &draw) in out.iter_mut().zip(draws) {
                     *out = draw::normal(draw);
                 }
             }

@@ -8,10 +8,9 @@
 //! T. Minka, "A* Sampling", NIPS 2014, section 2.
 
 use crate::Tier;
-use crate::draw::PIECE;
 use crate::gumbel_softmax::perturb;
 use crate::lanes;
-use crate::noise::Draws;
+use crate::noise::{Draws, PIECE};
 use crate::parallel::{Rows, RowsMut, fold_rows};
 use crate::softmax::{Checked, MaskedRow, by_classes, first_error, is_masked, row_by_row};
 

@@ -14,9 +14,9 @@
 //! ICLR 2021, equations 7 to 10.
 
 use crate::Tier;
-use crate::draw::{self, PIECE};
+use crate::draw;
 use crate::math;
-use crate::noise::{Draws, Reader};
+use crate::noise::{Draws, PIECE, Reader};
 use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::scratch;
 use crate::softmax::{self, InPlace, block_len, by_classes, max_and_log_sum, means, normalize, row_by_row};
@@ -29,10 +29,9 @@ const RAREST: f32 = 1e-36;
 /// Exponential numbers, one a draw.
 #[inline(always)]
 fn exponentials(reader: &mut Reader<'_>, out: &mut [f32]) {
-    let mut draws = [0u32; PIECE];
     for out in out.chunks_mut(PIECE) {
-        reader.fill(&mut draws[..out.len()]);
-        for (out, &draw) in out.iter_mut().zip(&draws) {
+        let draws = reader.take(out.len());
+        for (out, &draw) in out.iter_mut().zip(draws) {
             *out = draw::exponential(draw);
         }
     }
@@ -82,7 +81,7 @@ fn add_jacobians<const C: usize>(
     let classes = if C == 0 { classes } else { C };
     for y in samples.chunks_exact(classes) {
         row_by_row();
-        let (mean, rest) = means(y, dy);
+        let (mean, rest) = means::<C>(y, dy);
         for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
             *dlogits = (y * ((dy - mean) - rest)).mul_add(scale, *dlogits);
         }

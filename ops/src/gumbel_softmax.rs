@@ -6,9 +6,9 @@
 //! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, section 3.
 
 use crate::Tier;
-use crate::draw::{self, PIECE};
+use crate::draw;
 use crate::lanes;
-use crate::noise::{Draws, Reader};
+use crate::noise::{Draws, PIECE, Reader};
 use crate::parallel::{Rows, RowsMut, fold_rows};
 use crate::simd::LANES;
 use crate::softmax::{
@@ -19,14 +19,16 @@ use crate::softmax::{
 /// out = logits + Gumbel noise.
 #[inline(always)]
 pub(crate) fn perturb(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
-    let mut draws = [0u32; PIECE];
     for (logits, out) in logits.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
-        reader.fill(&mut draws[..out.len()]);
+        let draws = reader.take(out.len());
         let (vectors, rest) = out.as_chunks_mut::<LANES>();
         let whole = vectors.as_flattened_mut();
-        for ((out, &logit), &draw) in whole.iter_mut().zip(logits).zip(&draws) {
+        let mut seen = draw::SideBySide::default();
+        for ((out, &logit), &draw) in whole.iter_mut().zip(logits).zip(draws) {
             *out = logit + draw::gumbel(draw);
+            seen.see(draw);
         }
+        seen.done();
         if !rest.is_empty() {
             // A whole vector of noise costs as much as a single number.
             let mut noise = [0.0f32; LANES];
@@ -80,15 +82,15 @@ pub(crate) fn one_hot_rows(block: &mut [f32], classes: usize) -> Checked {
 fn one_hot<const C: usize>(classes: usize, block: &mut [f32]) -> Checked {
     let classes = if C == 0 { classes } else { C };
     for (r, row) in block.chunks_exact_mut(classes).enumerate() {
-        let max = lanes::max(row);
-        if max == f32::NEG_INFINITY {
-            if row[0].is_nan() {
-                continue;
-            }
-            return Err(MaskedRow(r));
+        // A row of NaN stays.
+        if row[0].is_nan() {
+            continue;
         }
         if C == 0 {
             let winner = lanes::argmax(row);
+            if row[winner] == f32::NEG_INFINITY {
+                return Err(MaskedRow(r));
+            }
             row.fill(0.0);
             row[winner] = 1.0;
             continue;
@@ -96,10 +98,14 @@ fn one_hot<const C: usize>(classes: usize, block: &mut [f32]) -> Checked {
         // In a short row a branch that finds the place would be mispredicted more often than not. Ties are rare: all
         // of them get a 1 first.
         row_by_row();
+        let max = lanes::max_of_few::<C>(row);
+        if max == f32::NEG_INFINITY {
+            return Err(MaskedRow(r));
+        }
         for s in row.iter_mut() {
             *s = if *s == max { 1.0 } else { 0.0 };
         }
-        if lanes::sum(row) > 1.0 {
+        if lanes::sum_of_few::<C>(row) > 1.0 {
             keep_first(row);
         }
     }

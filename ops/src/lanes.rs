@@ -3,7 +3,7 @@
 use crate::simd::LANES;
 
 /// Vectors that are worked on side by side: one after another, each would wait for the one before.
-const WIDE: usize = 4 * LANES;
+pub(crate) const WIDE: usize = 4 * LANES;
 
 /// Wide vectors that are added up one after another before their sum joins the others': roundings do not pile up.
 const RUN: usize = 32;
@@ -96,6 +96,61 @@ pub fn argmax(x: &[f32]) -> usize {
     let without = |chunk: &&[f32; LANES]| !chunk.iter().fold(false, |found, &value| found | (value == best));
     let skipped = LANES * x.as_chunks::<LANES>().0.iter().take_while(without).count();
     x[skipped..].iter().position(|&value| value == best).map_or(0, |i| skipped + i)
+}
+
+/// Sum of `value(a, b)` over two slices of one length.
+#[inline(always)]
+pub(crate) fn sum_of_pairs(a: &[f32], b: &[f32], value: impl Fn(f32, f32) -> f32) -> f32 {
+    let (a_wide, a_rest) = a.as_chunks::<WIDE>();
+    let (b_wide, b_rest) = b[..a.len()].as_chunks::<WIDE>();
+    let mut sums = [0.0f32; WIDE];
+    for (a, b) in a_wide.iter().zip(b_wide) {
+        for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += value(a, b);
+        }
+    }
+    let mut rest = [0.0f32; WIDE];
+    for ((rest, &a), &b) in rest.iter_mut().zip(a_rest).zip(b_rest) {
+        *rest = value(a, b);
+    }
+    sum(&sums) + sum(&rest)
+}
+
+/// Sum of a row of `C` entries, at most [`LANES`], by halves.
+#[inline(always)]
+pub(crate) fn sum_of_few<const C: usize>(row: &[f32]) -> f32 {
+    halve_few::<C>(row, |a, b| a + b)
+}
+
+/// Largest of `C` entries, at most [`LANES`], by halves; any number or NaN if there is a NaN.
+#[inline(always)]
+pub(crate) fn max_of_few<const C: usize>(row: &[f32]) -> f32 {
+    halve_few::<C>(row, |low, high| larger(high, low))
+}
+
+/// Sum of `a * (b - shift)` over `C` entries, at most [`LANES`], by halves.
+#[inline(always)]
+pub(crate) fn dot_shifted_of_few<const C: usize>(a: &[f32], b: &[f32], shift: f32) -> f32 {
+    let mut products = [0.0; LANES];
+    for i in 0..C {
+        products[i] = a[i] * (b[i] - shift);
+    }
+    sum_of_few::<C>(&products)
+}
+
+#[inline(always)]
+fn halve_few<const C: usize>(row: &[f32], combine: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    lanes[..C].copy_from_slice(&row[..C]);
+    let mut len = C;
+    while len > 1 {
+        let half = len.next_power_of_two() / 2;
+        for lane in half..len {
+            lanes[lane - half] = combine(lanes[lane - half], lanes[lane]);
+        }
+        len = half;
+    }
+    lanes[0]
 }
 
 /// The larger of two; `best` if `value` is NaN.

@@ -9,10 +9,9 @@
 
 use crate::Tier;
 use crate::bernoulli::perturb;
-use crate::draw::PIECE;
 use crate::lanes;
 use crate::math;
-use crate::noise::Draws;
+use crate::noise::{Draws, PIECE};
 use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
 
 crate::simd! {

@@ -1,15 +1,18 @@
-//! The noise stream: the very sequence of `rand_pcg::Pcg32`, addressable and [`LANES`] draws at a time.
+//! The noise stream: the very sequence of `rand_pcg::Pcg32`, addressable, and a piece at a time.
 //!
 //! A [`Stream`] is a start and a position. Draw `n` of a stream can be had without the draws before it, because a
 //! linear congruential generator jumps: `n` steps `s -> A s + C` are one step `s -> A^n s + C (A^n - 1)/(A - 1)`.
-//! So 16 lanes advance side by side, 16 draws each step; threads begin at their own rows; and backward passes
-//! replay draws instead of storing them.
+//! So the draws of a piece are taken side by side, each a jump of its own from the same state; threads begin at their own
+//! rows; and backward passes replay draws instead of storing them.
 //!
 //! # Source
 //! M. E. O'Neill, "PCG: A Family of Simple Fast Space-Efficient Statistically Good Algorithms for Random Number
 //! Generation", 2014 (PCG-XSH-RR 64/32). F. Brown, "Random Number Generation with Arbitrary Strides", 1994.
 
 use crate::simd::LANES;
+
+/// Draws that a kernel asks for at a time: they stay in the nearest cache until they are used.
+pub(crate) const PIECE: usize = 512;
 
 /// The generator's multiplier `A`.
 const MULTIPLIER: u64 = 6_364_136_223_846_793_005;
@@ -21,15 +24,19 @@ pub const PCG_STREAM: u64 = 0x0a02_bdbf_7bb3_c0a7;
 const INCREMENT: u64 = (PCG_STREAM << 1) | 1;
 
 /// `JUMP[n]` is the step that equals `n` steps.
-const JUMP: [Affine; LANES + 1] = {
-    let mut jumps = [Affine::IDENTITY; LANES + 1];
+const JUMP: [Affine; PIECE + 1] = {
+    let mut jumps = [Affine::IDENTITY; PIECE + 1];
     let mut n = 1;
-    while n <= LANES {
+    while n <= PIECE {
         jumps[n] = jumps[n - 1].then(Affine { multiply: MULTIPLIER, add: INCREMENT });
         n += 1;
     }
     jumps
 };
+
+/// The even and the odd ones of [`JUMP`], in vectors.
+static EVEN: Jumps = Jumps::every_other(0);
+static ODD: Jumps = Jumps::every_other(1);
 
 /// The map `s -> multiply * s + add` modulo 2^64.
 #[derive(Clone, Copy)]
@@ -68,11 +75,38 @@ impl Affine {
     }
 }
 
-/// The output permutation XSH-RR: xorshift high bits, random rotation.
+/// Jumps side by side, for loops over them.
+#[repr(align(64))]
+struct Jumps {
+    multiply: [u64; PIECE / 2],
+    add: [u64; PIECE / 2],
+}
+
+impl Jumps {
+    const fn every_other(first: usize) -> Jumps {
+        let mut jumps = Jumps { multiply: [0; PIECE / 2], add: [0; PIECE / 2] };
+        let mut i = 0;
+        while i < PIECE / 2 {
+            jumps.multiply[i] = JUMP[2 * i + first].multiply;
+            jumps.add[i] = JUMP[2 * i + first].add;
+            i += 1;
+        }
+        jumps
+    }
+
+    /// The first `count` of them.
+    #[inline(always)]
+    fn iter(&self, count: usize) -> impl Iterator<Item = Affine> {
+        let affine = |(&multiply, &add)| Affine { multiply, add };
+        self.multiply[..count].iter().zip(&self.add[..count]).map(affine)
+    }
+}
+
+/// The output permutation XSH-RR of a state of two words: `((state >> 18) ^ state) >> 27` rotated by `state >> 59`.
 #[inline(always)]
-fn output(state: u64) -> u32 {
-    let xorshifted = (((state >> 18) ^ state) >> 27) as u32;
-    xorshifted.rotate_right((state >> 59) as u32)
+fn output(high: u32, low: u32) -> u32 {
+    let xorshifted = (high << 5 | low >> 27) ^ (high >> 13);
+    xorshifted.rotate_right(high >> 27)
 }
 
 /// A place in a sequence of 32-bit draws: where the sequence starts, and how many draws lie behind.
@@ -119,7 +153,8 @@ impl Stream {
 
     /// The draw at this place.
     pub fn draw(self) -> u32 {
-        output(self.state())
+        let state = self.state();
+        output((state >> 32) as u32, state as u32)
     }
 
     fn state(self) -> u64 {
@@ -148,9 +183,15 @@ impl<'a> Draws<'a> {
     /// A reader that starts at the draw of element `first`.
     #[inline(always)]
     pub fn from_element(self, first: usize) -> Reader<'a> {
-        match self {
-            Draws::Stream(stream) => Reader::Lanes(Lanes::at(stream.skip(first as u64))),
-            Draws::Given(draws) => Reader::Given(&draws[first..]),
+        let source = match self {
+            Draws::Stream(stream) => Source::State(stream.skip(first as u64).state()),
+            Draws::Given(draws) => Source::Given(&draws[first..]),
+        };
+        Reader {
+            source,
+            high: Aligned([0; PIECE / 2]),
+            low: Aligned([0; PIECE / 2]),
+            draws: Aligned([0; PIECE]),
         }
     }
 
@@ -175,68 +216,62 @@ impl<'a> Draws<'a> {
     }
 }
 
-/// Hands out consecutive draws in blocks.
+/// Hands out consecutive draws in pieces.
+///
+/// The draws of a piece are jumps of different length from the same state, so none of them waits for another. The words of
+/// their states pass through memory, two to an entry: the compiler then makes two loops of it, one of 64-bit and
+/// one of 32-bit arithmetic. In a single one it would take vectors apart and put them together again.
 #[derive(Clone, Debug)]
-pub enum Reader<'a> {
-    /// Computes them.
-    Lanes(Lanes),
-    /// Copies them.
+pub struct Reader<'a> {
+    source: Source<'a>,
+    high: Aligned<[u64; PIECE / 2]>,
+    low: Aligned<[u64; PIECE / 2]>,
+    draws: Aligned<[u32; PIECE]>,
+}
+
+/// At the start of a cache line: a vector that lies in two of them takes twice as long.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+struct Aligned<T>(T);
+
+#[derive(Clone, Debug)]
+enum Source<'a> {
+    /// The generator's state at the next draw.
+    State(u64),
+    /// The draws that are left.
     Given(&'a [u32]),
 }
 
+/// Where the upper word of a state stands.
+const HIGH: u64 = 0xffff_ffff_0000_0000;
+
 impl Reader<'_> {
-    /// The next `out.len()` draws.
+    /// The next `len` draws, at most 512.
     #[inline(always)]
-    pub fn fill(&mut self, out: &mut [u32]) {
-        match self {
-            Reader::Lanes(lanes) => lanes.fill(out),
-            Reader::Given(draws) => {
-                let (now, later) = draws.split_at(out.len());
-                out.copy_from_slice(now);
+    pub fn take(&mut self, len: usize) -> &[u32] {
+        let state = match &mut self.source {
+            Source::State(state) => std::mem::replace(state, JUMP[len].apply(*state)),
+            Source::Given(draws) => {
+                let (now, later) = draws.split_at(len);
                 *draws = later;
+                return now;
             }
+        };
+        let pairs = len.next_multiple_of(LANES) / 2;
+        let words = self.high.0[..pairs].iter_mut().zip(&mut self.low.0[..pairs]);
+        for ((high, low), (even, odd)) in words.zip(EVEN.iter(pairs).zip(ODD.iter(pairs))) {
+            // A shift brings a word of an even state beside that of the odd one after it.
+            let (even, odd) = (even.apply(state), odd.apply(state));
+            *high = (even >> 32 | odd & HIGH).to_le();
+            *low = (even & !HIGH | odd << 32).to_le();
         }
-    }
-}
-
-/// Sixteen generators one draw apart.
-#[derive(Clone, Debug)]
-pub struct Lanes {
-    state: [u64; LANES],
-}
-
-impl Lanes {
-    #[inline(always)]
-    fn at(stream: Stream) -> Lanes {
-        let first = stream.state();
-        let mut state = [0; LANES];
-        for lane in 0..LANES {
-            state[lane] = JUMP[lane].apply(first);
+        let (high, low): (&[u32], &[u32]) =
+            (bytemuck::cast_slice(&self.high.0), bytemuck::cast_slice(&self.low.0));
+        let draws = &mut self.draws.0[..len];
+        for ((draw, &high), &low) in draws.iter_mut().zip(&high[..len]).zip(&low[..len]) {
+            *draw = output(u32::from_le(high), u32::from_le(low));
         }
-        Lanes { state }
-    }
-
-    #[inline(always)]
-    fn fill(&mut self, out: &mut [u32]) {
-        // A local copy stays in registers over the loop.
-        let mut state = self.state;
-        let (whole, rest) = out.as_chunks_mut::<LANES>();
-        for out in whole {
-            for lane in 0..LANES {
-                out[lane] = output(state[lane]);
-            }
-            for lane in &mut state {
-                *lane = JUMP[LANES].apply(*lane);
-            }
-        }
-        for (out, &state) in rest.iter_mut().zip(&state) {
-            *out = output(state);
-        }
-        let jump = JUMP[rest.len()];
-        for lane in &mut state {
-            *lane = jump.apply(*lane);
-        }
-        self.state = state;
+        draws
     }
 }
 
@@ -254,7 +289,10 @@ pub fn mix(seed: u64) -> u64 {
 crate::simd! {
     /// Draws as they are: `out[i]` is the draw of element `i`.
     pub fn draws_forward(draws: Draws<'_>, out: &mut [u32]) {
-        draws.from_element(0).fill(out);
+        let mut reader = draws.from_element(0);
+        for out in out.chunks_mut(PIECE) {
+            out.copy_from_slice(reader.take(out.len()));
+        }
     }
 }
 
@@ -286,9 +324,7 @@ mod tests {
         let mut reader = Draws::from(Stream::new(9)).from_element(0);
         let mut pieces = Vec::new();
         for len in [1, 16, 7, 0, 33, 64, 179] {
-            let mut piece = vec![0; len];
-            reader.fill(&mut piece);
-            pieces.extend(piece);
+            pieces.extend_from_slice(reader.take(len));
         }
         assert_eq!(pieces, whole);
     }

@@ -8,7 +8,7 @@ use std::fmt;
 use crate::Tier;
 use crate::lanes;
 use crate::math;
-use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
+use crate::parallel::{Rows, RowsMut, fold_rows, for_light_rows, for_rows};
 use crate::scratch;
 use crate::simd::LANES;
 
@@ -34,9 +34,6 @@ pub(crate) fn first_error(earlier: Checked, later: Checked) -> Checked {
 
 /// Elements a block of rows should have: small enough for the nearest cache, large enough for full vectors.
 const BLOCK: usize = 2048;
-
-/// Elements of a wide row that are worked on at a time.
-pub(crate) const PIECE: usize = 256;
 
 /// Classes up to which rows are worked on in blocks, several passes over each; wider rows one by one, in pieces.
 const NARROW: usize = 512;
@@ -147,7 +144,7 @@ pub(crate) fn normalize(
 #[inline(always)]
 fn normalize_wide(inverse_tau: f32, scores: &mut impl Scores, y: &mut [f32]) -> Checked {
     let mut max = f32::NEG_INFINITY;
-    for y in y.chunks_mut(PIECE) {
+    for y in y.chunks_mut(BLOCK) {
         scores.fill(y);
         max = lanes::larger(lanes::max(y), max);
     }
@@ -155,12 +152,8 @@ fn normalize_wide(inverse_tau: f32, scores: &mut impl Scores, y: &mut [f32]) -> 
         return Err(MaskedRow(0));
     }
     let mut sum = 0.0;
-    for y in y.chunks_mut(PIECE) {
-        for y in y.iter_mut() {
-            *y = (*y - max) * inverse_tau;
-        }
-        exponentials(y);
-        sum += lanes::sum(y);
+    for y in y.chunks_mut(BLOCK) {
+        sum += exponentials_and_sum(max, inverse_tau, y);
     }
     let scale = 1.0 / sum;
     for y in y {
@@ -169,12 +162,30 @@ fn normalize_wide(inverse_tau: f32, scores: &mut impl Scores, y: &mut [f32]) -> 
     Ok(())
 }
 
+/// y = e^(inverse_tau (y - max)); returns the sum in the order of [`lanes::sum`].
+#[inline(always)]
+fn exponentials_and_sum(max: f32, inverse_tau: f32, y: &mut [f32]) -> f32 {
+    let (wide, rest) = y.as_chunks_mut::<{ lanes::WIDE }>();
+    let mut sums = [0.0f32; lanes::WIDE];
+    for y in wide {
+        for (sum, y) in sums.iter_mut().zip(y) {
+            *y = math::exp_nonpositive((*y - max) * inverse_tau);
+            *sum += *y;
+        }
+    }
+    for y in rest.iter_mut() {
+        *y = (*y - max) * inverse_tau;
+    }
+    exponentials(rest);
+    lanes::sum(&sums) + lanes::sum(rest)
+}
+
 /// Turns scores into inverse_tau (score - the row's largest).
 #[inline(always)]
 fn shift_rows<const C: usize>(classes: usize, inverse_tau: f32, y: &mut [f32]) -> Checked {
     let classes = if C == 0 { classes } else { C };
     for (r, row) in y.chunks_exact_mut(classes).enumerate() {
-        let max = lanes::max(row);
+        let max = if C == 0 { lanes::max(row) } else { lanes::max_of_few::<C>(row) };
         if is_masked(row, max) {
             return Err(MaskedRow(r));
         }
@@ -218,7 +229,7 @@ fn scale_rows<const C: usize>(classes: usize, y: &mut [f32]) {
     let classes = if C == 0 { classes } else { C };
     for row in y.chunks_exact_mut(classes) {
         row_by_row();
-        let scale = 1.0 / lanes::sum(row);
+        let scale = 1.0 / if C == 0 { lanes::sum(row) } else { lanes::sum_of_few::<C>(row) };
         for y in row {
             *y *= scale;
         }
@@ -240,24 +251,22 @@ pub(crate) fn jacobian(
         by_classes!(jacobian_rows(classes, y, dy, inverse_tau, dlogits));
         return 0.0;
     }
-    let mut logs = [0.0f32; BLOCK];
+    let mut h = [0.0f32; BLOCK];
     let mut total = 0.0;
-    // Blocks of narrow rows, or wide rows one by one in pieces: their logarithms fit into `logs`.
+    // Blocks of narrow rows, or wide rows one by one in pieces: they fit into `h`.
     let block = if classes <= NARROW { block_len(classes) } else { classes };
     for ((y, dy), dlogits) in y.chunks(block).zip(dy.chunks(block)).zip(dlogits.chunks_mut(block)) {
         if classes <= NARROW {
-            let logs = &mut logs[..y.len()];
-            logarithms(y, logs);
-            by_classes!(jacobian_rows_and_logs(classes, y, dy, inverse_tau, logs, dlogits));
-            total += lanes::sum(logs);
+            let h = &mut h[..y.len()];
+            by_classes!(jacobian_rows_and_h(classes, y, dy, inverse_tau, h, dlogits));
+            total += sum_of_h_ln_y(h, y);
             continue;
         }
-        let centre = means(y, dy);
+        let centre = means::<0>(y, dy);
         for ((y, dy), dlogits) in y.chunks(BLOCK).zip(dy.chunks(BLOCK)).zip(dlogits.chunks_mut(BLOCK)) {
-            let logs = &mut logs[..y.len()];
-            logarithms(y, logs);
-            add_h_and_multiply(y, dy, centre, inverse_tau, logs, dlogits);
-            total += lanes::sum(logs);
+            let h = &mut h[..y.len()];
+            add_and_keep_h(y, dy, centre, inverse_tau, h, dlogits);
+            total += sum_of_h_ln_y(h, y);
         }
     }
     total
@@ -275,7 +284,7 @@ fn jacobian_rows<const C: usize>(
     let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes)).zip(dlogits.chunks_exact_mut(classes));
     for ((y, dy), dlogits) in rows {
         row_by_row();
-        let (mean, rest) = means(y, dy);
+        let (mean, rest) = means::<C>(y, dy);
         for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
             let h = y * ((dy - mean) - rest);
             *dlogits = h.mul_add(inverse_tau, *dlogits);
@@ -286,53 +295,55 @@ fn jacobian_rows<const C: usize>(
 /// The mean of dy under y, and the mean of what is left, which the first has lost in rounding. With both subtracted
 /// nothing cancels, even when y is almost one-hot.
 #[inline(always)]
-pub(crate) fn means(y: &[f32], dy: &[f32]) -> (f32, f32) {
-    let mean = lanes::dot_shifted(y, dy, 0.0);
-    (mean, lanes::dot_shifted(y, dy, mean))
+pub(crate) fn means<const C: usize>(y: &[f32], dy: &[f32]) -> (f32, f32) {
+    if C == 0 {
+        let mean = lanes::dot_shifted(y, dy, 0.0);
+        return (mean, lanes::dot_shifted(y, dy, mean));
+    }
+    let mean = lanes::dot_shifted_of_few::<C>(y, dy, 0.0);
+    (mean, lanes::dot_shifted_of_few::<C>(y, dy, mean))
 }
 
-/// As [`jacobian_rows`], and logs *= h.
+/// As [`jacobian_rows`], and keeps h.
 #[inline(always)]
-fn jacobian_rows_and_logs<const C: usize>(
+fn jacobian_rows_and_h<const C: usize>(
     classes: usize,
     y: &[f32],
     dy: &[f32],
     inverse_tau: f32,
-    logs: &mut [f32],
+    h: &mut [f32],
     dlogits: &mut [f32],
 ) {
     let classes = if C == 0 { classes } else { C };
     let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes));
-    for ((y, dy), (logs, dlogits)) in
-        rows.zip(logs.chunks_exact_mut(classes).zip(dlogits.chunks_exact_mut(classes)))
+    for ((y, dy), (h, dlogits)) in
+        rows.zip(h.chunks_exact_mut(classes).zip(dlogits.chunks_exact_mut(classes)))
     {
         row_by_row();
-        add_h_and_multiply(y, dy, means(y, dy), inverse_tau, logs, dlogits);
+        add_and_keep_h(y, dy, means::<C>(y, dy), inverse_tau, h, dlogits);
     }
 }
 
-/// For a row or a part of it: dlogits += h / tau, logs *= h.
+/// For a row or a part of it: h, and dlogits += h / tau.
 #[inline(always)]
-fn add_h_and_multiply(
+fn add_and_keep_h(
     y: &[f32],
     dy: &[f32],
     (mean, rest): (f32, f32),
     inverse_tau: f32,
-    logs: &mut [f32],
+    h: &mut [f32],
     dlogits: &mut [f32],
 ) {
-    for (((dlogits, log), &y), &dy) in dlogits.iter_mut().zip(logs).zip(y).zip(dy) {
-        let h = y * ((dy - mean) - rest);
+    for (((dlogits, h), &y), &dy) in dlogits.iter_mut().zip(h).zip(y).zip(dy) {
+        *h = y * ((dy - mean) - rest);
         *dlogits = h.mul_add(inverse_tau, *dlogits);
-        *log *= h;
     }
 }
 
-/// logs = ln y, 0 where y is 0.
+/// Sum of h ln y. Where y is 0 or subnormal, h is so small that its share would be lost among the others: it counts as 0.
 #[inline(always)]
-fn logarithms(y: &[f32], logs: &mut [f32]) {
-    logs.copy_from_slice(y);
-    replace_in_vectors!(logs, 1.0, |y| if y == 0.0 { 0.0 } else { math::ln(y) });
+fn sum_of_h_ln_y(h: &[f32], y: &[f32]) -> f32 {
+    lanes::sum_of_pairs(h, y, |h, y| if y < f32::MIN_POSITIVE { 0.0 } else { h * math::ln_normal(y) })
 }
 
 /// Lends room for a block of the soft rows that a straight-through op's backward pass computes anew.
@@ -421,12 +432,18 @@ pub fn backward(
     assert_eq!(y.len(), dy.len(), "y and dy must have one length");
     let rows = rows(y, classes, dlogits);
     let parts = (Rows(y, classes), Rows(dy, classes), RowsMut(dlogits, classes));
+    if !want_tau {
+        for_light_rows(rows, classes, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
+            backward_piece(tier, y, dy, classes, 1.0 / tau, false, dlogits);
+        });
+        return 0.0;
+    }
     let h_ln_y = fold_rows(
         rows,
         classes,
         parts,
         |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
-            backward_piece(tier, y, dy, classes, 1.0 / tau, want_tau, dlogits)
+            backward_piece(tier, y, dy, classes, 1.0 / tau, true, dlogits)
         },
         |a, b| a + b,
     );
