@@ -1,0 +1,192 @@
+//! Where to look next: `cargo run --release --example hard_attention`.
+//!
+//! A reader sees a digit through three patches of 7 x 7 pixels out of a grid of 4 x 4. The first place is fixed; each
+//! further one is a categorical variable of what was seen so far, drawn and hard: what is not looked at is not seen. The
+//! rest of the glimpses is the loss behind each choice, so estimators nest, and any of them will do. The yardsticks are
+//! places drawn at random, and the best places that are the same for every image.
+//!
+//! Source: V. Mnih, N. Heess, A. Graves, K. Kavukcuoglu, "Recurrent Models of Visual Attention", NeurIPS 2014.
+
+use reparam::data::{Batches, Digits, Split};
+use reparam::distributions::Categorical;
+use reparam::estimators::{Discrete, Estimator, parse};
+use reparam::nn::Mlp;
+use reparam::optim::{Adam, Optimizer};
+use reparam::{Activation, Noise, Params, Tape, Var};
+
+const PLACES: usize = 16;
+const PATCH: usize = 49;
+const STATE: usize = 64;
+const CHOICES: usize = 2;
+const BATCH: usize = 100;
+const FIRST: usize = 5;
+
+/// What the choice of the places behind the first one may depend on.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Policy {
+    Random,
+    SameForAll,
+    Seen,
+}
+
+struct Reader {
+    params: Params,
+    policy: Policy,
+    glimpse: Mlp,
+    places: Mlp,
+    classify: Mlp,
+}
+
+impl Reader {
+    fn new(policy: Policy, noise: &mut Noise) -> Reader {
+        let mut params = Params::new();
+        let mut mlp =
+            |name: &str, sizes: &[usize]| Mlp::new(&mut params, name, sizes, Activation::Relu, noise);
+        let glimpse = mlp("glimpse", &[PATCH + PLACES, 128, STATE]);
+        let places = mlp("places", &[STATE, 64, CHOICES * PLACES]);
+        let classify = mlp("classify", &[STATE, 64, 10]);
+        Reader { params, policy, glimpse, places, classify }
+    }
+
+    /// The law of the next place: `[images, 1, places]`.
+    fn next_place<'t>(&self, choice: usize, state: Var<'t>) -> Discrete<'t> {
+        let (tape, shape) = (state.tape(), state.shape());
+        let nothing = tape.input_with(shape.clone(), |zeros| zeros.fill(0.0));
+        let logits = match self.policy {
+            Policy::Random => nothing.slice(1, 0..PLACES),
+            Policy::SameForAll => self.places.forward(&self.params, nothing + 1.0).slice(1, range(choice)),
+            Policy::Seen => self.places.forward(&self.params, state.relu()).slice(1, range(choice)),
+        };
+        Discrete::Categorical(logits.reshape([shape.dims()[0], 1, PLACES]))
+    }
+
+    /// What a look at the one-hot `place` adds to the state, `[images, state]`.
+    fn look<'t>(&self, patches: Var<'t>, place: Var<'t>) -> Var<'t> {
+        let images = patches.shape().dims()[0];
+        let seen = (place.reshape([images, PLACES, 1]) * patches).sum_axis(1);
+        let place = place.reshape([images, PLACES]);
+        self.glimpse.forward(&self.params, Var::concat(&[seen, place], 1))
+    }
+
+    fn first_look<'t>(&self, patches: Var<'t>) -> Var<'t> {
+        let images = patches.shape().dims()[0];
+        let mut first = [0.0; PLACES];
+        first[FIRST] = 1.0;
+        self.look(patches, patches.tape().input(&first, [1, PLACES]).broadcast_to([images, PLACES]))
+    }
+
+    /// The loss per image behind the choices that are left: one estimator for each.
+    fn loss<'t>(
+        &self,
+        patches: Var<'t>,
+        labels: &[u32],
+        state: Var<'t>,
+        choices: &mut [Box<dyn Estimator>],
+        noise: &mut Noise,
+    ) -> Var<'t> {
+        let choice = CHOICES - choices.len();
+        let Some((estimator, rest)) = choices.split_first_mut() else {
+            return self.classify.forward(&self.params, state.relu()).cross_entropy(labels);
+        };
+        estimator.estimate(self.next_place(choice, state), noise, &mut |place, noise| {
+            self.loss(patches, labels, state + self.look(patches, place), rest, noise)
+        })
+    }
+
+    fn train(&mut self, digits: &Split, estimator: &str, steps: usize, noise: &mut Noise) {
+        let mut choices: Vec<_> = (0..CHOICES).map(|_| parse(estimator).unwrap()).collect();
+        let (mut adam, mut tape) = (Adam::new(2e-3), Tape::new());
+        let mut batches = Batches::new(digits.len(), noise.split());
+        for _ in 0..steps {
+            let (patches, labels) = cut(digits, batches.next_batch(BATCH), &tape);
+            let loss = self.loss(patches, &labels, self.first_look(patches), &mut choices, noise);
+            let gradients = loss.mean().backward();
+            tape.reset();
+            adam.step(&mut self.params, &gradients);
+        }
+    }
+
+    /// The share of digits recognised with the places drawn, and how often each place was looked at, of `CHOICES` looks.
+    fn test(&self, digits: &Split, noise: &mut Noise) -> (f64, Vec<f32>) {
+        let tape = Tape::inference();
+        let (patches, labels) = cut(digits, &Vec::from_iter(0..2000), &tape);
+        let (mut state, mut looks) = (self.first_look(patches), vec![0.0; PLACES]);
+        for choice in 0..CHOICES {
+            let place = self.next_place(choice, state).sample(noise);
+            place
+                .value()
+                .chunks_exact(PLACES)
+                .for_each(|row| looks.iter_mut().zip(row).for_each(|(n, z)| *n += z));
+            state = state + self.look(patches, place);
+        }
+        let found = Categorical::new(self.classify.forward(&self.params, state.relu())).mode();
+        let right = found.iter().zip(&labels).filter(|(found, label)| found == label).count();
+        (right as f64 / 2000.0, looks)
+    }
+}
+
+fn range(choice: usize) -> std::ops::Range<usize> {
+    choice * PLACES..(choice + 1) * PLACES
+}
+
+/// The chosen images as `[images, places, patch]`, with their labels.
+fn cut<'t>(digits: &Split, images: &[u32], tape: &'t Tape) -> (Var<'t>, Vec<u32>) {
+    let (mut pixels, mut labels) = (vec![0.0; images.len() * 784], vec![0; images.len()]);
+    digits.pixels_into(images, &mut pixels);
+    digits.labels_into(images, &mut labels);
+    let patches = tape.input_with([images.len(), PLACES, PATCH], |patches| {
+        for (i, pixel) in patches.iter_mut().enumerate() {
+            let (image, place, y, x) = (i / 784, i / PATCH % PLACES, i % PATCH / 7, i % 7);
+            *pixel = pixels[image * 784 + (place / 4 * 7 + y) * 28 + place % 4 * 7 + x];
+        }
+    });
+    (patches, labels)
+}
+
+fn learn(policy: Policy, estimator: &str, steps: usize) -> (f64, Vec<f32>) {
+    let (digits, mut noise) = (Digits::embedded(), Noise::seed(1));
+    let mut reader = Reader::new(policy, &mut noise);
+    reader.train(digits.train(), estimator, steps, &mut noise);
+    reader.test(digits.test(), &mut noise)
+}
+
+fn main() {
+    println!("places                estimator            test digits recognised");
+    let mut looks = Vec::new();
+    for (policy, estimator) in [
+        (Policy::Random, "score-function"),
+        (Policy::SameForAll, "st-gumbel-softmax:1"),
+        (Policy::Seen, "moving-average"),
+        (Policy::Seen, "nvil"),
+        (Policy::Seen, "rloo:2"),
+        (Policy::Seen, "st-gumbel-softmax:1"),
+    ] {
+        let (accuracy, places) = learn(policy, estimator, 2000);
+        println!("{:<21} {estimator:<20} {:.1} %", format!("{policy:?}"), 100.0 * accuracy);
+        looks = places;
+    }
+    println!("\nlooks per 100 images, by place (row 2, column 2 is seen anyway):");
+    for row in looks.chunks_exact(4) {
+        println!("{}", row.iter().map(|n| format!("{:5.0}", n / 20.0)).collect::<String>());
+    }
+}
+
+#[test]
+fn learned_places_read_more_digits_than_random_ones() {
+    let (random, _) = learn(Policy::Random, "score-function", 700);
+    let (learned, _) = learn(Policy::Seen, "st-gumbel-softmax:1", 700);
+    assert!(
+        learned > random + 0.08,
+        "{learned} of the digits with learned places, {random} with random ones"
+    );
+}
+
+#[test]
+fn a_score_function_learns_them_too() {
+    let (random, _) = learn(Policy::Random, "score-function", 700);
+    let (learned, _) = learn(Policy::Seen, "moving-average", 700);
+    assert!(
+        learned > random + 0.03,
+        "{learned} of the digits with learned places, {random} with random ones"
+    );
+}
