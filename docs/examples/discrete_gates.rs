@@ -1,0 +1,154 @@
+//! A recurrent net that skips: `cargo run --release --example discrete_gates`.
+//!
+//! One symbol of a long sequence is marked, and must be told at the end. The state is h <- g candidate + (1 - g) h with
+//! a gate g that is drawn and hard, so a closed gate copies the state exactly, over any distance. Each open gate costs a
+//! little. Backward takes the slope of the gate's probability (straight-through). Yardsticks: chance, and the same net with
+//! its gates always open.
+//!
+//! Source: Y. Bengio, N. Léonard, A. Courville 2013; V. Campos et al., "Skip RNN", ICLR 2018, for the cost of an update.
+
+use reparam::nn::{Init, Linear};
+use reparam::optim::{Adam, Optimizer};
+use reparam::{Activation, Noise, Params, Tape, Var};
+
+const SYMBOLS: usize = 8;
+const STATE: usize = 32;
+const BATCH: usize = 64;
+
+struct GatedNet {
+    params: Params,
+    candidate: Linear,
+    gate: Linear,
+    read: Linear,
+    always_open: bool,
+}
+
+/// What a batch of sequences gave.
+struct Outcome<'t> {
+    logits: Var<'t>,
+    /// Open gates per step and sequence, `[sequences]`.
+    open: Var<'t>,
+    /// Of these, the ones at the marked symbol.
+    open_at_mark: f32,
+}
+
+impl GatedNet {
+    fn new(always_open: bool, noise: &mut Noise) -> GatedNet {
+        let mut params = Params::new();
+        let inputs = SYMBOLS + 1 + STATE;
+        let mut layer = |name: &str, size, activation| {
+            Linear::new(&mut params, name, size, activation, Init::GlorotUniform, noise)
+        };
+        let candidate = layer("candidate", (inputs, STATE), Activation::Tanh);
+        let gate = layer("gate", (inputs, 1), Activation::Identity);
+        let read = layer("read", (STATE, SYMBOLS), Activation::Identity);
+        GatedNet { params, candidate, gate, read, always_open }
+    }
+
+    fn run<'t>(&self, tape: &'t Tape, task: &Task, noise: &mut Noise) -> Outcome<'t> {
+        let sequences = task.marked.len();
+        let mut h = tape.input(&vec![0.0; sequences * STATE], [sequences, STATE]);
+        let mut open = tape.input(&vec![0.0; sequences], [sequences, 1]);
+        let mut open_at_mark = 0.0;
+        for (t, x) in task.steps.iter().enumerate() {
+            let x = Var::concat(&[tape.input(x, [sequences, SYMBOLS + 1]), h], 1);
+            let candidate = self.candidate.forward(&self.params, x);
+            let gate = match self.always_open {
+                true => tape.input(&vec![1.0; sequences], [sequences, 1]),
+                false => self.gate.forward(&self.params, x).st_bernoulli(&mut *noise),
+            };
+            h = h + gate * (candidate - h);
+            open = open + gate;
+            let at_mark =
+                gate.value().iter().zip(&task.marked).filter(|&(_, &m)| m == t).map(|(g, _)| g).sum::<f32>();
+            open_at_mark += at_mark / sequences as f32;
+        }
+        Outcome { logits: self.read.forward(&self.params, h), open, open_at_mark }
+    }
+}
+
+/// Sequences of symbols, of which one is marked.
+struct Task {
+    /// For each step `[sequences, symbols + 1]`: the one-hot symbol, and whether it is marked.
+    steps: Vec<Vec<f32>>,
+    marked: Vec<usize>,
+    answers: Vec<u32>,
+}
+
+impl Task {
+    fn draw(sequences: usize, length: usize, noise: &mut Noise) -> Task {
+        let marked: Vec<usize> = (0..sequences).map(|_| noise.below(length as u32) as usize).collect();
+        let mut answers = vec![0; sequences];
+        let mut steps = vec![vec![0.0; sequences * (SYMBOLS + 1)]; length];
+        for (t, step) in steps.iter_mut().enumerate() {
+            for (s, x) in step.chunks_exact_mut(SYMBOLS + 1).enumerate() {
+                let symbol = noise.below(SYMBOLS as u32);
+                x[symbol as usize] = 1.0;
+                if t == marked[s] {
+                    x[SYMBOLS] = 1.0;
+                    answers[s] = symbol;
+                }
+            }
+        }
+        Task { steps, marked, answers }
+    }
+}
+
+fn train(net: &mut GatedNet, steps: usize, length: usize, noise: &mut Noise) {
+    let (mut adam, mut tape) = (Adam::new(1e-2), Tape::new());
+    for _ in 0..steps {
+        let task = Task::draw(BATCH, length, noise);
+        let outcome = net.run(&tape, &task, noise);
+        let loss = outcome.logits.cross_entropy(&task.answers).mean() + 0.1 * outcome.open.mean();
+        let mut gradients = loss.backward();
+        gradients.clip_norm(1.0);
+        tape.reset();
+        adam.step(&mut net.params, &gradients);
+    }
+}
+
+/// The share of right answers, open gates per sequence, and open gates at the mark per sequence.
+fn test(net: &GatedNet, length: usize, noise: &mut Noise) -> (f32, f32, f32) {
+    let (tape, task) = (Tape::inference(), Task::draw(1000, length, noise));
+    let outcome = net.run(&tape, &task, noise);
+    let picked = outcome.logits.st_argmax(1.0).select(&task.answers).mean().item();
+    (picked, outcome.open.mean().item(), outcome.open_at_mark)
+}
+
+fn learn(always_open: bool, steps: usize, noise: &mut Noise) -> GatedNet {
+    let mut net = GatedNet::new(always_open, noise);
+    train(&mut net, steps, 20, noise);
+    net
+}
+
+fn main() {
+    println!("trained on 20 symbols, one of them marked; chance is {:.1} %", 100.0 / SYMBOLS as f32);
+    for always_open in [true, false] {
+        let mut noise = Noise::seed(1);
+        let net = learn(always_open, 3000, &mut noise);
+        println!("{}", if always_open { "always open:" } else { "gates drawn:" });
+        for length in [20, 50, 500] {
+            let (right, open, at_mark) = test(&net, length, &mut noise);
+            print!("  {length:3} symbols: {:.1} % right", 100.0 * right);
+            println!("; gates open per sequence: {open:.2}, of which at the mark {at_mark:.2}");
+        }
+    }
+}
+
+#[test]
+fn gates_open_at_the_mark_and_copy_across_ten_times_the_length() {
+    let mut noise = Noise::seed(1);
+    let net = learn(false, 2000, &mut noise);
+    let (right, open, at_mark) = test(&net, 20, &mut noise);
+    assert!(right > 0.9 && at_mark > 0.9, "{right} right, {at_mark} open at the mark");
+    assert!(open < 2.0, "{open} of 20 gates open, one is needed");
+    let (right, ..) = test(&net, 200, &mut noise);
+    assert!(right > 0.85, "{right} right at ten times the length");
+}
+
+#[test]
+fn without_gates_the_symbol_is_lost() {
+    let mut noise = Noise::seed(1);
+    let (right, ..) = test(&learn(true, 2000, &mut noise), 200, &mut noise);
+    assert!(right < 0.25, "{right} right without gates; chance is 0.125");
+}
