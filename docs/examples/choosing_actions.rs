@@ -1,0 +1,155 @@
+//! Choosing actions, by trial or by a model: `cargo run --release --example choosing_actions`.
+//!
+//! A bandit of ten arms, and a maze of 5 x 5 cells. Two ways to learn which action to draw: the score function, which is
+//! told what the drawn action cost and nothing else; and straight-through Gumbel-Softmax, which asks a differentiable
+//! model what other actions would have cost. In the bandit that model is learned beside the policy, in the maze it is the
+//! transition matrix. What follows an action is the loss behind it, so the score of each is weighed by the cost to go.
+//!
+//! Source: R. Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", 1992;
+//! E. Jang, S. Gu, B. Poole, ICLR 2017; W. Kool, H. van Hoof, M. Welling 2019 for the leave-one-out baseline.
+
+use reparam::estimators::{Discrete, Estimator, parse};
+use reparam::optim::{Adam, Optimizer};
+use reparam::{Noise, Params, Tape, Var};
+
+/// The probability that each arm pays 1.
+const PAYS: [f32; 10] = [0.3, 0.5, 0.2, 0.6, 0.4, 0.8, 0.1, 0.5, 0.7, 0.3];
+const PULLS: usize = 16;
+
+/// The expected pay of the policy, every `steps` / 10 updates.
+fn bandit(estimator: &str, learning_rate: f64, steps: usize) -> Vec<f32> {
+    let (mut estimator, mut noise) = (parse(estimator).unwrap(), Noise::seed(1));
+    let mut params = Params::new();
+    let policy = params.add("policy", [1, 1, 10], vec![0.0; 10]);
+    let model = params.add("model", [10], vec![0.5; 10]);
+    let (mut adam, mut tape, mut curve) = (Adam::new(learning_rate), Tape::new(), Vec::new());
+    for step in 0..=steps {
+        let logits = params.on(&tape, policy);
+        if step % (steps / 10) == 0 {
+            curve.push((logits.softmax() * tape.input(&PAYS, [10])).sum().item());
+        }
+        let arms = Discrete::Categorical(logits.broadcast_to([PULLS, 1, 10]));
+        let loss = estimator.estimate(arms, &mut noise, &mut |arm, noise| {
+            let arm = arm.reshape([PULLS, 10]);
+            let chance = (arm.stop_gradient() * tape.input(&PAYS, [10])).sum_axis(1);
+            let paid = (chance / (1.0 - chance)).ln().bernoulli(noise);
+            let believed = (arm * params.on(&tape, model).stop_gradient()).sum_axis(1);
+            let fit = ((arm.stop_gradient() * params.on(&tape, model)).sum_axis(1) - paid).square();
+            (-paid).with_gradient_of(fit - believed)
+        });
+        let gradients = loss.mean().backward();
+        tape.reset();
+        adam.step(&mut params, &gradients);
+    }
+    curve
+}
+
+const MAZE: [&[u8; 5]; 5] = [b"S....", b".###.", b"...#.", b"##.#.", b"....G"];
+const CELLS: usize = 25;
+const GOAL: usize = 24;
+const SHORTEST: f32 = 8.0;
+const HORIZON: usize = 24;
+const WALKS: usize = 32;
+
+/// Where each cell and action (up, down, left, right) leads: `[cells x actions, cells]`. The goal keeps.
+fn transitions(tape: &Tape) -> Var<'_> {
+    tape.input_with([CELLS * 4, CELLS], |matrix| {
+        matrix.fill(0.0);
+        for (i, row) in matrix.chunks_exact_mut(CELLS).enumerate() {
+            let (y, x) = (i / 20, i / 4 % 5);
+            let (to_y, to_x) =
+                [(y.wrapping_sub(1), x), (y + 1, x), (y, x.wrapping_sub(1)), (y, x + 1)][i % 4];
+            let free = MAZE.get(to_y).and_then(|line| line.get(to_x)).is_some_and(|&cell| cell != b'#');
+            row[if free && i / 4 != GOAL { to_y * 5 + to_x } else { i / 4 }] = 1.0;
+        }
+    })
+}
+
+/// The mean number of steps to the goal, at most the horizon, of a walk behind `cell` with one estimator per action.
+fn walk<'t>(
+    policy: Var<'t>,
+    matrix: Var<'t>,
+    cell: Var<'t>,
+    actions: &mut [Box<dyn Estimator>],
+    noise: &mut Noise,
+) -> Var<'t> {
+    let underway = 1.0 - cell.slice(1, GOAL..CELLS).sum_axis(1);
+    let Some((estimator, rest)) = actions.split_first_mut() else { return underway * 0.0 };
+    let law = Discrete::Categorical(cell.matmul(policy).reshape([WALKS, 1, 4]));
+    let to_go = estimator.estimate(law, noise, &mut |action, noise| {
+        let pair = cell.reshape([WALKS, CELLS, 1]) * action;
+        walk(policy, matrix, pair.reshape([WALKS, CELLS * 4]).matmul(matrix), rest, noise)
+    });
+    underway + to_go
+}
+
+/// The same in expectation, exactly: the policy moves the probability of each cell.
+fn expected_steps(policy: Var<'_>) -> f32 {
+    let (tape, matrix) = (policy.tape(), transitions(policy.tape()));
+    let mut mass = tape.input_with([1, CELLS], |mass| (0..CELLS).for_each(|i| mass[i] = f32::from(i == 0)));
+    let mut steps = 0.0;
+    for _ in 0..HORIZON {
+        steps += 1.0 - mass.to_vec()[GOAL];
+        mass = (mass.reshape([CELLS, 1]) * policy.softmax()).reshape([1, CELLS * 4]).matmul(matrix);
+    }
+    steps
+}
+
+fn maze(estimator: &str, learning_rate: f64, steps: usize) -> Vec<f32> {
+    let mut actions: Vec<_> = (0..HORIZON).map(|_| parse(estimator).unwrap()).collect();
+    let (mut params, mut noise) = (Params::new(), Noise::seed(1));
+    let policy = params.add("policy", [CELLS, 4], vec![0.0; CELLS * 4]);
+    let (mut adam, mut tape, mut curve) = (Adam::new(learning_rate), Tape::new(), Vec::new());
+    for step in 0..=steps {
+        let (logits, matrix) = (params.on(&tape, policy), transitions(&tape));
+        if step % (steps / 10) == 0 {
+            curve.push(expected_steps(logits));
+        }
+        let start = tape.input_with([WALKS, CELLS], |cells| {
+            (0..cells.len()).for_each(|i| cells[i] = f32::from(i % CELLS == 0))
+        });
+        let gradients = walk(logits, matrix, start, &mut actions, &mut noise).mean().backward();
+        tape.reset();
+        adam.step(&mut params, &gradients);
+    }
+    curve
+}
+
+fn show(name: &str, curve: &[f32]) {
+    println!("  {name:<20}{}", curve.iter().map(|value| format!("{value:6.2}")).collect::<String>());
+}
+
+fn main() {
+    println!(
+        "bandit: expected pay every 30 updates of {PULLS} pulls (rloo:4: of four times as many); the best arm pays 0.8"
+    );
+    for name in ["moving-average", "rloo:4", "st-gumbel-softmax:1"] {
+        show(name, &bandit(name, 0.05, 300));
+    }
+    println!("maze: expected steps every 60 updates of {WALKS} walks; the shortest way takes {SHORTEST}");
+    for name in ["moving-average", "st-gumbel-softmax:1"] {
+        show(name, &maze(name, 0.05, 600));
+    }
+}
+
+#[test]
+fn every_way_finds_the_best_arm() {
+    for name in ["moving-average", "rloo:4", "st-gumbel-softmax:1"] {
+        let curve = bandit(name, 0.05, 300);
+        assert!(
+            (curve[0] - 0.44).abs() < 1e-3 && curve[10] > 0.77,
+            "{name}: expected pay {curve:?}; 0.8 is best"
+        );
+    }
+}
+
+#[test]
+fn both_ways_find_the_way_out() {
+    for name in ["moving-average", "st-gumbel-softmax:1"] {
+        let curve = maze(name, 0.05, 600);
+        assert!(
+            curve[0] > 20.0 && curve[10] < 1.05 * SHORTEST,
+            "{name}: expected steps {curve:?}; {SHORTEST} is best"
+        );
+    }
+}
