@@ -95,7 +95,9 @@ impl Task {
 }
 
 fn train(net: &mut GatedNet, steps: usize, length: usize, noise: &mut Noise) {
-    let (mut adam, mut tape) = (Adam::new(1e-2), Tape::new());
+    // The rate that suits each.
+    let learning_rate = if net.always_open { 3e-3 } else { 1e-2 };
+    let (mut adam, mut tape) = (Adam::new(learning_rate), Tape::new());
     for _ in 0..steps {
         let task = Task::draw(BATCH, length, noise);
         let outcome = net.run(&tape, &task, noise);
