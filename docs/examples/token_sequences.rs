@@ -34,49 +34,50 @@ impl Generator {
         Generator { params, step, token }
     }
 
-    /// Tokens one after another, each `choose`n from its logits `[sequences, 3]`; returns logits and tokens.
-    fn unroll<'t>(
+    /// Draws tokens one after another, each by `choose` from its logits `[sequences, 3]` at a position. Returns the logits
+    /// and the tokens, `[sequences, length, 3]`.
+    fn draw<'t>(
         &self,
         tape: &'t Tape,
         sequences: usize,
         mut choose: impl FnMut(usize, Var<'t>) -> Var<'t>,
-    ) -> Vec<(Var<'t>, Var<'t>)> {
-        let zeros = |width: usize| tape.input(&vec![0.0; sequences * width], [sequences, width]);
+    ) -> [Var<'t>; 2] {
+        let zeros = |width| tape.input_with([sequences, width], |x| x.fill(0.0));
         let (mut state, mut token) = (zeros(STATE), zeros(3));
-        let of_position = |t| {
+        let (mut logits, mut tokens) = (Vec::new(), Vec::new());
+        for position in 0..LENGTH {
             state = self.step.forward(&self.params, Var::concat(&[token, state], 1));
-            let logits = self.token.forward(&self.params, state);
-            token = choose(t, logits);
-            (logits, token)
-        };
-        (0..LENGTH).map(of_position).collect()
+            logits.push(self.token.forward(&self.params, state));
+            token = choose(position, logits[position]);
+            tokens.push(token);
+        }
+        [logits, tokens].map(|each| Var::concat(&each, 1).reshape([sequences, LENGTH, 3]))
     }
 }
 
 /// 4 (depth below zero)^2 after each token, and 4 depth^2 at the end: 0 for balanced brackets. `[sequences]`
-fn energy<'t>(tokens: impl Iterator<Item = Var<'t>>) -> Var<'t> {
-    let up = |z: Var<'t>| (z.slice(1, 0..1) - z.slice(1, 1..2)).sum_axis(1);
-    let depths: Vec<Var<'t>> = tokens
-        .scan(None, |depth: &mut Option<Var<'t>>, z| {
-            *depth = Some(depth.map_or(up(z), |depth| depth + up(z)));
-            *depth
-        })
-        .collect();
-    let below = depths.iter().map(|&depth| (-depth).relu().square()).reduce(|sum, term| sum + term).unwrap();
-    4.0 * (below + depths[LENGTH - 1].square())
+fn energy(tokens: Var<'_>) -> Var<'_> {
+    // Each token moves the depth at its own and all later positions.
+    let moves = tokens.tape().input_with([LENGTH * 3, LENGTH], |moves| {
+        for (i, entry) in moves.iter_mut().enumerate() {
+            let (from, token, position) = (i / LENGTH / 3, i / LENGTH % 3, i % LENGTH);
+            *entry = if from <= position { [1.0, -1.0, 0.0][token] } else { 0.0 };
+        }
+    });
+    let depths = tokens.reshape([tokens.shape().dims()[0], LENGTH * 3]).matmul(moves);
+    let end = depths.slice(1, LENGTH - 1..LENGTH);
+    4.0 * ((-depths).relu().square().sum_axis(1) + end.square().sum_axis(1))
 }
 
-/// One step along the free energy; the entropy of each token given those before is known in closed form.
+/// Goes down the free energy; the entropy of each token given those before is known in closed form.
 fn train(net: &mut Generator, hard: bool, steps: usize, learning_rate: f64, noise: &mut Noise) {
     let (mut adam, mut tape) = (Adam::new(learning_rate), Tape::new());
     for _ in 0..steps {
-        let drawn = net.unroll(&tape, BATCH, |_, logits| match hard {
+        let [logits, tokens] = net.draw(&tape, BATCH, |_, logits| match hard {
             true => logits.st_gumbel_softmax(0.5, &mut *noise),
             false => logits.gumbel_softmax(0.5, &mut *noise),
         });
-        let entropy =
-            drawn.iter().map(|&(logits, _)| OneHot::new(logits).entropy()).reduce(|sum, h| sum + h).unwrap();
-        let free_energy = energy(drawn.iter().map(|&(_, token)| token)) - entropy;
+        let free_energy = energy(tokens) - OneHot::new(logits).entropy().sum_axis(1);
         let gradients = free_energy.mean().backward();
         tape.reset();
         adam.step(&mut net.params, &gradients);
@@ -94,14 +95,13 @@ struct Exact {
 /// Sums over all sequences.
 fn measure(net: &Generator) -> Exact {
     let (tape, all) = (Tape::inference(), 3usize.pow(LENGTH as u32));
-    let every = net.unroll(&tape, all, |t, _| {
-        let digit = |sequence: usize| sequence / 3usize.pow(t as u32) % 3;
+    let [logits, tokens] = net.draw(&tape, all, |position, _| {
+        let digit = |sequence: usize| sequence / 3usize.pow(position as u32) % 3;
         let one_hot = (0..3 * all).map(|i| f32::from(digit(i / 3) == i % 3)).collect::<Vec<f32>>();
         tape.input(&one_hot, [all, 3])
     });
-    let log_q =
-        every.iter().map(|&(logits, z)| OneHot::new(logits).log_prob(z)).reduce(|sum, l| sum + l).unwrap();
-    let energies = energy(every.iter().map(|&(_, z)| z)).to_vec();
+    let log_q = OneHot::new(logits).log_prob(tokens).sum_axis(1);
+    let energies = energy(tokens).to_vec();
     let log_z = energies.iter().map(|&e| f64::from(-e).exp()).sum::<f64>().ln();
     let (mut kl, mut balanced) = (log_z, [0.0; 2]);
     for (log_q, e) in log_q.to_vec().into_iter().zip(energies) {
@@ -117,8 +117,9 @@ fn measure(net: &Generator) -> Exact {
 
 fn sample(net: &Generator, noise: &mut Noise) -> String {
     let tape = Tape::inference();
-    let drawn = net.unroll(&tape, 1, |_, logits| OneHot::new(logits).sample(&mut *noise));
-    drawn.iter().map(|(_, z)| TOKENS[z.to_vec().iter().position(|&z| z == 1.0).unwrap()]).collect()
+    let [_, tokens] = net.draw(&tape, 1, |_, logits| OneHot::new(logits).sample(&mut *noise));
+    let token = |one_hot: &[f32]| TOKENS[one_hot.iter().position(|&z| z == 1.0).unwrap()];
+    tokens.value().chunks_exact(3).map(token).collect()
 }
 
 fn learn(hard: bool, steps: usize, learning_rate: f64) -> Generator {

@@ -41,7 +41,8 @@ impl Vae {
         for step in 0..steps {
             let batch = batches.next_batch(100);
             let x = tape.input_with([100, 784], |pixels| images.pixels_into(batch, pixels));
-            let loss = self.negative_elbo(x, |logits| logits.gumbel_softmax(tau.at(step) as f32, &mut *noise));
+            let loss =
+                self.negative_elbo(x, |logits| logits.gumbel_softmax(tau.at(step) as f32, &mut *noise));
             let gradients = loss.backward();
             tape.reset();
             adam.step(&mut self.params, &gradients);
@@ -60,7 +61,8 @@ impl Vae {
 /// What the first 1000 images cost when each pixel has its mean as its probability, in nats per image.
 fn mean_image(digits: &Digits) -> f32 {
     let tape = Tape::inference();
-    let x = tape.input_with([1000, 784], |pixels| digits.test().pixels_into(&Vec::from_iter(0..1000), pixels));
+    let x =
+        tape.input_with([1000, 784], |pixels| digits.test().pixels_into(&Vec::from_iter(0..1000), pixels));
     let p = tape.input(&digits.train().pixel_means(), [784]) * 0.9998 + 1e-4;
     let logits = (p / (1.0 - p)).ln().broadcast_to([1000, 784]);
     logits.bce_with_logits(x).sum().item() / 1000.0
