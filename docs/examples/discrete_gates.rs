@@ -2,8 +2,8 @@
 //!
 //! One symbol of a long sequence is marked, and must be told at the end. The state is h <- g candidate + (1 - g) h with
 //! a gate g that is drawn and hard, so a closed gate copies the state exactly, over any distance. Each open gate costs a
-//! little. Backward takes the slope of the gate's probability (straight-through). Yardsticks: chance, and the same net with
-//! its gates always open.
+//! little, and one is enough. Backward takes the slope of the gate's probability (straight-through). The same net with its
+//! gates always open is no worse in the end, but it learns later, and works at every symbol.
 //!
 //! Source: Y. Bengio, N. Léonard, A. Courville 2013; V. Campos et al., "Skip RNN", ICLR 2018, for the cost of an update.
 
@@ -112,17 +112,19 @@ fn learn(always_open: bool, steps: usize, noise: &mut Noise) -> GatedNet {
 }
 
 fn main() {
-    println!("trained on 20 symbols, one of them marked; chance is {:.1} %", 100.0 / SYMBOLS as f32);
-    for always_open in [true, false] {
+    println!(
+        "gates         steps   20 symbols: right, gates open   500 symbols: right, gates open, at the mark"
+    );
+    for (always_open, steps) in [(true, 1500), (true, 3000), (false, 1500), (false, 3000)] {
         let mut noise = Noise::seed(1);
-        let net = learn(always_open, 3000, &mut noise);
-        println!("{}", if always_open { "always open:" } else { "gates drawn:" });
-        for length in [20, 50, 500] {
-            let (right, open, at_mark) = test(&net, length, &mut noise);
-            print!("  {length:3} symbols: {:.1} % right", 100.0 * right);
-            println!("; gates open per sequence: {open:.2}, of which at the mark {at_mark:.2}");
-        }
+        let net = learn(always_open, steps, &mut noise);
+        let [(right, open, _), (right_far, open_far, at_mark)] =
+            [20, 500].map(|length| test(&net, length, &mut noise));
+        print!("{:<12} {steps:6}", if always_open { "always open" } else { "drawn" });
+        print!("{:16.1} %, {open:10.2}", 100.0 * right);
+        println!("{:19.1} %, {open_far:10.2}, {at_mark:11.2}", 100.0 * right_far);
     }
+    println!("chance: {:.1} %", 100.0 / SYMBOLS as f32);
 }
 
 #[test]
@@ -130,16 +132,8 @@ fn gates_open_at_the_mark_and_copy_across_ten_times_the_length() {
     let mut noise = Noise::seed(1);
     let net = learn(false, 1500, &mut noise);
     let (right, open, at_mark) = test(&net, 20, &mut noise);
-    assert!(right > 0.9 && at_mark > 0.9, "{right} right, {at_mark} open at the mark");
+    assert!(right > 0.9 && at_mark > 0.9, "{right} right, {at_mark} open at the mark; chance is 0.125");
     assert!(open < 2.0, "{open} of 20 gates open, one is needed");
-    let (right, ..) = test(&net, 200, &mut noise);
-    assert!(right > 0.85, "{right} right at ten times the length");
-}
-
-#[test]
-fn without_gates_the_symbol_fades() {
-    let mut noise = Noise::seed(1);
-    let net = learn(true, 1500, &mut noise);
-    let [near, far] = [5, 200].map(|length| test(&net, length, &mut noise).0);
-    assert!(near > 0.3 && far < 0.25, "{near} right of 5 symbols, {far} of 200; chance is 0.125");
+    let (right, open, _) = test(&net, 200, &mut noise);
+    assert!(right > 0.85 && open < 5.0, "{right} right of 200 symbols with {open} gates open");
 }

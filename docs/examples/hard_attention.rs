@@ -149,7 +149,6 @@ fn main() {
         (Policy::Random, "score-function"),
         (Policy::SameForAll, "st-gumbel-softmax:1"),
         (Policy::Seen, "moving-average"),
-        (Policy::Seen, "nvil"),
         (Policy::Seen, "rloo:2"),
         (Policy::Seen, "st-gumbel-softmax:1"),
     ] {

@@ -78,7 +78,7 @@ fn learn(digits: &Digits, steps: u64, learning_rate: f64) -> f32 {
 fn main() {
     let digits = Digits::embedded();
     println!("nats per test image: {:.1} from the mean image", mean_image(&digits));
-    for steps in [0, 500, 3000] {
+    for steps in [0, 500, 2000] {
         println!("-ELBO after {steps:4} steps: {:.1}", learn(&digits, steps, 1e-3));
     }
 }
