@@ -152,3 +152,22 @@ fn the_page_on_adding_an_op_quotes_the_files_as_they_are() {
     }
     assert!(quotes >= 4);
 }
+
+#[test]
+fn every_example_is_declared_and_stands_in_the_table() {
+    let (manifest, table) = (read("Cargo.toml"), read("docs/examples/README.md"));
+    for entry in fs::read_dir(root().join("docs/examples")).unwrap() {
+        let file = entry.unwrap().file_name().into_string().unwrap();
+        let Some(name) = file.strip_suffix(".rs") else { continue };
+        let declared = format!("path = \"docs/examples/{file}\"\ntest = true\n");
+        assert!(manifest.contains(&declared), "{name}: not declared in Cargo.toml with test = true");
+        assert!(
+            table.contains(&format!("| [`{name}`]({file}) |")),
+            "{name}: no row in docs/examples/README.md"
+        );
+        assert!(
+            table.contains(&format!("--example {name}\n")),
+            "{name}: no output in docs/examples/README.md"
+        );
+    }
+}

@@ -87,12 +87,12 @@ fn show(left: &[f32], right: &[f32]) {
     (2..26).step_by(2).for_each(|y| println!("  {}  {}", line(left, y), line(right, y).trim_end()));
 }
 
-/// The cost on 1000 test images: of the mean image, and of their own codes.
+/// The cost on 1000 validation images: of the mean image, and of their own codes.
 fn learn(steps: usize, learning_rate: f64) -> (Autoencoder, f32, f32) {
     let (digits, mut noise) = (Digits::embedded(), Noise::seed(1));
     let mut model = Autoencoder::new(&mut noise);
     model.train(digits.train(), steps, learning_rate, &mut noise);
-    let pixels = first_images(digits.test(), 1000);
+    let pixels = first_images(digits.validation(), 1000);
     let mean = cost(&pixels, &digits.train().pixel_means().repeat(1000));
     let coded = cost(&pixels, &model.decode(&model.encode(&pixels)));
     (model, mean, coded)
@@ -100,8 +100,8 @@ fn learn(steps: usize, learning_rate: f64) -> (Autoencoder, f32, f32) {
 
 fn main() {
     let (model, mean, coded) = learn(3000, 3e-3);
-    println!("nats per test image: {mean:.1} from the mean image, {coded:.1} from {BITS} bits");
-    let pixels = first_images(Digits::embedded().test(), 3);
+    println!("nats per validation image: {mean:.1} from the mean image, {coded:.1} from {BITS} bits");
+    let pixels = first_images(Digits::embedded().validation(), 3);
     for digit in pixels.chunks_exact(784) {
         let bits = model.encode(digit);
         println!("\ncode {}", bits.iter().map(|bit| bit.to_string()).collect::<String>());
@@ -114,7 +114,7 @@ fn bits_say_far_more_than_the_mean_image() {
     let (model, mean, coded) = learn(1000, 3e-3);
     assert!(coded < 0.7 * mean, "{coded} nats from bits, {mean} from the mean image");
     // The decoder reads the code: with the neighbour's it is worse than knowing nothing.
-    let pixels = first_images(Digits::embedded().test(), 1000);
+    let pixels = first_images(Digits::embedded().validation(), 1000);
     let mut bits = model.encode(&pixels);
     bits.rotate_left(BITS);
     assert!(cost(&pixels, &model.decode(&bits)) > mean);

@@ -139,11 +139,11 @@ fn learn(policy: Policy, estimator: &str, steps: usize) -> (f32, Vec<f32>) {
     let (digits, mut noise) = (Digits::embedded(), Noise::seed(1));
     let mut reader = Reader::new(policy, &mut noise);
     reader.train(digits.train(), estimator, steps, &mut noise);
-    reader.test(digits.test(), &mut noise)
+    reader.test(digits.validation(), &mut noise)
 }
 
 fn main() {
-    println!("places                estimator            test digits recognised");
+    println!("places                estimator            validation digits recognised");
     let mut looks = Vec::new();
     for (policy, estimator) in [
         (Policy::Random, "score-function"),

@@ -61,8 +61,8 @@ impl Vae {
 /// What the first 1000 images cost when each pixel has its mean as its probability, in nats per image.
 fn mean_image(digits: &Digits) -> f32 {
     let tape = Tape::inference();
-    let x =
-        tape.input_with([1000, 784], |pixels| digits.test().pixels_into(&Vec::from_iter(0..1000), pixels));
+    let x = tape
+        .input_with([1000, 784], |pixels| digits.validation().pixels_into(&Vec::from_iter(0..1000), pixels));
     let p = tape.input(&digits.train().pixel_means(), [784]) * 0.9998 + 1e-4;
     let logits = (p / (1.0 - p)).ln().broadcast_to([1000, 784]);
     logits.bce_with_logits(x).sum().item() / 1000.0
@@ -72,12 +72,12 @@ fn learn(digits: &Digits, steps: u64, learning_rate: f64) -> f32 {
     let mut noise = Noise::seed(7);
     let mut vae = Vae::new(&mut noise);
     vae.train(digits.train(), steps, learning_rate, &mut noise);
-    vae.test(digits.test(), &mut noise)
+    vae.test(digits.validation(), &mut noise)
 }
 
 fn main() {
     let digits = Digits::embedded();
-    println!("nats per test image: {:.1} from the mean image", mean_image(&digits));
+    println!("nats per validation image: {:.1} from the mean image", mean_image(&digits));
     for steps in [0, 500, 2000] {
         println!("-ELBO after {steps:4} steps: {:.1}", learn(&digits, steps, 1e-3));
     }
