@@ -1,6 +1,6 @@
 //! Two stochastic layers, an estimator for each: `cargo run --release --example stochastic_two_layer`.
 //!
-//! A sigmoid belief net: three bits b, six bits a given b, an image given a; and, the other way, q(a | x) and q(b | a). The
+//! A sigmoid belief net: three bits b, eight bits a given b, an image given a; and, the other way, q(a | x) and q(b | a). The
 //! upper layer is part of the loss behind the lower one, so the estimators nest. The images are bars: some of the rows of a
 //! 4 x 4 grid, or some of the columns, 30 images whose entropy of 3.38 nats no -ELBO can be below. With so few bits
 //! -ELBO is reported exactly, by enumerating both layers, whatever estimator the net was trained with.
@@ -13,7 +13,7 @@ use reparam::nn::Mlp;
 use reparam::optim::{Adam, Optimizer};
 use reparam::{Activation, Noise, Params, Tape, Var};
 
-const LOWER: usize = 6;
+const LOWER: usize = 8;
 const UPPER: usize = 3;
 
 struct Net {
@@ -75,8 +75,8 @@ fn both(estimator: &str) -> [Box<dyn Estimator>; 2] {
 }
 
 /// The exact -ELBO after training, in nats per image.
-fn learn(estimator: &str, steps: usize, learning_rate: f64) -> f32 {
-    let (mut layers, mut noise) = (both(estimator), Noise::seed(1));
+fn learn(estimator: &str, steps: usize, learning_rate: f64, seed: u64) -> f32 {
+    let (mut layers, mut noise) = (both(estimator), Noise::seed(seed));
     let mut net = Net::new(&mut noise);
     let (mut adam, mut tape) = (Adam::new(learning_rate), Tape::new());
     for _ in 0..steps {
@@ -100,18 +100,21 @@ fn main() {
         least(),
         16.0 * 2f32.ln()
     );
-    println!("{:<20} {:.2}", "untrained", learn("rloo:2", 0, 0.0));
+    println!("seed                  1     2     3");
+    let show =
+        |name: &str, nats: [f32; 3]| println!("{name:<21} {:.2}  {:.2}  {:.2}", nats[0], nats[1], nats[2]);
+    show("untrained", [1, 2, 3].map(|seed| learn("rloo:4", 0, 0.0, seed)));
     for estimator in ["score-function", "nvil", "rloo:4", "disarm", "st-gumbel-softmax:0.5", "reinmax:1"] {
-        println!("{estimator:<21} {:.2}", learn(estimator, 2000, 5e-3));
+        show(estimator, [1, 2, 3].map(|seed| learn(estimator, 2000, 5e-3, seed)));
     }
 }
 
 #[test]
 fn both_layers_come_near_the_entropy() {
-    let untrained = learn("rloo:4", 0, 0.0);
+    let untrained = learn("rloo:4", 0, 0.0, 1);
     assert!(untrained > 10.0, "{untrained} nats before training");
-    for (estimator, most) in [("rloo:4", 0.3), ("disarm", 0.3), ("st-gumbel-softmax:0.5", 1.0)] {
-        let nats = learn(estimator, 1500, 5e-3);
+    for (estimator, most) in [("rloo:4", 0.3), ("disarm", 0.6), ("st-gumbel-softmax:0.5", 1.0)] {
+        let nats = learn(estimator, 2000, 5e-3, 1);
         assert!((-1e-3..most).contains(&(nats - least())), "{estimator}: {nats} nats, at least {}", least());
     }
 }
