@@ -9,6 +9,8 @@
 //! M. E. O'Neill, "PCG: A Family of Simple Fast Space-Efficient Statistically Good Algorithms for Random Number
 //! Generation", 2014 (PCG-XSH-RR 64/32). F. Brown, "Random Number Generation with Arbitrary Strides", 1994.
 
+use std::mem::MaybeUninit;
+
 use crate::simd::LANES;
 
 /// Draws that a kernel asks for at a time: they stay in the nearest cache until they are used.
@@ -187,12 +189,7 @@ impl<'a> Draws<'a> {
             Draws::Stream(stream) => Source::State(stream.skip(first as u64).state()),
             Draws::Given(draws) => Source::Given(&draws[first..]),
         };
-        Reader {
-            source,
-            high: Aligned([0; PIECE / 2]),
-            low: Aligned([0; PIECE / 2]),
-            draws: Aligned([0; PIECE]),
-        }
+        Reader { source, high: Words::UNWRITTEN, low: Words::UNWRITTEN }
     }
 
     /// The draws of the first `elements` elements, and those behind them.
@@ -224,15 +221,31 @@ impl<'a> Draws<'a> {
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     source: Source<'a>,
-    high: Aligned<[u64; PIECE / 2]>,
-    low: Aligned<[u64; PIECE / 2]>,
-    draws: Aligned<[u32; PIECE]>,
+    high: Words,
+    /// The lower words, and in their place the draws that they come to.
+    low: Words,
 }
 
-/// At the start of a cache line: a vector that lies in two of them takes twice as long.
+/// Words of a piece, at the start of a cache line: a vector that lies in two of them takes twice as long. They are not
+/// initialised, which would take longer than a small piece itself.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
-struct Aligned<T>(T);
+struct Words([MaybeUninit<u64>; PIECE / 2]);
+
+impl Words {
+    const UNWRITTEN: Words = Words([const { MaybeUninit::uninit() }; PIECE / 2]);
+
+    /// The first words, two to an entry.
+    ///
+    /// # Safety
+    /// The first `len / 2` entries, rounded up, must have been written.
+    #[inline(always)]
+    unsafe fn written(&mut self, len: usize) -> &mut [u32] {
+        debug_assert!(len <= PIECE);
+        // SAFETY: there are `PIECE` words, those asked for were written, and any bits are a word.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), len) }
+    }
+}
 
 #[derive(Clone, Debug)]
 enum Source<'a> {
@@ -262,14 +275,13 @@ impl Reader<'_> {
         for ((high, low), (even, odd)) in words.zip(EVEN.iter(pairs).zip(ODD.iter(pairs))) {
             // A shift brings a word of an even state beside that of the odd one after it.
             let (even, odd) = (even.apply(state), odd.apply(state));
-            *high = (even >> 32 | odd & HIGH).to_le();
-            *low = (even & !HIGH | odd << 32).to_le();
+            high.write((even >> 32 | odd & HIGH).to_le());
+            low.write((even & !HIGH | odd << 32).to_le());
         }
-        let (high, low): (&[u32], &[u32]) =
-            (bytemuck::cast_slice(&self.high.0), bytemuck::cast_slice(&self.low.0));
-        let draws = &mut self.draws.0[..len];
-        for ((draw, &high), &low) in draws.iter_mut().zip(&high[..len]).zip(&low[..len]) {
-            *draw = output(u32::from_le(high), u32::from_le(low));
+        // SAFETY: at least `len` words of both were written just now.
+        let (high, draws) = unsafe { (self.high.written(len), self.low.written(len)) };
+        for (draw, &mut high) in draws.iter_mut().zip(high) {
+            *draw = output(u32::from_le(high), u32::from_le(*draw));
         }
         draws
     }
