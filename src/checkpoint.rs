@@ -3,6 +3,8 @@
 //! The same state always gives the same bytes: the settings are one metadata string, sorted by key, and hold no
 //! time, no path and no thread count.
 
+mod state;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::str::FromStr;

@@ -38,7 +38,7 @@
 //! | `st-identity`, `st-softmax:TAU`, `st-hard-tanh`, `st-slope-annealed` | [`StraightThrough`] | both (hard tanh: bits) | no | 1 |
 //! | `darn` | [`Darn`]: Taylor expansion about the uniform vector | both | for quadratic losses of bits | 1 |
 //! | `reinmax:TAU` | [`ReinMax`]: second-order straight-through | both | for quadratic losses, at tau 1 | 1 |
-//! | `muprop` | [`MuProp`]: Taylor expansion about the mean as control variate | both | yes | 2 |
+//! | `muprop`, `muprop-normalised` | [`MuProp`]: Taylor expansion about the mean as control variate | both | without normalisation | 2 |
 //! | `rebar` | [`ControlVariate::rebar`]: the relaxed loss as control variate | both | yes | 2 (+ 5 to adapt) |
 //! | `relax` | [`ControlVariate::relax`]: that plus a network | both | yes | 2 (+ 5 to adapt) |
 //! | `arm`, `disarm` | [`Arm`], [`DisArm`]: antithetic pairs | bits | yes | 2 |
@@ -91,6 +91,7 @@ pub(crate) use variable::softmax_in_f64;
 pub use variable::{Discrete, Kind};
 pub use vimco::Vimco;
 
+use crate::checkpoint::Checkpoint;
 use crate::noise::Noise;
 use crate::var::Var;
 
@@ -152,6 +153,20 @@ pub trait Estimator {
 
     /// Keeps what it learns on the way as it is from now on.
     fn freeze(&mut self) {}
+
+    /// Puts what it has learned into a checkpoint, under names that begin with `prefix`, so that a run goes on exactly.
+    fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
+        let _ = (prefix, checkpoint);
+    }
+
+    /// Takes up what [`save`](Self::save) put, having learned on variables of that kind.
+    ///
+    /// # Errors
+    /// What is missing from the checkpoint, as [`Checkpoint::get`] says it.
+    fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> Result<(), String> {
+        let _ = (prefix, kind, checkpoint);
+        Ok(())
+    }
 }
 
 /// Panics with the reason if the estimator cannot treat the variable.

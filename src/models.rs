@@ -1,12 +1,16 @@
-//! Models, ready to train: a variational autoencoder, a net of discrete layers that predicts, and an MLP classifier.
+//! Models, ready to train: a variational autoencoder, sigmoid belief nets that predict or generate, and an MLP classifier.
 
+mod belief_net;
 mod bound;
 mod classifier;
+mod nodes;
 mod prediction;
 mod vae;
 
+pub use belief_net::{BeliefNet, BeliefNetShape, Link};
 pub use bound::multi_sample_bound;
 pub use classifier::Classifier;
+pub use nodes::Nodes;
 pub use prediction::Prediction;
 pub use vae::{Bound, HardBound, Sample, Vae, VaeShape};
 

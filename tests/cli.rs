@@ -1114,3 +1114,161 @@ fn lab_refuses_what_it_cannot_do() {
     "
     );
 }
+
+/// The cells of a table that take no time.
+const REPRODUCE: &str = "--data data --samples 2 --threads 1";
+
+/// The documented fields, of the documented types; returns `row | column` of each line.
+fn check_results(desk: &Desk, file: &str, table: &str) -> Vec<String> {
+    let lines = json_lines(desk, file);
+    for line in &lines {
+        assert_eq!(line["table"], table);
+        for field in ["ours", "standard_error", "validation", "seconds", "learning_rate"] {
+            assert!(line[field].is_f64(), "{field} in {line}");
+        }
+        for field in ["steps", "best_step", "seed", "batch", "training_samples", "test_samples"] {
+            assert!(line[field].is_u64(), "{field} in {line}");
+        }
+        assert!(line["paper"].is_f64() || line["paper"].is_null(), "{line}");
+        assert!(line["optimizer"].as_str().unwrap().starts_with("adam "), "{line}");
+    }
+    let curves = json_lines(desk, &file.replace(".jsonl", ".curves.jsonl"));
+    let name =
+        |line: &Value| ["row", "column"].map(|field| line[field].as_str().unwrap().to_owned()).join(" | ");
+    let names: Vec<String> = lines.iter().map(name).collect();
+    assert_eq!(curves.iter().map(name).collect::<Vec<_>>(), names);
+    assert!(curves.iter().all(|curve| !curve["curve"].as_array().unwrap().is_empty()));
+    assert!(!desk.path(&file.replace(".jsonl", ".work")).exists());
+    names
+}
+
+#[test]
+fn reproduce_runs_every_cell_of_jangs_table_once() {
+    let desk = Desk::new();
+    let line = format!("reproduce jang-table1 {REPRODUCE} --steps 3 --json jang.jsonl --label abc");
+    let said = desk.run(&line);
+    assert!(said.contains("VAE categorical, 200"), "{said}");
+    let names = check_results(&desk, "jang.jsonl", "jang-table1");
+    assert_eq!((names.len(), names.iter().collect::<HashSet<_>>().len()), (35, 35));
+    assert!(json_lines(&desk, "jang.jsonl").iter().all(|line| line["label"] == "abc"));
+    let before = desk.read("jang.jsonl");
+    desk.run(&line);
+    assert!(desk.read("jang.jsonl") == before, "a cell was run again");
+}
+
+#[test]
+fn reproduce_chooses_settings_on_the_validation_split() {
+    let desk = Desk::new();
+    desk.run(&format!(
+        "reproduce jang-table1 {REPRODUCE} --steps 20 --budget full --only annealed,MuProp --json jang.jsonl"
+    ));
+    check_results(&desk, "jang.jsonl", "jang-table1");
+    for line in json_lines(&desk, "jang.jsonl") {
+        let search = line["search"].as_array().unwrap();
+        let best = search
+            .iter()
+            .min_by(|a, b| a["validation"].as_f64().unwrap().total_cmp(&b["validation"].as_f64().unwrap()));
+        assert!(search.len() >= 5, "{line}");
+        // The first stage is the learning rate.
+        let rates: Vec<&Value> =
+            search.iter().filter(|trial| trial["choice"].as_str().unwrap().starts_with("learning")).collect();
+        let rate = rates
+            .iter()
+            .min_by(|a, b| a["validation"].as_f64().unwrap().total_cmp(&b["validation"].as_f64().unwrap()));
+        let chosen = format!("learning rate {}", line["learning_rate"]);
+        assert_eq!(rate.unwrap()["choice"].as_str().unwrap(), chosen, "{line}");
+        assert!(best.unwrap()["validation"].as_f64() <= rate.unwrap()["validation"].as_f64());
+    }
+}
+
+#[test]
+fn reproduce_runs_the_concrete_and_the_modern_table() {
+    let desk = Desk::new();
+    let quick = format!("{REPRODUCE} --steps 2");
+    desk.run(&format!("reproduce concrete {quick} --json concrete.jsonl"));
+    let names = check_results(&desk, "concrete.jsonl", "concrete");
+    assert_eq!(names.len(), 16);
+    assert!(names.contains(&"(200H~200H~784V) | VIMCO, m = 5".to_owned()), "{names:?}");
+    let said = desk.run(&format!("reproduce modern {quick} --json modern.jsonl"));
+    assert!(said.contains('±'), "{said}");
+    let names = check_results(&desk, "modern.jsonl", "modern");
+    assert_eq!(names.len(), 3 * (10 + 8), "{names:?}");
+    assert!(json_lines(&desk, "modern.jsonl").iter().all(|line| line["paper"].is_null()));
+}
+
+/// What a file of results says, without the time it took.
+fn figures(desk: &Desk, file: &str) -> Vec<Value> {
+    let mut lines = json_lines(desk, file);
+    lines.iter_mut().for_each(|line| drop(line.as_object_mut().unwrap().remove("seconds")));
+    lines
+}
+
+#[test]
+fn an_interrupted_cell_goes_on_as_if_nothing_had_happened() {
+    let desk = Desk::new();
+    let flags = "--data data --samples 2 --steps 400 --budget full --only DARN";
+    let line = |file: &str| format!("reproduce jang-table1 {flags} --json {file}");
+    desk.run(&line("whole.jsonl"));
+    let mut interruptions = 0;
+    loop {
+        let mut run = Running::start(&desk, &line("cut.jsonl"));
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_millis(400) && run.0.try_wait().unwrap().is_none() {
+            sleep(Duration::from_millis(5));
+        }
+        if run.0.try_wait().unwrap().is_none() {
+            run.signal("INT");
+        }
+        let (code, said) = run.end();
+        if code == Some(0) {
+            break;
+        }
+        assert_eq!(code, Some(130), "{said}");
+        assert!(
+            said.ends_with("stopped; the same command goes on where it was, with the results in cut.jsonl\n"),
+            "{said}"
+        );
+        if interruptions == 0 {
+            let other = line("cut.jsonl").replace("400", "401");
+            let error = desk.error(&other, &desk.output(&other));
+            assert_snapshot!(error, @"error: cut.work/SBN-bernoulli-DARN-1.json: expected a cell of this command's settings (remove it to begin again), found one of others");
+        }
+        interruptions += 1;
+        assert!(interruptions < 100);
+    }
+    assert!(interruptions > 0);
+    assert_eq!(figures(&desk, "cut.jsonl"), figures(&desk, "whole.jsonl"));
+    assert!(desk.read("cut.curves.jsonl") == desk.read("whole.curves.jsonl"));
+}
+
+#[test]
+fn reproduce_refuses_what_it_cannot_do() {
+    let desk = Desk::new();
+    fs::write(desk.path("bad.jsonl"), "{\"table\":\"jang-table1\"}\n").unwrap();
+    let of = |flags: &str| desk.refused(&format!("reproduce jang-table1 {REPRODUCE} --steps 2 {flags}"));
+    let mut lines = vec![
+        of("--only nothing-like-it"),
+        of("--json bad.jsonl"),
+        of("--json data"),
+        desk.refused("reproduce concrete --data nowhere"),
+    ];
+    lines.extend(
+        [
+            "reproduce table9",
+            "reproduce modern --budget huge",
+            "reproduce modern --steps 0",
+            "reproduce concrete --seed x",
+        ]
+        .map(|line| desk.misused(line)),
+    );
+    assert_snapshot!(all(lines), @r"
+    error: --only: expected a part of a row's or column's name, found nothing-like-it
+    error: bad.jsonl: expected lines that reproduce wrote, found line 1: missing field `row` at line 1 column 23
+    error: data: cannot read: Is a directory (os error 21)
+    error: nowhere: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found nothing
+    error: unrecognized subcommand 'table9'
+    error: invalid value 'huge' for '--budget <BUDGET>'
+    error: invalid value '0' for '--steps <N>': expected a whole number from 1, found `0`
+    error: invalid value 'x' for '--seed <N>': expected a whole number, found `x`
+    ");
+}

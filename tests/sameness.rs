@@ -7,7 +7,11 @@ use std::path::Path;
 use rayon::ThreadPool;
 use reparam::Noise;
 use reparam::data::Digits;
-use reparam::train::{ModelKind, OptimizerKind, Record, Settings, Trainer};
+use reparam::estimators::Kind;
+use reparam::models::{BeliefNetShape, Link};
+use reparam::train::{
+    CellModel, CellRun, CellSettings, ModelKind, OptimizerKind, Record, Settings, SplitKind, Trainer,
+};
 use reparam_ops::noise::{Draws, Stream, draws_forward};
 use reparam_ops::{Tier, matmul};
 
@@ -673,6 +677,74 @@ fn a_resumed_run_loses_patience_at_the_same_step() {
     for step in [3, whole.2 - 5, whole.2] {
         assert!(interrupted(&settings, &data, step) == whole, "stopped at {step} of {}", whole.2);
     }
+}
+
+/// Settings of a cell that takes no time.
+fn small_cell(model: CellModel, estimator: &str, samples: usize) -> CellSettings {
+    CellSettings {
+        model,
+        estimator: estimator.to_owned(),
+        samples,
+        tau: estimator.contains("softmax").then_some((1.0, 0.5)),
+        learning_rate: 1e-3,
+        betas: (0.9, 0.99),
+        batch: 20,
+        steps: 30,
+        validate_every: 7,
+        seed: 5,
+    }
+}
+
+/// With everything that estimators learn on the way: networks, moving averages, temperatures.
+#[test]
+fn a_resumed_cell_continues_bit_for_bit() {
+    let data = images(6, 60, 10);
+    let bits = Kind { variables: 4, classes: None };
+    let vae = || CellModel::Vae { latents: bits, encoder: vec![], decoder: vec![8] };
+    let net = || CellModel::BeliefNet(BeliefNetShape { layers: vec![5, 4], link: Link::Nonlinear });
+    let cells = [
+        small_cell(vae(), "relax", 1),
+        small_cell(vae(), "rebar", 1),
+        small_cell(vae(), "moving-average", 1),
+        small_cell(vae(), "st-softmax:1", 1),
+        small_cell(vae(), "st-slope-annealed", 1),
+        small_cell(CellModel::Prediction(vec![bits, bits]), "nvil-normalised", 1),
+        small_cell(CellModel::Prediction(vec![bits, bits]), "muprop-normalised", 1),
+        small_cell(CellModel::Prediction(vec![bits, bits]), "vimco", 3),
+        small_cell(net(), "nvil", 1),
+        small_cell(net(), "concrete:0.7:0.5", 3),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cell.safetensors");
+    for settings in cells {
+        let mut whole = CellRun::new(settings.clone(), &data).unwrap();
+        let losses: Vec<f64> = (0..30).map(|_| whole.step()).collect();
+        for at in [0, 7, 18] {
+            let mut first = CellRun::new(settings.clone(), &data).unwrap();
+            let mut resumed: Vec<f64> = (0..at).map(|_| first.step()).collect();
+            first.checkpoint().save(&path).unwrap();
+            let mut second = CellRun::resume(settings.clone(), &data, &path).unwrap();
+            resumed.extend((at..30).map(|_| second.step()));
+            assert_eq!(losses, resumed, "{} from step {at}", settings.estimator);
+            assert!(whole.checkpoint() == second.checkpoint(), "{} from step {at}", settings.estimator);
+            assert_eq!(whole.curve(), second.curve());
+        }
+    }
+}
+
+/// An evaluation that begins with the bounds of its first images gives what a whole one gives.
+#[test]
+fn an_evaluation_goes_on_where_it_was() {
+    let data = images(4, 30, 1100);
+    let bits = Kind { variables: 4, classes: None };
+    let model = CellModel::Vae { latents: bits, encoder: vec![], decoder: vec![] };
+    let run = CellRun::new(small_cell(model, "disarm", 1), &data).unwrap();
+    let mut losses = Vec::new();
+    assert!(run.evaluate_from(SplitKind::Test, 3, &mut losses, |losses| losses.len() < 1000).is_none());
+    assert_eq!(losses.len(), 1000);
+    let score = run.evaluate_from(SplitKind::Test, 3, &mut losses, |_| true);
+    assert_eq!(score, Some(run.evaluate(SplitKind::Test, 3)));
+    assert_eq!(losses.len(), 1100);
 }
 
 #[test]

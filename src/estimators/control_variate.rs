@@ -5,6 +5,7 @@ use super::learned::{Learned, check_elements, declare_network, network};
 use super::slope::{copy_as_variable, gradient_of, own_leaf};
 use super::variable::{over_row, sum_of_row};
 use super::{Discrete, Estimator, Kind, Loss, accept, evaluate, with_logits_gradient};
+use crate::checkpoint::Checkpoint;
 use crate::noise::Noise;
 use crate::params::Params;
 use crate::var::Var;
@@ -192,6 +193,19 @@ impl Estimator for ControlVariate {
 
     fn freeze(&mut self) {
         self.frozen = true;
+    }
+
+    fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
+        if let Some(control) = &self.control {
+            control.learned.save(prefix, checkpoint);
+        }
+    }
+
+    fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> Result<(), String> {
+        if checkpoint.text(&format!("{prefix}steps")).is_none() {
+            return Ok(());
+        }
+        self.control(kind).learned.restore(prefix, checkpoint)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Parameters that belong to an estimator: it puts copies of them on the model's tape and trains them itself.
 
 use super::variable::{flat_rows, sum_of_row};
+use crate::checkpoint::Checkpoint;
 use crate::gradients::Gradients;
 use crate::nn::{Init, Linear};
 use crate::noise::Noise;
@@ -19,6 +20,18 @@ pub(super) struct Learned {
 impl Learned {
     pub(super) fn new(params: Params, learning_rate: f64) -> Learned {
         Learned { params, adam: Adam::new(learning_rate) }
+    }
+
+    pub(super) fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
+        checkpoint.put_params(prefix, &self.params);
+        checkpoint.put_optimizer(&format!("{prefix}optimizer."), &self.params, &self.adam);
+        checkpoint.set(&format!("{prefix}steps"), self.adam.steps());
+    }
+
+    pub(super) fn restore(&mut self, prefix: &str, checkpoint: &Checkpoint) -> Result<(), String> {
+        checkpoint.get_params(prefix, &mut self.params)?;
+        let steps = checkpoint.get(&format!("{prefix}steps"))?;
+        checkpoint.get_optimizer(&format!("{prefix}optimizer."), &self.params, steps, &mut self.adam)
     }
 
     /// Copies of all parameters as variables, in declaration order: unlike the leaves of [`Params::on`] they do not keep

@@ -3,6 +3,7 @@
 use super::learned::{Learned, check_elements, declare_network, network};
 use super::score_function::MovingAverage;
 use super::{Discrete, Estimator, Kind, Loss, accept, evaluate, with_score};
+use crate::checkpoint::Checkpoint;
 use crate::noise::Noise;
 use crate::params::Params;
 use crate::var::Var;
@@ -103,5 +104,22 @@ impl Estimator for Nvil {
         self.frozen = true;
         self.average.freeze();
         self.variance.freeze();
+    }
+
+    fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
+        self.average.save(&format!("{prefix}average"), checkpoint);
+        self.variance.save(&format!("{prefix}variance"), checkpoint);
+        if let Some(network) = &self.network {
+            network.learned.save(prefix, checkpoint);
+        }
+    }
+
+    fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> Result<(), String> {
+        self.average.restore(&format!("{prefix}average"), checkpoint)?;
+        self.variance.restore(&format!("{prefix}variance"), checkpoint)?;
+        if checkpoint.text(&format!("{prefix}steps")).is_none() {
+            return Ok(());
+        }
+        self.network.insert(Network::new(kind)).learned.restore(prefix, checkpoint)
     }
 }

@@ -1,6 +1,7 @@
 //! The score-function estimator (REINFORCE), without a baseline or with a moving average.
 
-use super::{Discrete, Estimator, Loss, accept, evaluate, with_score};
+use super::{Discrete, Estimator, Kind, Loss, accept, evaluate, with_score};
+use crate::checkpoint::Checkpoint;
 use crate::noise::Noise;
 use crate::var::Var;
 
@@ -62,6 +63,17 @@ impl Estimator for ScoreFunction {
             average.freeze();
         }
     }
+
+    fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
+        if let Some(average) = &self.baseline {
+            average.save(&format!("{prefix}average"), checkpoint);
+        }
+    }
+
+    fn restore(&mut self, prefix: &str, _kind: Kind, checkpoint: &Checkpoint) -> Result<(), String> {
+        let average = self.baseline.as_mut();
+        average.map_or(Ok(()), |average| average.restore(&format!("{prefix}average"), checkpoint))
+    }
 }
 
 /// A moving average of numbers that come in batches.
@@ -97,5 +109,18 @@ impl MovingAverage {
 
     pub(super) fn freeze(&mut self) {
         self.frozen = true;
+    }
+
+    pub(super) fn save(&self, key: &str, checkpoint: &mut Checkpoint) {
+        checkpoint.set_numbers(key, &[self.sum, self.weight]);
+    }
+
+    pub(super) fn restore(&mut self, key: &str, checkpoint: &Checkpoint) -> Result<(), String> {
+        let numbers = checkpoint.get_numbers(key)?;
+        let &[sum, weight] = &numbers[..] else {
+            return Err(format!("two numbers in the setting `{key}`, found {}", numbers.len()));
+        };
+        (self.sum, self.weight) = (sum, weight);
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Straight-through estimators: the hard sample, differentiated as if it were a smooth function of the logits.
 
 use super::{Discrete, Estimator, Kind, Loss, accept, check_temperature, evaluate};
+use crate::checkpoint::Checkpoint;
 use crate::distributions::parts::{places, with_zeros};
 use crate::noise::Noise;
 use crate::var::Var;
@@ -10,7 +11,8 @@ use crate::var::Var;
 pub enum Surrogate {
     /// The logits themselves: their gradient is the sample's.
     Identity,
-    /// softmax(logits / tau), or sigmoid(logits / tau) for bits.
+    /// softmax(logits / tau), or sigmoid(logits / tau) for bits. With tau annealed from 1 to 1 / s the slope grows from 1
+    /// to s, over a run of any length.
     Softmax(f32),
     /// (1 + clamp(logit, -1, 1)) / 2: half the gradient between -1 and 1, none outside. For bits.
     HardTanh,
@@ -88,12 +90,27 @@ impl Estimator for StraightThrough {
         evaluate(loss, variable.sample(noise).with_gradient_of(soft), noise)
     }
 
+    fn set_temperature(&mut self, tau: f32) {
+        if let Surrogate::Softmax(own) = &mut self.surrogate {
+            *own = tau;
+        }
+    }
+
     fn adapts(&self) -> bool {
         matches!(self.surrogate, Surrogate::SlopeAnnealed { .. })
     }
 
     fn freeze(&mut self) {
         self.frozen = true;
+    }
+
+    fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
+        checkpoint.set(&format!("{prefix}calls"), self.calls);
+    }
+
+    fn restore(&mut self, prefix: &str, _kind: Kind, checkpoint: &Checkpoint) -> Result<(), String> {
+        self.calls = checkpoint.get(&format!("{prefix}calls"))?;
+        Ok(())
     }
 }
 

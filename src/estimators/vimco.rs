@@ -23,6 +23,27 @@ impl Vimco {
     pub fn new(samples: usize) -> Vimco {
         Vimco { samples }
     }
+
+    /// L of each row `[rows]` with its gradient, from the log-weights and the log-probabilities of the samples, both
+    /// `[rows, samples]`: for samples that are drawn otherwise, through several layers for example.
+    ///
+    /// # Panics
+    /// If the shapes differ or there are fewer than two samples.
+    #[track_caller]
+    pub fn bound<'t>(log_weights: Var<'t>, log_probs: Var<'t>) -> Var<'t> {
+        let shape = log_weights.shape();
+        assert!(
+            shape == log_probs.shape() && shape.rank() == 2 && shape.classes() > 1,
+            "Vimco::bound: log-weights and log-probabilities must be [rows, samples] with two samples or more, they are {shape} \
+             and {}",
+            log_probs.shape()
+        );
+        let samples = shape.classes();
+        let bound = (samples as f32).ln() - log_weights.logsumexp();
+        let signals = learning_signals(&log_weights.value(), samples);
+        let score = (log_weights.tape().input(&signals, shape) * log_probs).sum_axis(1);
+        bound.with_gradient_of(bound + score)
+    }
 }
 
 impl Estimator for Vimco {
@@ -48,18 +69,9 @@ impl Estimator for Vimco {
         let samples: Vec<Var<'t>> = (0..k).map(|_| variable.sample(noise)).collect();
         let columns: Vec<Var<'t>> =
             samples.iter().map(|&z| evaluate(loss, z, noise).reshape([rows, 1])).collect();
-        let log_weights = -Var::concat(&columns, 1);
-        let bound = (k as f32).ln() - log_weights.logsumexp();
-        let learning = learning_signals(&log_weights.value(), k);
-        let mut score = None;
-        for (sample, &z) in samples.iter().enumerate() {
-            let signal = log_weights.tape().input_with([rows], |out| {
-                out.iter_mut().zip(learning.chunks_exact(k)).for_each(|(out, row)| *out = row[sample]);
-            });
-            let term = signal * variable.log_prob(z);
-            score = Some(score.map_or(term, |sum: Var<'t>| sum + term));
-        }
-        bound.with_gradient_of(bound + score.expect("at least two samples"))
+        let log_probs: Vec<Var<'t>> =
+            samples.iter().map(|&z| variable.log_prob(z).reshape([rows, 1])).collect();
+        Vimco::bound(-Var::concat(&columns, 1), Var::concat(&log_probs, 1))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::estimators::{Estimator, Kind};
 use crate::models::bound::multi_sample_bound;
+use crate::models::nodes::{Nodes, repeated};
 use crate::nn::{Init, Linear};
 use crate::noise::Noise;
 use crate::params::{ParamId, Params};
@@ -77,6 +78,42 @@ impl Prediction {
         let mean = params.on(x.tape(), self.input_mean);
         let logits = self.maps[0].forward_centred(params, x, mean);
         self.behind(0, params, logits, y, estimators, noise)
+    }
+
+    /// -ln(1/m sum_k p(y | h_k)) of each row, in nats, over `samples` samples h of p(h | x), with its gradient: pathwise for
+    /// relaxed nodes, VIMCO's for hard ones, which take two samples or more.
+    ///
+    /// # Panics
+    /// If a layer is not of bits.
+    ///
+    /// # Source
+    /// Maddison, Mnih, Teh 2017, section 5.3.
+    #[track_caller]
+    pub fn bound<'t>(
+        &self,
+        params: &Params,
+        x: Var<'t>,
+        y: Var<'t>,
+        (nodes, samples): (Nodes, usize),
+        noise: &mut Noise,
+    ) -> Var<'t> {
+        assert!(
+            self.layers.iter().all(|layer| layer.classes.is_none()),
+            "Prediction::bound: all layers must be of bits"
+        );
+        let mean = params.on(x.tape(), self.input_mean);
+        let rows = x.shape().dims()[0];
+        let mut logits = repeated(self.maps[0].forward_centred(params, x, mean), samples);
+        let mut log_probs = None;
+        for map in &self.maps[1..] {
+            let node = nodes.sample(logits, noise);
+            let log_prob = nodes.log_posterior(logits, node);
+            log_probs = Some(log_probs.map_or(log_prob, |sum: Var<'t>| sum + log_prob));
+            logits = map.forward(params, nodes.value(node));
+        }
+        let log_weights = -logits.bce_with_logits(repeated(y, samples)).sum_axis(1);
+        let log_probs = log_probs.expect("at least one layer");
+        nodes.bound(log_weights.reshape([rows, samples]), log_probs.reshape([rows, samples]))
     }
 
     /// The loss given the logits of layer `layer`, or of y behind the last.

@@ -1,43 +1,36 @@
 //! One cell of a table of results: a model trained with an estimator, chosen on the validation split, scored on the test
 //! split.
 
+use std::path::Path;
+
+use crate::checkpoint::Checkpoint;
 use crate::data::{Batches, Digits, Split};
 use crate::error::{Error, Result};
-use crate::estimators::{Estimator, Kind, parse};
-use crate::models::{Prediction, Vae, VaeShape};
 use crate::noise::Noise;
 use crate::optim::{Adam, Optimizer};
 use crate::params::Params;
 use crate::schedule::Schedule;
 use crate::tape::Tape;
 use crate::train::SplitKind;
-use crate::var::Var;
-
-/// What a cell trains.
-#[derive(Clone, PartialEq, Debug)]
-pub enum CellModel {
-    /// The lower half of an image from the upper, through layers of discrete variables.
-    Prediction(Vec<Kind>),
-    /// A VAE with one layer of latent variables, a linear encoder, and a decoder with these hidden layers.
-    Vae {
-        /// The latent variables.
-        latents: Kind,
-        /// Widths of the decoder's hidden layers.
-        decoder: Vec<usize>,
-    },
-}
+use crate::train::cell_model::{CellModel, Model, Objective};
+use crate::train::trained::Problem;
 
 /// Everything a cell's result depends on, beside the data.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CellSettings {
     /// The model.
     pub model: CellModel,
-    /// The estimator's name, as [`parse`] takes it.
+    /// How its gradient is estimated: an estimator's name, as [`parse`](crate::estimators::parse) takes it; for nets of bits
+    /// also `concrete:POSTERIOR:PRIOR`, two temperatures, and `vimco`.
     pub estimator: String,
-    /// Its temperature by step, if it has one that is annealed.
-    pub tau: Schedule,
-    /// The optimizer's step size; it falls on a straight line to a hundredth over the last 60 % of the run.
+    /// Samples per image in the training loss; more than one with `concrete` and `vimco` only.
+    pub samples: usize,
+    /// The estimator's temperature at the first and the last step, on a straight line between; `None` keeps that of its name.
+    pub tau: Option<(f64, f64)>,
+    /// Adam's step size; it falls on a straight line to a hundredth over the last 60 % of the run.
     pub learning_rate: f64,
+    /// Adam's decays.
+    pub betas: (f64, f64),
     /// Images per step.
     pub batch: usize,
     /// Steps.
@@ -48,25 +41,36 @@ pub struct CellSettings {
     pub seed: u64,
 }
 
+impl CellSettings {
+    /// The temperature at a step.
+    pub(super) fn tau_at(&self, step: u64) -> Option<f32> {
+        let (start, end) = self.tau?;
+        Some(Schedule::Tail { start, end, from: 0, to: self.steps }.at(step) as f32)
+    }
+
+    fn learning_rate_at(&self, step: u64) -> f64 {
+        let (start, from) = (self.learning_rate, self.steps * 2 / 5);
+        Schedule::Tail { start, end: start / 100.0, from, to: self.steps }.at(step)
+    }
+}
+
 /// A cell in progress.
 pub struct CellRun<'d> {
     settings: CellSettings,
     data: &'d Digits,
     params: Params,
     model: Model,
-    estimators: Vec<Box<dyn Estimator>>,
+    objective: Objective,
     optimizer: Adam,
     batches: Batches,
     noise: Noise,
     evaluation_noise: Noise,
     tape: Tape,
+    /// Room for the images of a batch.
+    pixels: Vec<f32>,
     step: u64,
     best: Option<Best>,
-}
-
-enum Model {
-    Prediction(Prediction),
-    Vae(Vae),
+    curve: Vec<(u64, f64)>,
 }
 
 struct Best {
@@ -93,45 +97,34 @@ impl<'d> CellRun<'d> {
     /// A run at its first step.
     ///
     /// # Errors
-    /// If the estimator's name is unknown or it cannot treat the model's variables.
+    /// If the estimator's name is unknown, it cannot treat the model's variables, or the batch is larger than the training
+    /// split.
     pub fn new(settings: CellSettings, data: &'d Digits) -> Result<CellRun<'d>> {
+        if settings.batch > data.train().len() {
+            let expected = format!("at most the {} training images", data.train().len());
+            return Err(Error::invalid("batch", expected, settings.batch));
+        }
+        let objective = Objective::new(&settings)?;
         let mut root = Noise::seed(settings.seed);
         let (mut init, order, noise, evaluation_noise) =
             (root.split(), root.split(), root.split(), root.split());
-        let mean = data.train().pixel_means();
         let mut params = Params::new();
-        let (model, layers) = match &settings.model {
-            CellModel::Prediction(layers) => {
-                let (upper, lower) = mean.split_at(mean.len() / 2);
-                let model = Prediction::new(layers, upper, lower, &mut params, &mut init);
-                (Model::Prediction(model), layers.clone())
-            }
-            CellModel::Vae { latents, decoder } => {
-                let (encoder, decoder) = (Vec::new(), decoder.clone());
-                let shape = VaeShape { pixels: mean.len(), encoder, decoder, latents: *latents };
-                (Model::Vae(Vae::new(shape, &mean, &mut params, &mut init)), vec![*latents])
-            }
-        };
-        let estimators: Vec<Box<dyn Estimator>> =
-            layers.iter().map(|_| parse(&settings.estimator)).collect::<Result<_>>()?;
-        for (estimator, &kind) in estimators.iter().zip(&layers) {
-            estimator.check(kind).map_err(|reason| {
-                Error::invalid(&settings.estimator, format!("an estimator for {kind}"), reason)
-            })?;
-        }
+        let model = Model::new(&settings.model, data, &mut params, &mut init);
         Ok(CellRun {
-            optimizer: Adam::new(settings.learning_rate).betas(0.9, 0.99),
+            optimizer: Adam::new(settings.learning_rate).betas(settings.betas.0, settings.betas.1),
             batches: Batches::new(data.train().len(), order),
             settings,
             data,
             params,
             model,
-            estimators,
+            objective,
             noise,
             evaluation_noise,
             tape: Tape::new(),
+            pixels: Vec::new(),
             step: 0,
             best: None,
+            curve: Vec::new(),
         })
     }
 
@@ -147,38 +140,29 @@ impl<'d> CellRun<'d> {
 
     /// One step; returns the training loss per image, in nats. Scores the validation split where that is due.
     pub fn step(&mut self) -> f64 {
-        let CellSettings { batch, steps, learning_rate, tau, validate_every, .. } = self.settings;
-        let fall = Schedule::Tail {
-            start: learning_rate,
-            end: learning_rate / 100.0,
-            from: steps * 2 / 5,
-            to: steps,
-        };
-        self.optimizer.set_learning_rate(fall.at(self.step));
-        for estimator in &mut self.estimators {
-            estimator.set_temperature(tau.at(self.step) as f32);
+        self.optimizer.set_learning_rate(self.settings.learning_rate_at(self.step));
+        if let Some(tau) = self.settings.tau_at(self.step) {
+            self.objective.estimators_mut().iter_mut().for_each(|estimator| estimator.set_temperature(tau));
         }
-        let train = self.data.train();
-        let mut images = vec![0.0; batch * train.pixels()];
-        train.sample_pixels_into(self.batches.next_batch(batch), &mut self.noise, &mut images);
+        let batch = (self.data.train(), self.batches.next_batch(self.settings.batch));
         let (mean, gradients) = {
-            let loss =
-                self.model.loss(&self.tape, &self.params, &images, &mut self.estimators, &mut self.noise);
+            let on = (&self.tape, &self.params);
+            let loss = self.model.loss(on, batch, &mut self.pixels, &mut self.objective, &mut self.noise);
             let mean = loss.mean();
             (f64::from(mean.item()), mean.backward())
         };
         self.tape.reset();
         self.optimizer.step(&mut self.params, &gradients);
         self.step += 1;
-        if self.step.is_multiple_of(validate_every) || self.is_finished() {
+        if self.step.is_multiple_of(self.settings.validate_every) || self.is_finished() {
             self.validate();
         }
         mean
     }
 
     fn validate(&mut self) {
-        let score =
-            self.evaluate(SplitKind::Validation, VALIDATION_SAMPLES, |_| true).expect("not stopped").mean;
+        let score = self.evaluate(SplitKind::Validation, VALIDATION_SAMPLES).mean;
+        self.curve.push((self.step, score));
         if self.best.as_ref().is_none_or(|best| score < best.score) {
             let params = self.params.ids().map(|id| self.params.value(id).to_vec()).collect();
             self.best = Some(Best { step: self.step, score, params });
@@ -190,6 +174,11 @@ impl<'d> CellRun<'d> {
         self.best.as_ref().map(|best| (best.step, best.score))
     }
 
+    /// The scores on the validation split so far, by step.
+    pub fn curve(&self) -> &[(u64, f64)] {
+        &self.curve
+    }
+
     /// Puts the parameters back that were best on the validation split.
     pub fn keep_best(&mut self) {
         let Some(best) = &self.best else { return };
@@ -198,86 +187,117 @@ impl<'d> CellRun<'d> {
         }
     }
 
-    /// The bound of `samples` hard samples on a whole split. `tick` hears the number of images done and says whether to go
-    /// on; `None` if not.
-    pub fn evaluate(
+    /// The bound of `samples` hard samples on a whole split.
+    pub fn evaluate(&self, kind: SplitKind, samples: usize) -> Score {
+        self.evaluate_from(kind, samples, &mut Vec::new(), |_| true).expect("not stopped")
+    }
+
+    /// The same, going on behind the images whose `losses` are there already. `go_on` hears all losses so far from time to
+    /// time; `None` if it says no.
+    pub fn evaluate_from(
         &self,
         kind: SplitKind,
         samples: usize,
-        mut tick: impl FnMut(usize) -> bool,
+        losses: &mut Vec<f64>,
+        mut go_on: impl FnMut(&[f64]) -> bool,
     ) -> Option<Score> {
         let split: &Split = self.data.split(kind);
         let mut noise = self.evaluation_noise.clone();
         let indices: Vec<u32> = (0..split.len() as u32).collect();
         let mut pixels = Vec::new();
-        let mut losses = Vec::with_capacity(split.len());
-        for indices in indices.chunks(EVALUATION_BATCH) {
+        for (i, indices) in indices.chunks(EVALUATION_BATCH).enumerate() {
+            // Noise of its own, so that an evaluation can begin with any batch.
+            let mut noise = noise.split();
+            if i * EVALUATION_BATCH < losses.len() {
+                continue;
+            }
             pixels.resize(indices.len() * split.pixels(), 0.0);
             split.sample_pixels_into(indices, &mut noise, &mut pixels);
             losses.extend(self.model.evaluate(&self.params, &pixels, split.pixels(), samples, &mut noise));
-            if !tick(losses.len()) {
+            if !go_on(losses) {
                 return None;
             }
         }
+        Some(Score::of(losses))
+    }
+}
+
+impl Score {
+    fn of(losses: &[f64]) -> Score {
         let n = losses.len() as f64;
         let mean = losses.iter().sum::<f64>() / n;
         let square = losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>();
-        Some(Score { mean, standard_error: (square / (n - 1.0) / n).sqrt() })
+        Score { mean, standard_error: (square / (n - 1.0) / n).sqrt() }
     }
 }
 
-impl Model {
-    /// The training loss per image.
-    fn loss<'t>(
-        &self,
-        tape: &'t Tape,
-        params: &Params,
-        images: &[f32],
-        estimators: &mut [Box<dyn Estimator>],
-        noise: &mut Noise,
-    ) -> Var<'t> {
-        match self {
-            Model::Vae(vae) => {
-                let pixels = vae.shape().pixels;
-                let x = tape.input(images, [images.len() / pixels, pixels]);
-                vae.loss(params, x, estimators[0].as_mut(), noise)
-            }
-            Model::Prediction(prediction) => {
-                let width = prediction.inputs();
-                let (upper, lower) = halves(images, 2 * width);
-                let rows = upper.len() / width;
-                let (x, y) = (tape.input(&upper, [rows, width]), tape.input(&lower, [rows, width]));
-                prediction.loss(params, x, y, estimators, noise)
-            }
+/// Saving and resuming.
+impl<'d> CellRun<'d> {
+    /// The whole state, what the estimators have learned included: continuing from it gives the bytes that going on would
+    /// have given.
+    pub fn checkpoint(&self) -> Checkpoint {
+        let mut checkpoint = Checkpoint::new();
+        checkpoint.set("settings", self.identity());
+        checkpoint.set("step", self.step);
+        checkpoint.put_noise("noise", &self.noise);
+        checkpoint.put_order(&self.batches);
+        checkpoint.put_params("", &self.params);
+        checkpoint.put_optimizer("optimizer.", &self.params, &self.optimizer);
+        for (layer, estimator) in self.objective.estimators().iter().enumerate() {
+            estimator.save(&format!("estimator.{layer}."), &mut checkpoint);
         }
+        let curve: Vec<f64> = self.curve.iter().flat_map(|&(step, score)| [step as f64, score]).collect();
+        checkpoint.set_numbers("curve", &curve);
+        if let Some(best) = &self.best {
+            checkpoint.set("best.step", best.step);
+            checkpoint.set("best.score", best.score);
+            checkpoint.put_values("best.", &self.params, best.params.iter().map(|value| &value[..]));
+        }
+        checkpoint
     }
 
-    /// The bound per image.
-    fn evaluate(
-        &self,
-        params: &Params,
-        images: &[f32],
-        pixels: usize,
-        samples: usize,
-        noise: &mut Noise,
-    ) -> Vec<f64> {
-        match self {
-            Model::Vae(vae) => {
-                let bounds = vae.evaluate(params, images, samples, noise);
-                bounds.into_iter().map(|bound| bound.nll).collect()
-            }
-            Model::Prediction(prediction) => {
-                let (upper, lower) = halves(images, pixels);
-                prediction.evaluate(params, &upper, &lower, samples, noise)
-            }
-        }
+    /// Continues a run from a checkpoint read from `path`.
+    ///
+    /// # Errors
+    /// If the checkpoint lacks something, or is of other settings or data.
+    pub fn resume(settings: CellSettings, data: &'d Digits, path: &Path) -> Result<CellRun<'d>> {
+        let checkpoint = Checkpoint::load(path)?;
+        let mut run = CellRun::new(settings, data)?;
+        run.restore(&checkpoint).map_err(|problem| problem.at(path))?;
+        Ok(run)
     }
-}
 
-/// The upper and the lower half of every image.
-fn halves(images: &[f32], pixels: usize) -> (Vec<f32>, Vec<f32>) {
-    let half = pixels / 2;
-    let upper = images.chunks_exact(pixels).flat_map(|image| &image[..half]).copied().collect();
-    let lower = images.chunks_exact(pixels).flat_map(|image| &image[half..]).copied().collect();
-    (upper, lower)
+    /// What a checkpoint must be of to be continued.
+    fn identity(&self) -> String {
+        format!("{:?} on {}", self.settings, self.data.fingerprint())
+    }
+
+    fn restore(&mut self, checkpoint: &Checkpoint) -> std::result::Result<(), Problem> {
+        let (identity, found): (_, String) = (self.identity(), checkpoint.get("settings")?);
+        if found != identity {
+            let expected = "a run of this command's settings and data (remove it to begin again)".to_owned();
+            return Err(Problem::Checkpoint { expected, found: "one of others".to_owned() });
+        }
+        self.step = checkpoint.get("step")?;
+        self.noise = checkpoint.get_noise("noise")?;
+        let order = checkpoint.get_order()?;
+        self.batches = Batches::resume(self.data.train().len(), order).map_err(Problem::Settings)?;
+        checkpoint.get_params("", &mut self.params)?;
+        checkpoint.get_optimizer("optimizer.", &self.params, self.step, &mut self.optimizer)?;
+        let layers = self.settings.model.layers();
+        for (layer, estimator) in self.objective.estimators_mut().iter_mut().enumerate() {
+            estimator.restore(&format!("estimator.{layer}."), layers[layer], checkpoint)?;
+        }
+        let curve = checkpoint.get_numbers("curve")?;
+        self.curve = curve.chunks_exact(2).map(|point| (point[0] as u64, point[1])).collect();
+        if checkpoint.text("best.step").is_some() {
+            let params = checkpoint.get_values("best.", &self.params)?;
+            self.best = Some(Best {
+                step: checkpoint.get("best.step")?,
+                score: checkpoint.get("best.score")?,
+                params,
+            });
+        }
+        Ok(())
+    }
 }

@@ -74,9 +74,7 @@ impl Trained {
         checkpoint.set("images.rows", rows);
         checkpoint.set("images.cols", cols);
         checkpoint.set("images.classes", self.images.classes);
-        for id in self.params.ids() {
-            checkpoint.put(self.params.name(id), self.params.shape(id), self.params.value(id));
-        }
+        checkpoint.put_params("", &self.params);
     }
 
     fn read(checkpoint: &Checkpoint) -> std::result::Result<Trained, Problem> {
@@ -84,7 +82,7 @@ impl Trained {
         settings.check().map_err(Problem::Settings)?;
         let size: [usize; 2] = [checkpoint.get("images.rows")?, checkpoint.get("images.cols")?];
         let pixels = size[0].saturating_mul(size[1]);
-        let pixel_mean = tensor(checkpoint, "pixel_mean", &Shape::from([pixels]))?.to_vec();
+        let pixel_mean = checkpoint.shaped("pixel_mean", &Shape::from([pixels]))?.to_vec();
         let images = Images { size, pixel_mean, classes: checkpoint.get("images.classes")? };
         if pixels == 0 || !(1..=256).contains(&images.classes) {
             let found = format!("{} x {} pixels, {} classes", size[0], size[1], images.classes);
@@ -92,17 +90,8 @@ impl Trained {
         }
         let mut params = Params::new();
         let task = Task::new(&settings, &images, &mut params, &mut Noise::seed(settings.seed));
-        let mut trained = Trained { settings, step: checkpoint.get("step")?, images, task, params };
-        trained.read_params(checkpoint)?;
-        Ok(trained)
-    }
-
-    pub(crate) fn read_params(&mut self, checkpoint: &Checkpoint) -> std::result::Result<(), Problem> {
-        for id in self.params.ids() {
-            let value = tensor(checkpoint, self.params.name(id), self.params.shape(id))?;
-            self.params.value_mut(id).copy_from_slice(value);
-        }
-        Ok(())
+        checkpoint.get_params("", &mut params)?;
+        Ok(Trained { settings, step: checkpoint.get("step")?, images, task, params })
     }
 }
 
@@ -128,20 +117,5 @@ impl From<String> for Problem {
     fn from(message: String) -> Problem {
         let (expected, found) = message.split_once(", found ").unwrap_or((&message, "something else"));
         Problem::Checkpoint { expected: expected.to_owned(), found: found.to_owned() }
-    }
-}
-
-/// The tensor of that name, if it has that shape.
-pub(crate) fn tensor<'c>(
-    checkpoint: &'c Checkpoint,
-    name: &str,
-    shape: &Shape,
-) -> std::result::Result<&'c [f32], Problem> {
-    match checkpoint.tensor(name) {
-        Some((found, value)) if found == shape => Ok(value),
-        other => Err(Problem::Checkpoint {
-            expected: format!("a tensor `{name}` of shape {shape}"),
-            found: other.map_or("none".to_owned(), |(found, _)| format!("one of shape {found}")),
-        }),
     }
 }

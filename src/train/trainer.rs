@@ -5,13 +5,13 @@ use std::path::Path;
 use std::str::FromStr;
 
 use crate::checkpoint::Checkpoint;
-use crate::data::{BatchState, Batches, Digits, Split};
+use crate::data::{Batches, Digits, Split};
 use crate::error::{Error, Result};
 use crate::noise::Noise;
 use crate::optim::Optimizer;
 use crate::params::Params;
 use crate::tape::Tape;
-use crate::train::trained::{Problem, tensor};
+use crate::train::trained::Problem;
 use crate::train::{Images, Scores, Settings, Task, Trained};
 
 /// Which images a record is about.
@@ -264,32 +264,15 @@ impl<'d> Trainer<'d> {
         let mut checkpoint = Checkpoint::new();
         self.model.write(&mut checkpoint);
         checkpoint.set("data", &self.fingerprint);
-        put_noise(&mut checkpoint, "noise", self.noise.position());
-        let BatchState { start, position, cursor, epoch } = self.batches.state();
-        put_noise(&mut checkpoint, "order", (start, position));
-        checkpoint.set("order.cursor", cursor);
-        checkpoint.set("order.epoch", epoch);
+        checkpoint.put_noise("noise", &self.noise);
+        checkpoint.put_order(&self.batches);
         checkpoint.set("window", format!("{} {} {}", self.window.sum, self.window.square, self.window.count));
-        for (kind, buffers) in self.optimizer.buffers() {
-            for (id, buffer) in self.model.params.ids().zip(buffers).filter(|(_, buffer)| !buffer.is_empty())
-            {
-                checkpoint.put(
-                    &format!("optimizer.{kind}.{}", self.model.params.name(id)),
-                    self.model.params.shape(id),
-                    buffer,
-                );
-            }
-        }
+        let params = &self.model.params;
+        checkpoint.put_optimizer("optimizer.", params, self.optimizer.as_ref());
         if let Some(best) = &self.best {
             checkpoint.set("best.nll", best.nll);
             checkpoint.set("best.evaluations_ago", best.evaluations_ago);
-            for (id, value) in self.model.params.ids().zip(&best.params) {
-                checkpoint.put(
-                    &format!("best.{}", self.model.params.name(id)),
-                    self.model.params.shape(id),
-                    value,
-                );
-            }
+            checkpoint.put_values("best.", params, best.params.iter().map(|value| &value[..]));
         }
         checkpoint
     }
@@ -313,63 +296,26 @@ impl<'d> Trainer<'d> {
         let mut trainer =
             Trainer::with_fingerprint(settings, data, fingerprint).map_err(Problem::Settings)?;
         trainer.model.step = checkpoint.get("step")?;
-        trainer.noise = Noise::resume(get_noise(checkpoint, "noise")?);
-        let (start, position) = get_noise(checkpoint, "order")?;
-        let (cursor, epoch) = (checkpoint.get("order.cursor")?, checkpoint.get("order.epoch")?);
-        let state = BatchState { start, position, cursor, epoch };
+        trainer.noise = checkpoint.get_noise("noise")?;
+        let state = checkpoint.get_order()?;
         trainer.batches = Batches::resume(data.train().len(), state).map_err(Problem::Settings)?;
         trainer.window = get_window(checkpoint)?;
-        trainer.model.read_params(checkpoint)?;
-        trainer.restore_optimizer(checkpoint)?;
+        let Trained { params, step, .. } = &mut trainer.model;
+        checkpoint.get_params("", params)?;
+        checkpoint.get_optimizer("optimizer.", params, *step, trainer.optimizer.as_mut())?;
         trainer.restore_best(checkpoint)?;
         Ok(trainer)
-    }
-
-    fn restore_optimizer(&mut self, checkpoint: &Checkpoint) -> std::result::Result<(), Problem> {
-        let mut all = Vec::new();
-        for (kind, _) in self.optimizer.buffers() {
-            let mut buffers = Vec::new();
-            for id in self.model.params.ids() {
-                let name = format!("optimizer.{kind}.{}", self.model.params.name(id));
-                // Frozen parameters have none, and before the first step none has.
-                let has_buffer = self.model.step > 0 && !self.model.params.is_frozen(id);
-                buffers.push(match has_buffer {
-                    true => tensor(checkpoint, &name, self.model.params.shape(id))?.to_vec(),
-                    false => Vec::new(),
-                });
-            }
-            // Buffers are made on first use: behind the last one in use there are none.
-            while buffers.last().is_some_and(Vec::is_empty) {
-                buffers.pop();
-            }
-            all.push(buffers);
-        }
-        self.optimizer.restore(self.model.step, all);
-        Ok(())
     }
 
     fn restore_best(&mut self, checkpoint: &Checkpoint) -> std::result::Result<(), Problem> {
         if checkpoint.text("best.nll").is_none() {
             return Ok(());
         }
-        let mut params = Vec::new();
-        for id in self.model.params.ids() {
-            let name = format!("best.{}", self.model.params.name(id));
-            params.push(tensor(checkpoint, &name, self.model.params.shape(id))?.to_vec());
-        }
+        let params = checkpoint.get_values("best.", &self.model.params)?;
         let evaluations_ago = checkpoint.get("best.evaluations_ago")?;
         self.best = Some(Best { nll: checkpoint.get("best.nll")?, evaluations_ago, params });
         Ok(())
     }
-}
-
-fn put_noise(checkpoint: &mut Checkpoint, name: &str, (start, position): (u64, u64)) {
-    checkpoint.set(&format!("{name}.start"), start);
-    checkpoint.set(&format!("{name}.position"), position);
-}
-
-fn get_noise(checkpoint: &Checkpoint, name: &str) -> std::result::Result<(u64, u64), Problem> {
-    Ok((checkpoint.get(&format!("{name}.start"))?, checkpoint.get(&format!("{name}.position"))?))
 }
 
 fn get_window(checkpoint: &Checkpoint) -> std::result::Result<Window, Problem> {

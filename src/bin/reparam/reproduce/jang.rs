@@ -1,19 +1,20 @@
 //! Table 1 of Jang, Gu and Poole 2017.
 
-use reparam::Schedule;
 use reparam::estimators::Kind;
 use reparam::train::{CellModel, CellSettings};
 
-use super::{Budget, Cell};
+use super::cell::Cell;
+use super::search::{Choice, Stages};
+use super::{Budget, Plan};
 
-/// The paper's columns, and the estimators that stand for them. The paper normalises the variance of the score function
-/// and needs a baseline to get anywhere; ours is NVIL with both.
+/// The paper's columns, and the estimators that stand for them. The paper's score function has a variance normalisation
+/// and gets nowhere without a baseline: ours is NVIL. The annealed slope is a temperature that falls from 1.
 const COLUMNS: [(&str, &str); 7] = [
     ("score function", "nvil-normalised"),
     ("DARN", "darn"),
-    ("MuProp", "muprop"),
+    ("MuProp", "muprop-normalised"),
     ("ST", "st-softmax:1"),
-    ("annealed ST", "st-slope-annealed"),
+    ("annealed ST", "st-softmax:1"),
     ("Gumbel-Softmax", "gumbel-softmax:1"),
     ("ST Gumbel-Softmax", "st-gumbel-softmax:1"),
 ];
@@ -33,47 +34,80 @@ const BITS: Kind = Kind { variables: 200, classes: None };
 const CATEGORIES: Kind = Kind { variables: 20, classes: Some(10) };
 
 fn model(row: &str) -> CellModel {
+    let vae = |latents, decoder| CellModel::Vae { latents, encoder: Vec::new(), decoder };
     match row {
         "SBN bernoulli" => CellModel::Prediction(vec![BITS, BITS]),
         "SBN categorical" => CellModel::Prediction(vec![CATEGORIES, CATEGORIES]),
-        "VAE bernoulli" => CellModel::Vae { latents: BITS, decoder: Vec::new() },
-        "VAE categorical" => CellModel::Vae { latents: CATEGORIES, decoder: Vec::new() },
-        _ => CellModel::Vae { latents: CATEGORIES, decoder: vec![200] },
+        "VAE bernoulli" => vae(BITS, Vec::new()),
+        "VAE categorical" => vae(CATEGORIES, Vec::new()),
+        _ => vae(CATEGORIES, vec![200]),
     }
 }
 
-pub(super) fn cells(budget: Budget, seed: u64) -> Vec<Cell> {
-    let (steps, samples, rates) = match budget {
-        Budget::Quick => (3_000, 10, vec![]),
-        Budget::Full => (50_000, 1_000, vec![3e-4, 1e-3, 3e-3]),
-    };
-    let cell = |row: &'static str, (column, estimator): (&'static str, &str), paper: f64| Cell {
-        row,
-        column,
-        paper,
-        settings: CellSettings {
-            model: model(row),
-            estimator: estimator.to_owned(),
-            tau: temperature(row, steps),
-            learning_rate: 1e-3,
-            batch: 100,
-            steps,
-            validate_every: (steps / 25).max(500),
-            seed,
-        },
-        rates: rates.clone(),
-        samples,
-    };
-    let of_row = |(row, figures): (&'static str, [f64; 7])| {
-        COLUMNS.into_iter().zip(figures).map(move |(column, paper)| (row, column, paper))
-    };
-    ROWS.into_iter().flat_map(of_row).map(|(row, column, paper)| cell(row, column, paper)).collect()
+pub(super) fn cells(plan: Plan) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for (row, figures) in ROWS {
+        for ((column, estimator), paper) in COLUMNS.into_iter().zip(figures) {
+            let settings = CellSettings {
+                model: model(row),
+                estimator: estimator_of(row, estimator).to_owned(),
+                samples: 1,
+                tau: temperature(row, column),
+                learning_rate: 1e-3,
+                betas: (0.9, 0.99),
+                batch: 100,
+                steps: plan.steps,
+                validate_every: plan.validate_every(),
+                seed: plan.seed,
+            };
+            let search = match plan.budget {
+                Budget::Quick => Vec::new(),
+                Budget::Full => stages(row, column),
+            };
+            let (row, column) = (row.to_owned(), column.to_owned());
+            cells.push(Cell { row, column, paper: Some(paper), settings, search, samples: plan.samples });
+        }
+    }
+    cells
 }
 
-/// The paper's: 1 for prediction; annealed to 0.5 for VAEs, over the run whatever its length.
-fn temperature(row: &str, steps: u64) -> Schedule {
-    if row.starts_with("SBN") {
-        return Schedule::Fixed(1.0);
+/// A VAE's KL is exact: dividing the rest of its gradient by the deviation of the signal would give the KL the upper hand.
+fn estimator_of<'n>(row: &str, estimator: &'n str) -> &'n str {
+    match estimator {
+        "nvil-normalised" if row.starts_with("VAE") => "nvil",
+        _ => estimator,
     }
-    Schedule::Anneal { start: 1.0, rate: 2f64.ln() / steps as f64, floor: 0.5, every: 500 }
+}
+
+/// At the first and the last step. The paper's is 1 for prediction, and falls to 0.5 at least for VAEs.
+fn temperature(row: &str, column: &str) -> Option<(f64, f64)> {
+    match column {
+        "annealed ST" => Some((1.0, 0.7)),
+        "Gumbel-Softmax" | "ST Gumbel-Softmax" if row.starts_with("VAE") => Some((1.0, 0.25)),
+        "Gumbel-Softmax" | "ST Gumbel-Softmax" => Some((1.0, 1.0)),
+        _ => None,
+    }
+}
+
+/// What the full budget chooses from.
+fn stages(row: &str, column: &str) -> Stages {
+    let mut stages =
+        vec![vec![Choice::LearningRate(1e-3), Choice::LearningRate(3e-4), Choice::LearningRate(3e-3)]];
+    let ends = |ends: &[f64]| ends.iter().map(|&end| Choice::TauEnd(end)).collect();
+    match column {
+        "annealed ST" => stages.push(ends(&[0.7, 0.5, 0.85])),
+        "Gumbel-Softmax" | "ST Gumbel-Softmax" if row.starts_with("VAE") => {
+            stages.push(ends(&[0.25, 0.5, 0.1]));
+        }
+        "Gumbel-Softmax" | "ST Gumbel-Softmax" => stages.push(ends(&[1.0, 0.5])),
+        "MuProp" => {
+            stages.push(vec![Choice::Estimator("muprop-normalised"), Choice::Estimator("muprop")]);
+        }
+        "score function" => {
+            stages.push(vec![Choice::Estimator("nvil-normalised"), Choice::Estimator("nvil")]);
+        }
+        _ => {}
+    }
+    stages.push(vec![Choice::Betas(0.9, 0.99), Choice::Betas(0.7, 0.99)]);
+    stages
 }

@@ -1,0 +1,218 @@
+//! Running a cell: the search, the training, the test.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use reparam::data::Digits;
+use reparam::train::{CellRun, CellSettings, SplitKind};
+use reparam::{Error, Result};
+
+use super::Budget;
+use super::lines::{Curve, Line, Results, Trial};
+use super::search::{Stages, short};
+use super::work::Work;
+use crate::common::{progress, say};
+
+/// A cell to run.
+pub(super) struct Cell {
+    pub(super) row: String,
+    pub(super) column: String,
+    pub(super) paper: Option<f64>,
+    pub(super) settings: CellSettings,
+    pub(super) search: Stages,
+    /// Hard samples per test image.
+    pub(super) samples: usize,
+}
+
+impl Cell {
+    fn label(&self) -> String {
+        format!("{}, {}, seed {}", self.row, self.column, self.settings.seed)
+    }
+}
+
+/// What all cells of a command share.
+pub(super) struct Bench<'a> {
+    pub(super) table: &'static str,
+    pub(super) budget: Budget,
+    pub(super) label: Option<&'a str>,
+    pub(super) data: &'a Digits,
+    pub(super) interrupted: &'a AtomicBool,
+}
+
+/// Time between checkpoints: what a kill can cost.
+const SAVE_EVERY: Duration = Duration::from_secs(20);
+
+impl Bench<'_> {
+    /// Runs a cell and adds its result; false if it was interrupted, with everything on disk to go on.
+    pub(super) fn run(&self, cell: &Cell, results: &mut Results) -> Result<bool> {
+        let mut work = Work::open(&results.path, &cell.row, &cell.column, &cell.settings)?;
+        let Some(settings) = self.search(cell, &mut work)? else { return Ok(false) };
+        let number = work.known.trials.len();
+        let Some(mut run) = self.train(number, settings.clone(), &cell.label(), &mut work)? else {
+            return Ok(false);
+        };
+        let (best_step, validation) = run.best().ok_or_else(|| {
+            Error::invalid(cell.label(), "a finite loss on the validation split", "none; it diverged")
+        })?;
+        let curve = Curve {
+            table: self.table.to_owned(),
+            row: cell.row.clone(),
+            column: cell.column.clone(),
+            seed: settings.seed,
+            curve: run.curve().iter().map(|&(step, score)| (step, rounded(score))).collect(),
+        };
+        run.keep_best();
+        let Some(score) = self.test(&run, cell, &mut work)? else { return Ok(false) };
+        let line = Line {
+            table: self.table.to_owned(),
+            row: cell.row.clone(),
+            column: cell.column.clone(),
+            paper: cell.paper,
+            ours: rounded(score.mean),
+            standard_error: rounded(score.standard_error),
+            validation: rounded(validation),
+            steps: settings.steps,
+            best_step,
+            seconds: (work.known.seconds * 10.0).round() / 10.0,
+            seed: settings.seed,
+            budget: self.budget.name().to_owned(),
+            estimator: settings.estimator.clone(),
+            optimizer: format!("adam {} {}", settings.betas.0, settings.betas.1),
+            learning_rate: settings.learning_rate,
+            tau: settings.tau,
+            batch: settings.batch,
+            training_samples: settings.samples,
+            test_samples: cell.samples,
+            search: work.known.trials.clone(),
+            label: self.label.map(str::to_owned),
+        };
+        let paper = line.paper.map_or(String::new(), |paper| format!(" (paper {paper:.1})"));
+        say!(
+            "{}: {:.2}{paper}, {} steps of {} at {}, {:.0} s",
+            cell.label(),
+            line.ours,
+            line.steps,
+            line.optimizer,
+            line.learning_rate,
+            line.seconds
+        );
+        results.add(line, &curve)?;
+        work.forget_run(number);
+        work.close();
+        Ok(true)
+    }
+
+    /// The settings that short runs choose; `None` if interrupted.
+    fn search(&self, cell: &Cell, work: &mut Work) -> Result<Option<CellSettings>> {
+        let mut best = (cell.settings.clone(), None::<f64>);
+        let mut number = 0;
+        for stage in &cell.search {
+            let base = best.0.clone();
+            for choice in stage {
+                let candidate = choice.apply(&base);
+                if candidate == base && best.1.is_some() {
+                    // An earlier stage has its score.
+                    continue;
+                }
+                if number == work.known.trials.len() {
+                    let label = format!("{}, {choice}", cell.label());
+                    let Some(run) = self.train(number, short(&candidate), &label, work)? else {
+                        return Ok(None);
+                    };
+                    let validation = run.best().map(|(_, score)| rounded(score));
+                    work.known.trials.push(Trial { choice: choice.to_string(), validation });
+                    work.save()?;
+                    work.forget_run(number);
+                }
+                let score = work.known.trials[number].validation;
+                number += 1;
+                if score.is_some_and(|score| best.1.is_none_or(|best| score < best)) {
+                    best = (candidate, score);
+                }
+            }
+        }
+        Ok(Some(best.0))
+    }
+
+    /// Run number `number` of a cell, to its end; `None` if interrupted. Either way it is on disk.
+    fn train(
+        &self,
+        number: usize,
+        settings: CellSettings,
+        label: &str,
+        work: &mut Work,
+    ) -> Result<Option<CellRun<'_>>> {
+        let mut run = work.take_up(number, settings.clone(), self.data)?;
+        let bar = progress(run.step_count(), settings.steps, "steps");
+        let mut clock = Clock::new();
+        while !run.is_finished() && !self.is_interrupted() {
+            let loss = run.step();
+            bar.set_position(run.step_count());
+            if run.step_count().is_multiple_of(100) {
+                bar.set_message(format!("{label}, loss {loss:.1}"));
+            }
+            if clock.is_due() {
+                clock.add_to(&mut work.known.seconds);
+                work.save_run(number, &run)?;
+                work.save()?;
+            }
+        }
+        bar.finish_and_clear();
+        clock.add_to(&mut work.known.seconds);
+        work.save_run(number, &run)?;
+        work.save()?;
+        Ok(run.is_finished().then_some(run))
+    }
+
+    /// The bound on the test split; `None` if interrupted.
+    fn test(&self, run: &CellRun<'_>, cell: &Cell, work: &mut Work) -> Result<Option<reparam::train::Score>> {
+        let bar = progress(work.known.test.len() as u64, self.data.test().len() as u64, "images");
+        bar.set_message(format!("{}, test", cell.label()));
+        let mut clock = Clock::new();
+        let mut losses = std::mem::take(&mut work.known.test);
+        let mut saved = Ok(());
+        let score = run.evaluate_from(SplitKind::Test, cell.samples, &mut losses, |losses| {
+            bar.set_position(losses.len() as u64);
+            if clock.is_due() {
+                clock.add_to(&mut work.known.seconds);
+                work.known.test = losses.to_vec();
+                saved = work.save();
+            }
+            saved.is_ok() && !self.is_interrupted()
+        });
+        bar.finish_and_clear();
+        saved?;
+        clock.add_to(&mut work.known.seconds);
+        work.known.test = losses;
+        work.save()?;
+        Ok(score)
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+}
+
+/// Time since the last save.
+struct Clock(Instant);
+
+impl Clock {
+    fn new() -> Clock {
+        Clock(Instant::now())
+    }
+
+    fn is_due(&self) -> bool {
+        self.0.elapsed() > SAVE_EVERY
+    }
+
+    /// Counts the time since, and begins anew.
+    fn add_to(&mut self, seconds: &mut f64) {
+        *seconds += self.0.elapsed().as_secs_f64();
+        self.0 = Instant::now();
+    }
+}
+
+/// Nats with as many digits as mean something.
+fn rounded(nats: f64) -> f64 {
+    (nats * 1e4).round() / 1e4
+}

@@ -1,0 +1,116 @@
+//! The file of results: one JSON object a line, in a stable form that docs/json.md describes, and the curves beside it.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use reparam::{Error, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::cell::Cell;
+
+/// A result.
+#[derive(Serialize, Deserialize, Clone)]
+pub(super) struct Line {
+    pub(super) table: String,
+    pub(super) row: String,
+    pub(super) column: String,
+    pub(super) paper: Option<f64>,
+    pub(super) ours: f64,
+    pub(super) standard_error: f64,
+    pub(super) validation: f64,
+    pub(super) steps: u64,
+    pub(super) best_step: u64,
+    pub(super) seconds: f64,
+    pub(super) seed: u64,
+    pub(super) budget: String,
+    pub(super) estimator: String,
+    pub(super) optimizer: String,
+    pub(super) learning_rate: f64,
+    pub(super) tau: Option<(f64, f64)>,
+    pub(super) batch: usize,
+    #[serde(default = "one")]
+    pub(super) training_samples: usize,
+    pub(super) test_samples: usize,
+    #[serde(default)]
+    pub(super) search: Vec<Trial>,
+    pub(super) label: Option<String>,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// A short run that the search made.
+#[derive(Serialize, Deserialize, Clone)]
+pub(super) struct Trial {
+    pub(super) choice: String,
+    /// The best score on the validation split; none if there was no finite one.
+    pub(super) validation: Option<f64>,
+}
+
+/// The scores of a cell on the validation split, by step.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Curve {
+    pub(super) table: String,
+    pub(super) row: String,
+    pub(super) column: String,
+    pub(super) seed: u64,
+    pub(super) curve: Vec<(u64, f64)>,
+}
+
+/// The lines of a file, which grows by whole ones.
+pub(super) struct Results {
+    pub(super) path: PathBuf,
+    pub(super) lines: Vec<Line>,
+}
+
+impl Results {
+    /// Those of earlier runs; none where there is no file.
+    pub(super) fn read(path: &Path) -> Result<Results> {
+        Ok(Results { path: path.to_owned(), lines: read_lines(path)? })
+    }
+
+    /// The result of a cell, if it is there.
+    pub(super) fn of(&self, cell: &Cell) -> Option<&Line> {
+        self.lines.iter().find(|line| {
+            line.row == cell.row
+                && line.column == cell.column
+                && line.seed == cell.settings.seed
+                && line.steps == cell.settings.steps
+        })
+    }
+
+    pub(super) fn has(&self, cell: &Cell) -> bool {
+        self.of(cell).is_some()
+    }
+
+    pub(super) fn add(&mut self, line: Line, curve: &Curve) -> Result<()> {
+        append(&self.path.with_extension("curves.jsonl"), curve)?;
+        append(&self.path, &line)?;
+        self.lines.push(line);
+        Ok(())
+    }
+}
+
+/// What an earlier run wrote.
+pub(super) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io(path, "read", error)),
+    };
+    let parse = |(number, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|error| {
+            Error::format(path, "lines that reproduce wrote", format!("line {}: {error}", number + 1))
+        })
+    };
+    text.lines().enumerate().filter(|(_, line)| !line.is_empty()).map(parse).collect()
+}
+
+fn append(path: &Path, line: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string(line).expect("numbers and text") + "\n";
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| Error::io(path, "write", error))
+}

@@ -1,0 +1,49 @@
+//! Settings that are chosen by short runs on the validation split.
+
+use std::fmt;
+
+use reparam::train::CellSettings;
+
+/// A setting's value that may be chosen.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Choice {
+    LearningRate(f64),
+    /// The temperature at the end of the run.
+    TauEnd(f64),
+    /// Adam's decays.
+    Betas(f64, f64),
+    Estimator(&'static str),
+}
+
+impl Choice {
+    pub(super) fn apply(&self, settings: &CellSettings) -> CellSettings {
+        let mut settings = settings.clone();
+        match *self {
+            Choice::LearningRate(rate) => settings.learning_rate = rate,
+            Choice::TauEnd(end) => settings.tau = settings.tau.map(|(start, _)| (start, end)),
+            Choice::Betas(beta1, beta2) => settings.betas = (beta1, beta2),
+            Choice::Estimator(name) => settings.estimator = name.to_owned(),
+        }
+        settings
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Choice::LearningRate(rate) => write!(f, "learning rate {rate}"),
+            Choice::TauEnd(end) => write!(f, "tau end {end}"),
+            Choice::Betas(beta1, beta2) => write!(f, "betas {beta1} {beta2}"),
+            Choice::Estimator(name) => write!(f, "estimator {name}"),
+        }
+    }
+}
+
+/// Values to choose from, setting after setting: each stage keeps what the stages before it chose.
+pub(super) type Stages = Vec<Vec<Choice>>;
+
+/// The settings of a trial: a fifth of the steps, scored five times.
+pub(super) fn short(settings: &CellSettings) -> CellSettings {
+    let steps = (settings.steps / 5).max(1);
+    CellSettings { steps, validate_every: (steps / 5).max(1), ..settings.clone() }
+}

@@ -1,0 +1,91 @@
+//! What an unfinished cell keeps on disk, beside the file of results: checkpoints, and what is known so far.
+
+use std::path::{Path, PathBuf};
+
+use reparam::data::Digits;
+use reparam::train::{CellRun, CellSettings};
+use reparam::{Error, Result, write_atomically};
+use serde::{Deserialize, Serialize};
+
+use super::lines::Trial;
+use crate::common::{remove_partial, writable_dir};
+
+/// The folder of unfinished cells, and this cell's name in it.
+pub(super) struct Work {
+    folder: PathBuf,
+    name: String,
+    pub(super) known: Known,
+}
+
+/// What is known of an unfinished cell.
+#[derive(Serialize, Deserialize, Default)]
+pub(super) struct Known {
+    /// Of the settings that the cell was begun with.
+    cell: String,
+    pub(super) trials: Vec<Trial>,
+    /// Bounds of the first test images.
+    pub(super) test: Vec<f64>,
+    /// Time spent.
+    pub(super) seconds: f64,
+}
+
+impl Work {
+    /// What an interrupted command left of the cell, or nothing yet.
+    pub(super) fn open(results: &Path, row: &str, column: &str, cell: &CellSettings) -> Result<Work> {
+        let folder = results.with_extension("work");
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        let name: String = format!("{row} {column} {}", cell.seed).chars().map(plain).collect();
+        writable_dir(&folder)?;
+        let identity = format!("{cell:?}");
+        let path = folder.join(format!("{name}.json"));
+        let known = match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice::<Known>(&bytes)
+                .map_err(|error| Error::format(&path, "what reproduce wrote", error))?,
+            Err(_) => Known { cell: identity.clone(), ..Known::default() },
+        };
+        if known.cell != identity {
+            let expected = "a cell of this command's settings (remove it to begin again)";
+            return Err(Error::format(path, expected, "one of others"));
+        }
+        Ok(Work { folder, name, known })
+    }
+
+    fn path(&self, ending: &str) -> PathBuf {
+        self.folder.join(format!("{}.{ending}", self.name))
+    }
+
+    /// The run number `number` of this cell, at its first step or where it was interrupted.
+    pub(super) fn take_up<'d>(
+        &self,
+        number: usize,
+        settings: CellSettings,
+        data: &'d Digits,
+    ) -> Result<CellRun<'d>> {
+        let path = self.path(&format!("{number}.safetensors"));
+        match path.is_file() {
+            true => CellRun::resume(settings, data, &path),
+            false => CellRun::new(settings, data),
+        }
+    }
+
+    pub(super) fn save_run(&self, number: usize, run: &CellRun<'_>) -> Result<()> {
+        run.checkpoint().save(&self.path(&format!("{number}.safetensors")))
+    }
+
+    pub(super) fn save(&self) -> Result<()> {
+        let text = serde_json::to_string(&self.known).expect("numbers and text");
+        write_atomically(self.path("json"), |file| file.write_all(text.as_bytes()))
+    }
+
+    /// Removes run number `number`, whose result is known.
+    pub(super) fn forget_run(&self, number: usize) {
+        let _ = std::fs::remove_file(self.path(&format!("{number}.safetensors")));
+    }
+
+    /// Removes what is left of a finished cell, and the folder with the last one.
+    pub(super) fn close(self) {
+        let _ = std::fs::remove_file(self.path("json"));
+        remove_partial(&self.folder, &[&self.name]);
+        let _ = std::fs::remove_dir(&self.folder);
+    }
+}

@@ -1,0 +1,213 @@
+//! The models behind the cells of a table, and how each is trained and scored.
+
+use crate::data::{Digits, Split};
+use crate::error::{Error, Result};
+use crate::estimators::{Estimator, Kind, parse};
+use crate::models::{BeliefNet, BeliefNetShape, Nodes, Prediction, Vae, VaeShape};
+use crate::noise::Noise;
+use crate::params::Params;
+use crate::tape::Tape;
+use crate::train::CellSettings;
+use crate::var::Var;
+
+/// What a cell trains.
+#[derive(Clone, PartialEq, Debug)]
+pub enum CellModel {
+    /// The lower half of an image from the upper, through layers of discrete variables.
+    Prediction(Vec<Kind>),
+    /// A VAE with one layer of latent variables; with no widths it is linear.
+    Vae {
+        /// The latent variables.
+        latents: Kind,
+        /// Widths of the encoder's hidden layers.
+        encoder: Vec<usize>,
+        /// Widths of the decoder's hidden layers.
+        decoder: Vec<usize>,
+    },
+    /// A sigmoid belief net with a learned prior.
+    BeliefNet(BeliefNetShape),
+}
+
+impl CellModel {
+    /// The discrete variables, layer by layer.
+    pub(super) fn layers(&self) -> Vec<Kind> {
+        let bits = |&variables: &usize| Kind { variables, classes: None };
+        match self {
+            CellModel::Prediction(layers) => layers.clone(),
+            CellModel::Vae { latents, .. } => vec![*latents],
+            CellModel::BeliefNet(shape) => shape.layers.iter().map(bits).collect(),
+        }
+    }
+}
+
+/// How the training loss is made.
+pub(super) enum Objective {
+    /// One sample, with an estimator for each layer.
+    Estimators(Vec<Box<dyn Estimator>>),
+    /// The bound of some samples.
+    Bound { nodes: Nodes, samples: usize },
+}
+
+impl Objective {
+    /// The one that the settings name: `concrete:POSTERIOR:PRIOR`, `vimco`, or an estimator.
+    pub(super) fn new(settings: &CellSettings) -> Result<Objective> {
+        let CellSettings { model, estimator, samples, .. } = settings;
+        let parts: Vec<&str> = estimator.split(':').collect();
+        let nodes = match parts[..] {
+            ["concrete", posterior, prior] => {
+                let tau = |text: &str| text.parse::<f32>().ok().filter(|tau| tau.is_normal() && *tau > 0.0);
+                let (Some(posterior), Some(prior)) = (tau(posterior), tau(prior)) else {
+                    return Err(Error::invalid("estimator", "concrete:TAU:TAU", format!("`{estimator}`")));
+                };
+                Nodes::Relaxed { posterior, prior }
+            }
+            ["vimco"] if *samples > 1 => Nodes::Hard,
+            _ if *samples == 1 => return Objective::of_estimators(settings),
+            _ => {
+                let found = format!("`{estimator}` with {samples}");
+                return Err(Error::invalid(
+                    "estimator",
+                    "concrete:TAU:TAU or vimco for several samples",
+                    found,
+                ));
+            }
+        };
+        if matches!(model, CellModel::Vae { .. }) || model.layers().iter().any(|kind| kind.classes.is_some())
+        {
+            let expected = "a net of bits for a bound of several samples";
+            return Err(Error::invalid("the model", expected, format!("{model:?}")));
+        }
+        Ok(Objective::Bound { nodes, samples: *samples })
+    }
+
+    fn of_estimators(settings: &CellSettings) -> Result<Objective> {
+        let of_layer = |kind: Kind| {
+            let mut estimator = parse(&settings.estimator)?;
+            if let Some(tau) = settings.tau_at(0) {
+                estimator.set_temperature(tau);
+            }
+            estimator.check(kind).map_err(|reason| {
+                Error::invalid(&settings.estimator, format!("an estimator for {kind}"), reason)
+            })?;
+            Ok(estimator)
+        };
+        settings.model.layers().into_iter().map(of_layer).collect::<Result<_>>().map(Objective::Estimators)
+    }
+
+    /// The estimators, of which some learn; none for a bound.
+    pub(super) fn estimators(&self) -> &[Box<dyn Estimator>] {
+        match self {
+            Objective::Estimators(estimators) => estimators,
+            Objective::Bound { .. } => &[],
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn estimators_mut(&mut self) -> &mut [Box<dyn Estimator>] {
+        match self {
+            Objective::Estimators(estimators) => estimators,
+            Objective::Bound { .. } => &mut [],
+        }
+    }
+}
+
+/// A model with its parameters declared.
+pub(super) enum Model {
+    Prediction(Prediction),
+    Vae(Vae),
+    BeliefNet(BeliefNet),
+}
+
+impl Model {
+    pub(super) fn new(shape: &CellModel, data: &Digits, params: &mut Params, init: &mut Noise) -> Model {
+        let mean = data.train().pixel_means();
+        match shape {
+            CellModel::Prediction(layers) => {
+                let (upper, lower) = mean.split_at(mean.len() / 2);
+                Model::Prediction(Prediction::new(layers, upper, lower, params, init))
+            }
+            CellModel::Vae { latents, encoder, decoder } => {
+                let (encoder, decoder) = (encoder.clone(), decoder.clone());
+                let shape = VaeShape { pixels: mean.len(), encoder, decoder, latents: *latents };
+                Model::Vae(Vae::new(shape, &mean, params, init))
+            }
+            CellModel::BeliefNet(shape) => Model::BeliefNet(BeliefNet::new(shape, &mean, params, init)),
+        }
+    }
+
+    /// The training loss of each image of a batch, in nats. `pixels` is room for the batch.
+    pub(super) fn loss<'t>(
+        &self,
+        (tape, params): (&'t Tape, &Params),
+        (split, indices): (&Split, &[u32]),
+        pixels: &mut Vec<f32>,
+        objective: &mut Objective,
+        noise: &mut Noise,
+    ) -> Var<'t> {
+        let batch = [indices.len(), split.pixels()];
+        let whole =
+            |noise: &mut Noise| tape.input_with(batch, |out| split.sample_pixels_into(indices, noise, out));
+        match (self, objective) {
+            (Model::Prediction(prediction), objective) => {
+                pixels.resize(batch[0] * batch[1], 0.0);
+                split.sample_pixels_into(indices, noise, pixels);
+                let (x, y) = halves(tape, pixels, split.pixels());
+                match objective {
+                    Objective::Estimators(estimators) => prediction.loss(params, x, y, estimators, noise),
+                    &mut Objective::Bound { nodes, samples } => {
+                        prediction.bound(params, x, y, (nodes, samples), noise)
+                    }
+                }
+            }
+            (Model::Vae(vae), Objective::Estimators(estimators)) => {
+                vae.loss(params, whole(noise), estimators[0].as_mut(), noise)
+            }
+            (Model::BeliefNet(net), Objective::Estimators(estimators)) => {
+                net.loss(params, whole(noise), estimators, noise)
+            }
+            (Model::BeliefNet(net), &mut Objective::Bound { nodes, samples }) => {
+                net.bound(params, whole(noise), nodes, samples, noise)
+            }
+            (_, Objective::Bound { .. }) => unreachable!("refused when the objective was made"),
+        }
+    }
+
+    /// The bound of `samples` hard samples for each image, in nats.
+    pub(super) fn evaluate(
+        &self,
+        params: &Params,
+        images: &[f32],
+        of_image: usize,
+        samples: usize,
+        noise: &mut Noise,
+    ) -> Vec<f64> {
+        match self {
+            Model::Vae(vae) => {
+                let bounds = vae.evaluate(params, images, samples, noise);
+                bounds.into_iter().map(|bound| bound.nll).collect()
+            }
+            Model::Prediction(prediction) => {
+                let (upper, lower) = {
+                    let tape = Tape::inference();
+                    let (x, y) = halves(&tape, images, of_image);
+                    (x.to_vec(), y.to_vec())
+                };
+                prediction.evaluate(params, &upper, &lower, samples, noise)
+            }
+            Model::BeliefNet(net) => net.evaluate(params, images, samples, noise),
+        }
+    }
+}
+
+/// The upper and the lower half of every image.
+fn halves<'t>(tape: &'t Tape, images: &[f32], of_image: usize) -> (Var<'t>, Var<'t>) {
+    let half = of_image / 2;
+    let part = |from: usize| {
+        tape.input_with([images.len() / of_image, half], |out| {
+            for (out, image) in out.chunks_exact_mut(half).zip(images.chunks_exact(of_image)) {
+                out.copy_from_slice(&image[from..][..half]);
+            }
+        })
+    };
+    (part(0), part(half))
+}
