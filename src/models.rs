@@ -1,10 +1,12 @@
-//! Models, ready to train: a variational autoencoder, sigmoid belief nets that predict or generate, and an MLP classifier.
+//! Models, ready to train: a variational autoencoder, sigmoid belief nets that predict or generate, a semi-supervised model
+//! and an MLP classifier.
 
 mod belief_net;
 mod bound;
 mod classifier;
 mod nodes;
 mod prediction;
+mod semi_supervised;
 mod vae;
 
 pub use belief_net::{BeliefNet, BeliefNetShape, Link};
@@ -12,6 +14,7 @@ pub use bound::multi_sample_bound;
 pub use classifier::Classifier;
 pub use nodes::Nodes;
 pub use prediction::Prediction;
+pub use semi_supervised::{SemiSupervised, SemiSupervisedShape};
 pub use vae::{Bound, HardBound, Sample, Vae, VaeShape};
 
 /// The logit of a base rate, which is kept off 0 and 1: some pixels are never lit.

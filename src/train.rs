@@ -8,7 +8,7 @@ mod trained;
 mod trainer;
 
 pub use cell::{CellRun, CellSettings, Score};
-pub use cell_model::CellModel;
+pub use cell_model::{CellModel, Labels};
 pub use settings::{ModelKind, OptimizerKind, Settings};
 pub use task::{Images, Scores, Task};
 pub use trained::Trained;

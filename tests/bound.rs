@@ -3,7 +3,8 @@
 
 use reparam::estimators::{Estimator, Kind, parse};
 use reparam::models::{
-    BeliefNet, BeliefNetShape, Link, Nodes, Prediction, Vae, VaeShape, multi_sample_bound,
+    BeliefNet, BeliefNetShape, Link, Nodes, Prediction, SemiSupervised, SemiSupervisedShape, Vae, VaeShape,
+    multi_sample_bound,
 };
 use reparam::{Noise, ParamId, Params, Tape};
 
@@ -213,6 +214,41 @@ fn belief_nets_learn_along_the_gradient_of_the_enumerated_bound() {
             }
         }
     }
+}
+
+/// The sum over y is exact, the integral over z a sum of steps of 0.01.
+#[test]
+fn a_semi_supervised_model_is_bounded_as_enumeration_says() {
+    let mut params = Params::new();
+    let shape = SemiSupervisedShape { classes: 3, latents: 1, hidden: vec![4] };
+    let model = SemiSupervised::new(shape, &MEAN, &mut params, &mut Noise::seed(12));
+    let relu = |x: Vec<f64>| x.into_iter().map(|x| x.max(0.0)).collect::<Vec<_>>();
+    let given = |class: usize, z: f64| {
+        let mut input = vec![0.0; 4];
+        (input[class], input[3]) = (1.0, z);
+        let hidden = relu(affine(&params, "decoder.0", &input));
+        log_bernoulli(&affine(&params, "decoder.1", &hidden), &IMAGE)
+    };
+    let step = 0.01;
+    let density = |z: f64| (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    let p: f64 = (-800..=800)
+        .map(|i| f64::from(i) * step)
+        .map(|z| (0..3).map(|class| given(class, z).exp() / 3.0).sum::<f64>() * density(z) * step)
+        .sum();
+    let many = model.evaluate(&params, &copies(&IMAGE, 10), 20_000, &mut Noise::seed(13));
+    assert!(many.iter().all(|bound| (bound + p.ln()).abs() < 0.03), "{many:?}, -ln p is {}", -p.ln());
+
+    // -ELBO of one sample is what the marginal loss says it is.
+    let tape = Tape::new();
+    let x = tape.input(&copies(&IMAGE, 40_000), [40_000, 5]);
+    let mut exact = parse("exact").unwrap();
+    let loss = model.unlabelled_loss(&params, x, exact.as_mut(), &mut Noise::seed(14)).mean().item();
+    let single = model.evaluate(&params, &copies(&IMAGE, 40_000), 1, &mut Noise::seed(15));
+    let spread = single.iter().map(|b| (b - f64::from(loss)).powi(2)).sum::<f64>() / 40_000.0;
+    // The loss is a mean of as many samples, of less variance.
+    let error = (2.0 * spread / 40_000.0).sqrt();
+    let mean = single.iter().sum::<f64>() / 40_000.0;
+    assert!((mean - f64::from(loss)).abs() < 4.5 * error, "{mean} +- {error}, marginal {loss}");
 }
 
 #[test]

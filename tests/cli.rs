@@ -1196,6 +1196,40 @@ fn reproduce_runs_the_concrete_and_the_modern_table() {
     assert!(json_lines(&desk, "modern.jsonl").iter().all(|line| line["paper"].is_null()));
 }
 
+#[test]
+fn reproduce_runs_the_semi_supervised_table_and_its_cost() {
+    let desk = Desk::new();
+    let line = format!("reproduce semi-supervised {REPRODUCE} --steps 3 --json semi.jsonl");
+    let said = desk.run(&line);
+    assert!(said.contains("images are binarized anew in every batch"), "{said}");
+    let lines = json_lines(&desk, "semi.jsonl");
+    let names: Vec<String> = lines.iter().map(|line| format!("{} {}", line["row"], line["column"])).collect();
+    assert_eq!(names.len(), 6, "{names:?}");
+    for pair in lines.chunks(2) {
+        assert_eq!(
+            (pair[0]["column"].as_str(), pair[1]["column"].as_str()),
+            (Some("-ELBO"), Some("accuracy (%)"))
+        );
+        assert!((0.0..=100.0).contains(&pair[1]["ours"].as_f64().unwrap()));
+        // The share of wrong answers on the validation images.
+        assert!((0.0..=1.0).contains(&pair[0]["validation"].as_f64().unwrap()));
+    }
+    let cost = json_lines(&desk, "semi.cost.jsonl");
+    assert_eq!(cost.len(), 10);
+    for line in &cost {
+        for field in ["ours", "us_per_step", "us_per_step_marginalization", "seconds"] {
+            assert!(line[field].as_f64().unwrap() > 0.0, "{field} in {line}");
+        }
+    }
+    let svg = fs::read_to_string(desk.path("semi.cost.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("ST Gumbel-Softmax"));
+
+    // A hundred labels are not there.
+    desk.write_data("few", 40, 3);
+    let few = desk.output("reproduce semi-supervised --data few --steps 1 --json few.jsonl");
+    assert_snapshot!(desk.error("few", &few), @"error: batch: expected at most the 34 training images, found 100");
+}
+
 /// What a file of results says, without the time it took.
 fn figures(desk: &Desk, file: &str) -> Vec<Value> {
     let mut lines = json_lines(desk, file);

@@ -19,7 +19,7 @@ pub const PROBLEMS: [&str; 9] = [
 ];
 
 /// The estimators of a full run.
-pub const DEFAULT_ESTIMATORS: [&str; 31] = [
+pub const DEFAULT_ESTIMATORS: [&str; 32] = [
     "exact",
     "score-function",
     "moving-average",
@@ -29,6 +29,7 @@ pub const DEFAULT_ESTIMATORS: [&str; 31] = [
     "rloo:4",
     "vimco:2",
     "muprop",
+    "muprop-normalised",
     "rebar",
     "relax",
     "arm",

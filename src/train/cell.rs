@@ -97,8 +97,8 @@ impl<'d> CellRun<'d> {
     /// A run at its first step.
     ///
     /// # Errors
-    /// If the estimator's name is unknown, it cannot treat the model's variables, or the batch is larger than the training
-    /// split.
+    /// If the estimator's name is unknown, it cannot treat the model's variables, the batch is larger than the training split,
+    /// or there are not as many known classes as wanted.
     pub fn new(settings: CellSettings, data: &'d Digits) -> Result<CellRun<'d>> {
         if settings.batch > data.train().len() {
             let expected = format!("at most the {} training images", data.train().len());
@@ -109,7 +109,7 @@ impl<'d> CellRun<'d> {
         let (mut init, order, noise, evaluation_noise) =
             (root.split(), root.split(), root.split(), root.split());
         let mut params = Params::new();
-        let model = Model::new(&settings.model, data, &mut params, &mut init);
+        let model = Model::new(&settings.model, data, &mut params, &mut init)?;
         Ok(CellRun {
             optimizer: Adam::new(settings.learning_rate).betas(settings.betas.0, settings.betas.1),
             batches: Batches::new(data.train().len(), order),
@@ -161,7 +161,9 @@ impl<'d> CellRun<'d> {
     }
 
     fn validate(&mut self) {
-        let score = self.evaluate(SplitKind::Validation, VALIDATION_SAMPLES).mean;
+        let split = SplitKind::Validation;
+        let wrong = self.accuracy(split).map(|accuracy| 1.0 - accuracy);
+        let score = wrong.unwrap_or_else(|| self.evaluate(split, VALIDATION_SAMPLES).mean);
         self.curve.push((self.step, score));
         if self.best.as_ref().is_none_or(|best| score < best.score) {
             let params = self.params.ids().map(|id| self.params.value(id).to_vec()).collect();
@@ -169,7 +171,7 @@ impl<'d> CellRun<'d> {
         }
     }
 
-    /// The best score on the validation split and the step it was reached at.
+    /// The best score on the validation split, a bound in nats or the share of wrong classes, and the step it was reached at.
     pub fn best(&self) -> Option<(u64, f64)> {
         self.best.as_ref().map(|best| (best.step, best.score))
     }
@@ -185,6 +187,22 @@ impl<'d> CellRun<'d> {
         for (id, kept) in self.params.ids().zip(&best.params) {
             self.params.value_mut(id).copy_from_slice(kept);
         }
+    }
+
+    /// The share of a split's images whose class is recognised; none where the model knows no classes.
+    pub fn accuracy(&self, kind: SplitKind) -> Option<f64> {
+        let split = self.data.split(kind);
+        let mut noise = self.evaluation_noise.clone();
+        let indices: Vec<u32> = (0..split.len() as u32).collect();
+        let (mut pixels, mut labels, mut right) = (Vec::new(), Vec::new(), 0);
+        for indices in indices.chunks(EVALUATION_BATCH) {
+            pixels.resize(indices.len() * split.pixels(), 0.0);
+            labels.resize(indices.len(), 0);
+            split.sample_pixels_into(indices, &mut noise, &mut pixels);
+            split.labels_into(indices, &mut labels);
+            right += self.model.right_answers(&self.params, &pixels, &labels)?;
+        }
+        Some(right as f64 / split.len() as f64)
     }
 
     /// The bound of `samples` hard samples on a whole split.

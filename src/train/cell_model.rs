@@ -3,7 +3,9 @@
 use crate::data::{Digits, Split};
 use crate::error::{Error, Result};
 use crate::estimators::{Estimator, Kind, parse};
-use crate::models::{BeliefNet, BeliefNetShape, Nodes, Prediction, Vae, VaeShape};
+use crate::models::{
+    BeliefNet, BeliefNetShape, Nodes, Prediction, SemiSupervised, SemiSupervisedShape, Vae, VaeShape,
+};
 use crate::noise::Noise;
 use crate::params::Params;
 use crate::tape::Tape;
@@ -26,6 +28,24 @@ pub enum CellModel {
     },
     /// A sigmoid belief net with a learned prior.
     BeliefNet(BeliefNetShape),
+    /// Images of which few have a known class. Every step takes all of those, beside a batch of the others.
+    SemiSupervised {
+        /// The model.
+        shape: SemiSupervisedShape,
+        /// Where the known classes come from.
+        labels: Labels,
+        /// How much -ln q(y | x) counts for them.
+        weight: f32,
+    },
+}
+
+/// Where known classes come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Labels {
+    /// From the data: so many images of each class, chosen by the seed.
+    OfEachClass(usize),
+    /// Drawn at random for so many images: to measure what a step costs with any number of classes.
+    Random(usize),
 }
 
 impl CellModel {
@@ -36,6 +56,9 @@ impl CellModel {
             CellModel::Prediction(layers) => layers.clone(),
             CellModel::Vae { latents, .. } => vec![*latents],
             CellModel::BeliefNet(shape) => shape.layers.iter().map(bits).collect(),
+            CellModel::SemiSupervised { shape, .. } => {
+                vec![Kind { variables: 1, classes: Some(shape.classes) }]
+            }
         }
     }
 }
@@ -72,8 +95,8 @@ impl Objective {
                 ));
             }
         };
-        if matches!(model, CellModel::Vae { .. }) || model.layers().iter().any(|kind| kind.classes.is_some())
-        {
+        let has_bound = matches!(model, CellModel::Prediction(_) | CellModel::BeliefNet(_));
+        if !has_bound || model.layers().iter().any(|kind| kind.classes.is_some()) {
             let expected = "a net of bits for a bound of several samples";
             return Err(Error::invalid("the model", expected, format!("{model:?}")));
         }
@@ -116,12 +139,51 @@ pub(super) enum Model {
     Prediction(Prediction),
     Vae(Vae),
     BeliefNet(BeliefNet),
+    SemiSupervised { model: SemiSupervised, known: Known, weight: f32 },
+}
+
+/// The images whose class is known.
+pub(super) struct Known {
+    indices: Vec<u32>,
+    labels: Vec<u32>,
+}
+
+impl Known {
+    fn choose(labels: Labels, classes: usize, split: &Split, noise: &mut Noise) -> Result<Known> {
+        let mut order: Vec<u32> = (0..split.len() as u32).collect();
+        noise.shuffle(&mut order);
+        let label = |index: u32| u32::from(split.labels()[index as usize]);
+        let indices: Vec<u32> = match labels {
+            Labels::Random(count) => order.into_iter().take(count).collect(),
+            Labels::OfEachClass(count) => {
+                let of_class = |class| order.iter().copied().filter(move |&i| label(i) == class).take(count);
+                (0..classes as u32).flat_map(of_class).collect()
+            }
+        };
+        let labels = match labels {
+            Labels::Random(_) => indices.iter().map(|_| noise.below(classes as u32)).collect(),
+            Labels::OfEachClass(count) => {
+                let (expected, found) = (count * classes, indices.len());
+                if found < expected {
+                    let expected = format!("{count} training images of each of {classes} classes");
+                    return Err(Error::invalid("the data", expected, format!("{found} in all")));
+                }
+                indices.iter().map(|&index| label(index)).collect()
+            }
+        };
+        Ok(Known { indices, labels })
+    }
 }
 
 impl Model {
-    pub(super) fn new(shape: &CellModel, data: &Digits, params: &mut Params, init: &mut Noise) -> Model {
+    pub(super) fn new(
+        shape: &CellModel,
+        data: &Digits,
+        params: &mut Params,
+        init: &mut Noise,
+    ) -> Result<Model> {
         let mean = data.train().pixel_means();
-        match shape {
+        Ok(match shape {
             CellModel::Prediction(layers) => {
                 let (upper, lower) = mean.split_at(mean.len() / 2);
                 Model::Prediction(Prediction::new(layers, upper, lower, params, init))
@@ -132,7 +194,12 @@ impl Model {
                 Model::Vae(Vae::new(shape, &mean, params, init))
             }
             CellModel::BeliefNet(shape) => Model::BeliefNet(BeliefNet::new(shape, &mean, params, init)),
-        }
+            CellModel::SemiSupervised { shape, labels, weight } => {
+                let model = SemiSupervised::new(shape.clone(), &mean, params, init);
+                let known = Known::choose(*labels, shape.classes, data.train(), init)?;
+                Model::SemiSupervised { model, known, weight: *weight }
+            }
+        })
     }
 
     /// The training loss of each image of a batch, in nats. `pixels` is room for the batch.
@@ -168,6 +235,14 @@ impl Model {
             (Model::BeliefNet(net), &mut Objective::Bound { nodes, samples }) => {
                 net.bound(params, whole(noise), nodes, samples, noise)
             }
+            (Model::SemiSupervised { model, known, weight }, Objective::Estimators(estimators)) => {
+                let others = model.unlabelled_loss(params, whole(noise), estimators[0].as_mut(), noise);
+                let x = tape.input_with([known.indices.len(), split.pixels()], |out| {
+                    split.sample_pixels_into(&known.indices, noise, out);
+                });
+                let labelled = model.labelled_loss(params, x, &known.labels, *weight, noise);
+                (others.mean() + labelled.mean()).reshape([1])
+            }
             (_, Objective::Bound { .. }) => unreachable!("refused when the objective was made"),
         }
     }
@@ -195,6 +270,15 @@ impl Model {
                 prediction.evaluate(params, &upper, &lower, samples, noise)
             }
             Model::BeliefNet(net) => net.evaluate(params, images, samples, noise),
+            Model::SemiSupervised { model, .. } => model.evaluate(params, images, samples, noise),
+        }
+    }
+
+    /// The number of images whose class is recognised; none where there are no classes.
+    pub(super) fn right_answers(&self, params: &Params, images: &[f32], labels: &[u32]) -> Option<usize> {
+        match self {
+            Model::SemiSupervised { model, .. } => Some(model.right_answers(params, images, labels)),
+            _ => None,
         }
     }
 }

@@ -2,11 +2,13 @@
 
 mod cell;
 mod concrete;
+mod cost;
 mod jang;
 mod lines;
 mod modern;
 mod print;
 mod search;
+mod semi_supervised;
 mod work;
 
 use std::path::PathBuf;
@@ -33,6 +35,8 @@ enum Table {
     JangTable1(RunArgs),
     /// Maddison, Mnih and Teh 2017: belief nets and structured output prediction, Concrete beside VIMCO and NVIL
     Concrete(RunArgs),
+    /// Jang, Gu and Poole 2017, section 4.3: digits with 100 labels, and the cost of a step against the number of classes
+    SemiSupervised(RunArgs),
     /// Later estimators on one categorical and one Bernoulli VAE, three seeds each
     Modern(RunArgs),
 }
@@ -49,7 +53,7 @@ struct RunArgs {
     /// Hard samples per test image, instead of the budget's
     #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     samples: Option<usize>,
-    /// Only cells whose row or column contains one of these texts
+    /// Only cells whose row or column contains one of these texts; `cost` for the cost of semi-supervised steps
     #[arg(long, value_name = "TEXTS", value_delimiter = ',')]
     only: Vec<String>,
     /// Where the randomness comes from
@@ -111,6 +115,19 @@ impl RunArgs {
     }
 }
 
+impl RunArgs {
+    /// The file of results.
+    fn results(&self, table: &str) -> PathBuf {
+        let default = || PathBuf::from(format!("{table}-{}.jsonl", self.budget.name()));
+        self.json.clone().unwrap_or_else(default)
+    }
+
+    /// Whether `--only` names a text.
+    fn wants(&self, text: &str) -> bool {
+        self.only.iter().any(|only| only == text)
+    }
+}
+
 impl Plan {
     /// Steps between scores on the validation split: 25 of them, and at most one every 200 steps.
     fn validate_every(self) -> u64 {
@@ -122,6 +139,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     match args.table {
         Table::JangTable1(args) => run_table("jang-table1", &jang::cells(args.plan(2_000, 50_000)), &args),
         Table::Concrete(args) => run_table("concrete", &concrete::cells(args.plan(1_000, 50_000)), &args),
+        Table::SemiSupervised(args) => semi_supervised::run(&args),
         Table::Modern(args) => run_table("modern", &modern::cells(args.plan(500, 20_000)), &args),
     }
 }
@@ -135,8 +153,7 @@ fn run_table(table: &'static str, cells: &[Cell], args: &RunArgs) -> Result<i32>
     if cells.is_empty() {
         return Err(Error::invalid("--only", "a part of a row's or column's name", args.only.join(",")));
     }
-    let path =
-        args.json.clone().unwrap_or_else(|| PathBuf::from(format!("{table}-{}.jsonl", args.budget.name())));
+    let path = args.results(table);
     let mut results = Results::read(&path)?;
     let data = args.data.load()?;
     let interrupted = interrupt_flag()?;

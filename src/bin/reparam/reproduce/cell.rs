@@ -22,7 +22,12 @@ pub(super) struct Cell {
     pub(super) search: Stages,
     /// Hard samples per test image.
     pub(super) samples: usize,
+    /// The paper's accuracy in per cent, for models that classify: a second figure, in the column `accuracy`.
+    pub(super) accuracy: Option<f64>,
 }
+
+/// The column of accuracies.
+pub(super) const ACCURACY: &str = "accuracy (%)";
 
 impl Cell {
     fn label(&self) -> String {
@@ -96,7 +101,20 @@ impl Bench<'_> {
             line.learning_rate,
             line.seconds
         );
-        results.add(line, &curve)?;
+        let mut lines = vec![line];
+        if let Some(accuracy) = run.accuracy(SplitKind::Test) {
+            let images = self.data.test().len() as f64;
+            let line = Line {
+                column: ACCURACY.to_owned(),
+                paper: cell.accuracy,
+                ours: rounded(100.0 * accuracy),
+                standard_error: rounded(100.0 * (accuracy * (1.0 - accuracy) / images).sqrt()),
+                ..lines[0].clone()
+            };
+            say!("{}: accuracy {:.2} %", cell.label(), line.ours);
+            lines.push(line);
+        }
+        results.add(lines, &curve)?;
         work.forget_run(number);
         work.close();
         Ok(true)

@@ -65,5 +65,5 @@ fn cell(plan: Plan, row: &str, (method, m): (&str, usize), estimator: &str, pape
         Budget::Full => vec![rates],
     };
     let (row, column) = (row.to_owned(), format!("{method}, m = {m}"));
-    Cell { row, column, paper: Some(paper), settings, search, samples: plan.samples }
+    Cell { row, column, paper: Some(paper), settings, search, samples: plan.samples, accuracy: None }
 }

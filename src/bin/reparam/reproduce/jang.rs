@@ -65,7 +65,8 @@ pub(super) fn cells(plan: Plan) -> Vec<Cell> {
                 Budget::Full => stages(row, column),
             };
             let (row, column) = (row.to_owned(), column.to_owned());
-            cells.push(Cell { row, column, paper: Some(paper), settings, search, samples: plan.samples });
+            let (paper, samples) = (Some(paper), plan.samples);
+            cells.push(Cell { row, column, paper, settings, search, samples, accuracy: None });
         }
     }
     cells

@@ -72,24 +72,24 @@ impl Results {
         Ok(Results { path: path.to_owned(), lines: read_lines(path)? })
     }
 
-    /// The result of a cell, if it is there.
-    pub(super) fn of(&self, cell: &Cell) -> Option<&Line> {
+    /// The result of a cell in one of its columns, if it is there.
+    pub(super) fn of(&self, cell: &Cell, column: &str) -> Option<&Line> {
         self.lines.iter().find(|line| {
             line.row == cell.row
-                && line.column == cell.column
+                && line.column == column
                 && line.seed == cell.settings.seed
                 && line.steps == cell.settings.steps
         })
     }
 
     pub(super) fn has(&self, cell: &Cell) -> bool {
-        self.of(cell).is_some()
+        self.of(cell, &cell.column).is_some()
     }
 
-    pub(super) fn add(&mut self, line: Line, curve: &Curve) -> Result<()> {
-        append(&self.path.with_extension("curves.jsonl"), curve)?;
-        append(&self.path, &line)?;
-        self.lines.push(line);
+    pub(super) fn add(&mut self, lines: Vec<Line>, curve: &Curve) -> Result<()> {
+        append(&self.path.with_extension("curves.jsonl"), &[curve])?;
+        append(&self.path, &lines)?;
+        self.lines.extend(lines);
         Ok(())
     }
 }
@@ -109,8 +109,10 @@ pub(super) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     text.lines().enumerate().filter(|(_, line)| !line.is_empty()).map(parse).collect()
 }
 
-fn append(path: &Path, line: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string(line).expect("numbers and text") + "\n";
+/// Adds lines at once.
+pub(super) fn append(path: &Path, lines: &[impl Serialize]) -> Result<()> {
+    let line = |line| serde_json::to_string(line).expect("numbers and text") + "\n";
+    let text: String = lines.iter().map(line).collect();
     let file = OpenOptions::new().create(true).append(true).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| Error::io(path, "write", error))
 }

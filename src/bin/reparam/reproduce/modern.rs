@@ -60,5 +60,5 @@ fn cell(plan: Plan, estimator: &str, (column, latents): (&str, Kind), seed: u64)
         Budget::Full => vec![[1e-3, 3e-3].map(Choice::LearningRate).to_vec()],
     };
     let (row, column) = (estimator.to_owned(), column.to_owned());
-    Cell { row, column, paper: None, settings, search, samples: plan.samples }
+    Cell { row, column, paper: None, settings, search, samples: plan.samples, accuracy: None }
 }

@@ -1,37 +1,44 @@
 //! The table so far, on standard output.
 
-use super::cell::Cell;
+use super::cell::{ACCURACY, Cell};
 use super::lines::Results;
 use crate::common::say;
 
 /// Ours, and the paper's in brackets; over several seeds the mean and the spread, one standard deviation.
 pub(super) fn table(cells: &[&Cell], results: &Results) {
-    let (rows, columns) = (names(cells, |cell| &cell.row), names(cells, |cell| &cell.column));
+    let rows = once(cells.iter().map(|cell| &cell.row[..]));
+    let columns = once(cells.iter().flat_map(|cell| columns_of(cell)).map(|(column, _)| column));
     let width = columns.iter().map(|column| column.len()).max().unwrap_or(0).max(18) + 2;
     let heading: String = columns.iter().map(|column| format!("{column:>width$}")).collect();
     say!("\n{:<26}{heading}", "nats (paper)");
     for row in rows {
-        let entry = |column: &&str| {
-            let of_cell = |cell: &&&Cell| cell.row == row && cell.column == **column;
-            let of_cell: Vec<&&Cell> = cells.iter().filter(of_cell).collect();
-            let ours: Vec<f64> =
-                of_cell.iter().filter_map(|cell| results.of(cell)).map(|line| line.ours).collect();
-            let paper = of_cell.first().and_then(|cell| cell.paper);
-            format!("{:>width$}", entry(&ours, paper))
+        let of_row: Vec<&&Cell> = cells.iter().filter(|cell| cell.row == row).collect();
+        let text = |&column: &&str| {
+            let lines = of_row.iter().filter_map(|cell| results.of(cell, column));
+            let ours: Vec<f64> = lines.map(|line| line.ours).collect();
+            let mut papers =
+                of_row.iter().flat_map(|cell| columns_of(cell)).filter(|(name, _)| *name == column);
+            format!("{:>width$}", entry(&ours, papers.next().and_then(|(_, paper)| paper)))
         };
-        say!("{row:<26}{}", columns.iter().map(entry).collect::<String>());
+        say!("{row:<26}{}", columns.iter().map(text).collect::<String>());
     }
 }
 
-/// Each name once, in the order of the cells.
-fn names<'c>(cells: &[&'c Cell], name: impl Fn(&'c Cell) -> &'c str) -> Vec<&'c str> {
-    let mut names = Vec::new();
-    for cell in cells {
-        if !names.contains(&name(cell)) {
-            names.push(name(cell));
+/// A cell's columns with the paper's figures.
+fn columns_of(cell: &Cell) -> impl Iterator<Item = (&str, Option<f64>)> {
+    let accuracy = cell.accuracy.map(|paper| (ACCURACY, Some(paper)));
+    [(&cell.column[..], cell.paper)].into_iter().chain(accuracy)
+}
+
+/// Each name once, in order.
+pub(super) fn once<'c>(names: impl Iterator<Item = &'c str>) -> Vec<&'c str> {
+    let mut seen = Vec::new();
+    names.for_each(|name| {
+        if !seen.contains(&name) {
+            seen.push(name);
         }
-    }
-    names
+    });
+    seen
 }
 
 /// The figures of one cell as text.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use reparam::train::CellSettings;
+use reparam::train::{CellModel, CellSettings};
 
 /// A setting's value that may be chosen.
 #[derive(Clone, PartialEq, Debug)]
@@ -13,6 +13,8 @@ pub(super) enum Choice {
     /// Adam's decays.
     Betas(f64, f64),
     Estimator(&'static str),
+    /// How much the classes of labelled images count.
+    Weight(f32),
 }
 
 impl Choice {
@@ -23,6 +25,11 @@ impl Choice {
             Choice::TauEnd(end) => settings.tau = settings.tau.map(|(start, _)| (start, end)),
             Choice::Betas(beta1, beta2) => settings.betas = (beta1, beta2),
             Choice::Estimator(name) => settings.estimator = name.to_owned(),
+            Choice::Weight(chosen) => {
+                if let CellModel::SemiSupervised { weight, .. } = &mut settings.model {
+                    *weight = chosen;
+                }
+            }
         }
         settings
     }
@@ -35,6 +42,7 @@ impl fmt::Display for Choice {
             Choice::TauEnd(end) => write!(f, "tau end {end}"),
             Choice::Betas(beta1, beta2) => write!(f, "betas {beta1} {beta2}"),
             Choice::Estimator(name) => write!(f, "estimator {name}"),
+            Choice::Weight(weight) => write!(f, "weight {weight}"),
         }
     }
 }

@@ -1,0 +1,74 @@
+//! Section 4.3 of Jang, Gu and Poole 2017: 100 labels, and what a step costs with many classes.
+
+use reparam::Result;
+use reparam::models::SemiSupervisedShape;
+use reparam::train::{CellModel, CellSettings, Labels};
+
+use super::cell::Cell;
+use super::search::Choice;
+use super::{Budget, Plan, RunArgs, cost};
+use crate::common::say;
+
+/// Row, estimator, and the paper's -ELBO and accuracy.
+const ROWS: [(&str, &str, f64, f64); 3] = [
+    ("marginalization", "exact", 106.8, 92.6),
+    ("Gumbel-Softmax", "gumbel-softmax:1", 109.6, 92.4),
+    ("ST Gumbel-Softmax", "st-gumbel-softmax:1", 110.7, 93.6),
+];
+/// Of each class.
+const LABELS: usize = 10;
+pub(super) const BATCH: usize = 100;
+
+/// Three nets of fully connected layers, where the paper has convolutions.
+pub(super) fn shape(classes: usize) -> SemiSupervisedShape {
+    SemiSupervisedShape { classes, latents: 50, hidden: vec![400] }
+}
+
+pub(super) fn settings(estimator: &str, classes: usize, labels: Labels, plan: Plan) -> CellSettings {
+    CellSettings {
+        model: CellModel::SemiSupervised { shape: shape(classes), labels, weight: 10.0 },
+        estimator: estimator.to_owned(),
+        samples: 1,
+        tau: estimator.contains("gumbel").then_some((1.0, 0.5)),
+        learning_rate: 1e-3,
+        betas: (0.9, 0.999),
+        batch: BATCH,
+        steps: plan.steps,
+        validate_every: plan.validate_every(),
+        seed: plan.seed,
+    }
+}
+
+fn cells(plan: Plan) -> Vec<Cell> {
+    let cell = |(row, estimator, paper, accuracy): (&str, &str, f64, f64)| Cell {
+        row: row.to_owned(),
+        column: "-ELBO".to_owned(),
+        paper: Some(paper),
+        settings: settings(estimator, 10, Labels::OfEachClass(LABELS), plan),
+        search: match plan.budget {
+            Budget::Quick => Vec::new(),
+            Budget::Full => vec![[10.0, 1.0, 50.0].map(Choice::Weight).to_vec()],
+        },
+        // One sample: the bound is -ELBO then.
+        samples: 1,
+        accuracy: Some(accuracy),
+    };
+    ROWS.into_iter().map(cell).collect()
+}
+
+/// Both parts: the cells, and the cost.
+pub(super) fn run(args: &RunArgs) -> Result<i32> {
+    let plan = args.plan(1_000, 20_000);
+    match args.data.dir() {
+        Some(_) => say!("images are binarized anew in every batch"),
+        None => say!("the embedded images are binarized once: the same in every batch, unlike the paper's"),
+    }
+    let code = match args.wants("cost") {
+        true if args.only.len() == 1 => 0,
+        _ => super::run_table("semi-supervised", &cells(plan), args)?,
+    };
+    match args.only.is_empty() || args.wants("cost") {
+        true if code == 0 => cost::run(args, plan).map(|()| code),
+        _ => Ok(code),
+    }
+}
