@@ -1230,6 +1230,63 @@ fn reproduce_runs_the_semi_supervised_table_and_its_cost() {
     assert_snapshot!(desk.error("few", &few), @"error: batch: expected at most the 34 training images, found 100");
 }
 
+/// The page in the repository is what its files make, pictures included.
+#[test]
+fn the_page_of_results_is_made_from_its_files() {
+    let desk = Desk::new();
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    fs::create_dir(desk.path("results")).unwrap();
+    for entry in fs::read_dir(docs.join("results")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "jsonl") {
+            fs::copy(&path, desk.path("results").join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    desk.run("reproduce report --from results --out results.md");
+    let page = text(&desk.read("results.md"));
+    let said = fs::read_to_string(docs.join("results.md")).unwrap();
+    assert!(page == said, "run `reparam reproduce report` and look at the changes");
+    for name in desk.names("results").iter().filter(|name| name.ends_with(".svg")) {
+        let picture = fs::read(docs.join("results").join(name)).unwrap_or_default();
+        assert!(picture == desk.read(&format!("results/{name}")), "{name}");
+    }
+}
+
+#[test]
+fn a_report_holds_every_table_and_its_pictures() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("results")).unwrap();
+    let flags = format!("{REPRODUCE} --steps 401");
+    desk.run(&format!("reproduce modern {flags} --only disarm --json results/modern.jsonl"));
+    desk.run(&format!("reproduce semi-supervised {flags} --only ST --json results/semi-supervised.jsonl"));
+    desk.run(
+        "reproduce semi-supervised --data data --threads 1 --only cost --json results/semi-supervised.jsonl",
+    );
+    desk.run("reproduce report --from results --out page.md");
+    let page = text(&desk.read("page.md"));
+    for part in [
+        "| disarm | ",
+        " ± ",
+        "| ST Gumbel-Softmax | ",
+        " / 93.6 / ",
+        "![time of a step against the number of classes](results/semi-supervised.cost.svg)",
+        "(results/modern.0.svg)",
+    ] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    assert!(text(&desk.read("results/modern.0.svg")).starts_with("<svg"));
+
+    fs::create_dir(desk.path("empty")).unwrap();
+    let lines = [
+        desk.refused("reproduce report --from empty --out page.md"),
+        desk.refused("reproduce report --from results --out missing/page.md"),
+    ];
+    assert_snapshot!(all(lines), @"
+    error: empty: expected a folder with one of jang-table1.jsonl, concrete.jsonl, semi-supervised.jsonl, modern.jsonl, found none
+    error: missing/page.md: cannot write: No such file or directory (os error 2)
+    ");
+}
+
 /// What a file of results says, without the time it took.
 fn figures(desk: &Desk, file: &str) -> Vec<Value> {
     let mut lines = json_lines(desk, file);

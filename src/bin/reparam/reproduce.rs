@@ -7,6 +7,7 @@ mod jang;
 mod lines;
 mod modern;
 mod print;
+mod report;
 mod search;
 mod semi_supervised;
 mod work;
@@ -39,6 +40,8 @@ enum Table {
     SemiSupervised(RunArgs),
     /// Later estimators on one categorical and one Bernoulli VAE, three seeds each
     Modern(RunArgs),
+    /// Write the page of results from the files that the tables wrote
+    Report(report::Args),
 }
 
 /// Flags of all tables.
@@ -139,6 +142,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     match args.table {
         Table::JangTable1(args) => run_table("jang-table1", &jang::cells(args.plan(2_000, 50_000)), &args),
         Table::Concrete(args) => run_table("concrete", &concrete::cells(args.plan(1_000, 50_000)), &args),
+        Table::Report(args) => report::run(&args),
         Table::SemiSupervised(args) => semi_supervised::run(&args),
         Table::Modern(args) => run_table("modern", &modern::cells(args.plan(500, 20_000)), &args),
     }

@@ -131,7 +131,8 @@ fn us_per_step(run: &mut CellRun<'_>, steps: u64) -> f64 {
     times[times.len() / 2]
 }
 
-fn draw(path: &std::path::Path, lines: &[Line]) -> Result<()> {
+/// The three times against the number of classes.
+pub(super) fn draw(path: &std::path::Path, lines: &[Line]) -> Result<()> {
     let points = |row: &str, y: fn(&Line) -> f64| {
         lines.iter().filter(|line| line.row == row).map(|line| (line.classes as f64, y(line) / 1e3)).collect()
     };

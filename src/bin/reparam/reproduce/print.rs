@@ -42,7 +42,7 @@ pub(super) fn once<'c>(names: impl Iterator<Item = &'c str>) -> Vec<&'c str> {
 }
 
 /// The figures of one cell as text.
-pub(super) fn entry(ours: &[f64], paper: Option<f64>) -> String {
+fn entry(ours: &[f64], paper: Option<f64>) -> String {
     let Some((mean, spread)) = mean_and_spread(ours) else { return "-".to_owned() };
     let spread = spread.map_or(String::new(), |spread| format!(" ±{spread:.2}"));
     let paper = paper.map_or(String::new(), |paper| format!(" ({paper:.1})"));
@@ -50,7 +50,7 @@ pub(super) fn entry(ours: &[f64], paper: Option<f64>) -> String {
 }
 
 /// The mean, and the standard deviation where there is more than one.
-fn mean_and_spread(values: &[f64]) -> Option<(f64, Option<f64>)> {
+pub(super) fn mean_and_spread(values: &[f64]) -> Option<(f64, Option<f64>)> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let square: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();

@@ -1,0 +1,222 @@
+//! The page of results: the tables beside the papers', made from the files that the runs wrote.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use reparam::{Error, Result, write_atomically};
+
+use super::cell::ACCURACY;
+use super::cost;
+use super::lines::{Curve, Line, read_lines};
+use super::print::{mean_and_spread, once};
+use crate::common::say;
+use crate::plot::{self, Axes};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Folder of the files TABLE.jsonl that the tables' commands wrote; the pictures go there too
+    #[arg(long, value_name = "DIR", default_value = "docs/results")]
+    from: PathBuf,
+    /// Page to write
+    #[arg(long, value_name = "FILE", default_value = "docs/results.md")]
+    out: PathBuf,
+}
+
+/// A table: name, heading, what a reader must know to compare.
+const TABLES: [(&str, &str, &str); 4] = [
+    (
+        "jang-table1",
+        "Jang, Gu, Poole 2017, table 1",
+        "Upper bounds on negative log-likelihoods of test images in nats: of the lower half given the upper (SBN), of the \
+         whole image (VAE). The paper trains with SGD and momentum for a number of steps that it does not give.",
+    ),
+    (
+        "concrete",
+        "Maddison, Mnih, Teh 2017, table 1 and figure 4 (binary)",
+        "Upper bounds on negative log-likelihoods of test images in nats. The paper trains for 10,000,000 steps and evaluates \
+         densities with 50,000 samples, predictions with 100.",
+    ),
+    (
+        "semi-supervised",
+        "Jang, Gu, Poole 2017, section 4.3: 100 labels",
+        "-ELBO on test images in nats, and accuracy on them. The paper's nets are convolutional, and its unlabelled images \
+         are binarized anew in each batch.",
+    ),
+    (
+        "modern",
+        "Later estimators",
+        "Upper bounds on negative log-likelihoods of test images in nats under one VAE, 784-200-z-200-784 with ReLU; the mean \
+         over three seeds, with the standard deviation.",
+    ),
+];
+
+pub(super) fn run(args: &Args) -> Result<i32> {
+    let mut page = String::from(HEAD);
+    let mut found = 0;
+    for (table, heading, note) in TABLES {
+        let file = args.from.join(format!("{table}.jsonl"));
+        let lines: Vec<Line> = read_lines(&file)?;
+        if lines.is_empty() {
+            continue;
+        }
+        found += 1;
+        let _ = write!(page, "\n## {heading}\n\n{note}\n\n{}\n{}", summary(&lines), grid(&lines));
+        for (alt, picture) in
+            draw_curves(&args.from, table, &read_lines(&file.with_extension("curves.jsonl"))?)?
+        {
+            let _ = write!(page, "\n![{alt}]({})\n", link(&args.from, &picture));
+        }
+        let _ = write!(page, "\n{}", details(&lines));
+        page += &cost_section(&args.from, &file)?;
+    }
+    if found == 0 {
+        let expected =
+            format!("a folder with one of {}", TABLES.map(|(table, ..)| format!("{table}.jsonl")).join(", "));
+        return Err(Error::format(&args.from, expected, "none"));
+    }
+    write_atomically(&args.out, |file| file.write_all(page.as_bytes()))?;
+    say!("wrote {}", args.out.display());
+    Ok(0)
+}
+
+const HEAD: &str = "\
+# Results
+
+Made by `reparam reproduce report` from the files in this folder's `results`, which `reparam reproduce TABLE` wrote; their
+fields are in [json.md](json.md). Every cell: settings chosen and training stopped on the validation images, the figure from
+hard samples on the test images. Ours first, then the paper's, then the difference.
+
+The embedded MNIST was binarized once by sampling, as the literature's fixed one was, but it is not the same file: figures can
+differ by some tenths of a nat for that alone.
+";
+
+/// How many cells are as good as the paper's.
+fn summary(lines: &[Line]) -> String {
+    let compared: Vec<&Line> = lines.iter().filter(|line| line.paper.is_some()).collect();
+    let reached = compared.iter().filter(|line| is_reached(line)).count();
+    match compared.len() {
+        0 => String::new(),
+        count => format!("{reached} of {count} figures are as good as the paper's or better.\n"),
+    }
+}
+
+/// Nats are the better the lower, accuracies the higher.
+fn is_reached(line: &Line) -> bool {
+    let better = if line.column == ACCURACY { -1.0 } else { 1.0 };
+    line.paper.is_some_and(|paper| better * (line.ours - paper) <= 0.0)
+}
+
+/// Rows and columns as in the paper.
+fn grid(lines: &[Line]) -> String {
+    let rows = once(lines.iter().map(|line| &line.row[..]));
+    let columns = once(lines.iter().map(|line| &line.column[..]));
+    let mut text = format!("| | {} |\n|---|{}\n", columns.join(" | "), "---:|".repeat(columns.len()));
+    for row in rows {
+        let _ = write!(text, "| {row} |");
+        for &column in &columns {
+            let of_cell: Vec<&Line> =
+                lines.iter().filter(|line| line.row == row && line.column == column).collect();
+            let _ = write!(text, " {} |", entry(&of_cell));
+        }
+        text += "\n";
+    }
+    text
+}
+
+fn entry(of_cell: &[&Line]) -> String {
+    let ours: Vec<f64> = of_cell.iter().map(|line| line.ours).collect();
+    let Some((mean, spread)) = mean_and_spread(&ours) else { return String::new() };
+    let spread = spread.map_or(String::new(), |spread| format!(" ± {spread:.2}"));
+    let paper =
+        of_cell[0].paper.map_or(String::new(), |paper| format!(" / {paper:.1} / {:+.1}", mean - paper));
+    format!("{mean:.2}{spread}{paper}")
+}
+
+/// One line per result, with what it was made by.
+fn details(lines: &[Line]) -> String {
+    let mut text = String::from(
+        "| row | column | seed | ours | standard error | steps | best at | estimator | optimizer | rate | tau | samples | \
+         seconds | label |\n|---|---|---:|---:|---:|---:|---:|---|---|---:|---|---:|---:|---|\n",
+    );
+    for line in lines {
+        let tau = line.tau.map_or(String::new(), |(start, end)| format!("{start} to {end}"));
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {:.2} | {:.2} | {} | {} | {} | {} | {} | {tau} | {} | {:.0} | {} |",
+            line.row,
+            line.column,
+            line.seed,
+            line.ours,
+            line.standard_error,
+            line.steps,
+            line.best_step,
+            line.estimator,
+            line.optimizer,
+            line.learning_rate,
+            line.test_samples,
+            line.seconds,
+            line.label.as_deref().unwrap_or(""),
+        );
+    }
+    text
+}
+
+/// The costs of semi-supervised steps, where they were measured.
+fn cost_section(from: &Path, file: &Path) -> Result<String> {
+    let lines: Vec<cost::Line> = read_lines(&file.with_extension("cost.jsonl"))?;
+    let Some(first) = lines.first() else { return Ok(String::new()) };
+    let mut text = format!(
+        "\n### The cost of a step\n\nTime of a step of marginalization over that of the method, on {} threads.\n\n\
+         | method | classes | ms | marginalization, ms | ratio | paper |\n|---|---:|---:|---:|---:|---:|\n",
+        first.threads
+    );
+    for line in &lines {
+        let (own, all) = (line.us_per_step / 1e3, line.us_per_step_marginalization / 1e3);
+        let paper = line.paper.map_or(String::new(), |paper| paper.to_string());
+        let _ = writeln!(
+            text,
+            "| {} | {} | {own:.2} | {all:.2} | {:.1} | {paper} |",
+            line.row, line.classes, line.ours
+        );
+    }
+    let picture = file.with_extension("cost.svg");
+    cost::draw(&picture, &lines)?;
+    let _ = write!(text, "\n![time of a step against the number of classes]({})\n", link(from, &picture));
+    Ok(text)
+}
+
+/// A picture for each row of a table: the scores on the validation images against the step, the first seed's.
+fn draw_curves(from: &Path, table: &str, curves: &[Curve]) -> Result<Vec<(String, PathBuf)>> {
+    let mut pictures = Vec::new();
+    for (i, row) in once(curves.iter().map(|curve| &curve.row[..])).into_iter().enumerate() {
+        let of_row: Vec<&Curve> = curves.iter().filter(|curve| curve.row == row).collect();
+        let columns = once(of_row.iter().map(|curve| &curve.column[..]));
+        let lines: Vec<plot::Curve> = columns
+            .iter()
+            .filter_map(|&column| of_row.iter().find(|curve| curve.column == column))
+            .enumerate()
+            .map(|(i, curve)| {
+                let points = curve.curve.iter().map(|&(step, score)| (step as f64, score)).collect();
+                plot::Curve::nth(i, curve.column.clone(), points)
+            })
+            .collect();
+        if lines.iter().all(|line| line.points.len() < 2) {
+            continue;
+        }
+        let path = from.join(format!("{table}.{i}.svg"));
+        plot::linear(
+            &path,
+            &Axes { x: "step", y: &format!("{row}: score on the validation images") },
+            &lines,
+        )?;
+        pictures.push((format!("{row}: score on the validation images by step"), path));
+    }
+    Ok(pictures)
+}
+
+/// A picture as the page beside the folder names it.
+fn link(from: &Path, picture: &Path) -> String {
+    let name =
+        |path: &Path| path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
+    format!("{}/{}", name(from), name(picture))
+}
