@@ -12,7 +12,7 @@ use crate::tape::Tape;
 use crate::var::{Activation, Var};
 
 /// The sizes of a [`SemiSupervised`] model.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct SemiSupervisedShape {
     /// Classes of y.
     pub classes: usize,
@@ -20,12 +20,15 @@ pub struct SemiSupervisedShape {
     pub latents: usize,
     /// Widths of the ReLU layers of each of the three nets; at least one.
     pub hidden: Vec<usize>,
+    /// The share of pixels that the classifier does not see of images whose class is known, drawn anew each time: with a
+    /// hundred labels it would soon know them by heart.
+    pub dropout: f32,
 }
 
 /// M2: p(y) p(z) p(x | y, z) with a uniform class y and a standard normal z, and q(y | x) q(z | x, y).
 ///
-/// With L(x, y) = -E\[ln p(x | y, z)\] + KL(q(z | x, y) || p(z)) - ln p(y) the loss is L(x, y) - `weight` ln q(y | x) for images
-/// whose class is known, and E\[L(x, y)\] - H(q(y | x)) over q(y | x) for others: the mean over y is left to an estimator, of
+/// With L(x, y) = -E\[ln p(x | y, z)\] + KL(q(z | x, y) || p(z)) - ln p(y) the loss is `share` L(x, y) - `weight` ln q(y | x) for
+/// images whose class is known, and E\[L(x, y)\] - H(q(y | x)) over q(y | x) for others: the mean over y is left to an estimator, of
 /// which [`Exact`](crate::estimators::Exact) is marginalization.
 ///
 /// # Source
@@ -98,26 +101,26 @@ impl SemiSupervised {
     ) -> Var<'t> {
         let (images, classes) = (x.shape().dims()[0], self.shape.classes);
         let logits = self.classify(params, x);
-        let from_x = self.from_x(params, x);
+        let image_part = self.image_part(params, x);
         let class = Discrete::Categorical(logits.reshape([images, 1, classes]));
         let loss = estimator.estimate(class, noise, &mut |y, noise| {
-            self.loss_given(params, (x, from_x), y.reshape([images, classes]), noise)
+            self.loss_given(params, (x, image_part), y.reshape([images, classes]), noise)
         });
         // -H(q) - E ln p(y) is the divergence from the uniform law.
         loss + logits.categorical_kl_uniform()
     }
 
-    /// The loss of each image whose class is known, `[images]`, in nats.
+    /// The loss of each image whose class is known, `[images]`, in nats, with (`share`, `weight`).
     #[track_caller]
     pub fn labelled_loss<'t>(
         &self,
         params: &Params,
         x: Var<'t>,
         labels: &[u32],
-        weight: f32,
+        (share, weight): (f32, f32),
         noise: &mut Noise,
     ) -> Var<'t> {
-        let classes = self.shape.classes;
+        let (classes, of_image) = (self.shape.classes, x.shape().classes());
         let y = x.tape().input_with([labels.len(), classes], |y| {
             y.fill(0.0);
             for (row, &label) in y.chunks_exact_mut(classes).zip(labels) {
@@ -125,19 +128,24 @@ impl SemiSupervised {
             }
         });
         let log_prior = -(classes as f32).ln();
-        let given = self.loss_given(params, (x, self.from_x(params, x)), y, noise) - log_prior;
-        given + self.classify(params, x).cross_entropy(labels) * weight
+        let given = self.loss_given(params, (x, self.image_part(params, x)), y, noise) - log_prior;
+        let seen = x * x.tape().input_with(x.shape(), |kept| {
+            for (kept, draw) in kept.iter_mut().zip(noise.draws(labels.len() * of_image)) {
+                *kept = f32::from(reparam_ops::draw::uniform(draw) >= self.shape.dropout);
+            }
+        });
+        given * share + self.classify(params, seen).cross_entropy(labels) * weight
     }
 
     /// What the encoder's first layer makes of the image.
-    fn from_x<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {
+    fn image_part<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {
         self.encoder_x.forward_centred(params, x, params.on(x.tape(), self.pixel_mean))
     }
 
     /// Mean and log standard deviation of q(z | x, y).
-    fn encode<'t>(&self, params: &Params, from_x: Var<'t>, y: Var<'t>) -> (Var<'t>, Var<'t>) {
+    fn encode<'t>(&self, params: &Params, image_part: Var<'t>, y: Var<'t>) -> (Var<'t>, Var<'t>) {
         let latents = self.shape.latents;
-        let hidden = (from_x + self.encoder_y.forward(params, y)).relu();
+        let hidden = (image_part + self.encoder_y.forward(params, y)).relu();
         let both = self.encoder.forward(params, hidden);
         (both.slice(1, 0..latents), both.slice(1, latents..2 * latents))
     }
@@ -151,11 +159,11 @@ impl SemiSupervised {
     fn loss_given<'t>(
         &self,
         params: &Params,
-        (x, from_x): (Var<'t>, Var<'t>),
+        (x, image_part): (Var<'t>, Var<'t>),
         y: Var<'t>,
         noise: &mut Noise,
     ) -> Var<'t> {
-        let (mean, log_std) = self.encode(params, from_x, y);
+        let (mean, log_std) = self.encode(params, image_part, y);
         let z = mean.gaussian_rsample(log_std, noise);
         self.reconstruction(params, x, y, z) + mean.gaussian_kl_standard(log_std).sum_axis(1)
     }
@@ -183,7 +191,7 @@ impl SemiSupervised {
                 let x = tape.input(pixels, [images, of_image]);
                 let class = OneHot::new(self.classify(params, x));
                 let y = class.sample(&mut *noise);
-                let (mean, log_std) = self.encode(params, self.from_x(params, x), y);
+                let (mean, log_std) = self.encode(params, self.image_part(params, x), y);
                 let z = mean.gaussian_rsample(log_std, &mut *noise);
                 // ln p(z) - ln q(z | x, y): the constants are the same.
                 let residual = (z - mean) / log_std.exp();

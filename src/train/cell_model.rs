@@ -240,7 +240,9 @@ impl Model {
                 let x = tape.input_with([known.indices.len(), split.pixels()], |out| {
                     split.sample_pixels_into(&known.indices, noise, out);
                 });
-                let labelled = model.labelled_loss(params, x, &known.labels, *weight, noise);
+                // Each image of the split counts alike, as in Kingma et al. 2014, equation 8.
+                let share = known.indices.len() as f32 / split.len() as f32;
+                let labelled = model.labelled_loss(params, x, &known.labels, (share, *weight), noise);
                 (others.mean() + labelled.mean()).reshape([1])
             }
             (_, Objective::Bound { .. }) => unreachable!("refused when the objective was made"),

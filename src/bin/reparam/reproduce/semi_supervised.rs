@@ -21,12 +21,12 @@ pub(super) const BATCH: usize = 100;
 
 /// Three nets of fully connected layers, where the paper has convolutions.
 pub(super) fn shape(classes: usize) -> SemiSupervisedShape {
-    SemiSupervisedShape { classes, latents: 50, hidden: vec![400] }
+    SemiSupervisedShape { classes, latents: 10, hidden: vec![400], dropout: 0.5 }
 }
 
 pub(super) fn settings(estimator: &str, classes: usize, labels: Labels, plan: Plan) -> CellSettings {
     CellSettings {
-        model: CellModel::SemiSupervised { shape: shape(classes), labels, weight: 10.0 },
+        model: CellModel::SemiSupervised { shape: shape(classes), labels, weight: 100.0 },
         estimator: estimator.to_owned(),
         samples: 1,
         tau: estimator.contains("gumbel").then_some((1.0, 0.5)),
@@ -47,7 +47,7 @@ fn cells(plan: Plan) -> Vec<Cell> {
         settings: settings(estimator, 10, Labels::OfEachClass(LABELS), plan),
         search: match plan.budget {
             Budget::Quick => Vec::new(),
-            Budget::Full => vec![[10.0, 1.0, 50.0].map(Choice::Weight).to_vec()],
+            Budget::Full => vec![[100.0, 300.0, 30.0].map(Choice::Weight).to_vec()],
         },
         // One sample: the bound is -ELBO then.
         samples: 1,
