@@ -139,17 +139,22 @@ impl Plan {
 }
 
 pub(crate) fn run(args: Args) -> Result<i32> {
+    let stop = interrupt_flag()?;
     match args.table {
-        Table::JangTable1(args) => run_table("jang-table1", &jang::cells(args.plan(2_000, 50_000)), &args),
-        Table::Concrete(args) => run_table("concrete", &concrete::cells(args.plan(1_000, 50_000)), &args),
+        Table::JangTable1(args) => {
+            run_table("jang-table1", &jang::cells(args.plan(2_000, 50_000)), &args, &stop)
+        }
+        Table::Concrete(args) => {
+            run_table("concrete", &concrete::cells(args.plan(1_000, 50_000)), &args, &stop)
+        }
+        Table::SemiSupervised(args) => semi_supervised::run(&args, &stop),
+        Table::Modern(args) => run_table("modern", &modern::cells(args.plan(500, 20_000)), &args, &stop),
         Table::Report(args) => report::run(&args),
-        Table::SemiSupervised(args) => semi_supervised::run(&args),
-        Table::Modern(args) => run_table("modern", &modern::cells(args.plan(500, 20_000)), &args),
     }
 }
 
 /// Runs the cells that are wanted and not yet in the file of results, and prints the table so far.
-fn run_table(table: &'static str, cells: &[Cell], args: &RunArgs) -> Result<i32> {
+fn run_table(table: &'static str, cells: &[Cell], args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
     let matches =
         |cell: &Cell, text: &String| cell.row.contains(text.as_str()) || cell.column.contains(text.as_str());
     let wanted = |cell: &&Cell| args.only.is_empty() || args.only.iter().any(|text| matches(cell, text));
@@ -160,15 +165,9 @@ fn run_table(table: &'static str, cells: &[Cell], args: &RunArgs) -> Result<i32>
     let path = args.results(table);
     let mut results = Results::read(&path)?;
     let data = args.data.load()?;
-    let interrupted = interrupt_flag()?;
     let finished = args.threads.run(|| {
-        let bench = Bench {
-            table,
-            budget: args.budget,
-            label: args.label.as_deref(),
-            data: &data,
-            interrupted: &interrupted,
-        };
+        let bench =
+            Bench { table, budget: args.budget, label: args.label.as_deref(), data: &data, interrupted };
         for cell in &cells {
             if !results.has(cell) && !bench.run(cell, &mut results)? {
                 return Ok(false);

@@ -1,6 +1,7 @@
 //! What a semi-supervised step costs against the number of classes, by marginalization and by sampling: figure 5 of Jang, Gu
 //! and Poole 2017.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use reparam::data::Digits;
@@ -51,13 +52,16 @@ fn paper(classes: usize) -> Option<f64> {
 
 /// Measures all methods with all numbers of classes, on the data's images with random labels; prints, writes the lines and
 /// the figure.
-pub(super) fn run(args: &RunArgs, plan: Plan) -> Result<()> {
+pub(super) fn run(args: &RunArgs, plan: Plan, interrupted: &AtomicBool) -> Result<i32> {
     let data = args.data.load()?;
     let steps = match plan.budget {
         Budget::Quick => 3,
         Budget::Full => 20,
     };
-    let lines = args.threads.run(|| measure(args, plan, &data, steps))?;
+    let Some(lines) = args.threads.run(|| measure(args, plan, &data, steps, interrupted))? else {
+        say!("stopped; a measurement has no middle to go on from");
+        return Ok(130);
+    };
     say!(
         "\n{:<22}{:>10}{:>16}{:>22}{:>12}",
         "cost of a step",
@@ -78,15 +82,25 @@ pub(super) fn run(args: &RunArgs, plan: Plan) -> Result<()> {
             file.write_all(b"\n")
         })
     })?;
-    draw(&results.with_extension("cost.svg"), &lines)
+    draw(&results.with_extension("cost.svg"), &lines).map(|()| 0)
 }
 
-fn measure(args: &RunArgs, plan: Plan, data: &Digits, steps: u64) -> Result<Vec<Line>> {
+/// `None` if interrupted.
+fn measure(
+    args: &RunArgs,
+    plan: Plan,
+    data: &Digits,
+    steps: u64,
+    interrupted: &AtomicBool,
+) -> Result<Option<Vec<Line>>> {
     let mut lines = Vec::new();
     for classes in CLASSES {
         let begin = Instant::now();
         let mut times = Vec::new();
         for (_, estimator) in METHODS {
+            if interrupted.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
             let labels = Labels::Random(BATCH.min(data.train().len()));
             let settings = CellSettings {
                 // More than will be made: nothing is scored.
@@ -115,7 +129,7 @@ fn measure(args: &RunArgs, plan: Plan, data: &Digits, steps: u64) -> Result<Vec<
             });
         }
     }
-    Ok(lines)
+    Ok(Some(lines))
 }
 
 /// The median over some steps behind the first, which makes the buffers.

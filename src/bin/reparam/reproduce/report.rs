@@ -185,33 +185,55 @@ fn cost_section(from: &Path, file: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// A picture for each row of a table: the scores on the validation images against the step, the first seed's.
+/// Pictures of the scores on the validation images against the step, the first seed's: one for each row of a table, or for
+/// each column where those are fewer.
 fn draw_curves(from: &Path, table: &str, curves: &[Curve]) -> Result<Vec<(String, PathBuf)>> {
+    let row = |curve: &Curve| curve.row.clone();
+    let column = |curve: &Curve| curve.column.clone();
+    let count = |name: &dyn Fn(&Curve) -> String| distinct(curves.iter().map(name)).len();
+    match count(&row) <= count(&column) {
+        true => draw_each(from, table, curves, &row, &column),
+        false => draw_each(from, table, curves, &column, &row),
+    }
+}
+
+fn draw_each(
+    from: &Path,
+    table: &str,
+    curves: &[Curve],
+    picture_of: &dyn Fn(&Curve) -> String,
+    line_of: &dyn Fn(&Curve) -> String,
+) -> Result<Vec<(String, PathBuf)>> {
     let mut pictures = Vec::new();
-    for (i, row) in once(curves.iter().map(|curve| &curve.row[..])).into_iter().enumerate() {
-        let of_row: Vec<&Curve> = curves.iter().filter(|curve| curve.row == row).collect();
-        let columns = once(of_row.iter().map(|curve| &curve.column[..]));
-        let lines: Vec<plot::Curve> = columns
-            .iter()
-            .filter_map(|&column| of_row.iter().find(|curve| curve.column == column))
+    for (i, name) in distinct(curves.iter().map(picture_of)).into_iter().enumerate() {
+        let inside: Vec<&Curve> = curves.iter().filter(|curve| picture_of(curve) == name).collect();
+        let firsts = distinct(inside.iter().map(|curve| line_of(curve)));
+        let first =
+            |line: String| inside.iter().find(|curve| line_of(curve) == line).map(|curve| (line, *curve));
+        let lines: Vec<plot::Curve> = firsts
+            .into_iter()
+            .filter_map(first)
             .enumerate()
-            .map(|(i, curve)| {
+            .map(|(i, (line, curve))| {
                 let points = curve.curve.iter().map(|&(step, score)| (step as f64, score)).collect();
-                plot::Curve::nth(i, curve.column.clone(), points)
+                plot::Curve::nth(i, line, points)
             })
             .collect();
         if lines.iter().all(|line| line.points.len() < 2) {
             continue;
         }
         let path = from.join(format!("{table}.{i}.svg"));
-        plot::linear(
-            &path,
-            &Axes { x: "step", y: &format!("{row}: score on the validation images") },
-            &lines,
-        )?;
-        pictures.push((format!("{row}: score on the validation images by step"), path));
+        let title = format!("{name}: score on the validation images");
+        plot::linear(&path, &Axes { x: "step", y: &title }, &lines)?;
+        pictures.push((format!("{title} by step"), path));
     }
     Ok(pictures)
+}
+
+/// Each name once, in order.
+fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+    let names: Vec<String> = names.collect();
+    once(names.iter().map(String::as_str)).into_iter().map(str::to_owned).collect()
 }
 
 /// A picture as the page beside the folder names it.

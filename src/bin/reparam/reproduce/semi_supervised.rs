@@ -1,5 +1,7 @@
 //! Section 4.3 of Jang, Gu and Poole 2017: 100 labels, and what a step costs with many classes.
 
+use std::sync::atomic::AtomicBool;
+
 use reparam::Result;
 use reparam::models::SemiSupervisedShape;
 use reparam::train::{CellModel, CellSettings, Labels};
@@ -57,7 +59,7 @@ fn cells(plan: Plan) -> Vec<Cell> {
 }
 
 /// Both parts: the cells, and the cost.
-pub(super) fn run(args: &RunArgs) -> Result<i32> {
+pub(super) fn run(args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
     let plan = args.plan(1_000, 20_000);
     match args.data.dir() {
         Some(_) => say!("images are binarized anew in every batch"),
@@ -65,10 +67,10 @@ pub(super) fn run(args: &RunArgs) -> Result<i32> {
     }
     let code = match args.wants("cost") {
         true if args.only.len() == 1 => 0,
-        _ => super::run_table("semi-supervised", &cells(plan), args)?,
+        _ => super::run_table("semi-supervised", &cells(plan), args, interrupted)?,
     };
     match args.only.is_empty() || args.wants("cost") {
-        true if code == 0 => cost::run(args, plan).map(|()| code),
+        true if code == 0 => cost::run(args, plan, interrupted),
         _ => Ok(code),
     }
 }
