@@ -12,16 +12,21 @@ pub(super) fn table(cells: &[&Cell], results: &Results) {
     let heading: String = columns.iter().map(|column| format!("{column:>width$}")).collect();
     say!("\n{:<26}{heading}", "nats (paper)");
     for row in rows {
-        let of_row: Vec<&&Cell> = cells.iter().filter(|cell| cell.row == row).collect();
         let text = |&column: &&str| {
-            let lines = of_row.iter().filter_map(|cell| results.of(cell, column));
+            let has = |cell: &&&Cell| cell.row == row && paper_in(cell, column).is_some();
+            let cells: Vec<&&Cell> = cells.iter().filter(has).collect();
+            let lines = cells.iter().filter_map(|cell| results.of(cell, column));
             let ours: Vec<f64> = lines.map(|line| line.ours).collect();
-            let mut papers =
-                of_row.iter().flat_map(|cell| columns_of(cell)).filter(|(name, _)| *name == column);
-            format!("{:>width$}", entry(&ours, papers.next().and_then(|(_, paper)| paper)))
+            let paper = cells.first().and_then(|cell| paper_in(cell, column)).flatten();
+            format!("{:>width$}", entry(&ours, paper))
         };
         say!("{row:<26}{}", columns.iter().map(text).collect::<String>());
     }
+}
+
+/// The paper's figure, if it has one, in a column that the cell has.
+fn paper_in(cell: &Cell, column: &str) -> Option<Option<f64>> {
+    columns_of(cell).find(|(name, _)| *name == column).map(|(_, paper)| paper)
 }
 
 /// A cell's columns with the paper's figures.
