@@ -8,7 +8,7 @@ use super::search::{Choice, Stages};
 use super::{Budget, Plan};
 
 /// The paper's columns, and the estimators that stand for them. The paper's score function has a variance normalisation
-/// and gets nowhere without a baseline: ours is NVIL. The annealed slope is a temperature that falls from 1.
+/// and gets nowhere without a baseline: ours is NVIL. A slope that grows is a temperature that falls.
 const COLUMNS: [(&str, &str); 7] = [
     ("score function", "nvil-normalised"),
     ("DARN", "darn"),
@@ -83,7 +83,7 @@ fn estimator_of<'n>(row: &str, estimator: &'n str) -> &'n str {
 /// At the first and the last step. The paper's is 1 for prediction, and falls to 0.5 at least for VAEs.
 fn temperature(row: &str, column: &str) -> Option<(f64, f64)> {
     match column {
-        "annealed ST" => Some((1.0, 0.7)),
+        "annealed ST" => Some((2.0, 1.0)),
         "Gumbel-Softmax" | "ST Gumbel-Softmax" if row.starts_with("VAE") => Some((1.0, 0.25)),
         "Gumbel-Softmax" | "ST Gumbel-Softmax" => Some((1.0, 1.0)),
         _ => None,
@@ -93,14 +93,14 @@ fn temperature(row: &str, column: &str) -> Option<(f64, f64)> {
 /// What the full budget chooses from.
 fn stages(row: &str, column: &str) -> Stages {
     let mut stages =
-        vec![vec![Choice::LearningRate(1e-3), Choice::LearningRate(3e-4), Choice::LearningRate(3e-3)]];
-    let ends = |ends: &[f64]| ends.iter().map(|&end| Choice::TauEnd(end)).collect();
+        vec![vec![Choice::LearningRate(1e-3), Choice::LearningRate(3e-3), Choice::LearningRate(1e-2)]];
+    let taus = |taus: &[(f64, f64)]| taus.iter().map(|&(start, end)| Choice::Tau(start, end)).collect();
     match column {
-        "annealed ST" => stages.push(ends(&[0.7, 0.5, 0.85])),
+        "annealed ST" => stages.push(taus(&[(2.0, 1.0), (1.0, 0.7), (1.5, 0.85)])),
         "Gumbel-Softmax" | "ST Gumbel-Softmax" if row.starts_with("VAE") => {
-            stages.push(ends(&[0.25, 0.5, 0.1]));
+            stages.push(taus(&[(1.0, 0.25), (1.0, 0.5), (1.0, 0.1)]));
         }
-        "Gumbel-Softmax" | "ST Gumbel-Softmax" => stages.push(ends(&[1.0, 0.5])),
+        "Gumbel-Softmax" | "ST Gumbel-Softmax" => stages.push(taus(&[(1.0, 1.0), (1.0, 0.5)])),
         "MuProp" => {
             stages.push(vec![Choice::Estimator("muprop-normalised"), Choice::Estimator("muprop")]);
         }

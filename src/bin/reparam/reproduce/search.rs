@@ -8,8 +8,8 @@ use reparam::train::{CellModel, CellSettings};
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Choice {
     LearningRate(f64),
-    /// The temperature at the end of the run.
-    TauEnd(f64),
+    /// The temperature at the first and the last step.
+    Tau(f64, f64),
     /// Adam's decays.
     Betas(f64, f64),
     Estimator(&'static str),
@@ -22,7 +22,7 @@ impl Choice {
         let mut settings = settings.clone();
         match *self {
             Choice::LearningRate(rate) => settings.learning_rate = rate,
-            Choice::TauEnd(end) => settings.tau = settings.tau.map(|(start, _)| (start, end)),
+            Choice::Tau(start, end) => settings.tau = Some((start, end)),
             Choice::Betas(beta1, beta2) => settings.betas = (beta1, beta2),
             Choice::Estimator(name) => settings.estimator = name.to_owned(),
             Choice::Weight(chosen) => {
@@ -39,7 +39,7 @@ impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Choice::LearningRate(rate) => write!(f, "learning rate {rate}"),
-            Choice::TauEnd(end) => write!(f, "tau end {end}"),
+            Choice::Tau(start, end) => write!(f, "tau {start} to {end}"),
             Choice::Betas(beta1, beta2) => write!(f, "betas {beta1} {beta2}"),
             Choice::Estimator(name) => write!(f, "estimator {name}"),
             Choice::Weight(weight) => write!(f, "weight {weight}"),
