@@ -56,7 +56,7 @@ struct RunArgs {
     /// Hard samples per test image, instead of the budget's
     #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     samples: Option<usize>,
-    /// Only cells whose row or column contains one of these texts; `cost` for the cost of semi-supervised steps
+    /// Only cells whose name, "ROW / COLUMN", contains one of these texts; `cost` for the cost of semi-supervised steps
     #[arg(long, value_name = "TEXTS", value_delimiter = ',')]
     only: Vec<String>,
     /// Where the randomness comes from
@@ -155,12 +155,12 @@ pub(crate) fn run(args: Args) -> Result<i32> {
 
 /// Runs the cells that are wanted and not yet in the file of results, and prints the table so far.
 fn run_table(table: &'static str, cells: &[Cell], args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
-    let matches =
-        |cell: &Cell, text: &String| cell.row.contains(text.as_str()) || cell.column.contains(text.as_str());
-    let wanted = |cell: &&Cell| args.only.is_empty() || args.only.iter().any(|text| matches(cell, text));
+    let name = |cell: &Cell| format!("{} / {}", cell.row, cell.column);
+    let wanted =
+        |cell: &&Cell| args.only.is_empty() || args.only.iter().any(|text| name(cell).contains(text));
     let cells: Vec<&Cell> = cells.iter().filter(wanted).collect();
     if cells.is_empty() {
-        return Err(Error::invalid("--only", "a part of a row's or column's name", args.only.join(",")));
+        return Err(Error::invalid("--only", "a part of a cell's name, ROW / COLUMN", args.only.join(",")));
     }
     let path = args.results(table);
     let mut results = Results::read(&path)?;

@@ -92,13 +92,12 @@ fn temperature(row: &str, column: &str) -> Option<(f64, f64)> {
 
 /// What the full budget chooses from.
 fn stages(row: &str, column: &str) -> Stages {
-    let mut stages =
-        vec![vec![Choice::LearningRate(1e-3), Choice::LearningRate(3e-3), Choice::LearningRate(1e-2)]];
+    let mut stages = vec![[1e-3, 3e-3, 1e-2, 3e-2].map(Choice::LearningRate).to_vec()];
     let taus = |taus: &[(f64, f64)]| taus.iter().map(|&(start, end)| Choice::Tau(start, end)).collect();
     match column {
-        "annealed ST" => stages.push(taus(&[(2.0, 1.0), (1.0, 0.7), (1.5, 0.85)])),
+        "annealed ST" => stages.push(taus(&[(2.0, 1.0), (1.0, 0.7), (3.0, 1.0)])),
         "Gumbel-Softmax" | "ST Gumbel-Softmax" if row.starts_with("VAE") => {
-            stages.push(taus(&[(1.0, 0.25), (1.0, 0.5), (1.0, 0.1)]));
+            stages.push(taus(&[(1.0, 0.25), (1.0, 0.5), (1.0, 0.1), (0.5, 0.1)]));
         }
         "Gumbel-Softmax" | "ST Gumbel-Softmax" => stages.push(taus(&[(1.0, 1.0), (1.0, 0.5)])),
         "MuProp" => {
