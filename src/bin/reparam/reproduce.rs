@@ -116,9 +116,7 @@ impl RunArgs {
             seed: self.seed,
         }
     }
-}
 
-impl RunArgs {
     /// The file of results.
     fn results(&self, table: &str) -> PathBuf {
         let default = || PathBuf::from(format!("{table}-{}.jsonl", self.budget.name()));
