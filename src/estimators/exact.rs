@@ -61,6 +61,7 @@ impl Estimator for Exact {
         accept(self, variable);
         let (logits, kind) = (variable.logits(), variable.kind());
         let states = states(kind).expect("accepted");
+        let mut first = None;
         let weighted = |state| {
             let z = logits.tape().input_with(logits.shape(), |z| {
                 z.chunks_exact_mut(kind.elements()).for_each(|row| one_state(kind, state, row));
@@ -68,8 +69,11 @@ impl Estimator for Exact {
             let p = variable.log_prob(z).exp();
             // A state of probability 0 counts nothing, whatever the loss says of it.
             let impossible = places(variable.rows(), |row| p.value()[row] == 0.0);
-            p * with_zeros(evaluate(loss, z, noise), &impossible)
+            let f = with_zeros(evaluate(loss, z, noise), &impossible);
+            // Probabilities sum to 1 and their gradients to 0: what all states have in common need not be rounded.
+            p * (f - *first.get_or_insert(f.stop_gradient()))
         };
-        (0..states).map(weighted).reduce(|sum, term| sum + term).expect("at least one state")
+        let above_first = (0..states).map(weighted).reduce(|sum, term| sum + term);
+        above_first.expect("at least one state") + first.expect("at least one state")
     }
 }
