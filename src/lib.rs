@@ -23,6 +23,8 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+#[cfg(any(doc, doctest))]
+pub mod course;
 pub mod data;
 pub mod distributions;
 mod error;
