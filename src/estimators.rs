@@ -38,7 +38,7 @@
 //! | `st-identity`, `st-softmax:TAU`, `st-hard-tanh`, `st-slope-annealed` | [`StraightThrough`] | both (hard tanh: bits) | no | 1 |
 //! | `darn` | [`Darn`]: Taylor expansion about the uniform vector | both | for quadratic losses of bits | 1 |
 //! | `reinmax:TAU` | [`ReinMax`]: second-order straight-through | both | for quadratic losses, at tau 1 | 1 |
-//! | `muprop`, `muprop-normalised` | [`MuProp`]: Taylor expansion about the mean as control variate | both | without normalisation | 2 |
+//! | `muprop`, `muprop-baseline`, `muprop-normalised` | [`MuProp`]: Taylor expansion about the mean as control variate | both | without normalisation | 2 |
 //! | `rebar` | [`ControlVariate::rebar`]: the relaxed loss as control variate | both | yes | 2 (+ 5 to adapt) |
 //! | `relax` | [`ControlVariate::relax`]: that plus a network | both | yes | 2 (+ 5 to adapt) |
 //! | `arm`, `disarm` | [`Arm`], [`DisArm`]: antithetic pairs | bits | yes | 2 |
@@ -53,6 +53,7 @@
 //! two with `muprop`, and seven with an adapting `rebar` or `relax`.
 
 mod arm;
+mod baseline;
 mod control_variate;
 mod darn;
 mod exact;

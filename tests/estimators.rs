@@ -595,7 +595,7 @@ fn refusals_say_what_would_work() {
     4 different classes cannot be drawn from 3; use at most unordered-set:3
     it treats one categorical variable per row, and was given 3 bit(s); use rloo:2
     it takes 1 to 12 samples, found 13; use rloo:13
-    estimator: expected one of exact, score-function, moving-average, nvil, nvil-normalised, rloo:K, vimco:K, gumbel-softmax:TAU, st-gumbel-softmax:TAU, st-gumbel-softmax:FORWARD:BACKWARD, gumbel-rao:K:TAU, st-identity, st-softmax:TAU, st-hard-tanh, st-slope-annealed, darn, reinmax:TAU, muprop, muprop-normalised, rebar, relax, arm, disarm, unordered-set:K, found `rloo`
+    estimator: expected one of exact, score-function, moving-average, nvil, nvil-normalised, rloo:K, vimco:K, gumbel-softmax:TAU, st-gumbel-softmax:TAU, st-gumbel-softmax:FORWARD:BACKWARD, gumbel-rao:K:TAU, st-identity, st-softmax:TAU, st-hard-tanh, st-slope-annealed, darn, reinmax:TAU, muprop, muprop-baseline, muprop-normalised, rebar, relax, arm, disarm, unordered-set:K, found `rloo`
     rloo:x: expected a whole number of samples, found `x`
     gumbel-softmax:0: expected a positive temperature, found `0`
     problem: expected one of toy:T, polynomial:POWER, quadratic:CLASSES, vae:LATENTSxCLASSES, of at most 65536 states, found `toy:x`

@@ -7,7 +7,7 @@ use super::{
 use crate::error::{Error, Result};
 
 /// Every name that [`parse`] understands, with the parameters it takes behind colons.
-pub const ALL: [&str; 24] = [
+pub const ALL: [&str; 25] = [
     "exact",
     "score-function",
     "moving-average",
@@ -26,6 +26,7 @@ pub const ALL: [&str; 24] = [
     "darn",
     "reinmax:TAU",
     "muprop",
+    "muprop-baseline",
     "muprop-normalised",
     "rebar",
     "relax",
@@ -75,6 +76,7 @@ pub fn parse(name: &str) -> Result<Box<dyn Estimator>> {
         ("darn", []) => Box::new(Darn),
         ("reinmax", [tau]) => Box::new(ReinMax { tau: temperature(name, tau)? }),
         ("muprop", []) => Box::new(MuProp::new()),
+        ("muprop-baseline", []) => Box::new(MuProp::with_baseline()),
         ("muprop-normalised", []) => Box::new(MuProp::normalised()),
         ("rebar", []) => Box::new(ControlVariate::rebar(1.0, 0.5)),
         ("relax", []) => Box::new(ControlVariate::relax(1.0, 0.5, 10)),

@@ -19,7 +19,7 @@ pub const PROBLEMS: [&str; 9] = [
 ];
 
 /// The estimators of a full run.
-pub const DEFAULT_ESTIMATORS: [&str; 32] = [
+pub const DEFAULT_ESTIMATORS: [&str; 33] = [
     "exact",
     "score-function",
     "moving-average",
@@ -29,6 +29,7 @@ pub const DEFAULT_ESTIMATORS: [&str; 32] = [
     "rloo:4",
     "vimco:2",
     "muprop",
+    "muprop-baseline",
     "muprop-normalised",
     "rebar",
     "relax",

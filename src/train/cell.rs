@@ -91,7 +91,7 @@ pub struct Score {
 /// Images that are evaluated at a time.
 const EVALUATION_BATCH: usize = 500;
 /// Hard samples per image in a score on the validation split.
-const VALIDATION_SAMPLES: usize = 5;
+const VALIDATION_SAMPLES: usize = 20;
 
 impl<'d> CellRun<'d> {
     /// A run at its first step.

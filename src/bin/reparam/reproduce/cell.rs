@@ -8,8 +8,8 @@ use reparam::train::{CellRun, CellSettings, SplitKind};
 use reparam::{Error, Result};
 
 use super::Budget;
-use super::lines::{Curve, Line, Results, Trial};
-use super::search::{Stages, short};
+use super::lines::{Curve, Line, Results};
+use super::search::Stages;
 use super::work::Work;
 use crate::common::{progress, say};
 
@@ -30,7 +30,7 @@ pub(super) struct Cell {
 pub(super) const ACCURACY: &str = "accuracy (%)";
 
 impl Cell {
-    fn label(&self) -> String {
+    pub(super) fn label(&self) -> String {
         format!("{}, {}, seed {}", self.row, self.column, self.settings.seed)
     }
 }
@@ -51,11 +51,8 @@ impl Bench<'_> {
     /// Runs a cell and adds its result; false if it was interrupted, with everything on disk to go on.
     pub(super) fn run(&self, cell: &Cell, results: &mut Results) -> Result<bool> {
         let mut work = Work::open(&results.path, &cell.row, &cell.column, &cell.settings)?;
-        let Some(settings) = self.search(cell, &mut work)? else { return Ok(false) };
-        let number = work.known.trials.len();
-        let Some(mut run) = self.train(number, settings.clone(), &cell.label(), &mut work)? else {
-            return Ok(false);
-        };
+        let Some((number, settings)) = self.choose(cell, &mut work)? else { return Ok(false) };
+        let mut run = work.take_up(number, settings.clone(), self.data)?;
         let (best_step, validation) = run.best().ok_or_else(|| {
             Error::invalid(cell.label(), "a finite loss on the validation split", "none; it diverged")
         })?;
@@ -115,45 +112,12 @@ impl Bench<'_> {
             lines.push(line);
         }
         results.add(lines, &curve)?;
-        work.forget_run(number);
         work.close();
         Ok(true)
     }
 
-    /// The settings that short runs choose; `None` if interrupted.
-    fn search(&self, cell: &Cell, work: &mut Work) -> Result<Option<CellSettings>> {
-        let mut best = (cell.settings.clone(), None::<f64>);
-        let mut number = 0;
-        for stage in &cell.search {
-            let base = best.0.clone();
-            for choice in stage {
-                let candidate = choice.apply(&base);
-                if candidate == base && best.1.is_some() {
-                    // An earlier stage has its score.
-                    continue;
-                }
-                if number == work.known.trials.len() {
-                    let label = format!("{}, {choice}", cell.label());
-                    let Some(run) = self.train(number, short(&candidate), &label, work)? else {
-                        return Ok(None);
-                    };
-                    let validation = run.best().map(|(_, score)| rounded(score));
-                    work.known.trials.push(Trial { choice: choice.to_string(), validation });
-                    work.save()?;
-                    work.forget_run(number);
-                }
-                let score = work.known.trials[number].validation;
-                number += 1;
-                if score.is_some_and(|score| best.1.is_none_or(|best| score < best)) {
-                    best = (candidate, score);
-                }
-            }
-        }
-        Ok(Some(best.0))
-    }
-
     /// Run number `number` of a cell, to its end; `None` if interrupted. Either way it is on disk.
-    fn train(
+    pub(super) fn train(
         &self,
         number: usize,
         settings: CellSettings,
@@ -231,6 +195,6 @@ impl Clock {
 }
 
 /// Nats with as many digits as mean something.
-fn rounded(nats: f64) -> f64 {
+pub(super) fn rounded(nats: f64) -> f64 {
     (nats * 1e4).round() / 1e4
 }

@@ -76,6 +76,7 @@ pub(super) fn cells(plan: Plan) -> Vec<Cell> {
 fn estimator_of<'n>(row: &str, estimator: &'n str) -> &'n str {
     match estimator {
         "nvil-normalised" if row.starts_with("VAE") => "nvil",
+        "muprop-normalised" if row.starts_with("VAE") => "muprop-baseline",
         _ => estimator,
     }
 }
@@ -92,7 +93,8 @@ fn temperature(row: &str, column: &str) -> Option<(f64, f64)> {
 
 /// What the full budget chooses from.
 fn stages(row: &str, column: &str) -> Stages {
-    let mut stages = vec![[1e-3, 3e-3, 1e-2, 3e-2].map(Choice::LearningRate).to_vec()];
+    let rates: &[f64] = if row.starts_with("VAE") { &[3e-3, 1e-2, 3e-2] } else { &[3e-3, 1e-2] };
+    let mut stages = vec![rates.iter().map(|&rate| Choice::LearningRate(rate)).collect::<Vec<_>>()];
     let taus = |taus: &[(f64, f64)]| taus.iter().map(|&(start, end)| Choice::Tau(start, end)).collect();
     match column {
         "annealed ST" => stages.push(taus(&[(2.0, 1.0), (1.0, 0.7), (3.0, 1.0)])),
@@ -101,7 +103,7 @@ fn stages(row: &str, column: &str) -> Stages {
         }
         "Gumbel-Softmax" | "ST Gumbel-Softmax" => stages.push(taus(&[(1.0, 1.0), (1.0, 0.5)])),
         "MuProp" => {
-            stages.push(vec![Choice::Estimator("muprop-normalised"), Choice::Estimator("muprop")]);
+            stages.push(vec![Choice::Estimator("muprop-normalised"), Choice::Estimator("muprop-baseline")]);
         }
         "score function" => {
             stages.push(vec![Choice::Estimator("nvil-normalised"), Choice::Estimator("nvil")]);

@@ -1,8 +1,13 @@
-//! Settings that are chosen by short runs on the validation split.
+//! Settings that are chosen on the validation split, by short runs and then by two in full.
 
 use std::fmt;
 
+use reparam::Result;
 use reparam::train::{CellModel, CellSettings};
+
+use super::cell::{Bench, Cell, rounded};
+use super::lines::Trial;
+use super::work::Work;
 
 /// A setting's value that may be chosen.
 #[derive(Clone, PartialEq, Debug)]
@@ -51,7 +56,79 @@ impl fmt::Display for Choice {
 pub(super) type Stages = Vec<Vec<Choice>>;
 
 /// The settings of a trial: a fifth of the steps, scored five times.
-pub(super) fn short(settings: &CellSettings) -> CellSettings {
+fn short(settings: &CellSettings) -> CellSettings {
     let steps = (settings.steps / 5).max(1);
     CellSettings { steps, validate_every: (steps / 5).max(1), ..settings.clone() }
+}
+
+/// What is trained in full where there was a search: what it chose, and the same at a third of the rate, since short runs
+/// prefer rates that are too high for long ones.
+fn finalists(cell: &Cell, chosen: CellSettings) -> Vec<CellSettings> {
+    let slower = CellSettings { learning_rate: chosen.learning_rate / 3.0, ..chosen.clone() };
+    if cell.search.is_empty() { vec![chosen] } else { vec![chosen, slower] }
+}
+
+/// Whether a score is the better one; none is the worst.
+fn is_better(score: Option<f64>, than: Option<f64>) -> bool {
+    score.is_some_and(|score| than.is_none_or(|than| score < than))
+}
+
+impl Bench<'_> {
+    /// Number and settings of the run in full that is best on the validation split; `None` if interrupted.
+    pub(super) fn choose(&self, cell: &Cell, work: &mut Work) -> Result<Option<(usize, CellSettings)>> {
+        let Some((first, chosen)) = self.search(cell, work)? else { return Ok(None) };
+        let mut best = (first, chosen.clone(), None);
+        for (number, settings) in (first..).zip(finalists(cell, chosen)) {
+            let choice = format!("in full, learning rate {:.1e}", settings.learning_rate);
+            let Some(score) = self.trial(number, &choice, &settings, cell, work)? else { return Ok(None) };
+            if is_better(score, best.2) {
+                best = (number, settings, score);
+            }
+        }
+        Ok(Some((best.0, best.1)))
+    }
+
+    /// The number of short runs and the settings that they choose; `None` if interrupted.
+    fn search(&self, cell: &Cell, work: &mut Work) -> Result<Option<(usize, CellSettings)>> {
+        let mut best = (cell.settings.clone(), None);
+        let mut number = 0;
+        for stage in &cell.search {
+            let base = best.0.clone();
+            for choice in stage {
+                let candidate = choice.apply(&base);
+                if candidate == base && best.1.is_some() {
+                    // An earlier stage has its score.
+                    continue;
+                }
+                let trial = self.trial(number, &choice.to_string(), &short(&candidate), cell, work)?;
+                let Some(score) = trial else { return Ok(None) };
+                work.forget_run(number);
+                number += 1;
+                if is_better(score, best.1) {
+                    best = (candidate, score);
+                }
+            }
+        }
+        Ok(Some((number, best.0)))
+    }
+
+    /// The best score on the validation split of run number `number`, made now or earlier, none if none was finite; `None`
+    /// if interrupted.
+    fn trial(
+        &self,
+        number: usize,
+        choice: &str,
+        settings: &CellSettings,
+        cell: &Cell,
+        work: &mut Work,
+    ) -> Result<Option<Option<f64>>> {
+        if number == work.known.trials.len() {
+            let label = format!("{}, {choice}", cell.label());
+            let Some(run) = self.train(number, settings.clone(), &label, work)? else { return Ok(None) };
+            let validation = run.best().map(|(_, score)| rounded(score));
+            work.known.trials.push(Trial { choice: choice.to_owned(), validation });
+            work.save()?;
+        }
+        Ok(Some(work.known.trials[number].validation))
+    }
 }

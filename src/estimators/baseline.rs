@@ -1,0 +1,96 @@
+//! A learning signal with less variance: a learned baseline, and a normalisation.
+
+use super::learned::{Learned, check_elements, declare_network, network};
+use super::score_function::MovingAverage;
+use super::{Discrete, Kind};
+use crate::checkpoint::Checkpoint;
+use crate::params::Params;
+use crate::var::Var;
+
+/// (s - C(p) - c) / max(1, v) of a signal s: c is a moving average of what C leaves, v^2 its moving variance, and C a network
+/// of one hidden layer of tanh units. C sees the probabilities p, which are what the input of the model has become, so that a
+/// baseline for layer after layer needs nothing else; it is trained here, on the squared residual.
+#[derive(Debug)]
+pub(super) struct Baseline {
+    /// Whether to divide.
+    pub(super) normalise: bool,
+    frozen: bool,
+    average: MovingAverage,
+    variance: MovingAverage,
+    /// Made when the size of a row is known.
+    network: Option<Network>,
+}
+
+#[derive(Debug)]
+struct Network {
+    elements: usize,
+    learned: Learned,
+}
+
+/// Hidden units of the network.
+const HIDDEN: usize = 100;
+const LEARNING_RATE: f64 = 1e-3;
+/// The decay of both moving averages.
+const DECAY: f64 = 0.9;
+
+impl Network {
+    fn new(kind: Kind) -> Network {
+        let mut params = Params::new();
+        declare_network(&mut params, kind.elements(), HIDDEN);
+        Network { elements: kind.elements(), learned: Learned::new(params, LEARNING_RATE) }
+    }
+}
+
+impl Baseline {
+    pub(super) fn new(normalise: bool) -> Baseline {
+        let average = MovingAverage::new(DECAY);
+        Baseline { normalise, frozen: false, variance: average.clone(), average, network: None }
+    }
+
+    /// What is left of a constant `signal` per row for the variable that it is to teach; `estimator` asks.
+    #[track_caller]
+    pub(super) fn reduce<'t>(&mut self, estimator: &str, signal: Var<'t>, variable: Discrete<'t>) -> Var<'t> {
+        let (tape, kind) = (signal.tape(), variable.kind());
+        let made = self.network.get_or_insert_with(|| Network::new(kind));
+        check_elements(estimator, made.elements, kind.elements());
+        let copies = made.learned.on(tape);
+        let left = signal - network(&copies, variable.probs().stop_gradient());
+        let average = self.average.next(&left.value());
+        let residual = left - average;
+        let squares: Vec<f32> = residual.value().iter().map(|r| r * r).collect();
+        let deviation = self.variance.next(&squares).sqrt();
+        if !self.frozen && tape.is_recording() {
+            made.learned.step(&copies, &residual.square().mean().backward());
+        }
+        let scale = if self.normalise { deviation.max(1.0) } else { 1.0 };
+        residual.stop_gradient() / scale
+    }
+
+    pub(super) fn freeze(&mut self) {
+        self.frozen = true;
+        self.average.freeze();
+        self.variance.freeze();
+    }
+
+    pub(super) fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
+        self.average.save(&format!("{prefix}average"), checkpoint);
+        self.variance.save(&format!("{prefix}variance"), checkpoint);
+        if let Some(network) = &self.network {
+            network.learned.save(prefix, checkpoint);
+        }
+    }
+
+    pub(super) fn restore(
+        &mut self,
+        prefix: &str,
+        kind: Kind,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), String> {
+        self.average.restore(&format!("{prefix}average"), checkpoint)?;
+        self.variance.restore(&format!("{prefix}variance"), checkpoint)?;
+        if checkpoint.text(&format!("{prefix}steps")).is_none() {
+            return Ok(());
+        }
+        self.network.insert(Network::new(kind)).learned.restore(prefix, checkpoint)
+    }
+}
