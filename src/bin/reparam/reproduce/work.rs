@@ -84,6 +84,7 @@ impl Work {
 
     /// Removes what is left of a finished cell, and the folder with the last one.
     pub(super) fn close(self) {
+        (0..self.known.trials.len()).for_each(|number| self.forget_run(number));
         let _ = std::fs::remove_file(self.path("json"));
         remove_partial(&self.folder, &[&self.name]);
         let _ = std::fs::remove_dir(&self.folder);
