@@ -95,7 +95,7 @@ impl Bench<'_> {
             line.ours,
             line.steps,
             line.optimizer,
-            line.learning_rate,
+            line.rate(),
             line.seconds
         );
         let mut lines = vec![line];

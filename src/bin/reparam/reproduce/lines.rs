@@ -42,7 +42,14 @@ fn one() -> usize {
     1
 }
 
-/// A short run that the search made.
+impl Line {
+    /// The learning rate, with two digits.
+    pub(super) fn rate(&self) -> String {
+        format!("{:.1e}", self.learning_rate)
+    }
+}
+
+/// A run that the search made.
 #[derive(Serialize, Deserialize, Clone)]
 pub(super) struct Trial {
     pub(super) choice: String,

@@ -152,7 +152,7 @@ fn details(lines: &[Line]) -> String {
             line.best_step,
             line.estimator,
             line.optimizer,
-            line.learning_rate,
+            line.rate(),
             line.test_samples,
             line.seconds,
             line.label.as_deref().unwrap_or(""),
