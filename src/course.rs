@@ -13,9 +13,10 @@
 //! 11. [A categorical VAE from an empty file](a_categorical_vae)
 //! 12. [How a kernel gets fast](how_a_kernel_gets_fast)
 //!
-//! Beside them: [frequent confusions](confusions). The chapters are written to be read in docs/ on a code host as well.
+//! Beside them: [frequent confusions](confusions), [how to choose an estimator](estimators), [adding an op](adding_an_op), and
+//! [what the kernels cost](performance). The pages are written to be read in docs/ on a code host as well.
 
-/// A chapter: its page, and the pictures it shows, which the page's script puts in their places.
+/// A page, and the pictures it shows, which the page's script puts in their places.
 macro_rules! chapter {
     ($name:ident, $page:literal $(, $picture:literal)*) => {
         #[doc = include_str!(concat!("../docs/", $page, ".md"))]
@@ -33,8 +34,12 @@ chapter!(gumbel_softmax, "06-gumbel-softmax");
 chapter!(temperature, "07-temperature");
 chapter!(straight_through, "08-straight-through");
 chapter!(binary_concrete, "09-binary-concrete");
-chapter!(score_functions, "10-score-functions");
+chapter!(score_functions, "10-score-functions", "lab-training");
 #[cfg(feature = "embedded")]
 chapter!(a_categorical_vae, "11-a-categorical-vae");
 chapter!(how_a_kernel_gets_fast, "12-how-a-kernel-gets-fast");
 chapter!(confusions, "confusions");
+chapter!(estimators, "estimators", "lab-temperature", "lab-training");
+chapter!(adding_an_op, "adding-an-op");
+chapter!(performance, "performance");
+chapter!(json, "json");

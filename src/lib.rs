@@ -57,14 +57,7 @@ pub use shape::Shape;
 pub use tape::{Inputs, NotFinite, Recorded, Rule, Tape};
 pub use var::{Activation, Temperature, Var};
 
-/// The pages of docs/ whose code runs with the tests.
-#[cfg(doctest)]
-mod pages {
-    #[cfg(feature = "embedded")]
-    #[doc = include_str!("../README.md")]
-    struct Readme;
-    #[doc = include_str!("../docs/adding-an-op.md")]
-    struct AddingAnOp;
-    #[doc = include_str!("../docs/estimators.md")]
-    struct Estimators;
-}
+/// The page whose code runs with the tests, beside those of the course.
+#[cfg(all(doctest, feature = "embedded"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

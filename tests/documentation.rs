@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::process::Command;
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
@@ -59,6 +60,18 @@ impl Page {
             }
         }
         page
+    }
+
+    /// Its Rust that is shown with what it prints on every machine (a training's figures are in blocks of `text,varies`).
+    fn shown_runs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.blocks.windows(2).filter_map(|pair| match pair {
+            [(rust, code), (text, output)]
+                if rust == "rust" && text == "text" && !output.starts_with('$') =>
+            {
+                Some((&code[..], &output[..]))
+            }
+            _ => None,
+        })
     }
 
     /// Whether rustdoc would run a block of the page as a test.
@@ -159,7 +172,7 @@ fn every_page_with_rust_runs_as_a_test() {
 fn every_picture_of_a_chapter_is_in_the_documentation_too() {
     let course = read("src/course.rs");
     let chapters: Vec<&str> = course.split("chapter!(").skip(1).collect();
-    assert_eq!(chapters.len(), 13);
+    assert_eq!(chapters.len(), 17);
     for chapter in chapters {
         let chapter = chapter.split(')').next().unwrap();
         let mut names = chapter.split('"').skip(1).step_by(2);
@@ -187,4 +200,61 @@ fn contributors_run_what_ci_runs() {
         let command = command.split('#').next().unwrap().trim();
         assert!(command == ".ci/run" || ci.contains(command), ".ci/run does not run `{command}`");
     }
+}
+
+/// A program that runs snippet i of some when its argument is i.
+fn program(snippets: &[&str]) -> String {
+    let visible = |line: &str| line.strip_prefix("# ").unwrap_or(line).to_owned() + "\n";
+    let functions = snippets.iter().enumerate().map(|(i, code)| {
+        let body: String = code.lines().map(visible).collect();
+        let call = if body.contains("fn main()") { "main();" } else { "" };
+        format!("fn snippet_{i}() {{\n{body}{call}}}\n")
+    });
+    let arms = (0..snippets.len()).map(|i| format!("\"{i}\" => snippet_{i}(),\n"));
+    let functions: String = functions.collect();
+    let arms: String = arms.collect();
+    format!(
+        "#![allow(warnings)]\n{functions}fn main() {{ match &std::env::args().nth(1).unwrap()[..] {{ {arms} _ => panic!() }} }}"
+    )
+}
+
+#[test]
+#[ignore = "builds a program of all snippets: a minute"]
+fn pages_show_what_their_snippets_print() {
+    let mut pages: Vec<(PathBuf, Page)> = pages().into_iter().collect();
+    pages.sort_by(|a, b| a.0.cmp(&b.0));
+    let shown: Vec<(&Path, (&str, &str))> =
+        pages.iter().flat_map(|(path, page)| page.shown_runs().map(|run| (path.as_path(), run))).collect();
+    assert!(shown.len() > 30, "only {} snippets with output were found", shown.len());
+    let snippets: Vec<&str> = shown.iter().map(|(_, (code, _))| *code).collect();
+
+    let crate_folder = tempfile::tempdir().unwrap();
+    let manifest = format!(
+        "[package]\nname = \"snippets\"\nedition = \"2024\"\n[workspace]\n[dependencies]\nreparam = {{ path = {root:?} }}\n\
+         reparam-ops = {{ path = {ops:?} }}\nrand = {{ version = \"0.10\", default-features = false }}\nrand_pcg = \"0.10\"\nrayon = \"1\"\n[profile.dev]\nopt-level = 1\n",
+        root = root(),
+        ops = root().join("ops"),
+    );
+    fs::create_dir(crate_folder.path().join("src")).unwrap();
+    fs::write(crate_folder.path().join("Cargo.toml"), manifest).unwrap();
+    fs::copy(root().join("Cargo.lock"), crate_folder.path().join("Cargo.lock")).unwrap();
+    fs::write(crate_folder.path().join("src/main.rs"), program(&snippets)).unwrap();
+    let target = root().join("target/snippets");
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--target-dir"])
+        .arg(&target)
+        .current_dir(crate_folder.path())
+        .status();
+    assert!(built.unwrap().success());
+
+    let mut wrong = Vec::new();
+    for (i, (path, (code, expected))) in shown.iter().enumerate() {
+        let run = Command::new(target.join("debug/snippets")).arg(i.to_string()).output().unwrap();
+        let printed = String::from_utf8(run.stdout).unwrap();
+        if printed.trim_end() != expected.trim_end() {
+            let first = code.lines().next().unwrap_or_default();
+            wrong.push(format!("{}, `{first}`:\n{printed}\nbut the page shows\n{expected}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
