@@ -27,6 +27,7 @@ mod checkpoint;
 pub mod course;
 pub mod data;
 pub mod distributions;
+mod drawing;
 mod error;
 pub mod estimators;
 mod file;

@@ -205,6 +205,14 @@ impl Replay {
             Replay::Given(draws) => Draws::Given(draws),
         }
     }
+
+    /// Bytes of the draws it keeps outside itself.
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        match self {
+            Replay::Stream(_) => 0,
+            Replay::Given(draws) => size_of_val(&draws[..]),
+        }
+    }
 }
 
 /// Where an op takes standard normal noise: one draw for each number, or the numbers themselves.
@@ -282,6 +290,14 @@ impl ReplayNormals {
         match self {
             ReplayNormals::Draws(draws) => Normals::Draws(draws.draws()),
             ReplayNormals::Given(eps) => Normals::Given(eps),
+        }
+    }
+
+    /// Bytes of the numbers it keeps outside itself.
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        match self {
+            ReplayNormals::Draws(draws) => draws.buffer_bytes(),
+            ReplayNormals::Given(eps) => size_of_val(&eps[..]),
         }
     }
 }

@@ -1,8 +1,14 @@
-//! A tape on paper: one line per node, or a graph for DOT.
+//! A tape in words: one line per node, or a table with memory, values and gradients.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
+use crate::gradients::Gradients;
 use crate::tape::{NodeView, Tape};
+use crate::var::Var;
+
+pub(crate) mod numbers;
+
+use numbers::Numbers;
 
 /// One line per node: position, op, inputs, shape, bytes of its own value, and the rule with what it saves. A `*`
 /// marks nodes that gradients flow into.
@@ -25,51 +31,127 @@ impl fmt::Display for Tape {
         let mut outcome = Ok(());
         self.for_each(|node| {
             if outcome.is_ok() {
-                outcome = line(f, &node);
+                outcome = writeln!(f, "{node}");
             }
         });
         outcome
     }
 }
 
-fn line(f: &mut fmt::Formatter<'_>, node: &NodeView<'_>) -> fmt::Result {
-    write!(f, "%{}{} {}", node.index, if node.tracked { "*" } else { "" }, node.op)?;
-    if let Some(name) = node.name {
-        write!(f, " {name}")?;
-    }
-    if !node.inputs.is_empty() {
-        let inputs: Vec<String> = node.inputs.iter().map(|input| format!("%{input}")).collect();
-        write!(f, "({})", inputs.join(", "))?;
-    }
-    write!(f, " {} {} B", node.shape, own_bytes(node))?;
-    match node.rule {
-        Some(rule) => writeln!(f, "  {rule:?}"),
-        None => writeln!(f),
+impl fmt::Display for NodeView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {} B", self.call(), self.shape, self.own_bytes())?;
+        match self.rule {
+            Some(rule) => write!(f, "  {rule:?}"),
+            None => Ok(()),
+        }
     }
 }
 
-/// Bytes that the node's value takes itself: none for views and for parameters, whose buffer is elsewhere.
-fn own_bytes(node: &NodeView<'_>) -> usize {
-    if node.owned { 4 * node.shape.len() } else { 0 }
+impl NodeView<'_> {
+    /// Position, op, name and inputs: `%4* linear(%1, %2, %3)`.
+    pub(crate) fn call(&self) -> String {
+        let mut call = format!("%{}{} {}", self.index, if self.tracked { "*" } else { "" }, self.op);
+        if let Some(name) = self.name {
+            call += &format!(" {name}");
+        }
+        if !self.inputs.is_empty() {
+            let inputs: Vec<String> = self.inputs.iter().map(|input| format!("%{input}")).collect();
+            call += &format!("({})", inputs.join(", "));
+        }
+        call
+    }
+
+    /// Bytes that the node's value takes itself: none for views and for parameters, whose buffer is elsewhere.
+    pub(crate) fn own_bytes(&self) -> usize {
+        if self.owned { 4 * self.shape.len() } else { 0 }
+    }
+
+    /// Bytes of what its rule saves beyond the values on the tape.
+    pub(crate) fn saved_bytes(&self) -> usize {
+        self.rule.map_or(0, |rule| rule.saved_bytes())
+    }
+
+    /// Its value, to be written out.
+    pub(crate) fn numbers(&self) -> Numbers<'_> {
+        Numbers { values: self.value, classes: self.shape.classes(), are_indices: self.is_indices }
+    }
+
+    /// A gradient of it, to be written out.
+    pub(crate) fn gradient_numbers<'a>(&self, gradient: &'a [f32]) -> Numbers<'a> {
+        Numbers { values: gradient, classes: self.shape.classes(), are_indices: false }
+    }
 }
 
 impl Tape {
-    /// The tape as a graph in the DOT language, inputs on the left: `dot -Tsvg` draws it. Data and parameters are
-    /// boxes, ops ellipses, dashed where no gradient flows.
-    pub fn to_dot(&self) -> String {
-        let mut dot = String::from("digraph tape {\n  rankdir=LR;\n  node [fontname=\"monospace\"];\n");
+    /// The tape as a table, one line per node: shape, bytes of its value, bytes that its rule saves, bytes of its
+    /// gradient, the value and, if `gradients` are given, the gradient, to three digits; and the total of the bytes.
+    /// Small values are written out, of large ones mean, least and largest entry.
+    ///
+    /// # Panics
+    /// If the gradients are those of another tape.
+    ///
+    /// # Examples
+    /// ```
+    /// use reparam::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.variable(&[1.0, 2.0, 3.0], [3]);
+    /// let gradients = (x * x).sum().backward();
+    /// assert_eq!(
+    ///     tape.to_table(&gradients),
+    ///     "node            shape  value B  saved B  gradient B  value  gradient\n\
+    ///      %0* variable      [3]       12        0          12  1 2 3  2 4 6\n\
+    ///      %1* mul(%0, %0)   [3]       12        0          12  1 4 9  1 1 1\n\
+    ///      %2* sum(%1)        []        4        0           4  14     1\n\
+    ///      total                       28        0          28\n"
+    /// );
+    /// ```
+    #[track_caller]
+    pub fn to_table<'a>(&self, gradients: impl Into<Option<&'a Gradients>>) -> String {
+        let gradients = self.gradient_of_each(gradients.into());
+        let heads = ["node", "shape", "value B", "saved B", "gradient B", "value", "gradient"];
+        let mut rows = vec![heads.map(str::to_owned)];
+        let mut total = [0; 3];
         self.for_each(|node| {
-            let shape = if node.inputs.is_empty() { "box" } else { "ellipse" };
-            let style = if node.tracked { "solid" } else { "dashed" };
-            let label = format!("%{} {}\\n{}", node.index, node.name.unwrap_or(node.op), node.shape);
-            let label = label.replace('"', "\\\"");
-            writeln!(dot, "  n{} [label=\"{label}\", shape={shape}, style={style}];", node.index)
-                .expect("a string");
-            for input in node.inputs {
-                writeln!(dot, "  n{input} -> n{};", node.index).expect("a string");
-            }
+            let gradient = gradients[node.index];
+            let bytes = [node.own_bytes(), node.saved_bytes(), gradient.map_or(0, size_of_val)];
+            total.iter_mut().zip(bytes).for_each(|(total, bytes)| *total += bytes);
+            let [value, saved, gradients] = bytes.map(|bytes| bytes.to_string());
+            let gradient = gradient.map_or(String::new(), |g| node.gradient_numbers(g).line());
+            let line = node.numbers().line();
+            rows.push([node.call(), node.shape.to_string(), value, saved, gradients, line, gradient]);
         });
-        dot.push_str("}\n");
-        dot
+        let [value, saved, gradients] = total.map(|bytes| bytes.to_string());
+        let none = String::new;
+        rows.push(["total".into(), none(), value, saved, gradients, none(), none()]);
+        aligned(&rows)
     }
+
+    /// The gradient of each node, where it has one.
+    #[track_caller]
+    pub(crate) fn gradient_of_each<'a>(&self, gradients: Option<&'a Gradients>) -> Vec<Option<&'a [f32]>> {
+        let mut found = vec![None; self.len()];
+        if let Some(gradients) = gradients {
+            for (index, gradient) in found.iter_mut().enumerate() {
+                *gradient = gradients.of(Var::new(self, index as u32));
+            }
+        }
+        found
+    }
+}
+
+/// Columns two spaces apart: names and numbers' texts to the left, shapes and bytes to the right.
+fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
+        let cell = |i: usize| match i {
+            1..=4 => format!("{:>1$}", row[i], widths[i]),
+            _ => format!("{:<1$}", row[i], widths[i]),
+        };
+        let cells: [String; N] = std::array::from_fn(cell);
+        cells.join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
 }

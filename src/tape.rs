@@ -51,6 +51,11 @@ pub trait Rule: Any + fmt::Debug + Send {
 
     /// Adds this node's share to the gradients of its inputs, one input after another.
     fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>);
+
+    /// Bytes of what it saves: those of the struct. A rule that owns a buffer counts that as well.
+    fn saved_bytes(&self) -> usize {
+        size_of_val(self)
+    }
 }
 
 /// Where a node's numbers are.
@@ -376,6 +381,12 @@ impl Tape {
     /// The gradients of the scalar at `root` with respect to everything it was computed from.
     #[track_caller]
     pub(crate) fn backward(&self, root: u32) -> Gradients {
+        self.backward_watched(root, |_, _| {})
+    }
+
+    /// As [`backward`](Self::backward), showing `watch` each node whose rule has run and the gradients as they are then.
+    #[track_caller]
+    pub(crate) fn backward_watched(&self, root: u32, mut watch: impl FnMut(u32, &Gradients)) -> Gradients {
         let nodes = self.nodes.borrow();
         let shape = &nodes.slots[root as usize].shape;
         assert!(
@@ -394,6 +405,7 @@ impl Tape {
             let Some(gradient) = output else { continue };
             let recorded = Recorded { nodes: &nodes.slots, node, index, gradient };
             rule.backward(recorded, &mut InputGradients::new(inputs, recorded));
+            watch(index, &gradients);
         }
         gradients
     }
@@ -426,7 +438,7 @@ impl Tape {
         self.id
     }
 
-    /// Calls `visit` on every node in order: what printing needs.
+    /// Calls `visit` on every node in order: what printing and drawing need.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(NodeView<'_>)) {
         let nodes = self.nodes.borrow();
         for index in 0..nodes.len {
@@ -441,6 +453,8 @@ impl Tape {
                 rule: node.rule(),
                 tracked: node.tracked,
                 owned: matches!(node.value, Value::Own),
+                value: nodes.value(index as u32),
+                is_indices: node.op == INDICES,
             });
         }
     }
@@ -456,6 +470,9 @@ pub(crate) struct NodeView<'a> {
     pub(crate) rule: Option<&'a dyn Rule>,
     pub(crate) tracked: bool,
     pub(crate) owned: bool,
+    pub(crate) value: &'a [f32],
+    /// The value holds whole numbers, by their bits.
+    pub(crate) is_indices: bool,
 }
 
 /// The values of a node's inputs during its forward computation: `inputs[0]` is the first one's.

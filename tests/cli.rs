@@ -856,6 +856,7 @@ fn help_is_stable() {
       reproduce  Run a paper's table cell by cell, beside the paper's figures
       lab        Hold estimators of discrete gradients against the exact gradient: bias, variance, cosine, cost
       bench      Measure kernels and training steps on this machine
+      tape       Show the tape of a small model: text, DOT, a picture, or a page that steps through it
       data       Look at data, or pack IDX files into the embedded format
       help       Print this message or the help of the given subcommand(s)
 

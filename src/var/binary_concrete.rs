@@ -42,6 +42,9 @@ impl Rule for StBinaryConcrete {
             kernel::st_backward(tier(), draws, logits, dy, self.tau, want_tau, dlogits)
         });
     }
+    fn saved_bytes(&self) -> usize {
+        size_of_val(self) + self.draws.buffer_bytes()
+    }
 }
 
 impl<'t> Var<'t> {

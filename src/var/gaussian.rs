@@ -27,6 +27,9 @@ impl Rule for GaussianRsample {
             kernel::rsample_backward_log_std(tier(), self.noise.normals(), log_std, dz, dlog_std);
         }
     }
+    fn saved_bytes(&self) -> usize {
+        size_of_val(self) + self.noise.buffer_bytes()
+    }
 }
 
 /// kl = (e^(2 log_std) + mean^2 - 1) / 2 - log_std

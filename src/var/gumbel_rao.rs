@@ -30,6 +30,9 @@ impl Rule for GumbelRao {
             kernel::backward(tier(), draws, logits, one_hot, dy, classes, samples, tau, dlogits);
         }
     }
+    fn saved_bytes(&self) -> usize {
+        size_of_val(self) + self.draws.buffer_bytes()
+    }
 }
 
 impl<'t> Var<'t> {

@@ -52,6 +52,9 @@ impl Rule for StGumbelSoftmax {
             kernel::st_backward(tier(), draws, logits, dy, self.classes, self.tau, want_tau, dlogits)
         });
     }
+    fn saved_bytes(&self) -> usize {
+        size_of_val(self) + self.draws.buffer_bytes()
+    }
 }
 
 impl<'t> Var<'t> {

@@ -11,6 +11,7 @@ mod plot;
 mod records;
 mod reproduce;
 mod sample;
+mod tape;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -40,6 +41,8 @@ enum Command {
     /// Measure kernels and training steps on this machine.
     #[command(subcommand)]
     Bench(bench::Command),
+    /// Show the tape of a small model: text, DOT, a picture, or a page that steps through it.
+    Tape(tape::Args),
     /// Look at data, or pack IDX files into the embedded format.
     #[command(subcommand)]
     Data(data::Command),
@@ -68,6 +71,7 @@ fn main() {
         Command::Reproduce(args) => reproduce::run(args),
         Command::Lab(args) => lab::run(args),
         Command::Bench(command) => bench::run(command),
+        Command::Tape(args) => tape::run(args),
         Command::Data(command) => data::run(command),
     };
     match outcome {

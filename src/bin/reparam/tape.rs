@@ -1,0 +1,108 @@
+//! `reparam tape`: the tape of a small model, to read or to look at.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use reparam::models::{Sample, Vae, VaeShape};
+use reparam::nn::Mlp;
+use reparam::{Activation, Noise, Params, Result, Tape, Var, write_atomically};
+
+use crate::common::say;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Whose tape
+    #[arg(value_enum, default_value_t = Model::GumbelSoftmax)]
+    model: Model,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Where the randomness comes from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// File to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Model {
+    /// y = x^2 + 3 x of one number, used twice: its gradient adds up
+    Polynomial,
+    /// The score of a relaxed sample of three classes
+    GumbelSoftmax,
+    /// The same of a one-hot sample, with the relaxed one's gradient
+    StraightThrough,
+    /// A classifier with a hidden layer, on two points
+    Mlp,
+    /// The bound of a VAE with one latent variable, on two images of four pixels
+    Vae,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// A table: a line per node with memory, value and gradient
+    Text,
+    /// A graph for Graphviz
+    Dot,
+    /// A picture with values and gradients
+    Svg,
+    /// A page that steps through the forward and the backward pass
+    Html,
+}
+
+pub(crate) fn run(args: Args) -> Result<i32> {
+    let tape = Tape::new();
+    let loss = args.model.record(&tape, &mut Noise::seed(args.seed));
+    let shown = match args.format {
+        Format::Text => tape.to_table(&loss.backward()),
+        Format::Dot => tape.to_dot(),
+        Format::Svg => tape.to_svg(&loss.backward()),
+        Format::Html => tape.to_html(loss),
+    };
+    match args.out {
+        None => say!("{}", shown.trim_end()),
+        Some(path) => write_atomically(&path, |file| file.write_all(shown.as_bytes()))?,
+    }
+    Ok(0)
+}
+
+impl Model {
+    /// Its loss, on the tape.
+    fn record<'t>(self, tape: &'t Tape, noise: &mut Noise) -> Var<'t> {
+        match self {
+            Model::Polynomial => {
+                let x = tape.variable(&[2.0], []);
+                x * x + 3.0 * x
+            }
+            Model::GumbelSoftmax => {
+                let (logits, scores) = classes(tape);
+                (logits.gumbel_softmax(0.5, noise) * scores).sum()
+            }
+            Model::StraightThrough => {
+                let (logits, scores) = classes(tape);
+                let relaxed = logits.gumbel_softmax(0.5, noise);
+                let one_hot = relaxed.stop_gradient().st_argmax(0.5);
+                (one_hot.with_gradient_of(relaxed) * scores).sum()
+            }
+            Model::Mlp => {
+                let mut params = Params::new();
+                let net = Mlp::new(&mut params, "net", &[2, 3, 2], Activation::Tanh, noise);
+                let points = tape.input(&[0.5, -1.0, -0.5, 2.0], [2, 2]);
+                net.forward(&params, points).cross_entropy(&[0, 1]).mean()
+            }
+            Model::Vae => {
+                let mut params = Params::new();
+                let vae = Vae::new(VaeShape::symmetric(4, &[], 1, 3), &[0.5; 4], &mut params, noise);
+                let images = tape.input(&[1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0], [2, 4]);
+                let bound = vae.negative_elbo(&params, images, Sample::GumbelSoftmax, 0.5, noise);
+                (bound.reconstruction + bound.kl) / 2.0
+            }
+        }
+    }
+}
+
+/// The logits of three classes, and what each class is worth.
+fn classes(tape: &Tape) -> (Var<'_>, Var<'_>) {
+    (tape.variable(&[1.0, -2.0, 2.0], [1, 3]), tape.input(&[1.0, 2.0, 3.0], [1, 3]))
+}

@@ -1,0 +1,317 @@
+//! Where the nodes of a picture go: in layers from left to right, each behind all of its inputs.
+//!
+//! 1. A node's layer is the length of the longest path to it; leaves move right, next to their first reader.
+//! 2. A wire that passes layers takes a place in each, so that it runs between nodes and not through them.
+//! 3. Layers are swept to and fro, each ordered by the mean place of its neighbours; the order with the fewest
+//!    crossings stays.
+//! 4. Heights: each place as near to its neighbours' as the places beside it allow (least squares).
+
+/// The distance of two inputs at a node's left side.
+pub(super) const PORT: f64 = 16.0;
+/// Between the end of a layer's wires and the boxes of the next layer.
+const GAP: f64 = 52.0;
+/// Between two nodes of a layer.
+const SPACE: f64 = 18.0;
+/// Half of what a passing wire takes.
+const WIRE: f64 = 7.0;
+const SWEEPS: usize = 12;
+
+/// A node to be placed: a box, with a wire behind it at half its height.
+pub(super) struct Cell {
+    /// The nodes it reads, all of them earlier ones.
+    pub(super) inputs: Vec<usize>,
+    /// Of the box.
+    pub(super) width: f64,
+    /// Of the box.
+    pub(super) height: f64,
+    /// Length of the wire.
+    pub(super) wire: f64,
+    /// Height of all.
+    pub(super) room: f64,
+}
+
+/// The left end of a box and the height at which its wire leaves it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: f64,
+}
+
+/// A line from a node to an input of a later one, first along the node's wire, through straight pieces (from, to, height) with bends
+/// between them.
+pub(super) struct Route {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) pieces: Vec<(f64, f64, f64)>,
+    pub(super) end: Point,
+}
+
+pub(super) struct Layout {
+    pub(super) nodes: Vec<Point>,
+    /// Where each node's wire ends.
+    pub(super) ends: Vec<f64>,
+    pub(super) routes: Vec<Route>,
+    pub(super) width: f64,
+    pub(super) height: f64,
+}
+
+/// Something that takes a place in a layer: a node, or the wire of a node that passes.
+#[derive(Clone, Copy)]
+struct Place {
+    node: usize,
+    is_wire: bool,
+}
+
+/// A line from a place to one of the next layer, at input `port` of `ports`.
+struct Link {
+    from: usize,
+    to: usize,
+    port: f64,
+}
+
+struct Graph<'a> {
+    cells: &'a [Cell],
+    places: Vec<Place>,
+    /// The places of each layer, from top to bottom.
+    layers: Vec<Vec<usize>>,
+    links: Vec<Link>,
+}
+
+/// Places the cells.
+pub(super) fn layout(cells: &[Cell]) -> Layout {
+    let mut graph = Graph::new(cells);
+    graph.order();
+    let heights = graph.heights();
+    graph.finish(&heights)
+}
+
+/// The layer of each cell.
+fn layers(cells: &[Cell]) -> Vec<usize> {
+    let mut layer = vec![0; cells.len()];
+    for (node, cell) in cells.iter().enumerate() {
+        layer[node] = cell.inputs.iter().map(|&input| layer[input] + 1).max().unwrap_or(0);
+    }
+    let mut first_reader = vec![usize::MAX; cells.len()];
+    for (node, cell) in cells.iter().enumerate() {
+        for &input in &cell.inputs {
+            first_reader[input] = first_reader[input].min(layer[node]);
+        }
+    }
+    for (node, cell) in cells.iter().enumerate() {
+        if cell.inputs.is_empty() && first_reader[node] != usize::MAX {
+            layer[node] = first_reader[node] - 1;
+        }
+    }
+    layer
+}
+
+/// The height of input `i` at the box of `cell`, from its middle.
+fn port(cell: &Cell, i: usize) -> f64 {
+    PORT * (i as f64 - (cell.inputs.len() as f64 - 1.0) / 2.0)
+}
+
+impl<'a> Graph<'a> {
+    fn new(cells: &'a [Cell]) -> Graph<'a> {
+        let layer = layers(cells);
+        let mut places: Vec<Place> = (0..cells.len()).map(|node| Place { node, is_wire: false }).collect();
+        let mut layers = vec![Vec::new(); layer.iter().max().map_or(0, |last| last + 1)];
+        (0..cells.len()).for_each(|node| layers[layer[node]].push(node));
+        let mut links = Vec::new();
+        // The places of each node's wire, one for each layer that it has reached.
+        let mut wires: Vec<Vec<usize>> = (0..cells.len()).map(|node| vec![node]).collect();
+        for (node, cell) in cells.iter().enumerate() {
+            for (i, &input) in cell.inputs.iter().enumerate() {
+                for passed in layer[input] + wires[input].len()..layer[node] {
+                    let place = places.len();
+                    places.push(Place { node: input, is_wire: true });
+                    layers[passed].push(place);
+                    let from = *wires[input].last().expect("the node itself");
+                    links.push(Link { from, to: place, port: 0.0 });
+                    wires[input].push(place);
+                }
+                let from = wires[input][layer[node] - layer[input] - 1];
+                links.push(Link { from, to: node, port: port(cell, i) });
+            }
+        }
+        Graph { cells, places, layers, links }
+    }
+
+    /// The position of every place within its layer.
+    fn positions(&self) -> Vec<usize> {
+        let mut positions = vec![0; self.places.len()];
+        for layer in &self.layers {
+            layer.iter().enumerate().for_each(|(position, &place)| positions[place] = position);
+        }
+        positions
+    }
+
+    /// The number of pairs of links that cross.
+    fn crossings(&self) -> usize {
+        let positions = self.positions();
+        let mut of_layer: Vec<Vec<(usize, usize, f64)>> = vec![Vec::new(); self.layers.len()];
+        let mut layer_of = vec![0; self.places.len()];
+        for (i, layer) in self.layers.iter().enumerate() {
+            layer.iter().for_each(|&place| layer_of[place] = i);
+        }
+        for link in &self.links {
+            of_layer[layer_of[link.to]].push((positions[link.from], positions[link.to], link.port));
+        }
+        let cross = |a: &(usize, usize, f64), b: &(usize, usize, f64)| {
+            let ends = a.1.cmp(&b.1).then(a.2.total_cmp(&b.2));
+            ends.is_ne() && a.0.cmp(&b.0) == ends.reverse()
+        };
+        let count = |links: &Vec<(usize, usize, f64)>| {
+            (0..links.len()).map(|i| links[..i].iter().filter(|b| cross(&links[i], b)).count()).sum::<usize>()
+        };
+        of_layer.iter().map(count).sum()
+    }
+
+    /// Orders the layers by the mean place of their neighbours, keeping the order with the fewest crossings.
+    fn order(&mut self) {
+        let (mut best, mut fewest) = (self.layers.clone(), self.crossings());
+        for sweep in 0..SWEEPS {
+            let to_the_right = sweep % 2 == 0;
+            let count = self.layers.len();
+            for i in 0..count {
+                self.order_layer(if to_the_right { i } else { count - 1 - i }, to_the_right);
+            }
+            let crossings = self.crossings();
+            if crossings < fewest {
+                (best, fewest) = (self.layers.clone(), crossings);
+            }
+        }
+        self.layers = best;
+    }
+
+    fn order_layer(&mut self, layer: usize, to_the_right: bool) {
+        let positions = self.positions();
+        // A port moves an end by less than a place.
+        let end = |link: &Link| positions[link.to] as f64 + link.port / (PORT * 64.0);
+        let key = |place: usize| {
+            let neighbours =
+                self.links.iter().filter(|link| place == if to_the_right { link.to } else { link.from });
+            let (sum, count) = neighbours.fold((0.0, 0), |(sum, count), link| {
+                (sum + if to_the_right { positions[link.from] as f64 } else { end(link) }, count + 1)
+            });
+            if count == 0 { positions[place] as f64 } else { sum / f64::from(count) }
+        };
+        let mut keyed: Vec<(f64, usize)> =
+            self.layers[layer].iter().map(|&place| (key(place), place)).collect();
+        keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
+        self.layers[layer] = keyed.into_iter().map(|(_, place)| place).collect();
+    }
+
+    /// Half the height of a place.
+    fn half(&self, place: usize) -> f64 {
+        let Place { node, is_wire } = self.places[place];
+        if is_wire { WIRE } else { self.cells[node].room / 2.0 }
+    }
+
+    /// The height of each place's middle.
+    fn heights(&self) -> Vec<f64> {
+        let mut heights = vec![0.0; self.places.len()];
+        for sweep in 0..=2 * SWEEPS {
+            let count = self.layers.len();
+            for i in 0..count {
+                let layer = if sweep % 2 == 0 { i } else { count - 1 - i };
+                let wishes: Vec<(f64, f64)> =
+                    self.layers[layer].iter().map(|&place| self.wish(place, sweep, &heights)).collect();
+                let halves: Vec<f64> = self.layers[layer].iter().map(|&place| self.half(place)).collect();
+                for (&place, height) in self.layers[layer].iter().zip(spread(&wishes, &halves)) {
+                    heights[place] = height;
+                }
+            }
+        }
+        let top =
+            (0..heights.len()).map(|place| heights[place] - self.half(place)).fold(f64::INFINITY, f64::min);
+        heights.iter().map(|height| (height - top).round()).collect()
+    }
+
+    /// Where a place would be, and how much it matters: in the middle of its neighbours on one side, or of all of
+    /// them in the last sweeps.
+    fn wish(&self, place: usize, sweep: usize, heights: &[f64]) -> (f64, f64) {
+        let all = sweep > SWEEPS;
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for link in &self.links {
+            // Wires that pass several layers should not wind.
+            let is_passing = self.places[link.from].is_wire && self.places[link.to].is_wire;
+            let weight = if is_passing { 8.0 } else { 1.0 };
+            if link.to == place && (all || sweep % 2 == 0) {
+                (sum, weights) = (sum + weight * (heights[link.from] - link.port), weights + weight);
+            }
+            if link.from == place && (all || sweep % 2 == 1) {
+                (sum, weights) = (sum + weight * (heights[link.to] + link.port), weights + weight);
+            }
+        }
+        if weights == 0.0 { (heights[place], 0.1) } else { (sum / weights, weights) }
+    }
+
+    fn finish(&self, heights: &[f64]) -> Layout {
+        let mut nodes = vec![Point::default(); self.cells.len()];
+        let mut ends = vec![0.0; self.cells.len()];
+        // Left and right side of each place's layer.
+        let mut sides = vec![(0.0, 0.0); self.places.len()];
+        let mut left = 0.0;
+        for layer in &self.layers {
+            let width = |&place: &usize| {
+                let Place { node, is_wire } = self.places[place];
+                if is_wire { 0.0 } else { self.cells[node].width + self.cells[node].wire }
+            };
+            let right = left + layer.iter().map(width).fold(0.0, f64::max).round();
+            for &place in layer {
+                sides[place] = (left, right);
+                if !self.places[place].is_wire {
+                    nodes[place] = Point { x: left, y: heights[place] };
+                    let is_read = self.links.iter().any(|link| link.from == place);
+                    ends[place] = if is_read { right } else { (left + width(&place)).round() };
+                }
+            }
+            left = right + GAP;
+        }
+        let bottom = (0..heights.len()).map(|place| heights[place] + self.half(place)).fold(0.0, f64::max);
+        let routes = self.routes(heights, &sides);
+        Layout { nodes, ends, routes, width: (left - GAP).max(0.0), height: bottom }
+    }
+
+    fn routes(&self, heights: &[f64], sides: &[(f64, f64)]) -> Vec<Route> {
+        let mut before = vec![None; self.places.len()];
+        self.links
+            .iter()
+            .filter(|link| self.places[link.to].is_wire)
+            .for_each(|link| before[link.to] = Some(link.from));
+        let route = |link: &Link| {
+            let mut pieces = Vec::new();
+            let mut at = Some(link.from);
+            while let Some(place) = at {
+                let (left, right) = sides[place];
+                let start = if self.places[place].is_wire { left } else { left + self.cells[place].width };
+                pieces.push((start, right, heights[place]));
+                at = before[place];
+            }
+            pieces.reverse();
+            let end = Point { x: sides[link.to].0, y: heights[link.to] + link.port };
+            Route { from: self.places[link.from].node, to: link.to, pieces, end }
+        };
+        self.links.iter().filter(|link| !self.places[link.to].is_wire).map(route).collect()
+    }
+}
+
+/// The heights nearest to those wished for (in the sum of weighted squares) at which things of half heights `halves`
+/// stay in order and apart.
+fn spread(wishes: &[(f64, f64)], halves: &[f64]) -> Vec<f64> {
+    // With the least distances taken off, the heights must only not fall: pool those that would.
+    let mut offsets = Vec::with_capacity(halves.len());
+    let mut pools: Vec<(f64, f64, usize)> = Vec::new();
+    for (i, &(wish, weight)) in wishes.iter().enumerate() {
+        offsets.push(if i == 0 { 0.0 } else { offsets[i - 1] + halves[i - 1] + halves[i] + SPACE });
+        let mut pool = (wish - offsets[i], weight, 1);
+        while let Some(&(height, weight, count)) = pools.last().filter(|last| last.0 > pool.0) {
+            let sum = weight + pool.1;
+            pool = ((height * weight + pool.0 * pool.1) / sum, sum, count + pool.2);
+            pools.pop();
+        }
+        pools.push(pool);
+    }
+    let heights = pools.iter().flat_map(|&(height, _, count)| std::iter::repeat_n(height, count));
+    heights.zip(offsets).map(|(height, offset)| height + offset).collect()
+}
