@@ -50,9 +50,9 @@ impl Drawn {
         let height = f64::max(LINE * self.words.len() as f64 + 12.0, layout::PORT * (inputs as f64 + 0.5));
         Cell {
             inputs: self.inputs.clone(),
-            width: widest(&self.words) as f64 * CHARACTER + 18.0,
+            width: (widest(&self.words) as f64 * CHARACTER + 18.0).ceil(),
             height,
-            wire: self.wire as f64 * CHARACTER + 16.0,
+            wire: (self.wire as f64 * CHARACTER + 16.0).ceil(),
             room: height.max(2.0 * wire),
         }
     }

@@ -833,6 +833,67 @@ fn a_run_that_diverges_says_so() {
 }
 
 #[test]
+fn tape_shows_every_model_in_every_format() {
+    let desk = Desk::new();
+    for model in ["polynomial", "gumbel-softmax", "straight-through", "mlp", "vae"] {
+        for (format, part) in
+            [("text", "total "), ("dot", "digraph"), ("svg", "<svg "), ("html", "<!DOCTYPE html>")]
+        {
+            let line = format!("tape {model} --format {format}");
+            let said = desk.run(&line);
+            assert!(said.contains(part), "{line}: {said}");
+            desk.run(&format!("{line} --out tape"));
+            assert_eq!(text(&desk.read("tape")), said, "{line}");
+        }
+    }
+    assert_ne!(desk.run("tape"), desk.run("tape --seed 2"));
+    assert_snapshot!(desk.run("tape straight-through"), @"
+    node                           shape  value B  saved B  gradient B  value                gradient
+    %0* variable                  [1, 3]       12        0          12  1 -2 2               -0.112 0.00673 0.105
+    %1 input                      [1, 3]       12        0           0  1 2 3
+    %2* gumbel_softmax(%0)        [1, 3]       12       16          12  0.0562 0.891 0.0524  1 2 3
+    %3 stop_gradient(%2)          [1, 3]        0        0           0  0.0562 0.891 0.0524
+    %4 st_argmax(%3)              [1, 3]       12        0           0  0 1 0
+    %5* with_gradient_of(%4, %2)  [1, 3]        0        0          12  0 1 0                1 2 3
+    %6* mul(%5, %1)               [1, 3]       12        0          12  0 2 0                1 1 1
+    %7* sum(%6)                       []        4        0           4  2                    1
+    total                                      64       16          52
+    ");
+    let lines = [
+        desk.misused("tape lstm"),
+        desk.misused("tape --format png"),
+        desk.misused("tape --seed x"),
+        desk.refused("tape --out missing/tape.txt"),
+        desk.refused("tape --out data"),
+    ];
+    assert_snapshot!(all(lines), @"
+    error: invalid value 'lstm' for '[MODEL]'
+    error: invalid value 'png' for '--format <FORMAT>'
+    error: invalid value 'x' for '--seed <N>': invalid digit found in string
+    error: missing/tape.txt: cannot write: No such file or directory (os error 2)
+    error: data: cannot write: Is a directory (os error 21)
+    ");
+}
+
+/// The picture and the page in the repository are what the command writes.
+#[test]
+fn the_tape_in_the_documentation_is_what_the_command_writes() {
+    let desk = Desk::new();
+    let figures = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/figures");
+    for format in ["svg", "html"] {
+        let line = format!("tape gumbel-softmax --format {format} --out tape.{format}");
+        desk.run(&line);
+        let path = figures.join(format!("tape.{format}"));
+        let kept = fs::read(&path).unwrap_or_default();
+        assert!(
+            kept == desk.read(&format!("tape.{format}")),
+            "run `reparam {line}` in docs/figures and look at it"
+        );
+        assert!(kept.len() < 100_000);
+    }
+}
+
+#[test]
 fn help_is_stable() {
     let desk = Desk::new();
     let (vae, mlp) = (Settings::defaults(ModelKind::Vae), Settings::defaults(ModelKind::Mlp));
@@ -929,6 +990,20 @@ fn help_is_stable() {
           --out <FILE>     Picture to write [default: samples.png]
           --threads <N>    Threads to work on; the results do not depend on it [default: one per core]
       -h, --help           Print help
+    ");
+    assert_snapshot!(desk.run("tape -h"), @"
+    Show the tape of a small model: text, DOT, a picture, or a page that steps through it
+
+    Usage: reparam tape [OPTIONS] [MODEL]
+
+    Arguments:
+      [MODEL]  Whose tape [default: gumbel-softmax] [possible values: polynomial, gumbel-softmax, straight-through, mlp, vae]
+
+    Options:
+          --format <FORMAT>  How to show it [default: text] [possible values: text, dot, svg, html]
+          --seed <N>         Where the randomness comes from [default: 1]
+          --out <FILE>       File to write [default: standard output]
+      -h, --help             Print help (see more with '--help')
     ");
     assert_snapshot!(desk.run("data --help"), @"
     Look at data, or pack IDX files into the embedded format
