@@ -247,11 +247,6 @@ fn a_tape_as_a_picture() {
     <svg xmlns="http://www.w3.org/2000/svg" class="tape" width="478" height="186" viewBox="0 0 478 186" role="img" aria-label="A tape of 4 nodes" font-family="ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace" font-size="13" fill="#222222">
     <rect class="paper" width="478" height="186" fill="#ffffff"/>
     <g transform="translate(16.5 16.5)">
-    <g class="edge" data-from="0" data-to="1"><path d="M105 47H129C151.5 47 151.5 15 174 15" fill="none" stroke="#222222"/><path d="M181 15l-8 -4v8z" stroke="none"/></g>
-    <g class="edge" data-from="0" data-to="1"><path d="M105 47H129C151.5 47 151.5 31 174 31" fill="none" stroke="#222222"/><path d="M181 31l-8 -4v8z" stroke="none"/></g>
-    <g class="edge" data-from="0" data-to="2"><path d="M105 47H129C151.5 47 151.5 96 174 96" fill="none" stroke="#222222"/><path d="M181 96l-8 -4v8z" stroke="none"/></g>
-    <g class="edge" data-from="1" data-to="3"><path d="M247 23H295C317.5 23 317.5 51 340 51" fill="none" stroke="#222222"/><path d="M347 51l-8 -4v8z" stroke="none"/></g>
-    <g class="edge" data-from="2" data-to="3"><path d="M271 96H295C317.5 96 317.5 67 340 67" fill="none" stroke="#222222"/><path d="M347 67l-8 -4v8z" stroke="none"/></g>
     <g class="node leaf" data-node="0"><title>%0* variable [] 4 B</title>
     <path class="wire" d="M105 47H129" fill="none" stroke="#222222"/>
     <rect class="box" x="0" y="24" width="105" height="46" rx="0" fill="#fff3d6" stroke="#222222"/>
@@ -280,6 +275,11 @@ fn a_tape_as_a_picture() {
     <g class="value" fill="#0072b2"><text x="420" y="53">10</text></g>
     <g class="gradient" fill="#b34d00"><text x="420" y="76">1</text></g>
     </g>
+    <g class="edge" data-from="0" data-to="1"><path d="M105 47H129C151.5 47 151.5 15 174 15" fill="none" stroke="#222222"/><path d="M181 15l-8 -4v8z" stroke="none"/></g>
+    <g class="edge" data-from="0" data-to="1"><path d="M105 47H129C151.5 47 151.5 31 174 31" fill="none" stroke="#222222"/><path d="M181 31l-8 -4v8z" stroke="none"/></g>
+    <g class="edge" data-from="0" data-to="2"><path d="M105 47H129C151.5 47 151.5 96 174 96" fill="none" stroke="#222222"/><path d="M181 96l-8 -4v8z" stroke="none"/></g>
+    <g class="edge" data-from="1" data-to="3"><path d="M247 23H295C317.5 23 317.5 51 340 51" fill="none" stroke="#222222"/><path d="M347 51l-8 -4v8z" stroke="none"/></g>
+    <g class="edge" data-from="2" data-to="3"><path d="M271 96H295C317.5 96 317.5 67 340 67" fill="none" stroke="#222222"/><path d="M347 67l-8 -4v8z" stroke="none"/></g>
     <text class="legend" x="0" y="153">above a wire: the value; below: the gradient</text>
     </g>
     </svg>

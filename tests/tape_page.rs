@@ -131,6 +131,7 @@ impl Browser {
 
     /// Presses a key and lets it go.
     fn press(&mut self, key: &str) {
+        let (modifiers, key) = key.strip_prefix("Shift+").map_or((0, key), |key| (8, key));
         let code = match key {
             "Tab" => 9,
             "Enter" => 13,
@@ -140,8 +141,12 @@ impl Browser {
             "ArrowRight" => 39,
             _ => panic!("{key}"),
         };
-        for kind in ["rawKeyDown", "keyUp"] {
-            let event = json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
+        // Enter presses a button by the character that it types.
+        let typed = if key == "Enter" { "\r" } else { "" };
+        for kind in ["keyDown", "keyUp"] {
+            let mut event = json!({"type": kind, "key": key, "code": key, "text": typed});
+            event["windowsVirtualKeyCode"] = json!(code);
+            event["modifiers"] = json!(modifiers);
             self.call("Input.dispatchKeyEvent", event);
         }
     }
@@ -247,7 +252,7 @@ fn a_node_is_reached_by_tab_and_selected_by_enter() {
     %3* add(%1, %2), value 10, gradient 1
     ");
     for _ in 0..3 {
-        browser.call("Input.dispatchKeyEvent", json!({"type": "rawKeyDown", "key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9, "modifiers": 8}));
+        browser.press("Shift+Tab");
     }
     browser.press("Enter");
     assert_snapshot!(browser.panel(), @"%0* variable What is kept Shape []: 4 B for its value. Nothing was read to make it: no rule, and its gradient stays here. Forward Value 2 Backward From %2 affine 3 From %1 mul 4 Gradient, their sum 7");

@@ -62,12 +62,12 @@ pub(super) fn picture(nodes: &[Drawn]) -> String {
     );
     push(out, format_args!("<rect class=\"paper\" width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>"));
     push(out, format_args!("<g transform=\"translate({MARGIN} {MARGIN})\">"));
-    plan.routes
-        .iter()
-        .for_each(|route| edge(out, route, nodes[route.from].tracked && nodes[route.to].tracked));
     for (index, node) in nodes.iter().enumerate() {
         draw(out, index, node, &cells[index], &plan);
     }
+    plan.routes
+        .iter()
+        .for_each(|route| edge(out, route, nodes[route.from].tracked && nodes[route.to].tracked));
     let y = plan.height + 1.5 * LINE;
     push(out, format_args!("<text class=\"legend\" x=\"0\" y=\"{y}\">{}</text>", escaped(&legend)));
     push(out, format_args!("</g>"));
