@@ -100,11 +100,11 @@ impl Tape {
     /// let gradients = (x * x).sum().backward();
     /// assert_eq!(
     ///     tape.to_table(&gradients),
-    ///     "node            shape  value B  saved B  gradient B  value  gradient\n\
-    ///      %0* variable      [3]       12        0          12  1 2 3  2 4 6\n\
-    ///      %1* mul(%0, %0)   [3]       12        0          12  1 4 9  1 1 1\n\
-    ///      %2* sum(%1)        []        4        0           4  14     1\n\
-    ///      total                       28        0          28\n"
+    ///     "node             shape  value B  saved B  gradient B  value  gradient\n\
+    ///      %0* variable       [3]       12        0          12  1 2 3  2 4 6\n\
+    ///      %1* mul(%0, %0)    [3]       12        0          12  1 4 9  1 1 1\n\
+    ///      %2* sum(%1)         []        4        0           4  14     1\n\
+    ///      total                        28        0          28\n"
     /// );
     /// ```
     #[track_caller]
