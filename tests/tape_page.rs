@@ -174,9 +174,11 @@ impl Browser {
         .replace('\u{a0}', " ")
     }
 
-    /// The texts of the panel.
+    /// The lines of the panel.
     fn panel(&mut self) -> String {
-        self.text(r#"document.getElementById("panel").innerText.replace(/\s+/g, " ").trim()"#)
+        self.text(
+            "document.getElementById('panel').innerText.split('\\n').filter(line => line.trim()).join('\\n')",
+        )
     }
 
     fn assert_content(&self) {
@@ -255,7 +257,22 @@ fn a_node_is_reached_by_tab_and_selected_by_enter() {
         browser.press("Shift+Tab");
     }
     browser.press("Enter");
-    assert_snapshot!(browser.panel(), @"%0* variable What is kept Shape []: 4 B for its value. Nothing was read to make it: no rule, and its gradient stays here. Forward Value 2 Backward From %2 affine 3 From %1 mul 4 Gradient, their sum 7");
+    assert_snapshot!(browser.panel(), @"
+    %0* variable
+    What is kept
+    Shape []: 4 B for its value.
+    Nothing was read to make it: no rule, and its gradient stays here.
+    Forward
+    Value
+    2
+    Backward
+    From %2 affine
+    3
+    From %1 mul
+    4
+    Gradient, their sum
+    7
+    ");
     // The buttons and the slider do what their names say.
     browser.evaluate("document.getElementById('first').focus()");
     browser.press("Enter");
