@@ -90,8 +90,11 @@ impl Area {
 struct Picture {
     boxes: Vec<Area>,
     texts: Vec<Vec<Area>>,
-    edges: Vec<(usize, usize, Vec<(f64, f64)>)>,
+    edges: Vec<(usize, usize, Path)>,
 }
+
+/// Points along a line.
+type Path = Vec<(f64, f64)>;
 
 impl Picture {
     fn read(svg: &str) -> Picture {
@@ -122,10 +125,10 @@ fn text_area(text: &str) -> Area {
 }
 
 /// Points along a path of lines and Bezier curves.
-fn points(path: &str) -> Vec<(f64, f64)> {
+fn points(path: &str) -> Path {
     let spaced = path.replace('M', " M ").replace('H', " H ").replace('C', " C ");
     let mut parts = spaced.split_whitespace();
-    let mut points: Vec<(f64, f64)> = Vec::new();
+    let mut points = Path::new();
     while let Some(part) = parts.next() {
         let mut next = || parts.next().unwrap().parse::<f64>().unwrap();
         match part {
@@ -164,7 +167,8 @@ fn every_node_and_every_edge_is_drawn() {
             .flat_map(|(to, from)| from.iter().map(move |&from| (from, to)))
             .collect();
         let mut drawn: Vec<(usize, usize)> = picture.edges.iter().map(|&(from, to, _)| (from, to)).collect();
-        (expected.sort_unstable(), drawn.sort_unstable());
+        expected.sort_unstable();
+        drawn.sort_unstable();
         assert_eq!(drawn, expected, "{name}");
         let dot = tape.to_dot();
         for (from, to) in expected {

@@ -41,7 +41,8 @@ impl Browser {
         let mut programs = std::env::split_paths(&path).flat_map(|dir| NAMES.map(|name| dir.join(name)));
         let Some(program) = programs.find(|program| program.is_file()) else {
             // Past the test harness, which would keep it to itself.
-            let _ = writeln!(std::io::stderr(), "!!! SKIPPED: none of {} is on the PATH", NAMES.join(", "));
+            let line = format!("\n!!! SKIPPED: none of {} is on the PATH\n", NAMES.join(", "));
+            let _ = std::io::stderr().write_all(line.as_bytes());
             return None;
         };
         let folder = tempfile::tempdir().unwrap();

@@ -121,10 +121,11 @@ impl<'a> Graph<'a> {
         let mut wires: Vec<Vec<usize>> = (0..cells.len()).map(|node| vec![node]).collect();
         for (node, cell) in cells.iter().enumerate() {
             for (i, &input) in cell.inputs.iter().enumerate() {
-                for passed in layer[input] + wires[input].len()..layer[node] {
+                let reached = layer[input] + wires[input].len();
+                for passed in layers.iter_mut().take(layer[node]).skip(reached) {
                     let place = places.len();
                     places.push(Place { node: input, is_wire: true });
-                    layers[passed].push(place);
+                    passed.push(place);
                     let from = *wires[input].last().expect("the node itself");
                     links.push(Link { from, to: place, port: 0.0 });
                     wires[input].push(place);
@@ -230,16 +231,17 @@ impl<'a> Graph<'a> {
     /// Where a place would be, and how much it matters: in the middle of its neighbours on one side, or of all of
     /// them in the last sweeps.
     fn wish(&self, place: usize, sweep: usize, heights: &[f64]) -> (f64, f64) {
-        let all = sweep > SWEEPS;
+        let from_the_left = sweep > SWEEPS || sweep.is_multiple_of(2);
+        let from_the_right = sweep > SWEEPS || !from_the_left;
         let (mut sum, mut weights) = (0.0, 0.0);
         for link in &self.links {
             // Wires that pass several layers should not wind.
             let is_passing = self.places[link.from].is_wire && self.places[link.to].is_wire;
             let weight = if is_passing { 8.0 } else { 1.0 };
-            if link.to == place && (all || sweep % 2 == 0) {
+            if link.to == place && from_the_left {
                 (sum, weights) = (sum + weight * (heights[link.from] - link.port), weights + weight);
             }
-            if link.from == place && (all || sweep % 2 == 1) {
+            if link.from == place && from_the_right {
                 (sum, weights) = (sum + weight * (heights[link.to] + link.port), weights + weight);
             }
         }
