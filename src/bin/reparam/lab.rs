@@ -1,6 +1,6 @@
 //! `reparam lab`: estimators of discrete gradients, held against the exact gradient.
 
-mod pictures;
+pub(crate) mod pictures;
 
 use std::path::PathBuf;
 

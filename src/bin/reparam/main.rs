@@ -5,6 +5,7 @@ mod bench;
 mod common;
 mod data;
 mod eval;
+mod figures;
 mod lab;
 mod picture;
 mod plot;
@@ -38,6 +39,8 @@ enum Command {
     Reproduce(reproduce::Args),
     /// Hold estimators of discrete gradients against the exact gradient: bias, variance, cosine, cost.
     Lab(lab::Args),
+    /// Draw the pictures of the documentation.
+    Figures(figures::Args),
     /// Measure kernels and training steps on this machine.
     #[command(subcommand)]
     Bench(bench::Command),
@@ -70,6 +73,7 @@ fn main() {
         Command::Sample(args) => sample::run(args),
         Command::Reproduce(args) => reproduce::run(args),
         Command::Lab(args) => lab::run(args),
+        Command::Figures(args) => figures::run(args),
         Command::Bench(command) => bench::run(command),
         Command::Tape(args) => tape::run(args),
         Command::Data(command) => data::run(command),

@@ -1,4 +1,4 @@
-//! Pictures: grids of images as grey PNG files.
+//! Pictures: grids of images as grey PNG files, and PNG files from their pixels.
 
 use std::path::Path;
 
@@ -28,6 +28,16 @@ impl Grid {
 
     /// Writes the grid as a PNG file.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
+        let ([height, width], pixels) = self.pixels();
+        let png = encode([height, width], png::ColorType::Grayscale, &pixels);
+        write_atomically(path, |file| file.write_all(&png?)).map_err(|error| match error {
+            Error::Io { source, .. } => Error::io(path, "write the picture", source),
+            other => other,
+        })
+    }
+
+    /// Height, width and grey values.
+    pub(crate) fn pixels(&self) -> ([usize; 2], Vec<u8>) {
         let [height, width] = self.size;
         let count = self.images.len() / (height * width);
         let (cell_height, cell_width) = (height * ZOOM + GAP, width * ZOOM + GAP);
@@ -44,17 +54,23 @@ impl Grid {
                 }
             }
         }
-        write_atomically(path, |file| {
-            let mut encoder = png::Encoder::new(file, picture_width as u32, picture_height as u32);
-            encoder.set_color(png::ColorType::Grayscale);
-            encoder.set_depth(png::BitDepth::Eight);
-            let mut writer = encoder.write_header().map_err(std::io::Error::other)?;
-            writer.write_image_data(&pixels).map_err(std::io::Error::other)?;
-            writer.finish().map_err(std::io::Error::other)
-        })
-        .map_err(|error| match error {
-            Error::Io { source, .. } => Error::io(path, "write the picture", source),
-            other => other,
-        })
+        ([picture_height, picture_width], pixels)
     }
+}
+
+/// The bytes of a PNG file of 8 bits a channel, the same for the same pixels.
+pub(crate) fn encode(
+    [height, width]: [usize; 2],
+    channels: png::ColorType,
+    pixels: &[u8],
+) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width as u32, height as u32);
+    encoder.set_color(channels);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::High);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels)?;
+    writer.finish()?;
+    Ok(bytes)
 }

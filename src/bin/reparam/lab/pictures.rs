@@ -74,13 +74,24 @@ fn outline(i: usize, m: &Measurement, low: f64, high: f64) -> Curve {
     Curve::nth(i, m.estimator.clone(), corners.collect())
 }
 
-fn measured(problem: &dyn Problem, name: &str, samples: usize, seed: u64) -> Option<Measurement> {
+pub(crate) fn measured(problem: &dyn Problem, name: &str, samples: usize, seed: u64) -> Option<Measurement> {
     let mut estimator = parse(name).expect("a name of the lab's own");
     measure(problem, estimator.as_mut(), samples, 0, &mut Noise::seed(seed)).ok()
 }
 
+/// A family of estimators at every temperature that it can be measured at.
+pub(crate) fn sweep(
+    problem: &dyn Problem,
+    family: &str,
+    samples: usize,
+    seed: u64,
+) -> Vec<(f32, Measurement)> {
+    let at = |tau: f32| Some((tau, measured(problem, &format!("{family}:{tau}"), samples, seed)?));
+    TAUS.into_iter().filter_map(at).collect()
+}
+
 /// The squared length of what the mean misses, less what chance alone would make of it.
-fn squared_bias(m: &Measurement) -> f64 {
+pub(crate) fn squared_bias(m: &Measurement) -> f64 {
     let miss = m.mean.iter().zip(&m.exact).map(|(mean, exact)| (mean - exact).powi(2)).sum::<f64>();
     miss - m.variance / m.samples as f64
 }
@@ -97,10 +108,7 @@ fn temperature(dir: &Path, samples: usize, seed: u64) -> Result<Vec<Measurement>
     ] {
         let mut curves = Vec::new();
         for (i, family) in FAMILIES.iter().enumerate() {
-            let sweep: Vec<(f32, Measurement)> = TAUS
-                .iter()
-                .filter_map(|&tau| Some((tau, measured(problem, &format!("{family}:{tau}"), samples, seed)?)))
-                .collect();
+            let sweep = sweep(problem, family, samples, seed);
             let curve = |what: &str, of: &dyn Fn(&Measurement) -> f64| {
                 let points = sweep.iter().map(|(tau, m)| (f64::from(*tau), of(m))).collect();
                 Curve::nth(i, format!("{family}, {what}"), points)
