@@ -916,6 +916,7 @@ fn help_is_stable() {
       sample     Draw images from a checkpoint
       reproduce  Run a paper's table cell by cell, beside the paper's figures
       lab        Hold estimators of discrete gradients against the exact gradient: bias, variance, cosine, cost
+      figures    Draw the pictures of the documentation
       bench      Measure kernels and training steps on this machine
       tape       Show the tape of a small model: text, DOT, a picture, or a page that steps through it
       data       Look at data, or pack IDX files into the embedded format
@@ -1188,6 +1189,68 @@ fn lab_refuses_what_it_cannot_do() {
     error: no-such-folder: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found nothing
     error: invalid value '3' for '--samples <N>': 3 is not in 100..=4294967295
     "
+    );
+}
+
+/// The pictures in docs/figures that do not go through matrix products and take no time.
+const PICTURES: [&str; 3] = ["temperature", "simplex", "straight-through"];
+
+fn committed_pictures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/figures")
+}
+
+#[test]
+fn figures_are_those_of_the_docs_at_any_number_of_threads() {
+    let desk = Desk::new();
+    for threads in [1, 3] {
+        let said =
+            desk.run(&format!("figures --only {} --out pictures --threads {threads}", PICTURES.join(",")));
+        assert_eq!(said.lines().collect::<Vec<_>>(), PICTURES);
+        let mut files = PICTURES.map(|name| [format!("{name}.png"), format!("{name}.svg")]).concat();
+        files.sort();
+        assert_eq!(desk.names("pictures"), files);
+        for file in &files {
+            let (drawn, committed) =
+                (desk.read(&format!("pictures/{file}")), fs::read(committed_pictures().join(file)).unwrap());
+            // The last digits of a PNG file's colours may be others on another processor.
+            let comparable = file.ends_with(".svg") || cfg!(target_arch = "x86_64");
+            assert!(
+                drawn == committed || !comparable,
+                "docs/figures/{file} is not what `reparam figures` draws"
+            );
+        }
+    }
+}
+
+/// Markdown ends an inlined picture at an empty line; what has no viewBox does not shrink with the page.
+#[test]
+fn pictures_can_be_inlined() {
+    let mut count = 0;
+    for entry in fs::read_dir(committed_pictures()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "svg") {
+            continue;
+        }
+        let svg = fs::read_to_string(&path).unwrap();
+        assert!(svg.starts_with("<svg width=\"960\""), "{}: not 960 wide", path.display());
+        assert!(svg.lines().next().unwrap().contains("viewBox"), "{}: no viewBox", path.display());
+        assert!(svg.lines().all(|line| !line.trim().is_empty()), "{}: an empty line", path.display());
+        assert!(svg.len() < 150_000, "{}: {} bytes", path.display(), svg.len());
+        count += 1;
+    }
+    assert!(count >= 10, "{count} pictures");
+}
+
+#[test]
+fn figures_refuses_what_it_cannot_do() {
+    let desk = Desk::new();
+    assert_snapshot!(
+        [
+            desk.refused("figures --only foo,temperature"),
+            desk.refused("figures --only temperature --out data/t10k-labels-idx1-ubyte/pictures"),
+        ]
+        .join("\n"),
+        @""
     );
 }
 

@@ -39,7 +39,7 @@ struct Work {
     draw: fn() -> Result<Vec<String>>,
 }
 
-/// All pictures.
+/// All pictures: one that is added here is drawn, checked and named with the others.
 const WORKS: [Work; 7] = [
     Work { names: &["temperature"], draw: || one(temperature::draw()) },
     Work { names: &["simplex"], draw: || one(simplex::draw()) },

@@ -92,8 +92,9 @@ pub(crate) fn fine_picture(
     })?;
     let drawn = format!("width=\"{}\" height=\"{}\"", size.0, size.1);
     let svg = svg.replacen(&drawn, &format!("width=\"{width}\" height=\"{height}\""), 1);
-    // The default, of which a file has thousands.
-    Ok(svg.replace(" opacity=\"1\"", ""))
+    // The defaults, of which a file has thousands.
+    let defaults = [" opacity=\"1\"", " stroke=\"none\" stroke-width=\"1\"", " stroke=\"none\""];
+    Ok(defaults.iter().fold(svg, |svg, default| svg.replace(default, "")))
 }
 
 /// Puts a PNG file on a picture's background, behind what is drawn.
@@ -134,7 +135,7 @@ pub(crate) fn logarithmic(path: &Path, axes: &Axes<'_>, curves: &[Curve]) -> Res
     let curves: Vec<Curve> = curves.iter().map(positive).collect();
     let ((left, right), (bottom, top)) = ranges(&curves);
     // Room for the names above the curves.
-    let (x, y) = (left / 1.5..right * 1.5, bottom / 1.5..top * 4.0);
+    let (x, y) = (left / 1.5..right * 1.5, bottom / 1.5..top * 10.0);
     write(path, |area| draw(area, axes, &curves, x.log_scale(), y.log_scale(), true))
 }
 

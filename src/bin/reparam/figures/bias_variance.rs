@@ -23,8 +23,8 @@ pub(super) fn draw() -> Result<String> {
         write_text(area, "bias squared", (half / 2 + 36, 22), LARGE, HPos::Center)?;
         write_text(area, "variance of one estimate", (half + half / 2 + 36, 22), LARGE, HPos::Center)?;
         let (left, right) = area.margin(40, 4, 4, 12).split_horizontally(half);
-        panel(&left, (3e-7, 0.2), &sweeps, significant, None)?;
-        panel(&right, (1.5e-3, 300.0), &sweeps, |m| m.variance, Some(unbiased.variance))
+        panel(&left, (4e-6, 0.3), &sweeps, significant, None)?;
+        panel(&right, (1e-3, 300.0), &sweeps, |m| m.variance, Some(unbiased.variance))
     })
 }
 

@@ -8,7 +8,7 @@ use reparam::Result as Outcome;
 use reparam::lab::{Measurement, Quadratic};
 
 use crate::lab::pictures::measured;
-use crate::plot::{Area, COLOURS, LARGE, SMALL, picture, short, write_text};
+use crate::plot::{Area, COLOURS, GREY, LARGE, SMALL, picture, short, write_text};
 
 const ESTIMATORS: [(&str, &str); 6] = [
     ("score-function", "score function"),
@@ -35,6 +35,16 @@ pub(super) fn draw() -> Outcome<String> {
     });
     picture(SIZE, |area| {
         let (width, height) = (SIZE.0 as i32, SIZE.1 as i32);
+        let centre = (LEFT + width - RIGHT) / 2;
+        let axis = |x: f64| {
+            let share = (x - RANGE.0) / (RANGE.1 - RANGE.0);
+            LEFT + (share * f64::from(width - RIGHT - LEFT)).round() as i32
+        };
+        for x in [-0.5, 0.0, 0.5, 1.0, 1.5] {
+            let line = [(axis(x), TOP), (axis(x), height - BOTTOM + 5)];
+            area.draw(&PathElement::new(line, GREY.mix(0.25)))?;
+            write_text(area, &short(x), (axis(x), height - BOTTOM + 17), SMALL, HPos::Center)?;
+        }
         let panels = area.margin(TOP, BOTTOM, LEFT, RIGHT).split_evenly((runs.len(), 1));
         let step = (height - TOP - BOTTOM) / runs.len() as i32;
         for (i, (run, panel)) in runs.iter().zip(panels).enumerate() {
@@ -44,16 +54,6 @@ pub(super) fn draw() -> Outcome<String> {
                 let y = middle + 20 * (line as i32 - 1);
                 write_text(area, text, (width - RIGHT + 14, y), SMALL, HPos::Left)?;
             }
-        }
-        let centre = (LEFT + width - RIGHT) / 2;
-        let axis = |x: f64| {
-            let share = (x - RANGE.0) / (RANGE.1 - RANGE.0);
-            LEFT + (share * f64::from(width - RIGHT - LEFT)).round() as i32
-        };
-        for x in [-0.5, 0.0, 0.5, 1.0, 1.5] {
-            let tick = [(axis(x), height - BOTTOM), (axis(x), height - BOTTOM + 5)];
-            area.draw(&PathElement::new(tick, BLACK.stroke_width(1)))?;
-            write_text(area, &short(x), (axis(x), height - BOTTOM + 17), SMALL, HPos::Center)?;
         }
         let truth = length(&runs[0].exact);
         let line = [(axis(truth), TOP - 8), (axis(truth), height - BOTTOM)];

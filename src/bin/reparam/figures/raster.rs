@@ -1,4 +1,5 @@
-//! An SVG picture as a PNG file, without the system's fonts.
+//! An SVG picture as a PNG file, without the system's fonts: the font is DejaVu Sans, under the Bitstream Vera licence,
+//! which lets anyone use and embed it.
 
 use std::sync::Arc;
 
