@@ -1250,7 +1250,10 @@ fn figures_refuses_what_it_cannot_do() {
             desk.refused("figures --only temperature --out data/t10k-labels-idx1-ubyte/pictures"),
         ]
         .join("\n"),
-        @""
+        @"
+    error: --only: expected some of temperature, simplex, tails, straight-through, gradients, bias-variance, digits, code-usage, found `foo`
+    error: data/t10k-labels-idx1-ubyte/pictures: cannot create the folder: Not a directory (os error 20)
+    "
     );
 }
 

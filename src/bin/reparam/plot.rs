@@ -72,8 +72,8 @@ pub(crate) fn picture(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -
     fine_picture(1, size, draw)
 }
 
-/// A picture that is drawn `fine` times as large as it is shown: plotters places everything at whole pixels, which smooth
-/// curves show.
+/// A picture that is drawn `fine` times as large as it is shown: plotters places everything at whole pixels, which
+/// smooth curves show.
 pub(crate) fn fine_picture(
     fine: u32,
     (width, height): (u32, u32),
@@ -94,7 +94,9 @@ pub(crate) fn fine_picture(
     let svg = svg.replacen(&drawn, &format!("width=\"{width}\" height=\"{height}\""), 1);
     // The defaults, of which a file has thousands.
     let defaults = [" opacity=\"1\"", " stroke=\"none\" stroke-width=\"1\"", " stroke=\"none\""];
-    Ok(defaults.iter().fold(svg, |svg, default| svg.replace(default, "")))
+    let svg = defaults.iter().fold(svg, |svg, default| svg.replace(default, ""));
+    // A label without text is an empty line.
+    Ok(svg.lines().filter(|line| !line.is_empty()).flat_map(|line| [line, "\n"]).collect())
 }
 
 /// Puts a PNG file on a picture's background, behind what is drawn.

@@ -1,4 +1,5 @@
-//! How many of its classes each latent variable uses and what it says of an image, by epoch of the VAE's short training.
+//! How many of its classes each latent variable uses and what it says of an image, by epoch of the VAE's short
+//! training.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;

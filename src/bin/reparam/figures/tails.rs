@@ -64,7 +64,8 @@ pub(super) fn draw() -> Result<String> {
     })
 }
 
-/// Draws from rows of one frequent class and as many rare ones as there is room for, by every recipe from the same draws.
+/// Samples of rows of one frequent class and as many rare ones as there is room for, by every recipe from the same
+/// draws.
 fn measure(probability: f64) -> Point {
     let rare = ((0.5 / probability) as usize).clamp(1, RARE);
     let rows = DRAWS_AT_ONCE / (1 + rare);
