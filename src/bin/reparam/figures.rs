@@ -40,13 +40,14 @@ struct Work {
 }
 
 /// All pictures: one that is added here is drawn, checked and named with the others.
-const WORKS: [Work; 7] = [
+const WORKS: [Work; 8] = [
     Work { names: &["temperature"], draw: || one(temperature::draw()) },
     Work { names: &["simplex"], draw: || one(simplex::draw()) },
     Work { names: &["tails"], draw: || one(tails::draw()) },
     Work { names: &["straight-through"], draw: || one(straight_through::draw()) },
     Work { names: &["gradients"], draw: || one(gradients::draw()) },
     Work { names: &["bias-variance"], draw: || one(bias_variance::draw()) },
+    Work { names: &["tape"], draw: || Ok(vec![crate::tape::picture()]) },
     Work { names: &["digits", "code-usage"], draw: training::draw },
 ];
 

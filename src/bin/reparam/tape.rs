@@ -67,6 +67,13 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     Ok(0)
 }
 
+/// The picture of the documentation.
+pub(crate) fn picture() -> String {
+    let tape = Tape::new();
+    let loss = Model::GumbelSoftmax.record(&tape, &mut Noise::seed(1));
+    tape.to_svg(&loss.backward())
+}
+
 impl Model {
     /// Its loss, on the tape.
     fn record<'t>(self, tape: &'t Tape, noise: &mut Noise) -> Var<'t> {

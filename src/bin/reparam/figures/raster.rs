@@ -1,4 +1,4 @@
-//! An SVG picture as a PNG file, without the system's fonts: the font is DejaVu Sans, under the Bitstream Vera licence,
+//! An SVG picture as a PNG file, without the system's fonts: the fonts are DejaVu's, under the Bitstream Vera licence,
 //! which lets anyone use and embed it.
 
 use std::sync::Arc;
@@ -12,12 +12,14 @@ use crate::picture::encode;
 /// Pixels of the PNG file for each of the SVG file.
 const ZOOM: f32 = 2.0;
 
-/// The bytes of a PNG file, the same for the same picture. All text is set in DejaVu Sans.
+/// The bytes of a PNG file, the same for the same picture. All text is set in DejaVu Sans or its fixed-width companion.
 pub(super) fn png(svg: &str) -> Result<Vec<u8>> {
     let refused =
         |found: &dyn std::fmt::Display| Error::invalid("the picture", "SVG that can be drawn", found);
     let mut fonts = Database::new();
-    fonts.load_font_data(dejavu::sans::regular().to_vec());
+    for font in [dejavu::sans::regular(), dejavu::sans_mono::regular(), dejavu::sans_mono::bold()] {
+        fonts.load_font_data(font.to_vec());
+    }
     fonts.set_sans_serif_family("DejaVu Sans");
     let options = Options { fontdb: Arc::new(fonts), ..Options::default() };
     let tree = Tree::from_str(svg, &options).map_err(|error| refused(&error))?;
