@@ -1,6 +1,7 @@
 //! Models, ready to train: a variational autoencoder, sigmoid belief nets that predict or generate, a semi-supervised model
 //! and an MLP classifier.
 
+mod adversary;
 mod belief_net;
 mod bound;
 mod classifier;
@@ -14,7 +15,7 @@ pub use bound::multi_sample_bound;
 pub use classifier::Classifier;
 pub use nodes::Nodes;
 pub use prediction::Prediction;
-pub use semi_supervised::{SemiSupervised, SemiSupervisedShape};
+pub use semi_supervised::{Guidance, SemiSupervised, SemiSupervisedShape};
 pub use vae::{Bound, HardBound, Sample, Vae, VaeShape};
 
 /// The logit of a base rate, which is kept off 0 and 1: some pixels are never lit.

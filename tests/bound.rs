@@ -220,8 +220,8 @@ fn belief_nets_learn_along_the_gradient_of_the_enumerated_bound() {
 #[test]
 fn a_semi_supervised_model_is_bounded_as_enumeration_says() {
     let mut params = Params::new();
-    let shape = SemiSupervisedShape { classes: 3, latents: 1, hidden: vec![4], dropout: 0.5 };
-    let model = SemiSupervised::new(shape, &MEAN, &mut params, &mut Noise::seed(12));
+    let shape = SemiSupervisedShape { classes: 3, latents: 1, hidden: vec![4], shift: 1 };
+    let model = SemiSupervised::new(shape, (&MEAN, 5), &mut params, &mut Noise::seed(12));
     let relu = |x: Vec<f64>| x.into_iter().map(|x| x.max(0.0)).collect::<Vec<_>>();
     let given = |class: usize, z: f64| {
         let mut input = vec![0.0; 4];

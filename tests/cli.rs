@@ -1349,6 +1349,7 @@ fn reproduce_runs_the_semi_supervised_table_and_its_cost() {
     let line = format!("reproduce semi-supervised {REPRODUCE} --steps 3 --json semi.jsonl");
     let said = desk.run(&line);
     assert!(said.contains("images are binarized anew in every batch"), "{said}");
+    assert!(said.contains("virtual adversarial training"), "{said}");
     let lines = json_lines(&desk, "semi.jsonl");
     let names: Vec<String> = lines.iter().map(|line| format!("{} {}", line["row"], line["column"])).collect();
     assert_eq!(names.len(), 6, "{names:?}");
@@ -1371,10 +1372,10 @@ fn reproduce_runs_the_semi_supervised_table_and_its_cost() {
     let svg = fs::read_to_string(desk.path("semi.cost.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("ST Gumbel-Softmax"));
 
-    // A hundred labels are not there.
+    // As many images as a step takes are not there.
     desk.write_data("few", 40, 3);
     let few = desk.output("reproduce semi-supervised --data few --steps 1 --json few.jsonl");
-    assert_snapshot!(desk.error("few", &few), @"error: batch: expected at most the 34 training images, found 100");
+    assert_snapshot!(desk.error("few", &few), @"error: batch: expected at most the 34 training images, found 250");
 }
 
 /// The page in the repository is what its files make, pictures included.

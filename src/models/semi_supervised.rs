@@ -4,6 +4,7 @@ use reparam_ops::lanes::argmax;
 
 use crate::distributions::OneHot;
 use crate::estimators::{Discrete, Estimator};
+use crate::models::adversary::adversary;
 use crate::models::bound::multi_sample_bound;
 use crate::nn::{Init, Linear, Mlp};
 use crate::noise::Noise;
@@ -20,16 +21,29 @@ pub struct SemiSupervisedShape {
     pub latents: usize,
     /// Widths of the ReLU layers of each of the three nets; at least one.
     pub hidden: Vec<usize>,
-    /// The share of pixels that the classifier does not see of images whose class is known, drawn anew each time: with a
-    /// hundred labels it would soon know them by heart.
-    pub dropout: f32,
+    /// By how many pixels, up or down and left or right, images whose class is known are moved for the classifier at most,
+    /// drawn anew each time: it would soon know a hundred of them by heart.
+    pub shift: usize,
+}
+
+/// What leads q(y | x) beside the bound, on images whose class is not known: see [`SemiSupervised::guidance_loss`].
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Guidance {
+    /// How much the change of q(y | x) between neighbouring images counts.
+    pub smoothness: f32,
+    /// How far from each other neighbours are, in the length of the difference of their pixels.
+    pub radius: f32,
+    /// How much it counts that the classes are used unequally.
+    pub balance: f32,
 }
 
 /// M2: p(y) p(z) p(x | y, z) with a uniform class y and a standard normal z, and q(y | x) q(z | x, y).
 ///
 /// With L(x, y) = -E\[ln p(x | y, z)\] + KL(q(z | x, y) || p(z)) - ln p(y) the loss is `share` L(x, y) - `weight` ln q(y | x) for
 /// images whose class is known, and E\[L(x, y)\] - H(q(y | x)) over q(y | x) for others: the mean over y is left to an estimator, of
-/// which [`Exact`](crate::estimators::Exact) is marginalization.
+/// which [`Exact`](crate::estimators::Exact) is marginalization. ln q(y | x) is taken at the image as a random shift moves it.
+/// With few classes known, the loss alone lets q(y | x) settle on clusters that are not the classes:
+/// [`guidance_loss`](Self::guidance_loss) may be added.
 ///
 /// # Source
 /// D. Kingma, D. Rezende, S. Mohamed, M. Welling, "Semi-Supervised Learning with Deep Generative Models", NeurIPS 2014; Jang,
@@ -46,17 +60,20 @@ pub struct SemiSupervised {
     /// p(x | y, z).
     decoder: Mlp,
     pixel_mean: ParamId,
+    /// Pixels in a row of an image.
+    cols: usize,
 }
 
 impl SemiSupervised {
-    /// Declares the parameters. Inputs are centred by `pixel_mean`; the decoder's last bias starts at its logit.
+    /// Declares the parameters, for images of `cols` pixels in a row. Inputs are centred by `pixel_mean`; the decoder's last
+    /// bias starts at its logit.
     ///
     /// # Panics
     /// If there is no hidden layer.
     #[track_caller]
     pub fn new(
         shape: SemiSupervisedShape,
-        pixel_mean: &[f32],
+        (pixel_mean, cols): (&[f32], usize),
         params: &mut Params,
         noise: &mut Noise,
     ) -> SemiSupervised {
@@ -81,7 +98,7 @@ impl SemiSupervised {
         }
         let mean = params.add("pixel_mean", [pixels], pixel_mean.to_vec());
         params.freeze(mean);
-        SemiSupervised { shape, classifier, encoder_x, encoder_y, encoder, decoder, pixel_mean: mean }
+        SemiSupervised { shape, classifier, encoder_x, encoder_y, encoder, decoder, pixel_mean: mean, cols }
     }
 
     /// The logits of q(y | x), `[images, classes]`, for images `[images, pixels]`.
@@ -120,7 +137,7 @@ impl SemiSupervised {
         (share, weight): (f32, f32),
         noise: &mut Noise,
     ) -> Var<'t> {
-        let (classes, of_image) = (self.shape.classes, x.shape().classes());
+        let classes = self.shape.classes;
         let y = x.tape().input_with([labels.len(), classes], |y| {
             y.fill(0.0);
             for (row, &label) in y.chunks_exact_mut(classes).zip(labels) {
@@ -129,12 +146,57 @@ impl SemiSupervised {
         });
         let log_prior = -(classes as f32).ln();
         let given = self.loss_given(params, (x, self.image_part(params, x)), y, noise) - log_prior;
-        let seen = x * x.tape().input_with(x.shape(), |kept| {
-            for (kept, draw) in kept.iter_mut().zip(noise.draws(labels.len() * of_image)) {
-                *kept = f32::from(reparam_ops::draw::uniform(draw) >= self.shape.dropout);
+        given * share + self.classify(params, self.moved(x, noise)).cross_entropy(labels) * weight
+    }
+
+    /// `smoothness` KL(q(y | x) || q(y | x + r)), the mean over the images, + `balance` KL(q(y) || p(y)) of q(y), the mean of
+    /// q(y | x) over the images: `[1]`, in nats. r is the change of length `radius` that q(y | x) heeds most, about; q(y | x) at
+    /// x itself is held, so that its neighbour moves.
+    ///
+    /// The first term keeps borders between classes away from images; it would be least if all were of one class, which the
+    /// second forbids.
+    ///
+    /// # Source
+    /// Miyato, Maeda, Koyama, Ishii 2018 (virtual adversarial training), equation 8; W. Hu, T. Miyato, S. Tokui, E. Matsumoto,
+    /// M. Sugiyama, "Learning Discrete Representations via Information Maximizing Self-Augmented Training", ICML 2017.
+    #[track_caller]
+    pub fn guidance_loss<'t>(
+        &self,
+        params: &Params,
+        x: Var<'t>,
+        guidance: Guidance,
+        noise: &mut Noise,
+    ) -> Var<'t> {
+        let logits = self.classify(params, x);
+        let neighbour = adversary(params, x, |params, x| self.classify(params, x), guidance.radius, noise);
+        let change = logits.stop_gradient().categorical_kl(self.classify(params, neighbour)).mean();
+        let share = logits.softmax().mean_axis(0);
+        let imbalance = share.ln().reshape([1, self.shape.classes]).categorical_kl_uniform();
+        (change * guidance.smoothness + imbalance * guidance.balance).reshape([1])
+    }
+
+    /// Every image moved at random, with nothing where no pixel comes from.
+    fn moved<'t>(&self, x: Var<'t>, noise: &mut Noise) -> Var<'t> {
+        let (images, of_image) = (x.to_vec(), x.shape().classes());
+        let (cols, shift) = (self.cols, self.shape.shift);
+        let mut offset = || noise.below(2 * shift as u32 + 1) as usize;
+        x.tape().input_with(x.shape(), |out| {
+            out.fill(0.0);
+            for (out, image) in out.chunks_exact_mut(of_image).zip(images.chunks_exact(of_image)) {
+                let (down, right) = (offset(), offset());
+                for (row, pixels) in image.chunks_exact(cols).enumerate() {
+                    for (col, &pixel) in pixels.iter().enumerate() {
+                        // Counted from `shift` before the first row and column: no number is below 0.
+                        let (row, col) = (row + down, col + right);
+                        let inside = (shift..shift + of_image / cols).contains(&row)
+                            && (shift..shift + cols).contains(&col);
+                        if inside {
+                            out[(row - shift) * cols + col - shift] = pixel;
+                        }
+                    }
+                }
             }
-        });
-        given * share + self.classify(params, seen).cross_entropy(labels) * weight
+        })
     }
 
     /// What the encoder's first layer makes of the image.
@@ -203,5 +265,95 @@ impl SemiSupervised {
             }
             tape.reset();
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLS: usize = 4;
+    const MEAN: [f32; 12] = [0.3; 12];
+
+    fn model(params: &mut Params) -> SemiSupervised {
+        let shape = SemiSupervisedShape { classes: 3, latents: 2, hidden: vec![6], shift: 1 };
+        SemiSupervised::new(shape, (&MEAN, COLS), params, &mut Noise::seed(1))
+    }
+
+    fn images(count: usize) -> Vec<f32> {
+        Noise::seed(2).draws(count * MEAN.len()).map(|draw| (draw % 2) as f32).collect()
+    }
+
+    /// The rows of q(y | x) in f64.
+    fn classes(model: &SemiSupervised, params: &Params, x: Var<'_>) -> Vec<Vec<f64>> {
+        let of_row = |row: &[f32]| {
+            let exp: Vec<f64> = row.iter().map(|&logit| f64::from(logit).exp()).collect();
+            let sum: f64 = exp.iter().sum();
+            exp.into_iter().map(|exp| exp / sum).collect()
+        };
+        model.classify(params, x).value().chunks_exact(3).map(of_row).collect()
+    }
+
+    fn kl(p: &[f64], q: &[f64]) -> f64 {
+        p.iter().zip(q).map(|(p, q)| p * (p / q).ln()).sum()
+    }
+
+    #[test]
+    fn guidance_is_what_its_formula_says() {
+        let mut params = Params::new();
+        let model = model(&mut params);
+        let tape = Tape::new();
+        let x = tape.input(&images(5), [5, 12]);
+        let guidance = Guidance { smoothness: 3.0, radius: 1.5, balance: 7.0 };
+        let loss = model.guidance_loss(&params, x, guidance, &mut Noise::seed(3)).item();
+        let near = adversary(&params, x, |params, x| model.classify(params, x), 1.5, &mut Noise::seed(3));
+        let (at, near) = (classes(&model, &params, x), classes(&model, &params, near));
+        let change = at.iter().zip(&near).map(|(p, q)| kl(p, q)).sum::<f64>() / 5.0;
+        let share: Vec<f64> = (0..3).map(|class| at.iter().map(|q| q[class]).sum::<f64>() / 5.0).collect();
+        let exact = 3.0 * change + 7.0 * kl(&share, &[1.0 / 3.0; 3]);
+        assert!(change > 1e-3 && (f64::from(loss) - exact).abs() < 1e-5, "{loss}, by the formula {exact}");
+    }
+
+    /// The term of smoothness is least at no distance, and pulls only the neighbour: at no distance it pulls nothing.
+    #[test]
+    fn smoothness_holds_the_classes_of_the_image_itself() {
+        let mut params = Params::new();
+        let model = model(&mut params);
+        let tape = Tape::new();
+        let x = tape.input(&images(5), [5, 12]);
+        let pull = |radius: f32| {
+            let guidance = Guidance { smoothness: 1.0, radius, balance: 0.0 };
+            model.guidance_loss(&params, x, guidance, &mut Noise::seed(3)).backward().norm()
+        };
+        let (none, some) = (pull(0.0), pull(1.0));
+        assert!(none < 1e-6 && some > 1e-3, "{none}, {some}");
+    }
+
+    #[test]
+    fn an_image_is_moved_by_up_to_the_shift_with_nothing_behind_it() {
+        let mut params = Params::new();
+        let model = model(&mut params);
+        let tape = Tape::inference();
+        // Lit are row 0, column 1 of twelve in three rows, and the last one.
+        let mut image = [0.0; 12];
+        (image[1], image[11]) = (1.0, 0.5);
+        let moved = model.moved(tape.input(&image.repeat(200), [200, 12]), &mut Noise::seed(5));
+        let mut seen: Vec<Vec<f32>> = moved.value().chunks_exact(12).map(<[f32]>::to_vec).collect();
+        seen.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        seen.dedup();
+        let mut expected = Vec::new();
+        for (down, right) in (-1..=1).flat_map(|down| (-1..=1).map(move |right| (down, right))) {
+            let mut image = vec![0.0; 12];
+            for (row, col, pixel) in [(0, 1, 1.0), (2, 3, 0.5)] {
+                let (row, col) = (row + down, col + right);
+                if (0..3).contains(&row) && (0..4).contains(&col) {
+                    image[(row * 4 + col) as usize] = pixel;
+                }
+            }
+            expected.push(image);
+        }
+        expected.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        expected.dedup();
+        assert_eq!(seen, expected);
     }
 }

@@ -4,7 +4,8 @@ use crate::data::{Digits, Split};
 use crate::error::{Error, Result};
 use crate::estimators::{Estimator, Kind, parse};
 use crate::models::{
-    BeliefNet, BeliefNetShape, Nodes, Prediction, SemiSupervised, SemiSupervisedShape, Vae, VaeShape,
+    BeliefNet, BeliefNetShape, Guidance, Nodes, Prediction, SemiSupervised, SemiSupervisedShape, Vae,
+    VaeShape,
 };
 use crate::noise::Noise;
 use crate::params::Params;
@@ -36,6 +37,8 @@ pub enum CellModel {
         labels: Labels,
         /// How much -ln q(y | x) counts for them.
         weight: f32,
+        /// What leads q(y | x) for the others beside the bound, if anything.
+        guidance: Option<Guidance>,
     },
 }
 
@@ -139,7 +142,7 @@ pub(super) enum Model {
     Prediction(Prediction),
     Vae(Vae),
     BeliefNet(BeliefNet),
-    SemiSupervised { model: SemiSupervised, known: Known, weight: f32 },
+    SemiSupervised { model: SemiSupervised, known: Known, weight: f32, guidance: Option<Guidance> },
 }
 
 /// The images whose class is known.
@@ -194,10 +197,10 @@ impl Model {
                 Model::Vae(Vae::new(shape, &mean, params, init))
             }
             CellModel::BeliefNet(shape) => Model::BeliefNet(BeliefNet::new(shape, &mean, params, init)),
-            CellModel::SemiSupervised { shape, labels, weight } => {
-                let model = SemiSupervised::new(shape.clone(), &mean, params, init);
+            CellModel::SemiSupervised { shape, labels, weight, guidance } => {
+                let model = SemiSupervised::new(shape.clone(), (&mean, data.train().cols()), params, init);
                 let known = Known::choose(*labels, shape.classes, data.train(), init)?;
-                Model::SemiSupervised { model, known, weight: *weight }
+                Model::SemiSupervised { model, known, weight: *weight, guidance: *guidance }
             }
         })
     }
@@ -235,15 +238,20 @@ impl Model {
             (Model::BeliefNet(net), &mut Objective::Bound { nodes, samples }) => {
                 net.bound(params, whole(noise), nodes, samples, noise)
             }
-            (Model::SemiSupervised { model, known, weight }, Objective::Estimators(estimators)) => {
-                let others = model.unlabelled_loss(params, whole(noise), estimators[0].as_mut(), noise);
+            (Model::SemiSupervised { model, known, weight, guidance }, Objective::Estimators(estimators)) => {
+                let others = whole(noise);
+                let bound = model.unlabelled_loss(params, others, estimators[0].as_mut(), noise).mean();
                 let x = tape.input_with([known.indices.len(), split.pixels()], |out| {
                     split.sample_pixels_into(&known.indices, noise, out);
                 });
                 // Each image of the split counts alike, as in Kingma et al. 2014, equation 8.
                 let share = known.indices.len() as f32 / split.len() as f32;
                 let labelled = model.labelled_loss(params, x, &known.labels, (share, *weight), noise);
-                (others.mean() + labelled.mean()).reshape([1])
+                let loss = (bound + labelled.mean()).reshape([1]);
+                match guidance {
+                    Some(guidance) => loss + model.guidance_loss(params, others, *guidance, noise),
+                    None => loss,
+                }
             }
             (_, Objective::Bound { .. }) => unreachable!("refused when the objective was made"),
         }

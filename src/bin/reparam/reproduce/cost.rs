@@ -9,7 +9,7 @@ use reparam::train::{CellRun, CellSettings, Labels};
 use reparam::{Result, write_atomically};
 use serde::{Deserialize, Serialize};
 
-use super::semi_supervised::{BATCH, settings};
+use super::semi_supervised::settings;
 use super::{Budget, Plan, RunArgs};
 use crate::common::say;
 use crate::plot::{Axes, Curve, logarithmic};
@@ -34,6 +34,8 @@ pub(super) struct Line {
     pub(super) label: Option<String>,
 }
 
+/// Images with and without a class per step.
+const BATCH: usize = 100;
 const CLASSES: [usize; 5] = [5, 10, 20, 50, 100];
 const METHODS: [(&str, &str); 3] = [
     ("marginalization", "exact"),
@@ -107,7 +109,7 @@ fn measure(
                 steps: 1 << 40,
                 validate_every: 1 << 40,
                 batch: BATCH.min(data.train().len()),
-                ..settings(estimator, classes, labels, plan)
+                ..settings(estimator, classes, labels, None, plan)
             };
             times.push(us_per_step(&mut CellRun::new(settings, data)?, steps));
         }

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use reparam::Result;
-use reparam::models::SemiSupervisedShape;
+use reparam::models::{Guidance, SemiSupervisedShape};
 use reparam::train::{CellModel, CellSettings, Labels};
 
 use super::cell::Cell;
@@ -19,20 +19,30 @@ const ROWS: [(&str, &str, f64, f64); 3] = [
 ];
 /// Of each class.
 const LABELS: usize = 10;
-pub(super) const BATCH: usize = 100;
+/// Images per step, whose class is not known.
+const BATCH: usize = 250;
+/// Beside the bound, chosen with the other settings by the accuracy on the validation images, for Gumbel-Softmax and seed 1.
+const GUIDANCE: Guidance = Guidance { smoothness: 30.0, radius: 2.0, balance: 400.0 };
 
 /// Three nets of fully connected layers, where the paper has convolutions.
-pub(super) fn shape(classes: usize) -> SemiSupervisedShape {
-    SemiSupervisedShape { classes, latents: 10, hidden: vec![400], dropout: 0.5 }
+fn shape(classes: usize) -> SemiSupervisedShape {
+    SemiSupervisedShape { classes, latents: 10, hidden: vec![400], shift: 2 }
 }
 
-pub(super) fn settings(estimator: &str, classes: usize, labels: Labels, plan: Plan) -> CellSettings {
+/// Without guidance, the paper's objective.
+pub(super) fn settings(
+    estimator: &str,
+    classes: usize,
+    labels: Labels,
+    guidance: Option<Guidance>,
+    plan: Plan,
+) -> CellSettings {
     CellSettings {
-        model: CellModel::SemiSupervised { shape: shape(classes), labels, weight: 100.0 },
+        model: CellModel::SemiSupervised { shape: shape(classes), labels, weight: 100.0, guidance },
         estimator: estimator.to_owned(),
         samples: 1,
         tau: estimator.contains("gumbel").then_some((1.0, 0.5)),
-        learning_rate: 1e-3,
+        learning_rate: 2e-3,
         betas: (0.9, 0.999),
         batch: BATCH,
         steps: plan.steps,
@@ -46,7 +56,7 @@ fn cells(plan: Plan) -> Vec<Cell> {
         row: row.to_owned(),
         column: "-ELBO".to_owned(),
         paper: Some(paper),
-        settings: settings(estimator, 10, Labels::OfEachClass(LABELS), plan),
+        settings: settings(estimator, 10, Labels::OfEachClass(LABELS), Some(GUIDANCE), plan),
         search: match plan.budget {
             Budget::Quick => Vec::new(),
             Budget::Full => vec![[100.0, 300.0, 30.0].map(Choice::Weight).to_vec()],
@@ -60,11 +70,15 @@ fn cells(plan: Plan) -> Vec<Cell> {
 
 /// Both parts: the cells, and the cost.
 pub(super) fn run(args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
-    let plan = args.plan(1_000, 20_000);
+    let plan = args.plan(1_000, 10_000);
     match args.data.dir() {
         Some(_) => say!("images are binarized anew in every batch"),
         None => say!("the embedded images are binarized once: the same in every batch, unlike the paper's"),
     }
+    say!(
+        "unlike the paper's, the nets are fully connected; labelled images are shifted at random, and q(y | x) of the others \
+         is led by virtual adversarial training and by equal use of the classes"
+    );
     let code = match args.wants("cost") {
         true if args.only.len() == 1 => 0,
         _ => super::run_table("semi-supervised", &cells(plan), args, interrupted)?,
