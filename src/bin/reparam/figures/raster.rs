@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use reparam::{Error, Result};
-use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::tiny_skia::{Color, Pixmap, Transform};
 use resvg::usvg::{Options, Tree, fontdb::Database};
 
 use crate::picture::encode;
@@ -25,6 +25,8 @@ pub(super) fn png(svg: &str) -> Result<Vec<u8>> {
     let tree = Tree::from_str(svg, &options).map_err(|error| refused(&error))?;
     let size = tree.size().to_int_size().scale_by(ZOOM).expect("a picture of some size");
     let mut pixmap = Pixmap::new(size.width(), size.height()).expect("a picture of some size");
+    // Where a picture is not a whole number of pixels high.
+    pixmap.fill(Color::WHITE);
     resvg::render(&tree, Transform::from_scale(ZOOM, ZOOM), &mut pixmap.as_mut());
     // The background is opaque.
     let colours: Vec<u8> =
