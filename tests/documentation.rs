@@ -230,7 +230,7 @@ fn pages_show_what_their_snippets_print() {
 
     let crate_folder = tempfile::tempdir().unwrap();
     let manifest = format!(
-        "[package]\nname = \"snippets\"\nedition = \"2024\"\n[workspace]\n[dependencies]\nreparam = {{ path = {root:?} }}\n\
+        "[package]\nname = \"snippets\"\nedition = \"2024\"\n[workspace]\n[dependencies]\nreparam = {{ path = {root:?}, default-features = false, features = [\"embedded\"] }}\n\
          reparam-ops = {{ path = {ops:?} }}\nrand = {{ version = \"0.10\", default-features = false }}\nrand_pcg = \"0.10\"\nrayon = \"1\"\n[profile.dev]\nopt-level = 1\n",
         root = root(),
         ops = root().join("ops"),
