@@ -879,11 +879,10 @@ fn tape_shows_every_model_in_every_format() {
 #[test]
 fn the_tape_in_the_documentation_is_what_the_command_writes() {
     let desk = Desk::new();
-    let figures = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/figures");
     for format in ["svg", "html"] {
         let line = format!("tape gumbel-softmax --format {format} --out tape.{format}");
         desk.run(&line);
-        let path = figures.join(format!("tape.{format}"));
+        let path = committed_pictures().join(format!("tape.{format}"));
         let kept = fs::read(&path).unwrap_or_default();
         assert!(
             kept == desk.read(&format!("tape.{format}")),

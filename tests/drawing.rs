@@ -1,19 +1,10 @@
 //! Does a drawn tape show all of itself, and nothing on top of something else?
 
-use reparam::nn::Mlp;
-use reparam::{Activation, Noise, Params, Tape, Var};
+use reparam::{Noise, Params, Tape, Var};
 
-/// A net with a relaxed sample in it, whose first input is read again at the end.
-fn autoencoder(tape: &Tape) -> Var<'_> {
-    let (mut params, mut noise) = (Params::new(), Noise::seed(1));
-    let encoder = Mlp::new(&mut params, "encoder", &[4, 5, 6], Activation::Relu, &mut noise);
-    let decoder = Mlp::new(&mut params, "decoder", &[6, 4], Activation::Relu, &mut noise);
-    let x = tape.input(&[0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0], [2, 4]);
-    let logits = encoder.forward(&params, x - 0.5).reshape([4, 3]);
-    let z = logits.gumbel_softmax(0.5, &mut noise).reshape([2, 6]);
-    let reconstruction = decoder.forward(&params, z).bce_with_logits(x).sum();
-    (reconstruction + logits.categorical_kl_uniform().sum()) / 2.0
-}
+#[path = "common/small_vae.rs"]
+mod small_vae;
+use small_vae::vae_tape;
 
 /// Ops on values picked at random: wires that pass many layers, inputs read twice, values that nobody reads.
 fn thicket<'t>(tape: &'t Tape, noise: &mut Noise) -> Var<'t> {
@@ -41,7 +32,7 @@ fn for_each_tape(mut check: impl FnMut(&str, &Tape, Var<'_>)) {
     let tape = Tape::new();
     check("one node", &tape, tape.variable(&[1.0], []));
     let tape = Tape::new();
-    check("autoencoder", &tape, autoencoder(&tape));
+    check("autoencoder", &tape, vae_tape(&tape));
     for seed in 0..20 {
         let tape = Tape::new();
         check(&format!("thicket {seed}"), &tape, thicket(&tape, &mut Noise::seed(seed)));

@@ -71,6 +71,11 @@ fn steps(staircase: &Points) -> Vec<Points> {
     steps.collect()
 }
 
+/// A line's mark in the legend.
+fn key(at: (i32, i32), line: ShapeStyle) -> PathElement<(i32, i32)> {
+    PathElement::new([at, (at.0 + 18 * FINE, at.1)], line)
+}
+
 /// What the op is in black, what it is taken for in colours: one for each temperature.
 fn panel(
     area: &Area<'_>,
@@ -92,15 +97,13 @@ fn panel(
     for ((curve, tau), colour) in curves.iter().zip(TAUS).zip(COLOURS) {
         let line = stroke(&colour, 2);
         let series = chart.draw_series(LineSeries::new(curve.iter().copied(), line))?;
-        series
-            .label(format!("{family}, τ = {tau}"))
-            .legend(move |at| PathElement::new([at, (at.0 + 18 * FINE, at.1)], line));
+        series.label(format!("{family}, τ = {tau}")).legend(move |at| key(at, line));
     }
     let line = stroke(&BLACK, 3);
     for (i, step) in steps.iter().enumerate() {
         let series = chart.draw_series(LineSeries::new(step.iter().copied(), line))?;
         if i == 0 {
-            series.label(name).legend(move |at| PathElement::new([at, (at.0 + 18 * FINE, at.1)], line));
+            series.label(name).legend(move |at| key(at, line));
         }
     }
     let mut legend = chart.configure_series_labels();

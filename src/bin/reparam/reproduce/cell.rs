@@ -8,7 +8,7 @@ use reparam::train::{CellRun, CellSettings, SplitKind};
 use reparam::{Error, Result};
 
 use super::Budget;
-use super::lines::{Curve, Line, Results};
+use super::lines::{Curve, Line, Results, rate};
 use super::search::Stages;
 use super::work::Work;
 use crate::common::{progress, say};
@@ -95,7 +95,7 @@ impl Bench<'_> {
             line.ours,
             line.steps,
             line.optimizer,
-            line.rate(),
+            rate(line.learning_rate),
             line.seconds
         );
         let mut lines = vec![line];

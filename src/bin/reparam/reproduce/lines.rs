@@ -42,12 +42,13 @@ fn one() -> usize {
     1
 }
 
-impl Line {
-    /// The learning rate, with two digits.
-    pub(super) fn rate(&self) -> String {
-        format!("{:.1e}", self.learning_rate)
-    }
+/// A learning rate, with two digits.
+pub(super) fn rate(learning_rate: f64) -> String {
+    format!("{learning_rate:.1e}")
 }
+
+/// How the runs in full begin among a line's trials.
+pub(super) const IN_FULL: &str = "in full";
 
 /// A run that the search made.
 #[derive(Serialize, Deserialize, Clone)]

@@ -6,7 +6,7 @@ use reparam::Result;
 use reparam::train::{CellModel, CellSettings};
 
 use super::cell::{Bench, Cell, rounded};
-use super::lines::Trial;
+use super::lines::{IN_FULL, Trial, rate};
 use super::work::Work;
 
 /// A setting's value that may be chosen.
@@ -79,7 +79,7 @@ impl Bench<'_> {
         let Some((first, chosen)) = self.search(cell, work)? else { return Ok(None) };
         let mut best = (first, chosen.clone(), None);
         for (number, settings) in (first..).zip(finalists(cell, chosen)) {
-            let choice = format!("in full, learning rate {:.1e}", settings.learning_rate);
+            let choice = format!("{IN_FULL}, learning rate {}", rate(settings.learning_rate));
             let Some(score) = self.trial(number, &choice, &settings, cell, work)? else { return Ok(None) };
             if is_better(score, best.2) {
                 best = (number, settings, score);
