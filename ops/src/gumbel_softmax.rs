@@ -7,6 +7,7 @@
 
 use crate::Tier;
 use crate::draw;
+use crate::gumbel_max::winner_of_wide;
 use crate::lanes;
 use crate::noise::{Draws, PIECE, Reader};
 use crate::parallel::{Rows, RowsMut, fold_rows};
@@ -112,6 +113,21 @@ fn one_hot<const C: usize>(classes: usize, block: &mut [f32]) -> Checked {
     Ok(())
 }
 
+/// The one-hot vectors of rows that are wider than a piece, without a score for each class.
+#[inline(always)]
+fn wide_one_hots(reader: &mut Reader<'_>, logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
+    for (r, (logits, y)) in logits.chunks_exact(classes).zip(y.chunks_exact_mut(classes)).enumerate() {
+        let winner = winner_of_wide(reader, logits);
+        if logits.iter().fold(false, |some, logit| some | logit.is_nan()) {
+            y.fill(f32::NAN);
+            continue;
+        }
+        y.fill(0.0);
+        y[winner.ok_or(MaskedRow(r))?] = 1.0;
+    }
+    Ok(())
+}
+
 #[cold]
 fn keep_first(row: &mut [f32]) {
     let first = lanes::argmax(row);
@@ -136,6 +152,9 @@ crate::simd! {
 crate::simd! {
     fn st_forward_piece(draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
         let mut reader = draws.from_element(first * classes);
+        if classes > PIECE {
+            return wide_one_hots(&mut reader, logits, classes, y).map_err(|MaskedRow(r)| MaskedRow(first + r));
+        }
         perturb(&mut reader, logits, y);
         one_hot_rows(y, classes).map_err(|MaskedRow(r)| MaskedRow(first + r))
     }

@@ -41,19 +41,18 @@ pub fn sum(x: &[f32]) -> f32 {
 /// Sum of `a * (b - shift)` over two slices of one length.
 #[inline(always)]
 pub fn dot_shifted(a: &[f32], b: &[f32], shift: f32) -> f32 {
-    let (a_chunks, a_tail) = a.as_chunks::<LANES>();
-    let (b_chunks, b_tail) = b[..a.len()].as_chunks::<LANES>();
-    let mut lanes = [0.0f32; LANES];
-    for (a, b) in a_chunks.iter().zip(b_chunks) {
-        for lane in 0..LANES {
-            lanes[lane] = a[lane].mul_add(b[lane] - shift, lanes[lane]);
+    let (a_wide, a_rest) = a.as_chunks::<WIDE>();
+    let (b_wide, b_rest) = b[..a.len()].as_chunks::<WIDE>();
+    let mut sums = [0.0f32; WIDE];
+    for (a, b) in a_wide.iter().zip(b_wide) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum = a.mul_add(b - shift, *sum);
         }
     }
-    let mut total = if a_chunks.is_empty() { 0.0 } else { tree(&lanes) };
-    for (a, b) in a_tail.iter().zip(b_tail) {
-        total = a.mul_add(b - shift, total);
+    for ((sum, a), b) in sums.iter_mut().zip(a_rest).zip(b_rest) {
+        *sum = a.mul_add(b - shift, *sum);
     }
-    total
+    sum(&sums)
 }
 
 /// Largest value, -inf for an empty slice; NaN entries are passed over.

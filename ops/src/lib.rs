@@ -104,6 +104,7 @@ pub mod parallel;
 pub mod scratch;
 pub mod sgd_momentum;
 pub mod simd;
+mod small_matmul;
 pub mod softmax;
 mod sparse;
 pub mod st_argmax;

@@ -1,12 +1,15 @@
-//! Matrix products through `matrixmultiply`, split over threads by rows or columns of the result, never along the
-//! summed dimension: each entry is summed in one order whatever the thread count.
+//! Matrix products: small ones in `small_matmul`, the others through `matrixmultiply`, split over threads by rows or
+//! columns of the result, never along the summed dimension: each entry is summed in one order whatever the thread count.
+
+use crate::Tier;
+use crate::small_matmul;
 
 /// A matrix in a flat slice, row-major as stored or read transposed.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
     data: &'a [f32],
-    rows: usize,
-    columns: usize,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
     row_stride: usize,
     column_stride: usize,
 }
@@ -38,6 +41,17 @@ impl<'a> Matrix<'a> {
         (self.column_stride == 1 && self.row_stride == self.columns).then_some(self.data)
     }
 
+    /// A row, if its entries lie side by side.
+    #[inline(always)]
+    pub(crate) fn row(self, row: usize) -> Option<&'a [f32]> {
+        (self.column_stride == 1).then(|| &self.data[row * self.row_stride..][..self.columns])
+    }
+
+    #[inline(always)]
+    pub(crate) fn entry(self, row: usize, column: usize) -> f32 {
+        self.data[row * self.row_stride + column * self.column_stride]
+    }
+
     fn row_range(self, first: usize, rows: usize) -> Self {
         Matrix { data: &self.data[(first * self.row_stride).min(self.data.len())..], rows, ..self }
     }
@@ -55,7 +69,7 @@ pub enum Write {
 /// Multiply-adds below which a product stays on one thread: a few tens of microseconds.
 const SERIAL_WORK: usize = 1 << 20;
 
-/// c = a b, or c += a b; `c` is row-major. One packing buffer per piece is allocated inside `matrixmultiply`.
+/// c = a b, or c += a b; `c` is row-major. Unless the product is small, one packing buffer per piece is allocated inside `matrixmultiply`.
 ///
 /// # Panics
 /// If the sizes do not fit.
@@ -66,6 +80,14 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
     if c.is_empty() {
         return;
     }
+    if small_matmul::pays(a, b) {
+        return small_matmul::matmul(Tier::best(), a, b, write, c);
+    }
+    large(a, b, write, c);
+}
+
+/// The same for products of any size, best for large ones.
+pub(crate) fn large(a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
     let work = a.rows * a.columns * b.columns;
     let threads = if work < SERIAL_WORK { 1 } else { rayon::current_num_threads() };
     let c = Target {

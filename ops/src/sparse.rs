@@ -2,6 +2,8 @@
 //! are summed where the matrix is not zero. Which path a product takes depends on its numbers alone, and each entry
 //! is summed in one order, so results are the same on every tier and thread count.
 
+use std::ops::Range;
+
 use crate::Tier;
 use crate::matmul::Write;
 use crate::parallel::{Rows, RowsMut, for_rows};
@@ -35,11 +37,18 @@ impl Lists<'_> {
     }
 }
 
-/// Lists the non-zero entries of each row; `ends` has an entry per row.
-fn list_rows<'a>(x: &[f32], columns: usize, ends: &'a mut [u32], positions: &'a mut [u32]) -> Lists<'a> {
+/// Lists the non-zero entries of each row in some columns; `ends` has an entry per row.
+#[inline(always)]
+fn list_rows<'a>(
+    x: &[f32],
+    columns: usize,
+    wanted: Range<usize>,
+    ends: &'a mut [u32],
+    positions: &'a mut [u32],
+) -> Lists<'a> {
     let mut count = 0;
     for (row, end) in x.chunks_exact(columns).zip(ends.iter_mut()) {
-        for (column, &x) in row.iter().enumerate() {
+        for (column, &x) in wanted.clone().zip(&row[wanted.clone()]) {
             // Written always and kept if not zero: no branch to mispredict.
             positions[count] = column as u32;
             count += usize::from(x != 0.0);
@@ -104,24 +113,27 @@ fn combine(list: &[u32], x: impl Fn(usize) -> f32, factor: &[f32], stride: usize
     }
 }
 
-/// Columns of the result worked on before the next ones: the block of the factor they need stays in the cache.
-const BLOCK: usize = 128;
+/// Entries of the weight that are worked on before the next ones, whole rows: they stay in the second cache.
+const BLOCK: usize = 1 << 16;
 
 crate::simd! {
     fn forward_piece(
         x: &[f32], inputs: usize, weight: &[f32], outputs: usize, ends: &mut [u32], positions: &mut [u32],
         y: &mut [f32],
     ) {
-        let lists = list_rows(x, inputs, ends, positions);
-        for from in (0..outputs).step_by(BLOCK) {
-            let columns = from..(from + BLOCK).min(outputs);
+        y.fill(0.0);
+        let block = block_of_inputs(inputs, outputs);
+        for from in (0..inputs).step_by(block) {
+            let lists = list_rows(x, inputs, from..(from + block).min(inputs), ends, positions);
             for (r, (x, y)) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(outputs)).enumerate() {
-                let y = &mut y[columns.clone()];
-                y.fill(0.0);
-                combine(lists.line(r), |p| x[p], &weight[from..], outputs, y);
+                combine(lists.line(r), |p| x[p], weight, outputs, y);
             }
         }
     }
+}
+
+fn block_of_inputs(inputs: usize, outputs: usize) -> usize {
+    (BLOCK / outputs).clamp(1, inputs)
 }
 
 crate::simd! {
@@ -130,15 +142,11 @@ crate::simd! {
         positions: &mut [u32], dweight: &mut [f32],
     ) {
         let lists = list_columns(x, inputs, first, ends, positions);
-        for from in (0..outputs).step_by(BLOCK) {
-            let columns = from..(from + BLOCK).min(outputs);
-            for (i, row) in dweight.chunks_exact_mut(outputs).enumerate() {
-                let row = &mut row[columns.clone()];
-                if write == Write::Replace {
-                    row.fill(0.0);
-                }
-                combine(lists.line(i), |r| x[r * inputs + first + i], &dz[from..], outputs, row);
+        for (i, row) in dweight.chunks_exact_mut(outputs).enumerate() {
+            if write == Write::Replace {
+                row.fill(0.0);
             }
+            combine(lists.line(i), |r| x[r * inputs + first + i], dz, outputs, row);
         }
     }
 }
@@ -147,10 +155,11 @@ crate::simd! {
 pub(crate) fn forward(tier: Tier, x: &[f32], weight: &[f32], inputs: usize, outputs: usize, y: &mut [f32]) {
     let rows = x.len() / inputs;
     let parts = (Rows(x, inputs), RowsMut(y, outputs));
-    // Pieces of some thirty rows of a usual layer: fewer read each block of the weight more often.
-    for_rows(rows, inputs.div_ceil(3), parts, |_, (Rows(x, _), RowsMut(y, _))| {
+    // Pieces of some sixty rows: each of them reads the whole weight.
+    for_rows(rows, 128, parts, |_, (Rows(x, _), RowsMut(y, _))| {
+        let rows = x.len() / inputs;
         // One place more than there are entries: the last is written to before it is known not to count.
-        scratch::with_indices(x.len() / inputs, x.len() + 1, |ends, positions| {
+        scratch::with_indices(rows, rows * block_of_inputs(inputs, outputs) + 1, |ends, positions| {
             forward_piece(tier, x, inputs, weight, outputs, ends, positions, y);
         });
     });

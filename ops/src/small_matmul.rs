@@ -1,0 +1,129 @@
+//! Products of a few thousand multiply-adds, where `matrixmultiply` spends more time on packing both factors than on the
+//! product.
+//!
+//! Each entry is summed from the first product to the last with fused multiply-adds, as `matrixmultiply` does on machines
+//! that have them.
+
+use std::ops::Range;
+
+use crate::Tier;
+use crate::matmul::{Matrix, Write};
+use crate::scratch;
+use crate::simd::LANES;
+
+/// Multiply-adds, those for the empty lanes of a last vector included, up to which this is the faster way.
+const WORK: usize = 1 << 15;
+
+/// Rows of the result that are worked on side by side.
+const ROWS: usize = 4;
+
+/// Whether a product is small enough.
+pub(crate) fn pays(a: Matrix<'_>, b: Matrix<'_>) -> bool {
+    a.rows * a.columns * b.columns.next_multiple_of(LANES) <= WORK
+}
+
+/// c = a b, or c += a b.
+pub(crate) fn matmul(tier: Tier, a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
+    scratch::with(b.rows * LANES, |strip| product(tier, a, b, write, strip, c));
+}
+
+crate::simd! {
+    fn product(a: Matrix<'_>, b: Matrix<'_>, write: Write, strip: &mut [f32], c: &mut [f32]) {
+        let (strip, _) = strip.as_chunks_mut::<LANES>();
+        for from in (0..b.columns).step_by(LANES) {
+            let columns = from..(from + LANES).min(b.columns);
+            fill(strip, b, columns.clone());
+            for (i, c) in c.chunks_mut(ROWS * b.columns).enumerate() {
+                let sums = four_rows(a, ROWS * i, strip);
+                for (sums, c) in sums.iter().zip(c.chunks_exact_mut(b.columns)) {
+                    store(sums, write, &mut c[columns.clone()]);
+                }
+            }
+        }
+    }
+}
+
+/// A vector for each row of `b`: its entries in `columns`, at most a vector of them.
+#[inline(always)]
+fn fill(strip: &mut [[f32; LANES]], b: Matrix<'_>, columns: Range<usize>) {
+    for (p, vector) in strip.iter_mut().enumerate() {
+        let row = b.row(p).map(|row| &row[columns.clone()]);
+        if let Some(Ok(whole)) = row.map(<[f32; LANES]>::try_from) {
+            *vector = whole;
+            continue;
+        }
+        *vector = [0.0; LANES];
+        for (entry, column) in vector.iter_mut().zip(columns.clone()) {
+            *entry = b.entry(p, column);
+        }
+    }
+}
+
+/// The vectors of the result in four rows from row `first` on; behind the last row, that of the last row again.
+#[inline(always)]
+fn four_rows(a: Matrix<'_>, first: usize, strip: &[[f32; LANES]]) -> [[f32; LANES]; ROWS] {
+    let row = |r: usize| (first + r).min(a.rows - 1);
+    // By name and not in an array: the compiler would keep that in memory.
+    let (mut s0, mut s1, mut s2, mut s3) = ([0.0; LANES], [0.0; LANES], [0.0; LANES], [0.0; LANES]);
+    for (p, vector) in strip.iter().enumerate() {
+        let (a0, a1) = (a.entry(row(0), p), a.entry(row(1), p));
+        let (a2, a3) = (a.entry(row(2), p), a.entry(row(3), p));
+        for lane in 0..LANES {
+            s0[lane] = a0.mul_add(vector[lane], s0[lane]);
+            s1[lane] = a1.mul_add(vector[lane], s1[lane]);
+            s2[lane] = a2.mul_add(vector[lane], s2[lane]);
+            s3[lane] = a3.mul_add(vector[lane], s3[lane]);
+        }
+    }
+    [s0, s1, s2, s3]
+}
+
+#[inline(always)]
+fn store(sums: &[f32; LANES], write: Write, c: &mut [f32]) {
+    let mut sums = *sums;
+    if write == Write::Add {
+        for (sum, c) in sums.iter_mut().zip(&*c) {
+            *sum += c;
+        }
+    }
+    match <&mut [f32; LANES]>::try_from(&mut *c) {
+        Ok(c) => *c = sums,
+        Err(_) => c.copy_from_slice(&sums[..c.len()]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matmul::large;
+
+    /// Numbers that are not exact in their products: another order of sums would show.
+    fn numbers(n: usize, seed: u32) -> Vec<f32> {
+        (0..n as u32).map(|i| ((i.wrapping_mul(2_654_435_761) ^ seed) >> 8) as f32 / 1e7 - 0.8).collect()
+    }
+
+    #[test]
+    fn gives_the_bits_of_the_large_product_on_every_tier() {
+        let fused = Tier::available().len() > 1;
+        for (m, k, n) in
+            [(1, 1, 1), (32, 2, 16), (32, 16, 4), (16, 32, 16), (5, 33, 17), (7, 3, 40), (2, 0, 3)]
+        {
+            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+            for (a, b) in [
+                (Matrix::new(&a, m, k), Matrix::new(&b, k, n)),
+                (Matrix::new(&a, k, m).t(), Matrix::new(&b, n, k).t()),
+            ] {
+                for write in [Write::Add, Write::Replace] {
+                    let mut expected = numbers(m * n, 3);
+                    large(a, b, write, &mut expected);
+                    for tier in Tier::available() {
+                        let mut c = numbers(m * n, 3);
+                        matmul(tier, a, b, write, &mut c);
+                        let close = c.iter().zip(&expected).all(|(c, e)| (c - e).abs() < 1e-5);
+                        assert!(if fused { c == expected } else { close }, "{m} {k} {n} {tier}");
+                    }
+                }
+            }
+        }
+    }
+}
