@@ -1092,7 +1092,10 @@ fn bench_step_times_every_model() {
     let lines: Vec<serde_json::Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let models: Vec<_> = lines.iter().map(|line| line["model"].as_str().unwrap()).collect();
-    assert_eq!(models, ["toy_bernoulli", "tiny_mlp", "vae", "vae", "vae"]);
+    assert_eq!(
+        models,
+        ["toy_bernoulli", "tiny_mlp", "vae", "vae", "vae", "sbn_bernoulli", "sbn_categorical"]
+    );
     for line in &lines {
         assert!(line["us_per_step"].as_f64().unwrap() > 0.0);
         let products = line["gemm_us_per_step"].as_f64().unwrap();

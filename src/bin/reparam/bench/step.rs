@@ -1,8 +1,9 @@
 //! `bench step`: microseconds per training step, beside its matrix products alone.
 
+use reparam::estimators::Kind;
 use reparam::nn::Mlp;
 use reparam::optim::{Adam, Optimizer};
-use reparam::train::{ModelKind, Settings, Trainer};
+use reparam::train::{CellModel, CellRun, CellSettings, ModelKind, Settings, Trainer};
 use reparam::{Activation, Noise, Params, Result, Tape, Write};
 use reparam_ops::Tier;
 use reparam_ops::matmul::{Matrix, matmul};
@@ -50,7 +51,7 @@ fn measure_all(common: &Common) -> Result<Vec<Line>> {
         Tier::best()
     );
     say!(
-        "{:<14} {:<12} {:>6} {:>10} {:>10} {:>7} {:>10} {:>6} {:>6} {:>8} {:>7}",
+        "{:<16} {:<12} {:>6} {:>10} {:>10} {:>7} {:>10} {:>6} {:>6} {:>8} {:>7}",
         "model",
         "hidden",
         "batch",
@@ -69,6 +70,13 @@ fn measure_all(common: &Common) -> Result<Vec<Line>> {
     for (hidden, batch) in [(vec![], 100), (vec![512, 256], 100), (vec![512, 256], 200)] {
         let settings = Settings { hidden, batch, ..Settings::defaults(ModelKind::Vae) };
         let line = vae(common, settings, &data)?;
+        print(&line);
+        lines.push(line);
+    }
+    let (bits, categories) =
+        (Kind { variables: 200, classes: None }, Kind { variables: 20, classes: Some(10) });
+    for (model, latents) in [("sbn_bernoulli", bits), ("sbn_categorical", categories)] {
+        let line = belief_net(common, model, latents, &data)?;
         print(&line);
         lines.push(line);
     }
@@ -129,6 +137,37 @@ fn vae(common: &Common, settings: Settings, data: &reparam::data::Digits) -> Res
     Ok(line("vae", hidden, batch, timing, products, 0, allocations))
 }
 
+/// A step of `reproduce jang-table1`, rows SBN: half an image through two layers of Gumbel-Softmax samples to the other half.
+fn belief_net(
+    common: &Common,
+    name: &'static str,
+    latents: Kind,
+    data: &reparam::data::Digits,
+) -> Result<Line> {
+    const BATCH: usize = 100;
+    // No end and no score is reached.
+    const NEVER: u64 = 1 << 40;
+    let settings = CellSettings {
+        model: CellModel::Prediction(vec![latents, latents]),
+        estimator: "gumbel-softmax:1".to_owned(),
+        samples: 1,
+        tau: None,
+        learning_rate: 1e-3,
+        betas: (0.9, 0.99),
+        batch: BATCH,
+        steps: NEVER,
+        validate_every: NEVER,
+        seed: 1,
+    };
+    let (half, units) = (data.train().pixels() / 2, latents.variables * latents.classes.unwrap_or(1));
+    let mut run = CellRun::new(settings, data)?;
+    let (timing, allocations) = timed(common, || {
+        run.step();
+    });
+    let products = products(common, &[half, units, units, half], BATCH);
+    Ok(line(name, vec![units], BATCH, timing, products, 0, allocations))
+}
+
 /// The time of a step, and the allocations that one makes when all buffers have their size.
 fn timed(common: &Common, mut step: impl FnMut()) -> (Timing, f64) {
     const COUNTED: u32 = 20;
@@ -185,7 +224,7 @@ fn print(line: &Line) {
     let hidden: Vec<String> = line.hidden.iter().map(usize::to_string).collect();
     let or_dash = |there: bool, text: String| if there { text } else { "-".to_owned() };
     say!(
-        "{:<14} {:<12} {:>6} {:>10.2} {:>10.2} {:>6.0}% {:>10} {:>6} {:>6} {:>8} {:>7.2}",
+        "{:<16} {:<12} {:>6} {:>10.2} {:>10.2} {:>6.0}% {:>10} {:>6} {:>6} {:>8} {:>7.2}",
         line.model,
         or_dash(!hidden.is_empty(), hidden.join(",")),
         line.batch,
