@@ -2,14 +2,16 @@
 
 mod cell;
 mod cell_model;
+mod known;
 mod settings;
 mod task;
 mod trained;
 mod trainer;
 
 pub use cell::{CellRun, CellSettings, Score};
-pub use cell_model::{CellModel, Labels};
+pub use cell_model::CellModel;
+pub use known::Labels;
 pub use settings::{ModelKind, OptimizerKind, Settings};
-pub use task::{Images, Scores, Task};
+pub use task::{GUIDANCE, Images, KnownLabels, LABELS, Scores, Task, WEIGHT};
 pub use trained::Trained;
 pub use trainer::{Record, SplitKind, Trainer};

@@ -247,6 +247,43 @@ fn a_vae_is_evaluated_and_sampled() {
 }
 
 #[test]
+fn a_belief_net_is_trained_and_evaluated() {
+    let desk = Desk::new();
+    let said = desk.run(&format!("train sbn {} --samples 5 --out sbn", TRAIN.replace("--hidden 16 ", "")));
+    assert!(said.contains("test -ln p(y | x), bound of 5 samples"), "{said}");
+    assert!(is_picture(&desk.read("sbn/digits.png")));
+    let lines = desk.metrics("sbn/metrics.jsonl");
+    check_schema(&lines, true);
+
+    desk.run("train sbn --steps 200 --validate-every 100 --samples 1 --out digits");
+    let elbo = |line: &serde_json::Value| line["elbo"].as_f64().unwrap();
+    let lines = desk.metrics("digits/metrics.jsonl");
+    assert!(elbo(&lines[1]) > elbo(&lines[0]) + 3.0, "it does not learn: {lines:?}");
+
+    let said = desk.run("eval sbn/model.safetensors --data data --samples 5");
+    assert!(said.starts_with("test -ELBO, one hard sample"), "{said}");
+    assert_snapshot!(desk.refused("sample sbn/model.safetensors"), @"error: sbn/model.safetensors: expected a model that draws images (vae or semi), found a net that draws halves (sbn)");
+    assert_snapshot!(desk.refused("train sbn --hidden 5"), @"error: hidden: expected none for sbn, whose layers are two of latents x classes, found 5");
+}
+
+#[test]
+fn a_semi_supervised_model_is_trained_evaluated_and_sampled() {
+    let desk = Desk::new();
+    let said = desk.run(&format!("train semi {TRAIN} --steps 100 --samples 5 --out semi"));
+    assert!(said.contains("test accuracy ") && said.contains("test -ln p(x), bound of 5 samples"), "{said}");
+    assert!(is_picture(&desk.read("semi/digits.png")));
+    let lines = desk.metrics("semi/metrics.jsonl");
+    let accuracies: Vec<f64> = lines.iter().filter_map(|line| line["accuracy"].as_f64()).collect();
+    assert!(accuracies[accuracies.len() - 1] > 0.3, "it does not learn: {lines:?}");
+
+    let said = desk.run("eval semi/model.safetensors --data data --samples 5");
+    assert!(said.starts_with("test accuracy "), "{said}");
+    assert_snapshot!(desk.run("sample semi/model.safetensors --count 7 --out samples.png"), @"wrote 7 images to samples.png");
+    assert!(is_picture(&desk.read("samples.png")));
+    assert_snapshot!(desk.refused("train semi --hidden none"), @"error: hidden: expected at least one width for semi, found none");
+}
+
+#[test]
 fn data_is_inspected_and_packed() {
     let desk = Desk::new();
     assert_snapshot!(desk.run("data inspect data --picture first.png"), @"
@@ -432,7 +469,7 @@ fn flags_that_cannot_be_are_refused() {
     let lines = ["train gan", "eval", "dance", "sample x --count 0", "eval x --split dev"]
         .map(|line| desk.misused(line));
     assert_snapshot!(all(lines), @"
-    error: invalid value 'gan' for '<MODEL>': expected one of vae, mlp, found `gan`
+    error: invalid value 'gan' for '<MODEL>': expected one of vae, sbn, semi, mlp, found `gan`
     error: the following required arguments were not provided:
     error: unrecognized subcommand 'dance'
     error: invalid value '0' for '--count <COUNT>': 0 is not in 1..=10000
@@ -715,7 +752,7 @@ fn checkpoints_of_something_else_are_refused() {
     error: mlp/model.safetensors: expected a checkpoint of vae, found one of mlp
     error: vae/model.safetensors: expected a checkpoint of the data 250+50+20x12x12-26086cb50332956d, found one of 250+50+20x12x12-b868ff7c38c6c316
     error: vae/model.safetensors: expected a checkpoint of the data 10+2+20x12x12-5d96b619d78bb7d8, found one of 250+50+20x12x12-b868ff7c38c6c316
-    error: mlp/model.safetensors: expected a model that draws images (vae), found a classifier (mlp)
+    error: mlp/model.safetensors: expected a model that draws images (vae or semi), found a classifier (mlp)
     ");
     #[cfg(feature = "embedded")]
     assert_snapshot!(desk.refused("eval mlp/model.safetensors"), @"error: the data: expected images of 12 x 12 pixels, as the model was trained on, found 28 x 28");
@@ -895,13 +932,13 @@ fn the_tape_in_the_documentation_is_what_the_command_writes() {
 #[test]
 fn help_is_stable() {
     let desk = Desk::new();
-    let (vae, mlp) = (Settings::defaults(ModelKind::Vae), Settings::defaults(ModelKind::Mlp));
-    for (flag, vae, mlp) in
-        [("--steps", vae.steps, mlp.steps), ("--batch", vae.batch as u64, mlp.batch as u64)]
-    {
+    let steps =
+        ModelKind::ALL.iter().map(|&model| format!("{} for {model}", Settings::defaults(model).steps));
+    let batch = |model| Settings::defaults(model).batch;
+    let batches = format!("{}, {} for semi", batch(ModelKind::Vae), batch(ModelKind::Semi));
+    for (flag, default) in [("--steps", steps.collect::<Vec<_>>().join(", ")), ("--batch", batches)] {
         let help = desk.run("train --help");
         let line = help.lines().find(|line| line.contains(flag)).unwrap();
-        let default = if vae == mlp { vae.to_string() } else { format!("{vae} for vae, {mlp} for mlp") };
         assert!(line.ends_with(&format!("[default: {default}]")), "{line}");
     }
     assert_snapshot!(desk.run("--help"), @"
@@ -931,27 +968,27 @@ fn help_is_stable() {
     Usage: reparam train [OPTIONS] <MODEL>
 
     Arguments:
-      <MODEL>  What to train: vae (categorical variational autoencoder) or mlp (classifier)
+      <MODEL>  What to train: vae (categorical variational autoencoder), sbn (belief net that draws lower halves of images from upper ones), semi (images of which a hundred have a label) or mlp (classifier)
 
     Options:
           --seed <N>                   Where all randomness comes from [default: 1]
-          --steps <N>                  Steps; the default schedules end with them [default: 18000 for vae, 5000 for mlp]
-          --batch <N>                  Images per step [default: 100]
-          --hidden <WIDTHS>            Widths of the hidden layers, like 512,256, or "none" [default: 512,256 for vae, 256,128 for mlp]
-          --latents <N>                Latent variables of the VAE [default: 20]
-          --classes <N>                Classes of each latent variable [default: 10]
+          --steps <N>                  Steps; the default schedules end with them [default: 18000 for vae, 20000 for sbn, 4000 for semi, 5000 for mlp]
+          --batch <N>                  Images per step, those without a label [default: 100, 250 for semi]
+          --hidden <WIDTHS>            Widths of the hidden layers, like 512,256, or "none" [default: 512,256 for vae, 400 for semi, 256,128 for mlp; sbn has none]
+          --latents <N>                Latent variables: categorical ones of vae and of both layers of sbn, normal ones of semi [default: 20, 10 for semi]
+          --classes <N>                Classes of each categorical latent variable [default: 10]
           --optimizer <NAME>           adam, adamw or sgd [default: adam]
-          --learning-rate <SCHEDULE>   Learning rate: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: 2e-3 for vae and 1e-3 for mlp, falling to 1 % of it over the last 60 % of the steps]
-          --beta1 <X>                  Decay of adam's and adamw's mean of gradients [default: 0.6 for vae, 0.9 for mlp]
-          --beta2 <X>                  Decay of adam's and adamw's mean of squared gradients [default: 0.99 for vae, 0.999 for mlp]
+          --learning-rate <SCHEDULE>   Learning rate: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: 2e-3 for vae and semi, 3e-3 for sbn, 1e-3 for mlp, falling to 1 % of it over the last 60 % of the steps]
+          --beta1 <X>                  Decay of adam's and adamw's mean of gradients [default: 0.6 for vae, 0.9 for others]
+          --beta2 <X>                  Decay of adam's and adamw's mean of squared gradients [default: 0.99 for vae and sbn, 0.999 for others]
           --momentum <X>               Momentum of sgd [default: 0.9]
           --weight-decay <X>           Weight decay of adamw and sgd [default: 0]
-          --tau <SCHEDULE>             Temperature: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: from 1, falling to 0.1 over all steps]
+          --tau <SCHEDULE>             Temperature: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: from 1, falling to 0.1 over all steps, to 0.5 for semi; 1 for sbn]
           --straight-through-from <N>  First step whose samples are straight-through instead of relaxed [default: never]
           --clip-norm <X>              Largest norm of the gradient; 0 for no limit [default: 0]
           --validate-every <N>         Steps between evaluations on the validation images; 0 for none [default: 2000]
           --patience <N>               Stop after so many evaluations without improvement and keep the best; 0 for never [default: 0]
-          --samples <N>                Hard samples per test image in the bound on -ln p(x) [default: 100]
+          --samples <N>                Hard samples per test image in the bound on -ln p [default: 100]
           --out <DIR>                  Folder for model.safetensors, metrics.jsonl and digits.png [default: out/MODEL]
           --json <FILE>                File for the metrics, one JSON object a line [default: metrics.jsonl in the output folder]
           --resume                     Go on from the checkpoint in the output folder, with the settings it was begun with
@@ -969,7 +1006,7 @@ fn help_is_stable() {
 
     Options:
           --split <SPLIT>      Images to evaluate on: train, validation or test [default: test]
-          --samples <SAMPLES>  Hard samples per image in the bound on -ln p(x) [default: 100]
+          --samples <SAMPLES>  Hard samples per image in the bound on -ln p [default: 100]
           --seed <SEED>        Where the randomness comes from [default: 1]
           --json <FILE>        Write the scores as a JSON line
           --data <DIR>         Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, instead of the embedded fixed-binarized MNIST
@@ -982,7 +1019,7 @@ fn help_is_stable() {
     Usage: reparam sample [OPTIONS] <CHECKPOINT>
 
     Arguments:
-      <CHECKPOINT>  Checkpoint of a VAE that `reparam train vae` wrote
+      <CHECKPOINT>  Checkpoint that `reparam train vae` or `reparam train semi` wrote; images of the latter go through the classes in turn
 
     Options:
           --count <COUNT>  Number of images [default: 100]

@@ -599,9 +599,9 @@ fn training_on_digits_does_not_depend_on_threads() {
 #[test]
 fn training_on_grey_images_does_not_depend_on_threads() {
     let data = images(28, 180, 10);
-    for model in [ModelKind::Vae, ModelKind::Mlp] {
+    for &model in ModelKind::ALL {
         let settings = Settings {
-            hidden: vec![80, 40],
+            hidden: if model == ModelKind::Sbn { vec![] } else { vec![80, 40] },
             batch: 100,
             validate_every: 10,
             patience: 9,
@@ -615,7 +615,7 @@ fn training_on_grey_images_does_not_depend_on_threads() {
 /// Settings of a run whose epochs, of 250 images, end in the middle of a step and, every other one, with a step.
 fn small(model: ModelKind, optimizer: OptimizerKind) -> Settings {
     Settings {
-        hidden: vec![16],
+        hidden: if model == ModelKind::Sbn { vec![] } else { vec![16] },
         latents: 3,
         classes: 4,
         batch: 20,
@@ -645,7 +645,7 @@ fn interrupted(settings: &Settings, data: &Digits, step: u64) -> (Vec<Record>, V
 #[test]
 fn a_resumed_run_continues_bit_for_bit() {
     let data = images(12, 300, 20);
-    for model in [ModelKind::Vae, ModelKind::Mlp] {
+    for &model in ModelKind::ALL {
         for optimizer in [OptimizerKind::Adam, OptimizerKind::AdamW, OptimizerKind::Sgd] {
             let settings = small(model, optimizer);
             let whole = interrupted(&settings, &data, settings.steps);

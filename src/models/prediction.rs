@@ -137,6 +137,24 @@ impl Prediction {
         })
     }
 
+    /// The means of y given x and one hard sample of h for each row; `x` holds whole rows.
+    #[track_caller]
+    pub fn draw(&self, params: &Params, x: &[f32], noise: &mut Noise) -> Vec<f32> {
+        let tape = Tape::inference();
+        let x = tape.input(x, [x.len() / self.inputs, self.inputs]);
+        let first = self.maps[0].forward_centred(params, x, params.on(&tape, self.input_mean));
+        self.behind_samples(params, first, noise).sigmoid().to_vec()
+    }
+
+    /// The logits of y given those of the first layer, through hard samples.
+    fn behind_samples<'t>(&self, params: &Params, first: Var<'t>, noise: &mut Noise) -> Var<'t> {
+        let rows = first.shape().dims()[0];
+        self.layers.iter().zip(&self.maps[1..]).fold(first, |logits, (kind, map)| {
+            let h = kind.with_logits(logits).sample(&mut *noise).reshape([rows, kind.elements()]);
+            map.forward(params, h)
+        })
+    }
+
     /// The bound on -ln p(y | x) of each row from `samples` hard samples of h, in nats. `x` and `y` hold whole rows.
     #[track_caller]
     pub fn evaluate(
@@ -156,11 +174,8 @@ impl Prediction {
         tape.reset();
         multi_sample_bound(rows, samples, |_, log_weights| {
             {
-                let mut logits = tape.input(&first, [rows, self.layers[0].elements()]);
-                for (kind, map) in self.layers.iter().zip(&self.maps[1..]) {
-                    let h = kind.with_logits(logits).sample(&mut *noise).reshape([rows, kind.elements()]);
-                    logits = map.forward(params, h);
-                }
+                let first = tape.input(&first, [rows, self.layers[0].elements()]);
+                let logits = self.behind_samples(params, first, noise);
                 let losses = logits.bce_with_logits(tape.input(y, [rows, y.len() / rows])).sum_axis(1);
                 let losses = losses.value();
                 log_weights.iter_mut().zip(&losses[..]).for_each(|(w, &loss)| *w = -f64::from(loss));

@@ -212,9 +212,14 @@ impl SemiSupervised {
         (both.slice(1, 0..latents), both.slice(1, latents..2 * latents))
     }
 
+    /// The logits of p(x | y, z).
+    fn decode<'t>(&self, params: &Params, y: Var<'t>, z: Var<'t>) -> Var<'t> {
+        self.decoder.forward(params, Var::concat(&[y, z], 1))
+    }
+
     /// -ln p(x | y, z) of each image.
     fn reconstruction<'t>(&self, params: &Params, x: Var<'t>, y: Var<'t>, z: Var<'t>) -> Var<'t> {
-        self.decoder.forward(params, Var::concat(&[y, z], 1)).bce_with_logits(x).sum_axis(1)
+        self.decode(params, y, z).bce_with_logits(x).sum_axis(1)
     }
 
     /// L(x, y) + ln p(y) of each image for classes y, hard or relaxed, `[images, classes]`.
@@ -239,6 +244,36 @@ impl SemiSupervised {
         let rows = logits.value();
         let right = |(row, label): &(&[f32], &u32)| argmax(row) == **label as usize;
         rows.chunks_exact(self.shape.classes).zip(labels).filter(right).count()
+    }
+
+    /// The pixels' probabilities given one hard sample of (y, z) for each image; `pixels` holds whole images.
+    #[track_caller]
+    pub fn reconstruct(&self, params: &Params, pixels: &[f32], noise: &mut Noise) -> Vec<f32> {
+        let tape = Tape::inference();
+        let of_image = params.shape(self.pixel_mean).len();
+        let x = tape.input(pixels, [pixels.len() / of_image, of_image]);
+        let y = OneHot::new(self.classify(params, x)).sample(&mut *noise);
+        let (mean, log_std) = self.encode(params, self.image_part(params, x), y);
+        let z = mean.gaussian_rsample(log_std, noise);
+        self.decode(params, y, z).sigmoid().to_vec()
+    }
+
+    /// The pixels' probabilities for `styles` draws of z from the prior, each with every class: a row of images for each z.
+    pub fn generate(&self, params: &Params, styles: usize, noise: &mut Noise) -> Vec<f32> {
+        let (tape, classes, latents) = (Tape::inference(), self.shape.classes, self.shape.latents);
+        let images = styles * classes;
+        let y = tape.input_with([images, classes], |y| {
+            y.fill(0.0);
+            y.chunks_exact_mut(classes).enumerate().for_each(|(i, y)| y[i % classes] = 1.0);
+        });
+        let zero = tape.input_with([styles, latents], |zero| zero.fill(0.0));
+        let style = zero.gaussian_rsample(zero, noise).to_vec();
+        let z = tape.input_with([images, latents], |z| {
+            for (i, z) in z.chunks_exact_mut(latents).enumerate() {
+                z.copy_from_slice(&style[i / classes * latents..][..latents]);
+            }
+        });
+        self.decode(params, y, z).sigmoid().to_vec()
     }
 
     /// The bound on -ln p(x) of each image from `samples` samples of (y, z), in nats; of one sample it is -ELBO in

@@ -1,5 +1,7 @@
 //! The models behind the cells of a table, and how each is trained and scored.
 
+use std::ops::Range;
+
 use crate::data::{Digits, Split};
 use crate::error::{Error, Result};
 use crate::estimators::{Estimator, Kind, parse};
@@ -11,6 +13,7 @@ use crate::noise::Noise;
 use crate::params::Params;
 use crate::tape::Tape;
 use crate::train::CellSettings;
+use crate::train::known::{Known, Labels};
 use crate::var::Var;
 
 /// What a cell trains.
@@ -40,15 +43,6 @@ pub enum CellModel {
         /// What leads q(y | x) for the others beside the bound, if anything.
         guidance: Option<Guidance>,
     },
-}
-
-/// Where known classes come from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Labels {
-    /// From the data: so many images of each class, chosen by the seed.
-    OfEachClass(usize),
-    /// Drawn at random for so many images: to measure what a step costs with any number of classes.
-    Random(usize),
 }
 
 impl CellModel {
@@ -143,39 +137,6 @@ pub(super) enum Model {
     Vae(Vae),
     BeliefNet(BeliefNet),
     SemiSupervised { model: SemiSupervised, known: Known, weight: f32, guidance: Option<Guidance> },
-}
-
-/// The images whose class is known.
-pub(super) struct Known {
-    indices: Vec<u32>,
-    labels: Vec<u32>,
-}
-
-impl Known {
-    fn choose(labels: Labels, classes: usize, split: &Split, noise: &mut Noise) -> Result<Known> {
-        let mut order: Vec<u32> = (0..split.len() as u32).collect();
-        noise.shuffle(&mut order);
-        let label = |index: u32| u32::from(split.labels()[index as usize]);
-        let indices: Vec<u32> = match labels {
-            Labels::Random(count) => order.into_iter().take(count).collect(),
-            Labels::OfEachClass(count) => {
-                let of_class = |class| order.iter().copied().filter(move |&i| label(i) == class).take(count);
-                (0..classes as u32).flat_map(of_class).collect()
-            }
-        };
-        let labels = match labels {
-            Labels::Random(_) => indices.iter().map(|_| noise.below(classes as u32)).collect(),
-            Labels::OfEachClass(count) => {
-                let (expected, found) = (count * classes, indices.len());
-                if found < expected {
-                    let expected = format!("{count} training images of each of {classes} classes");
-                    return Err(Error::invalid("the data", expected, format!("{found} in all")));
-                }
-                indices.iter().map(|&index| label(index)).collect()
-            }
-        };
-        Ok(Known { indices, labels })
-    }
 }
 
 impl Model {
@@ -294,14 +255,14 @@ impl Model {
 }
 
 /// The upper and the lower half of every image.
-fn halves<'t>(tape: &'t Tape, images: &[f32], of_image: usize) -> (Var<'t>, Var<'t>) {
+pub(super) fn halves<'t>(tape: &'t Tape, images: &[f32], of_image: usize) -> (Var<'t>, Var<'t>) {
     let half = of_image / 2;
-    let part = |from: usize| {
-        tape.input_with([images.len() / of_image, half], |out| {
-            for (out, image) in out.chunks_exact_mut(half).zip(images.chunks_exact(of_image)) {
-                out.copy_from_slice(&image[from..][..half]);
+    let part = |range: Range<usize>| {
+        tape.input_with([images.len() / of_image, range.len()], |out| {
+            for (out, image) in out.chunks_exact_mut(range.len()).zip(images.chunks_exact(of_image)) {
+                out.copy_from_slice(&image[range.clone()]);
             }
         })
     };
-    (part(0), part(half))
+    (part(0..half), part(half..of_image))
 }

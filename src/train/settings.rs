@@ -47,6 +47,10 @@ words! {
     ModelKind {
         /// The categorical variational autoencoder.
         Vae = "vae",
+        /// The sigmoid belief net that draws the lower half of an image from the upper.
+        Sbn = "sbn",
+        /// The semi-supervised model of images of which a hundred have a known class.
+        Semi = "semi",
         /// The MLP classifier.
         Mlp = "mlp",
     }
@@ -69,11 +73,12 @@ words! {
 pub struct Settings {
     /// What is trained.
     pub model: ModelKind,
-    /// Widths of the hidden layers (the VAE's decoder mirrors them).
+    /// Widths of the hidden layers (the VAE's decoder mirrors them); none for the belief net.
     pub hidden: Vec<usize>,
-    /// Latent variables of the VAE.
+    /// Latent variables: categorical ones of the VAE and of each layer of the belief net, normal ones of the semi-supervised
+    /// model.
     pub latents: usize,
-    /// Classes of each latent variable.
+    /// Classes of each categorical latent variable.
     pub classes: usize,
     /// Images per step.
     pub batch: usize,
@@ -115,20 +120,25 @@ impl Settings {
     pub fn defaults(model: ModelKind) -> Settings {
         let (steps, batch) = match model {
             ModelKind::Vae => (18_000, 100),
+            ModelKind::Sbn => (20_000, 100),
+            ModelKind::Semi => (4_000, 250),
             ModelKind::Mlp => (5_000, 100),
         };
         // Short memories suit a VAE that is trained for a minute and a half: see the README.
         let (beta1, beta2) = match model {
             ModelKind::Vae => (0.6, 0.99),
-            ModelKind::Mlp => (0.9, 0.999),
+            ModelKind::Sbn => (0.9, 0.99),
+            ModelKind::Semi | ModelKind::Mlp => (0.9, 0.999),
         };
         Settings {
             model,
             hidden: match model {
                 ModelKind::Vae => vec![512, 256],
+                ModelKind::Sbn => vec![],
+                ModelKind::Semi => vec![400],
                 ModelKind::Mlp => vec![256, 128],
             },
-            latents: 20,
+            latents: if model == ModelKind::Semi { 10 } else { 20 },
             classes: 10,
             batch,
             steps,
@@ -139,7 +149,7 @@ impl Settings {
             beta2,
             momentum: 0.9,
             weight_decay: 0.0,
-            tau: default_tau(steps),
+            tau: default_tau(model, steps),
             straight_through_from: steps,
             clip_norm: 0.0,
             validate_every: 2_000,
@@ -151,7 +161,7 @@ impl Settings {
     pub fn with_steps(mut self, steps: u64) -> Settings {
         self.steps = steps;
         self.learning_rate = default_learning_rate(self.model, steps);
-        self.tau = default_tau(steps);
+        self.tau = default_tau(self.model, steps);
         self.straight_through_from = steps;
         self
     }
@@ -188,6 +198,16 @@ impl Settings {
             return Err(Error::invalid("classes", "at least 2", self.classes));
         }
         self.hidden.iter().try_for_each(|&width| positive("hidden", width))?;
+        match (self.model, &self.hidden[..]) {
+            (ModelKind::Sbn, [_, ..]) => {
+                let expected = "none for sbn, whose layers are two of latents x classes";
+                return Err(Error::invalid("hidden", expected, join(&self.hidden)));
+            }
+            (ModelKind::Semi, []) => {
+                return Err(Error::invalid("hidden", "at least one width for semi", "none"));
+            }
+            _ => {}
+        }
         self.check_size()?;
         // Schedules are monotone: the ends of the run are their extremes.
         let inside = |schedule: Schedule, least: f64, most: f64| {
@@ -232,9 +252,8 @@ impl Settings {
 
     /// Puts all settings into a checkpoint.
     pub(crate) fn write(&self, checkpoint: &mut Checkpoint) {
-        let hidden: Vec<String> = self.hidden.iter().map(usize::to_string).collect();
         checkpoint.set("model", self.model);
-        checkpoint.set("hidden", hidden.join(","));
+        checkpoint.set("hidden", join(&self.hidden));
         checkpoint.set("latents", self.latents);
         checkpoint.set("classes", self.classes);
         checkpoint.set("batch", self.batch);
@@ -282,16 +301,27 @@ impl Settings {
     }
 }
 
+/// Widths as text.
+fn join(widths: &[usize]) -> String {
+    widths.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
+}
+
 /// Falls to 1 % of its start over the last 60 % of the run.
 fn default_learning_rate(model: ModelKind, steps: u64) -> Schedule {
     let start = match model {
-        ModelKind::Vae => 2e-3,
+        ModelKind::Vae | ModelKind::Semi => 2e-3,
+        ModelKind::Sbn => 3e-3,
         ModelKind::Mlp => 1e-3,
     };
     Schedule::Tail { start, end: start / 100.0, from: steps * 4 / 10, to: steps.max(1) }
 }
 
-/// Falls from 1 to 0.1 over the whole run: smooth gradients first, samples that are almost one-hot in the end.
-fn default_tau(steps: u64) -> Schedule {
-    Schedule::Tail { start: 1.0, end: 0.1, from: 0, to: steps.max(1) }
+/// For the VAE it falls from 1 to 0.1 over the whole run: smooth gradients first, samples that are almost one-hot in the end.
+fn default_tau(model: ModelKind, steps: u64) -> Schedule {
+    let end = match model {
+        ModelKind::Vae | ModelKind::Mlp => 0.1,
+        ModelKind::Semi => 0.5,
+        ModelKind::Sbn => return Schedule::Fixed(1.0),
+    };
+    Schedule::Tail { start: 1.0, end, from: 0, to: steps.max(1) }
 }

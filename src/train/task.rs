@@ -1,18 +1,34 @@
 //! What a trainer needs of a model: a loss on a batch and scores on a split.
 
 use crate::data::{Digits, Split};
-use crate::models::{Classifier, Sample, Vae, VaeShape};
+use crate::estimators::{Estimator, GumbelSoftmax, Kind, StGumbelSoftmax};
+use crate::models::{
+    Classifier, Guidance, Prediction, Sample, SemiSupervised, SemiSupervisedShape, Vae, VaeShape,
+};
 use crate::noise::Noise;
 use crate::params::Params;
+use crate::tape::Tape;
+use crate::train::cell_model::halves;
 use crate::train::{ModelKind, Settings};
 use crate::var::Var;
+
+/// Images of each class that the semi-supervised model knows the class of.
+pub const LABELS: usize = 10;
+/// What leads q(y | x) of the others: chosen by the accuracy on the validation images of MNIST, for Gumbel-Softmax and seed 1.
+pub const GUIDANCE: Guidance = Guidance { smoothness: 30.0, radius: 2.0, balance: 400.0 };
+/// How much -ln q(y | x) counts for images whose class is known.
+pub const WEIGHT: f32 = 100.0;
+/// Pixels that images whose class is known are moved by at most.
+const SHIFT: usize = 2;
+/// Layers of the belief net.
+const LAYERS: usize = 2;
 
 /// What a model must know of the images it is for.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Images {
     /// Height and width in pixels.
     pub size: [usize; 2],
-    /// Mean of each pixel over the training split.
+    /// Mean of each pixel over the training split; read from a belief net's checkpoint, 1/2 in the lower half.
     pub pixel_mean: Vec<f32>,
     /// Number of classes of the labels.
     pub classes: usize,
@@ -33,14 +49,27 @@ impl Images {
 /// Means per image over some images.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Scores {
-    /// The evidence lower bound, in nats; none for a classifier.
+    /// The evidence lower bound, from one sample, in nats; none for a classifier.
     pub elbo: Option<f64>,
-    /// An upper bound on -ln p, in nats: of the image for the VAE, of the label for the classifier.
+    /// An upper bound on -ln p, in nats: of the image, of its lower half given the upper for the belief net, of the label for the
+    /// classifier.
     pub nll: f64,
     /// Standard error of [`nll`](Self::nll) over the images.
     pub standard_error: f64,
-    /// Share of right answers; none for the VAE.
+    /// Share of right answers; none where there are no classes.
     pub accuracy: Option<f64>,
+}
+
+impl Scores {
+    /// What early stopping watches, less being better: the share of wrong answers of a semi-supervised model, else the bound
+    /// of one sample or the cross-entropy.
+    pub(super) fn to_watch(self) -> f64 {
+        match (self.elbo, self.accuracy) {
+            (Some(_), Some(accuracy)) => 1.0 - accuracy,
+            (Some(elbo), None) => -elbo,
+            (None, _) => self.nll,
+        }
+    }
 }
 
 /// Images that are evaluated at a time.
@@ -51,47 +80,85 @@ const EVALUATION_BATCH: usize = 500;
 pub enum Task {
     /// The categorical VAE.
     Vae(Vae),
+    /// The belief net from the upper to the lower half.
+    Sbn(Prediction),
+    /// The semi-supervised model.
+    Semi(SemiSupervised),
     /// The classifier.
     Mlp(Classifier),
+}
+
+/// The labels that a batch comes with.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownLabels<'a> {
+    /// Those of the first images; of all for the classifier.
+    pub labels: &'a [u32],
+    /// Their number over that of all training images.
+    pub share: f32,
 }
 
 impl Task {
     /// Declares the parameters of the model that the settings name, for images of that kind.
     pub fn new(settings: &Settings, images: &Images, params: &mut Params, noise: &mut Noise) -> Task {
-        let pixel_mean = &images.pixel_mean;
+        let pixel_mean = &images.pixel_mean[..];
+        let Settings { hidden, latents, classes, .. } = settings;
         match settings.model {
             ModelKind::Vae => {
-                let Settings { hidden, latents, classes, .. } = settings;
                 let shape = VaeShape::symmetric(pixel_mean.len(), hidden, *latents, *classes);
                 Task::Vae(Vae::new(shape, pixel_mean, params, noise))
             }
-            ModelKind::Mlp => {
-                Task::Mlp(Classifier::new(&settings.hidden, images.classes, pixel_mean, params, noise))
+            ModelKind::Sbn => {
+                let (upper, lower) = pixel_mean.split_at(pixel_mean.len() / 2);
+                let layer = Kind { variables: *latents, classes: Some(*classes) };
+                Task::Sbn(Prediction::new(&[layer; LAYERS], upper, lower, params, noise))
             }
+            ModelKind::Semi => {
+                let hidden = hidden.clone();
+                let shape =
+                    SemiSupervisedShape { classes: images.classes, latents: *latents, hidden, shift: SHIFT };
+                Task::Semi(SemiSupervised::new(shape, (pixel_mean, images.size[1]), params, noise))
+            }
+            ModelKind::Mlp => Task::Mlp(Classifier::new(hidden, images.classes, pixel_mean, params, noise)),
         }
     }
 
-    /// The loss per image of a batch, a scalar in nats: -ELBO, or the cross-entropy.
+    /// The loss per image of a batch, a scalar in nats: -ELBO, or the cross-entropy; for the semi-supervised model with what
+    /// leads q(y | x).
     pub fn loss<'t>(
         &self,
         params: &Params,
         x: Var<'t>,
-        labels: &[u32],
-        (sample, tau): (Sample, f32),
+        known: KnownLabels<'_>,
+        relaxation: (Sample, f32),
         noise: &mut Noise,
     ) -> Var<'t> {
-        let images = labels.len() as f32;
+        let &[images, pixels] = x.shape().dims() else { panic!("{}: images are rows of pixels", x.shape()) };
         match self {
             Task::Vae(vae) => {
+                let (sample, tau) = relaxation;
                 let bound = vae.negative_elbo(params, x, sample, tau, noise);
-                (bound.reconstruction + bound.kl) / images
+                (bound.reconstruction + bound.kl) / images as f32
             }
-            Task::Mlp(classifier) => classifier.loss(params, x, labels) / images,
+            Task::Sbn(net) => {
+                let (upper, lower) = (x.slice(1, 0..pixels / 2), x.slice(1, pixels / 2..pixels));
+                let mut estimators: Vec<_> = (0..LAYERS).map(|_| estimator(relaxation)).collect();
+                net.loss(params, upper, lower, &mut estimators, noise).mean()
+            }
+            Task::Semi(model) => {
+                let (with_class, others) =
+                    (x.slice(0, 0..known.labels.len()), x.slice(0, known.labels.len()..images));
+                let bound =
+                    model.unlabelled_loss(params, others, estimator(relaxation).as_mut(), noise).mean();
+                let weights = (known.share, WEIGHT);
+                let labelled = model.labelled_loss(params, with_class, known.labels, weights, noise).mean();
+                bound + labelled + model.guidance_loss(params, others, GUIDANCE, noise).sum()
+            }
+            Task::Mlp(classifier) => classifier.loss(params, x, known.labels) / images as f32,
         }
     }
 
-    /// Scores on a whole split. The VAE takes `samples` hard samples per image: the ELBO from the first, the bound
-    /// on -ln p(x) from all. `tick` hears the number of images done.
+    /// Scores on a whole split. A model with latent variables takes `samples` hard samples per image: the ELBO from one,
+    /// the bound on -ln p from all. `tick` hears the number of images done.
     pub fn evaluate(
         &self,
         params: &Params,
@@ -101,27 +168,59 @@ impl Task {
         mut tick: impl FnMut(usize),
     ) -> Scores {
         let mut totals = Totals::default();
-        let mut pixels = Vec::new();
+        let (mut pixels, mut labels) = (Vec::new(), Vec::new());
         let indices: Vec<u32> = (0..split.len() as u32).collect();
         for indices in indices.chunks(EVALUATION_BATCH) {
             pixels.resize(indices.len() * split.pixels(), 0.0);
+            labels.resize(indices.len(), 0);
             split.sample_pixels_into(indices, noise, &mut pixels);
-            match self {
-                Task::Vae(vae) => vae.evaluate(params, &pixels, samples, noise).iter().for_each(|bound| {
-                    totals.elbo -= bound.negative_elbo;
-                    totals.add(bound.nll);
-                }),
-                Task::Mlp(classifier) => {
-                    let mut labels = vec![0; indices.len()];
-                    split.labels_into(indices, &mut labels);
-                    let (losses, right) = classifier.evaluate(params, &pixels, &labels);
-                    losses.into_iter().for_each(|loss| totals.add(f64::from(loss)));
-                    totals.right += right;
-                }
-            }
+            split.labels_into(indices, &mut labels);
+            self.add_scores(params, &pixels, &labels, samples, noise, &mut totals);
             tick(indices.len());
         }
-        totals.scores(matches!(self, Task::Vae(_)))
+        totals.scores(self)
+    }
+
+    fn add_scores(
+        &self,
+        params: &Params,
+        pixels: &[f32],
+        labels: &[u32],
+        samples: usize,
+        noise: &mut Noise,
+        totals: &mut Totals,
+    ) {
+        match self {
+            Task::Vae(vae) => vae.evaluate(params, pixels, samples, noise).iter().for_each(|bound| {
+                totals.elbo -= bound.negative_elbo;
+                totals.add(bound.nll);
+            }),
+            Task::Sbn(net) => {
+                let (upper, lower) = {
+                    let tape = Tape::inference();
+                    let (upper, lower) = halves(&tape, pixels, pixels.len() / labels.len());
+                    (upper.to_vec(), lower.to_vec())
+                };
+                totals.add_bounds(samples, |samples| net.evaluate(params, &upper, &lower, samples, noise));
+            }
+            Task::Semi(model) => {
+                totals.add_bounds(samples, |samples| model.evaluate(params, pixels, samples, noise));
+                totals.right += model.right_answers(params, pixels, labels);
+            }
+            Task::Mlp(classifier) => {
+                let (losses, right) = classifier.evaluate(params, pixels, labels);
+                losses.into_iter().for_each(|loss| totals.add(f64::from(loss)));
+                totals.right += right;
+            }
+        }
+    }
+}
+
+/// What differentiates through a categorical variable.
+fn estimator((sample, tau): (Sample, f32)) -> Box<dyn Estimator> {
+    match sample {
+        Sample::GumbelSoftmax => Box::new(GumbelSoftmax { tau }),
+        Sample::StGumbelSoftmax => Box::new(StGumbelSoftmax::new(tau)),
     }
 }
 
@@ -141,14 +240,23 @@ impl Totals {
         self.square += nll * nll;
     }
 
-    fn scores(&self, is_vae: bool) -> Scores {
+    /// Takes what `bound` gives for one sample and for `samples`.
+    fn add_bounds(&mut self, samples: usize, mut bound: impl FnMut(usize) -> Vec<f64>) {
+        let single = bound(1);
+        self.elbo -= single.iter().sum::<f64>();
+        let all = if samples == 1 { single } else { bound(samples) };
+        all.into_iter().for_each(|nll| self.add(nll));
+    }
+
+    fn scores(&self, task: &Task) -> Scores {
         let mean = self.nll / self.images;
         let variance = (self.square / self.images - mean * mean).max(0.0);
+        let (is_mlp, is_semi) = (matches!(task, Task::Mlp(_)), matches!(task, Task::Semi(_)));
         Scores {
-            elbo: is_vae.then_some(self.elbo / self.images),
+            elbo: (!is_mlp).then_some(self.elbo / self.images),
             nll: mean,
             standard_error: (variance / self.images).sqrt(),
-            accuracy: (!is_vae).then_some(self.right as f64 / self.images),
+            accuracy: (is_mlp || is_semi).then_some(self.right as f64 / self.images),
         }
     }
 }

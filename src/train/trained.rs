@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::noise::Noise;
 use crate::params::Params;
 use crate::shape::Shape;
-use crate::train::{Images, Record, Scores, Settings, SplitKind, Task};
+use crate::train::{Images, ModelKind, Record, Scores, Settings, SplitKind, Task};
 
 /// A model, its parameters, and what they were made from.
 #[derive(Debug)]
@@ -82,7 +82,15 @@ impl Trained {
         settings.check().map_err(Problem::Settings)?;
         let size: [usize; 2] = [checkpoint.get("images.rows")?, checkpoint.get("images.cols")?];
         let pixels = size[0].saturating_mul(size[1]);
-        let pixel_mean = checkpoint.shaped("pixel_mean", &Shape::from([pixels]))?.to_vec();
+        let pixel_mean = match settings.model {
+            // Of the lower half nothing is kept: its mean is where the last bias began.
+            ModelKind::Sbn => {
+                let upper = checkpoint.shaped("input_mean", &Shape::from([pixels / 2]))?;
+                let lower = std::iter::repeat_n(0.5, pixels - pixels / 2);
+                upper.iter().copied().chain(lower).collect()
+            }
+            _ => checkpoint.shaped("pixel_mean", &Shape::from([pixels]))?.to_vec(),
+        };
         let images = Images { size, pixel_mean, classes: checkpoint.get("images.classes")? };
         if pixels == 0 || !(1..=256).contains(&images.classes) {
             let found = format!("{} x {} pixels, {} classes", size[0], size[1], images.classes);

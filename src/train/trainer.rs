@@ -11,8 +11,9 @@ use crate::noise::Noise;
 use crate::optim::Optimizer;
 use crate::params::Params;
 use crate::tape::Tape;
+use crate::train::known::{Known, Labels};
 use crate::train::trained::Problem;
-use crate::train::{Images, Scores, Settings, Task, Trained};
+use crate::train::{Images, KnownLabels, LABELS, Scores, Settings, Task, Trained};
 
 /// Which images a record is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,7 +84,11 @@ pub struct Trainer<'d> {
     best: Option<Best>,
     window: Window,
     tape: Tape,
+    /// The images of a step, and the labels known of the first of them.
+    indices: Vec<u32>,
     labels: Vec<u32>,
+    /// The images whose class is known; all where that is not said.
+    known: Option<Known>,
     fingerprint: String,
 }
 
@@ -116,6 +121,13 @@ impl<'d> Trainer<'d> {
         let mut params = Params::new();
         let images = Images::of(data);
         let task = Task::new(&settings, &images, &mut params, &mut init);
+        let known = match task {
+            Task::Semi(_) => {
+                let labels = Labels::OfEachClass(LABELS);
+                Some(Known::choose(labels, images.classes, data.train(), &mut init)?)
+            }
+            _ => None,
+        };
         Ok(Trainer {
             optimizer: settings.optimizer(),
             batches: Batches::new(data.train().len(), order),
@@ -126,7 +138,9 @@ impl<'d> Trainer<'d> {
             best: None,
             window: Window::default(),
             tape: Tape::new(),
+            indices: Vec::new(),
             labels: Vec::new(),
+            known,
             fingerprint,
         })
     }
@@ -155,14 +169,24 @@ impl<'d> Trainer<'d> {
             self.model.settings.tau.at(self.model.step),
             self.model.settings.learning_rate.at(self.model.step),
         );
-        let indices = self.batches.next_batch(self.model.settings.batch);
-        self.labels.resize(indices.len(), 0);
-        split.labels_into(indices, &mut self.labels);
-        let noise = &mut self.noise;
+        let batch = self.batches.next_batch(self.model.settings.batch);
+        self.indices.clear();
+        self.indices.extend(self.known.iter().flat_map(|known| &known.indices));
+        self.indices.extend(batch);
+        let labels = match &self.known {
+            Some(known) => &known.labels,
+            None => {
+                self.labels.resize(batch.len(), 0);
+                split.labels_into(batch, &mut self.labels);
+                &self.labels
+            }
+        };
+        let known = KnownLabels { labels, share: labels.len() as f32 / split.len() as f32 };
+        let (noise, indices) = (&mut self.noise, &self.indices);
         let shape = [indices.len(), split.pixels()];
         let x = self.tape.input_with(shape, |out| split.sample_pixels_into(indices, noise, out));
         let relaxation = (self.model.settings.sample_at(self.model.step), tau as f32);
-        let loss = self.model.task.loss(&self.model.params, x, &self.labels, relaxation, noise);
+        let loss = self.model.task.loss(&self.model.params, x, known, relaxation, noise);
         let value = f64::from(loss.item());
         let mut gradients = loss.backward();
         if self.model.settings.clip_norm > 0.0 {
@@ -182,7 +206,7 @@ impl<'d> Trainer<'d> {
         let mean = window.sum / window.count;
         let variance = (window.square / window.count - mean * mean).max(0.0);
         let scores = Scores {
-            elbo: matches!(self.model.task, Task::Vae(_)).then_some(-mean),
+            elbo: matches!(self.model.task, Task::Vae(_) | Task::Sbn(_)).then_some(-mean),
             nll: mean,
             standard_error: (variance / window.count).sqrt(),
             accuracy: None,
@@ -211,7 +235,7 @@ impl<'d> Trainer<'d> {
     pub fn validate(&mut self) -> Record {
         let record = self.evaluate(SplitKind::Validation, 1, |_| ());
         if self.model.settings.patience > 0 {
-            let score = record.scores.elbo.map_or(record.scores.nll, |elbo| -elbo);
+            let score = record.scores.to_watch();
             match &mut self.best {
                 Some(best) if score >= best.nll => best.evaluations_ago += 1,
                 _ => {

@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// Images to evaluate on: train, validation or test
     #[arg(long, default_value = "test")]
     split: SplitKind,
-    /// Hard samples per image in the bound on -ln p(x)
+    /// Hard samples per image in the bound on -ln p
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     samples: u32,
     /// Where the randomness comes from
@@ -50,7 +50,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     let seconds = begin.elapsed().as_secs_f64();
     let epoch = trained.step * trained.settings.batch as u64 / data.train().len().max(1) as u64;
     let record = Record { epoch, ..trained.record(args.split, samples, scores) };
-    describe(&record, seconds);
+    describe(&trained.task, &record, seconds);
     if let Some(path) = &args.json {
         Metrics::open(path, None)?.write(&Line::new(&record, seconds))?;
     }

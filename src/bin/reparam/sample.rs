@@ -1,8 +1,7 @@
-//! `reparam sample`: images drawn from a trained VAE's prior.
+//! `reparam sample`: images drawn from a trained model's prior.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use reparam::models::Vae;
 use reparam::train::{Task, Trained};
 use reparam::{Error, Noise, Result};
 
@@ -11,7 +10,7 @@ use crate::picture::Grid;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Checkpoint of a VAE that `reparam train vae` wrote
+    /// Checkpoint that `reparam train vae` or `reparam train semi` wrote; images of the latter go through the classes in turn
     checkpoint: PathBuf,
     /// Number of images
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -28,10 +27,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Result<i32> {
     let trained = Trained::load(&args.checkpoint)?;
-    let vae = vae_of(&trained, &args.checkpoint)?;
     let count = args.count as usize;
-    let images =
-        args.threads.run(|| Ok(vae.generate(&trained.params, count, &mut Noise::seed(args.seed))))?;
+    let images = args.threads.run(|| draw(&trained, count, args.seed, &args.checkpoint))?;
     let mut grid = Grid::new(trained.images.size, (count as f64).sqrt().ceil() as usize);
     grid.extend(&images);
     grid.save(&args.out)?;
@@ -39,10 +36,18 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     Ok(0)
 }
 
-/// The VAE of a checkpoint.
-fn vae_of<'a>(trained: &'a Trained, path: &std::path::Path) -> Result<&'a Vae> {
-    match &trained.task {
-        Task::Vae(vae) => Ok(vae),
-        Task::Mlp(_) => Err(Error::format(path, "a model that draws images (vae)", "a classifier (mlp)")),
-    }
+fn draw(trained: &Trained, count: usize, seed: u64, path: &Path) -> Result<Vec<f32>> {
+    let Trained { task, params, images, .. } = trained;
+    let mut noise = Noise::seed(seed);
+    let found = match task {
+        Task::Vae(vae) => return Ok(vae.generate(params, count, &mut noise)),
+        Task::Semi(model) => {
+            let mut all = model.generate(params, count.div_ceil(images.classes), &mut noise);
+            all.truncate(count * images.pixel_mean.len());
+            return Ok(all);
+        }
+        Task::Sbn(_) => "a net that draws halves (sbn)",
+        Task::Mlp(_) => "a classifier (mlp)",
+    };
+    Err(Error::format(path, "a model that draws images (vae or semi)", found))
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use reparam::data::Digits;
-use reparam::models::Vae;
-use reparam::train::{ModelKind, OptimizerKind, Record, Settings, SplitKind, Task, Trainer};
-use reparam::{Error, Noise, Result, Schedule};
+use reparam::models::Prediction;
+use reparam::train::{ModelKind, OptimizerKind, Record, Settings, SplitKind, Task, Trained, Trainer};
+use reparam::{Error, Noise, Params, Result, Schedule};
 
 use crate::common::{
     DataArgs, ThreadArgs, at_least_one, number, progress, remove_partial, say, thousands, writable_dir,
@@ -33,37 +33,39 @@ const INTERRUPTED: i32 = 130;
 #[derive(clap::Args)]
 #[command(allow_negative_numbers = true)]
 pub(crate) struct Args {
-    /// What to train: vae (categorical variational autoencoder) or mlp (classifier)
+    /// What to train: vae (categorical variational autoencoder), sbn (belief net that draws lower halves of images from upper
+    /// ones), semi (images of which a hundred have a label) or mlp (classifier)
     model: ModelKind,
     /// Where all randomness comes from [default: 1]
     #[arg(long, value_name = "N", value_parser = number::<u64>)]
     seed: Option<u64>,
-    /// Steps; the default schedules end with them [default: 18000 for vae, 5000 for mlp]
+    /// Steps; the default schedules end with them [default: 18000 for vae, 20000 for sbn, 4000 for semi, 5000 for mlp]
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     steps: Option<u64>,
-    /// Images per step [default: 100]
+    /// Images per step, those without a label [default: 100, 250 for semi]
     #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     batch: Option<usize>,
-    /// Widths of the hidden layers, like 512,256, or "none" [default: 512,256 for vae, 256,128 for mlp]
+    /// Widths of the hidden layers, like 512,256, or "none" [default: 512,256 for vae, 400 for semi, 256,128 for mlp; sbn has
+    /// none]
     #[arg(long, value_name = "WIDTHS", value_parser = parse_widths)]
     hidden: Option<Widths>,
-    /// Latent variables of the VAE [default: 20]
+    /// Latent variables: categorical ones of vae and of both layers of sbn, normal ones of semi [default: 20, 10 for semi]
     #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     latents: Option<usize>,
-    /// Classes of each latent variable [default: 10]
+    /// Classes of each categorical latent variable [default: 10]
     #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     classes: Option<usize>,
     /// adam, adamw or sgd [default: adam]
     #[arg(long, value_name = "NAME")]
     optimizer: Option<OptimizerKind>,
     /// Learning rate: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: 2e-3 for vae and
-    /// 1e-3 for mlp, falling to 1 % of it over the last 60 % of the steps]
+    /// semi, 3e-3 for sbn, 1e-3 for mlp, falling to 1 % of it over the last 60 % of the steps]
     #[arg(long, value_name = "SCHEDULE")]
     learning_rate: Option<Schedule>,
-    /// Decay of adam's and adamw's mean of gradients [default: 0.6 for vae, 0.9 for mlp]
+    /// Decay of adam's and adamw's mean of gradients [default: 0.6 for vae, 0.9 for others]
     #[arg(long, value_name = "X", value_parser = number::<f64>)]
     beta1: Option<f64>,
-    /// Decay of adam's and adamw's mean of squared gradients [default: 0.99 for vae, 0.999 for mlp]
+    /// Decay of adam's and adamw's mean of squared gradients [default: 0.99 for vae and sbn, 0.999 for others]
     #[arg(long, value_name = "X", value_parser = number::<f64>)]
     beta2: Option<f64>,
     /// Momentum of sgd [default: 0.9]
@@ -73,7 +75,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "X", value_parser = number::<f64>)]
     weight_decay: Option<f64>,
     /// Temperature: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: from 1, falling to
-    /// 0.1 over all steps]
+    /// 0.1 over all steps, to 0.5 for semi; 1 for sbn]
     #[arg(long, value_name = "SCHEDULE")]
     tau: Option<Schedule>,
     /// First step whose samples are straight-through instead of relaxed [default: never]
@@ -88,7 +90,7 @@ pub(crate) struct Args {
     /// Stop after so many evaluations without improvement and keep the best; 0 for never [default: 0]
     #[arg(long, value_name = "N", value_parser = number::<u64>)]
     patience: Option<u64>,
-    /// Hard samples per test image in the bound on -ln p(x)
+    /// Hard samples per test image in the bound on -ln p
     #[arg(long, default_value_t = SAMPLES, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     samples: u32,
     /// Folder for model.safetensors, metrics.jsonl and digits.png [default: out/MODEL]
@@ -311,18 +313,11 @@ impl<'a> Run<'a> {
         let both = self.seconds();
         say!("trained in {trained:.1} s; with the single-sample evaluation {both:.1} s");
         self.write(&single)?;
-        let record = match &self.trainer.model().task {
-            Task::Vae(vae) => {
-                let vae = vae.clone();
-                self.draw(&vae)?;
-                if samples == 1 { single } else { self.evaluate_bound(samples)? }
-            }
-            Task::Mlp(_) => single,
-        };
-        describe(&record, self.seconds() - both);
-        if matches!(self.trainer.model().task, Task::Vae(_)) {
-            say!("{PAPER}");
-        }
+        self.draw()?;
+        let is_mlp = matches!(self.trainer.model().task, Task::Mlp(_));
+        let record = if is_mlp || samples == 1 { single } else { self.evaluate_bound(samples)? };
+        describe(&self.trainer.model().task, &record, self.seconds() - both);
+        say_paper(&self.trainer.model().task);
         say!("wrote {}", self.out.display());
         Ok(())
     }
@@ -343,19 +338,46 @@ impl<'a> Run<'a> {
         Ok(record)
     }
 
-    /// Ten test images, ten reconstructions of them, and thirty samples of the prior.
-    fn draw(&self, vae: &Vae) -> Result<()> {
-        let (split, params) = (self.data.test(), &self.trainer.model().params);
-        let mut noise = Noise::seed(self.trainer.model().settings.seed);
+    /// Ten test images, what the model makes of them, and what it draws by itself.
+    fn draw(&self) -> Result<()> {
+        let (split, Trained { task, params, settings, .. }) = (self.data.test(), self.trainer.model());
+        let mut noise = Noise::seed(settings.seed);
         let indices: Vec<u32> = (0..split.len().min(10) as u32).collect();
         let mut originals = vec![0.0; indices.len() * split.pixels()];
         split.sample_pixels_into(&indices, &mut noise, &mut originals);
         let mut grid = Grid::new([split.rows(), split.cols()], indices.len());
         grid.extend(&originals);
-        grid.extend(&vae.reconstruct(params, &originals, &mut noise));
-        grid.extend(&vae.generate(params, 3 * indices.len(), &mut noise));
+        match task {
+            Task::Vae(vae) => {
+                grid.extend(&vae.reconstruct(params, &originals, &mut noise));
+                grid.extend(&vae.generate(params, 3 * indices.len(), &mut noise));
+            }
+            // Four lower halves for each upper one.
+            Task::Sbn(net) => (0..4)
+                .for_each(|_| grid.extend(&completed(net, params, &originals, split.pixels(), &mut noise))),
+            Task::Semi(model) => {
+                grid.extend(&model.reconstruct(params, &originals, &mut noise));
+                grid.extend(&model.generate(params, 3, &mut noise));
+            }
+            Task::Mlp(_) => return Ok(()),
+        }
         grid.save(&self.out.join(PICTURE))
     }
+}
+
+/// Images of `of_image` pixels with their lower halves drawn anew.
+fn completed(
+    net: &Prediction,
+    params: &Params,
+    images: &[f32],
+    of_image: usize,
+    noise: &mut Noise,
+) -> Vec<f32> {
+    let half = net.inputs();
+    let upper: Vec<f32> = images.chunks_exact(of_image).flat_map(|image| &image[..half]).copied().collect();
+    let lower = net.draw(params, &upper, noise);
+    let halves = upper.chunks_exact(half).zip(lower.chunks_exact(of_image - half));
+    halves.flat_map(|(upper, lower)| upper.iter().chain(lower)).copied().collect()
 }
 
 /// A path as a shell takes it.
@@ -369,38 +391,62 @@ fn quoted(path: &Path) -> String {
     }
 }
 
-/// What the result is to be held against.
-const PAPER: &str = "\
+/// Says what the result is to be held against.
+fn say_paper(task: &Task) {
+    match task {
+        Task::Vae(_) => say!(
+            "\
 paper's best VAE cell                    101.5   Jang, Gu, Poole 2017, table 1: the bound with 1000 samples, a
-                                                 smaller network (784-(20x10)-784), the literature's binarization";
+                                                 smaller network (784-(20x10)-784), the literature's binarization"
+        ),
+        Task::Sbn(_) => say!(
+            "\
+paper's best cell of this net             59.0   Jang, Gu, Poole 2017, table 1: the bound with 1000 samples, the
+                                                 literature's binarization"
+        ),
+        Task::Semi(_) => say!(
+            "\
+paper's best accuracy with 100 labels     93.6 % Jang, Gu, Poole 2017, table 2: convolutional nets, images binarized
+                                                 anew in each batch, neither random shifts nor guidance of q(y | x)"
+        ),
+        Task::Mlp(_) => {}
+    }
+}
 
 /// The score to watch, in a few words.
 fn headline(record: &Record) -> String {
-    match (record.scores.elbo, record.scores.accuracy) {
-        (Some(elbo), _) => format!("{} -ELBO {:.2}", record.split, -elbo),
-        (None, Some(accuracy)) => {
-            format!("{} accuracy {:.2} %, loss {:.4}", record.split, 100.0 * accuracy, record.scores.nll)
+    let Record { split, scores, .. } = record;
+    match (scores.elbo, scores.accuracy) {
+        (Some(elbo), None) => format!("{split} -ELBO {:.2}", -elbo),
+        (Some(elbo), Some(accuracy)) => {
+            format!("{split} accuracy {:.2} %, -ELBO {:.2}", 100.0 * accuracy, -elbo)
         }
-        (None, None) => format!("{} loss {:.4}", record.split, record.scores.nll),
+        (None, Some(accuracy)) => {
+            format!("{split} accuracy {:.2} %, loss {:.4}", 100.0 * accuracy, scores.nll)
+        }
+        (None, None) => format!("{split} loss {:.4}", scores.nll),
     }
 }
 
 /// Prints final scores as a small table.
-pub(crate) fn describe(record: &Record, seconds: f64) {
+pub(crate) fn describe(task: &Task, record: &Record, seconds: f64) {
     let Record { split, samples, scores, .. } = record;
-    match (scores.elbo, scores.accuracy) {
-        (Some(elbo), _) => {
-            say!("{split} -ELBO, one hard sample              {:8.2}   nats", -elbo);
-            let label = format!("{split} -ln p(x), bound of {samples} samples");
-            say!(
-                "{label:<40} {:6.2}   nats, standard error {:.2}, {seconds:.1} s",
-                scores.nll,
-                scores.standard_error
-            );
-        }
-        (None, accuracy) => {
-            say!("{split} accuracy {:.2} %", 100.0 * accuracy.unwrap_or(f64::NAN));
-            say!("{split} cross-entropy {:.4} nats, standard error {:.4}", scores.nll, scores.standard_error);
-        }
+    if let Some(accuracy) = scores.accuracy {
+        say!("{split} accuracy {:.2} %", 100.0 * accuracy);
     }
+    let Some(elbo) = scores.elbo else {
+        return say!(
+            "{split} cross-entropy {:.4} nats, standard error {:.4}",
+            scores.nll,
+            scores.standard_error
+        );
+    };
+    say!("{split} -ELBO, one hard sample              {:8.2}   nats", -elbo);
+    let of = if matches!(task, Task::Sbn(_)) { "p(y | x)" } else { "p(x)" };
+    let label = format!("{split} -ln {of}, bound of {samples} samples");
+    say!(
+        "{label:<40} {:6.2}   nats, standard error {:.2}, {seconds:.1} s",
+        scores.nll,
+        scores.standard_error
+    );
 }

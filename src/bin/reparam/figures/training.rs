@@ -55,7 +55,7 @@ fn trained<'a>(trainer: &'a Trainer<'_>) -> (&'a Vae, &'a Params) {
     let model = trainer.model();
     match &model.task {
         Task::Vae(vae) => (vae, &model.params),
-        Task::Mlp(_) => unreachable!("the settings ask for a VAE"),
+        _ => unreachable!("the settings ask for a VAE"),
     }
 }
 

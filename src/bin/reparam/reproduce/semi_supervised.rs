@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use reparam::Result;
 use reparam::models::{Guidance, SemiSupervisedShape};
-use reparam::train::{CellModel, CellSettings, Labels};
+use reparam::train::{CellModel, CellSettings, GUIDANCE, LABELS, Labels, WEIGHT};
 
 use super::cell::Cell;
 use super::search::Choice;
@@ -17,12 +17,8 @@ const ROWS: [(&str, &str, f64, f64); 3] = [
     ("Gumbel-Softmax", "gumbel-softmax:1", 109.6, 92.4),
     ("ST Gumbel-Softmax", "st-gumbel-softmax:1", 110.7, 93.6),
 ];
-/// Of each class.
-const LABELS: usize = 10;
 /// Images per step, whose class is not known.
 const BATCH: usize = 250;
-/// Beside the bound, chosen with the other settings by the accuracy on the validation images, for Gumbel-Softmax and seed 1.
-const GUIDANCE: Guidance = Guidance { smoothness: 30.0, radius: 2.0, balance: 400.0 };
 
 /// Three nets of fully connected layers, where the paper has convolutions.
 fn shape(classes: usize) -> SemiSupervisedShape {
@@ -38,7 +34,7 @@ pub(super) fn settings(
     plan: Plan,
 ) -> CellSettings {
     CellSettings {
-        model: CellModel::SemiSupervised { shape: shape(classes), labels, weight: 100.0, guidance },
+        model: CellModel::SemiSupervised { shape: shape(classes), labels, weight: WEIGHT, guidance },
         estimator: estimator.to_owned(),
         samples: 1,
         tau: estimator.contains("gumbel").then_some((1.0, 0.5)),
