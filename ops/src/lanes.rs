@@ -20,9 +20,8 @@ pub fn sum(x: &[f32]) -> f32 {
                 *sum += value;
             }
         }
-        let (parts, _) = sums.as_chunks::<LANES>();
-        for lane in 0..LANES {
-            lanes[lane] += (parts[0][lane] + parts[1][lane]) + (parts[2][lane] + parts[3][lane]);
+        for (lane, sum) in lanes.iter_mut().zip(added(&sums)) {
+            *lane += sum;
         }
     }
     let (chunks, tail) = rest.as_chunks::<LANES>();
@@ -43,16 +42,39 @@ pub fn sum(x: &[f32]) -> f32 {
 pub fn dot_shifted(a: &[f32], b: &[f32], shift: f32) -> f32 {
     let (a_wide, a_rest) = a.as_chunks::<WIDE>();
     let (b_wide, b_rest) = b[..a.len()].as_chunks::<WIDE>();
-    let mut sums = [0.0f32; WIDE];
-    for (a, b) in a_wide.iter().zip(b_wide) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum = a.mul_add(b - shift, *sum);
+    let mut lanes = [0.0f32; LANES];
+    if !a_wide.is_empty() {
+        let mut sums = [0.0f32; WIDE];
+        for (a, b) in a_wide.iter().zip(b_wide) {
+            for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+                *sum = a.mul_add(b - shift, *sum);
+            }
+        }
+        lanes = added(&sums);
+    }
+    let (a_chunks, a_tail) = a_rest.as_chunks::<LANES>();
+    let (b_chunks, b_tail) = b_rest.as_chunks::<LANES>();
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        for lane in 0..LANES {
+            lanes[lane] = a[lane].mul_add(b[lane] - shift, lanes[lane]);
         }
     }
-    for ((sum, a), b) in sums.iter_mut().zip(a_rest).zip(b_rest) {
-        *sum = a.mul_add(b - shift, *sum);
+    let mut total = if a.len() < LANES { 0.0 } else { tree(&lanes) };
+    for (a, b) in a_tail.iter().zip(b_tail) {
+        total = a.mul_add(b - shift, total);
     }
-    sum(&sums)
+    total
+}
+
+/// The vectors of a wide one, added.
+#[inline(always)]
+fn added(sums: &[f32; WIDE]) -> [f32; LANES] {
+    let (parts, _) = sums.as_chunks::<LANES>();
+    let mut lanes = [0.0f32; LANES];
+    for lane in 0..LANES {
+        lanes[lane] = (parts[0][lane] + parts[1][lane]) + (parts[2][lane] + parts[3][lane]);
+    }
+    lanes
 }
 
 /// Largest value, -inf for an empty slice; NaN entries are passed over.
@@ -62,17 +84,10 @@ pub fn max(x: &[f32]) -> f32 {
     let (wide, rest) = x.as_chunks::<WIDE>();
     let (chunks, tail) = rest.as_chunks::<LANES>();
     if x.len() >= LANES {
-        let mut maxima = [f32::NEG_INFINITY; WIDE];
-        for chunk in wide {
-            for (max, &value) in maxima.iter_mut().zip(chunk) {
-                *max = larger(value, *max);
-            }
-        }
-        let (parts, _) = maxima.as_chunks::<LANES>();
         let mut lanes = [f32::NEG_INFINITY; LANES];
-        for lane in 0..LANES {
-            lanes[lane] =
-                larger(larger(parts[0][lane], parts[1][lane]), larger(parts[2][lane], parts[3][lane]));
+        // Only where there is one: the compiler would keep the wide maxima in memory for the others too.
+        if !wide.is_empty() {
+            lanes = max_of_wide(wide);
         }
         for chunk in chunks {
             for (lane, &value) in lanes.iter_mut().zip(chunk) {
@@ -85,6 +100,23 @@ pub fn max(x: &[f32]) -> f32 {
         best = larger(value, best);
     }
     best
+}
+
+/// The largest entries lane by lane.
+#[inline(always)]
+fn max_of_wide(wide: &[[f32; WIDE]]) -> [f32; LANES] {
+    let mut maxima = [f32::NEG_INFINITY; WIDE];
+    for chunk in wide {
+        for (max, &value) in maxima.iter_mut().zip(chunk) {
+            *max = larger(value, *max);
+        }
+    }
+    let (parts, _) = maxima.as_chunks::<LANES>();
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    for lane in 0..LANES {
+        lanes[lane] = larger(larger(parts[0][lane], parts[1][lane]), larger(parts[2][lane], parts[3][lane]));
+    }
+    lanes
 }
 
 /// Index of the first entry equal to the largest one (ties: the lowest index); 0 if no entry exceeds -inf.

@@ -180,6 +180,25 @@ fn exponentials_and_sum(max: f32, inverse_tau: f32, y: &mut [f32]) -> f32 {
     lanes::sum(&sums) + lanes::sum(rest)
 }
 
+/// Replaces each entry. A row of unknown length is gone through vector by vector: left to itself, the compiler works on
+/// several vectors at a time, and on single entries in a row that has not as many.
+#[inline(always)]
+fn change_row<const C: usize>(row: &mut [f32], change: impl Fn(f32) -> f32) {
+    if C > 0 {
+        return row.iter_mut().for_each(|x| *x = change(*x));
+    }
+    let (vectors, rest) = row.as_chunks_mut::<LANES>();
+    for vector in vectors {
+        row_by_row();
+        for x in vector {
+            *x = change(*x);
+        }
+    }
+    for x in rest {
+        *x = change(*x);
+    }
+}
+
 /// Turns scores into inverse_tau (score - the row's largest).
 #[inline(always)]
 fn shift_rows<const C: usize>(classes: usize, inverse_tau: f32, y: &mut [f32]) -> Checked {
@@ -190,9 +209,7 @@ fn shift_rows<const C: usize>(classes: usize, inverse_tau: f32, y: &mut [f32]) -
             return Err(MaskedRow(r));
         }
         // Subtracting before scaling: the error of s is relative to its distance from the largest, not to its size.
-        for s in row {
-            *s = (*s - max) * inverse_tau;
-        }
+        change_row::<C>(row, |s| (s - max) * inverse_tau);
     }
     Ok(())
 }
@@ -230,9 +247,7 @@ fn scale_rows<const C: usize>(classes: usize, y: &mut [f32]) {
     for row in y.chunks_exact_mut(classes) {
         row_by_row();
         let scale = 1.0 / if C == 0 { lanes::sum(row) } else { lanes::sum_of_few::<C>(row) };
-        for y in row {
-            *y *= scale;
-        }
+        change_row::<C>(row, |y| y * scale);
     }
 }
 
@@ -285,9 +300,21 @@ fn jacobian_rows<const C: usize>(
     for ((y, dy), dlogits) in rows {
         row_by_row();
         let (mean, rest) = means::<C>(y, dy);
-        for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
+        let add = |dlogits: &mut f32, y: f32, dy: f32| {
             let h = y * ((dy - mean) - rest);
             *dlogits = h.mul_add(inverse_tau, *dlogits);
+        };
+        // Vector by vector, as in `change_row`.
+        let done = if C == 0 { y.len() - y.len() % LANES } else { 0 };
+        let whole = dlogits.as_chunks_mut::<LANES>().0.iter_mut().zip(y.as_chunks::<LANES>().0);
+        for ((dlogits, y), dy) in whole.zip(dy.as_chunks::<LANES>().0).take(done / LANES) {
+            row_by_row();
+            for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
+                add(dlogits, y, dy);
+            }
+        }
+        for ((dlogits, &y), &dy) in dlogits[done..].iter_mut().zip(&y[done..]).zip(&dy[done..]) {
+            add(dlogits, y, dy);
         }
     }
 }
