@@ -162,6 +162,17 @@ impl BeliefNet {
         })
     }
 
+    /// The pixels' probabilities for `images` draws of h from the prior.
+    pub fn generate(&self, params: &Params, images: usize, noise: &mut Noise) -> Vec<f32> {
+        let tape = Tape::inference();
+        let top = params.shape(self.prior).len();
+        let mut logits = params.on(&tape, self.prior).broadcast_to([images, top]);
+        for net in self.generative.iter().rev() {
+            logits = net.forward(params, signs(Bernoulli::new(logits).sample(&mut *noise)));
+        }
+        logits.sigmoid().to_vec()
+    }
+
     fn first_bits(&self, params: &Params) -> usize {
         let last = self.inference[0].layers().last().expect("at least one layer");
         params.shape(last.bias).len()

@@ -137,13 +137,18 @@ impl Prediction {
         })
     }
 
-    /// The means of y given x and one hard sample of h for each row; `x` holds whole rows.
+    /// Rows of x and the means of y given x and one hard sample of h. `rows` holds whole rows of x and y, of which y is not
+    /// looked at: images whose lower half is to be drawn.
     #[track_caller]
-    pub fn draw(&self, params: &Params, x: &[f32], noise: &mut Noise) -> Vec<f32> {
+    pub fn complete(&self, params: &Params, rows: &[f32], noise: &mut Noise) -> Vec<f32> {
         let tape = Tape::inference();
-        let x = tape.input(x, [x.len() / self.inputs, self.inputs]);
+        let last = self.maps.last().expect("at least one map");
+        let width = self.inputs + params.shape(last.bias).len();
+        let rows = tape.input(rows, [rows.len() / width, width]);
+        let x = rows.slice(1, 0..self.inputs);
         let first = self.maps[0].forward_centred(params, x, params.on(&tape, self.input_mean));
-        self.behind_samples(params, first, noise).sigmoid().to_vec()
+        let y = self.behind_samples(params, first, noise).sigmoid();
+        Var::concat(&[x, y], 1).to_vec()
     }
 
     /// The logits of y given those of the first layer, through hard samples.

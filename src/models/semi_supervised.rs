@@ -101,6 +101,11 @@ impl SemiSupervised {
         SemiSupervised { shape, classifier, encoder_x, encoder_y, encoder, decoder, pixel_mean: mean, cols }
     }
 
+    /// Classes of y.
+    pub fn classes(&self) -> usize {
+        self.shape.classes
+    }
+
     /// The logits of q(y | x), `[images, classes]`, for images `[images, pixels]`.
     #[track_caller]
     pub fn classify<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {

@@ -189,6 +189,12 @@ impl<'d> CellRun<'d> {
         }
     }
 
+    /// `images` images that the model draws by itself, as probabilities of pixels; of structured prediction, the first test
+    /// images with their lower halves drawn. The same at every call.
+    pub fn draw(&self, images: usize) -> Vec<f32> {
+        self.model.draw(&self.params, self.data.test(), images, &mut self.evaluation_noise.clone())
+    }
+
     /// The share of a split's images whose class is recognised; none where the model knows no classes.
     pub fn accuracy(&self, kind: SplitKind) -> Option<f64> {
         let split = self.data.split(kind);

@@ -245,6 +245,26 @@ impl Model {
         }
     }
 
+    /// `images` images that the model draws by itself, as probabilities of pixels; of prediction, the first ones of a split with
+    /// their lower halves drawn.
+    pub(super) fn draw(&self, params: &Params, split: &Split, images: usize, noise: &mut Noise) -> Vec<f32> {
+        match self {
+            Model::Vae(vae) => vae.generate(params, images, noise),
+            Model::BeliefNet(net) => net.generate(params, images, noise),
+            Model::Prediction(prediction) => {
+                let indices: Vec<u32> = (0..images.min(split.len()) as u32).collect();
+                let mut pixels = vec![0.0; indices.len() * split.pixels()];
+                split.sample_pixels_into(&indices, noise, &mut pixels);
+                prediction.complete(params, &pixels, noise)
+            }
+            Model::SemiSupervised { model, .. } => {
+                let mut drawn = model.generate(params, images.div_ceil(model.classes()), noise);
+                drawn.truncate(images * split.pixels());
+                drawn
+            }
+        }
+    }
+
     /// The number of images whose class is recognised; none where there are no classes.
     pub(super) fn right_answers(&self, params: &Params, images: &[f32], labels: &[u32]) -> Option<usize> {
         match self {

@@ -42,7 +42,7 @@ fn draw(trained: &Trained, count: usize, seed: u64, path: &Path) -> Result<Vec<f
     let found = match task {
         Task::Vae(vae) => return Ok(vae.generate(params, count, &mut noise)),
         Task::Semi(model) => {
-            let mut all = model.generate(params, count.div_ceil(images.classes), &mut noise);
+            let mut all = model.generate(params, count.div_ceil(model.classes()), &mut noise);
             all.truncate(count * images.pixel_mean.len());
             return Ok(all);
         }

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use reparam::data::Digits;
-use reparam::models::Prediction;
 use reparam::train::{ModelKind, OptimizerKind, Record, Settings, SplitKind, Task, Trained, Trainer};
-use reparam::{Error, Noise, Params, Result, Schedule};
+use reparam::{Error, Noise, Result, Schedule};
 
 use crate::common::{
     DataArgs, ThreadArgs, at_least_one, number, progress, remove_partial, say, thousands, writable_dir,
@@ -353,8 +352,7 @@ impl<'a> Run<'a> {
                 grid.extend(&vae.generate(params, 3 * indices.len(), &mut noise));
             }
             // Four lower halves for each upper one.
-            Task::Sbn(net) => (0..4)
-                .for_each(|_| grid.extend(&completed(net, params, &originals, split.pixels(), &mut noise))),
+            Task::Sbn(net) => (0..4).for_each(|_| grid.extend(&net.complete(params, &originals, &mut noise))),
             Task::Semi(model) => {
                 grid.extend(&model.reconstruct(params, &originals, &mut noise));
                 grid.extend(&model.generate(params, 3, &mut noise));
@@ -363,21 +361,6 @@ impl<'a> Run<'a> {
         }
         grid.save(&self.out.join(PICTURE))
     }
-}
-
-/// Images of `of_image` pixels with their lower halves drawn anew.
-fn completed(
-    net: &Prediction,
-    params: &Params,
-    images: &[f32],
-    of_image: usize,
-    noise: &mut Noise,
-) -> Vec<f32> {
-    let half = net.inputs();
-    let upper: Vec<f32> = images.chunks_exact(of_image).flat_map(|image| &image[..half]).copied().collect();
-    let lower = net.draw(params, &upper, noise);
-    let halves = upper.chunks_exact(half).zip(lower.chunks_exact(of_image - half));
-    halves.flat_map(|(upper, lower)| upper.iter().chain(lower)).copied().collect()
 }
 
 /// A path as a shell takes it.

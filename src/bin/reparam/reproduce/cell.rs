@@ -8,10 +8,11 @@ use reparam::train::{CellRun, CellSettings, SplitKind};
 use reparam::{Error, Result};
 
 use super::Budget;
-use super::lines::{Curve, Line, Results, rate};
+use super::lines::{Curve, Line, Results, picture, rate};
 use super::search::Stages;
 use super::work::Work;
-use crate::common::{progress, say};
+use crate::common::{progress, say, writable_dir};
+use crate::picture::Grid;
 
 /// A cell to run.
 pub(super) struct Cell {
@@ -44,6 +45,8 @@ pub(super) struct Bench<'a> {
     pub(super) interrupted: &'a AtomicBool,
 }
 
+/// Images that a cell's model draws.
+const DRAWN: usize = 20;
 /// Time between checkpoints: what a kill can cost.
 const SAVE_EVERY: Duration = Duration::from_secs(20);
 
@@ -64,6 +67,7 @@ impl Bench<'_> {
             curve: run.curve().iter().map(|&(step, score)| (step, rounded(score))).collect(),
         };
         run.keep_best();
+        self.draw(&run, cell, results)?;
         let Some(score) = self.test(&run, cell, &mut work)? else { return Ok(false) };
         let line = Line {
             table: self.table.to_owned(),
@@ -114,6 +118,16 @@ impl Bench<'_> {
         results.add(lines, &curve)?;
         work.close();
         Ok(true)
+    }
+
+    /// The picture of what the model draws.
+    fn draw(&self, run: &CellRun<'_>, cell: &Cell, results: &Results) -> Result<()> {
+        let path = picture(&results.path, &cell.row, &cell.column, cell.settings.seed);
+        writable_dir(path.parent().expect("a file in a folder"))?;
+        let split = self.data.test();
+        let mut grid = Grid::new([split.rows(), split.cols()], DRAWN);
+        grid.extend(&run.draw(DRAWN));
+        grid.save(&path)
     }
 
     /// Run number `number` of a cell, to its end; `None` if interrupted. Either way it is on disk.

@@ -47,6 +47,17 @@ pub(super) fn rate(learning_rate: f64) -> String {
     format!("{learning_rate:.1e}")
 }
 
+/// What files of a cell are called.
+pub(super) fn file_name(row: &str, column: &str, seed: u64) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    format!("{row} {column} {seed}").chars().map(plain).collect()
+}
+
+/// Where the picture of what a cell's model draws is, beside a file of results.
+pub(super) fn picture(results: &Path, row: &str, column: &str, seed: u64) -> PathBuf {
+    results.with_extension("drawn").join(file_name(row, column, seed) + ".png")
+}
+
 /// How the runs in full begin among a line's trials.
 pub(super) const IN_FULL: &str = "in full";
 

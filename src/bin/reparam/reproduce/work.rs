@@ -7,7 +7,7 @@ use reparam::train::{CellRun, CellSettings};
 use reparam::{Error, Result, write_atomically};
 use serde::{Deserialize, Serialize};
 
-use super::lines::Trial;
+use super::lines::{Trial, file_name};
 use crate::common::{remove_partial, writable_dir};
 
 /// The folder of unfinished cells, and this cell's name in it.
@@ -33,8 +33,7 @@ impl Work {
     /// What an interrupted command left of the cell, or nothing yet.
     pub(super) fn open(results: &Path, row: &str, column: &str, cell: &CellSettings) -> Result<Work> {
         let folder = results.with_extension("work");
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-        let name: String = format!("{row} {column} {}", cell.seed).chars().map(plain).collect();
+        let name = file_name(row, column, cell.seed);
         writable_dir(&folder)?;
         let identity = format!("{cell:?}");
         let path = folder.join(format!("{name}.json"));
