@@ -101,8 +101,8 @@ impl Best {
 crate::simd! {
     fn piece(draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, index: &mut [u32]) -> Checked {
         let mut reader = draws.from_element(first * classes);
-        let mut scores = [0.0f32; PIECE];
         if classes <= PIECE {
+            let mut scores = [0.0f32; PIECE];
             let rows = PIECE / classes;
             let blocks = logits.chunks(rows * classes).zip(index.chunks_mut(rows));
             for (b, (logits, index)) in blocks.enumerate() {

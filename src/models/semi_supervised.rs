@@ -263,10 +263,10 @@ impl SemiSupervised {
         self.decode(params, y, z).sigmoid().to_vec()
     }
 
-    /// The pixels' probabilities for `styles` draws of z from the prior, each with every class: a row of images for each z.
-    pub fn generate(&self, params: &Params, styles: usize, noise: &mut Noise) -> Vec<f32> {
+    /// The pixels' probabilities for `images` images, whose classes go in turn: a draw of z from the prior is for one round.
+    pub fn generate(&self, params: &Params, images: usize, noise: &mut Noise) -> Vec<f32> {
         let (tape, classes, latents) = (Tape::inference(), self.shape.classes, self.shape.latents);
-        let images = styles * classes;
+        let styles = images.div_ceil(classes);
         let y = tape.input_with([images, classes], |y| {
             y.fill(0.0);
             y.chunks_exact_mut(classes).enumerate().for_each(|(i, y)| y[i % classes] = 1.0);

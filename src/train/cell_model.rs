@@ -233,11 +233,7 @@ impl Model {
                 bounds.into_iter().map(|bound| bound.nll).collect()
             }
             Model::Prediction(prediction) => {
-                let (upper, lower) = {
-                    let tape = Tape::inference();
-                    let (x, y) = halves(&tape, images, of_image);
-                    (x.to_vec(), y.to_vec())
-                };
+                let (upper, lower) = half_slices(images, of_image);
                 prediction.evaluate(params, &upper, &lower, samples, noise)
             }
             Model::BeliefNet(net) => net.evaluate(params, images, samples, noise),
@@ -257,11 +253,7 @@ impl Model {
                 split.sample_pixels_into(&indices, noise, &mut pixels);
                 prediction.complete(params, &pixels, noise)
             }
-            Model::SemiSupervised { model, .. } => {
-                let mut drawn = model.generate(params, images.div_ceil(model.classes()), noise);
-                drawn.truncate(images * split.pixels());
-                drawn
-            }
+            Model::SemiSupervised { model, .. } => model.generate(params, images, noise),
         }
     }
 
@@ -275,7 +267,7 @@ impl Model {
 }
 
 /// The upper and the lower half of every image.
-pub(super) fn halves<'t>(tape: &'t Tape, images: &[f32], of_image: usize) -> (Var<'t>, Var<'t>) {
+fn halves<'t>(tape: &'t Tape, images: &[f32], of_image: usize) -> (Var<'t>, Var<'t>) {
     let half = of_image / 2;
     let part = |range: Range<usize>| {
         tape.input_with([images.len() / of_image, range.len()], |out| {
@@ -285,4 +277,11 @@ pub(super) fn halves<'t>(tape: &'t Tape, images: &[f32], of_image: usize) -> (Va
         })
     };
     (part(0..half), part(half..of_image))
+}
+
+/// The same as plain numbers.
+pub(super) fn half_slices(images: &[f32], of_image: usize) -> (Vec<f32>, Vec<f32>) {
+    let tape = Tape::inference();
+    let (upper, lower) = halves(&tape, images, of_image);
+    (upper.to_vec(), lower.to_vec())
 }

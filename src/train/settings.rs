@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::models::Sample;
+use crate::models::{Sample, SemiSupervisedShape};
 use crate::optim::{Adam, Optimizer, Sgd};
 use crate::schedule::Schedule;
 
@@ -164,6 +164,11 @@ impl Settings {
         self.tau = default_tau(self.model, steps);
         self.straight_through_from = steps;
         self
+    }
+
+    /// The sizes of the semi-supervised model, for images of so many classes.
+    pub fn semi_supervised_shape(&self, classes: usize) -> SemiSupervisedShape {
+        SemiSupervisedShape { classes, latents: self.latents, hidden: self.hidden.clone(), shift: 2 }
     }
 
     /// What stands for a one-hot sample at a step.

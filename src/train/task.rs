@@ -2,13 +2,10 @@
 
 use crate::data::{Digits, Split};
 use crate::estimators::{Estimator, GumbelSoftmax, Kind, StGumbelSoftmax};
-use crate::models::{
-    Classifier, Guidance, Prediction, Sample, SemiSupervised, SemiSupervisedShape, Vae, VaeShape,
-};
+use crate::models::{Classifier, Guidance, Prediction, Sample, SemiSupervised, Vae, VaeShape};
 use crate::noise::Noise;
 use crate::params::Params;
-use crate::tape::Tape;
-use crate::train::cell_model::halves;
+use crate::train::cell_model::half_slices;
 use crate::train::{ModelKind, Settings};
 use crate::var::Var;
 
@@ -18,8 +15,6 @@ pub const LABELS: usize = 10;
 pub const GUIDANCE: Guidance = Guidance { smoothness: 30.0, radius: 2.0, balance: 400.0 };
 /// How much -ln q(y | x) counts for images whose class is known.
 pub const WEIGHT: f32 = 100.0;
-/// Pixels that images whose class is known are moved by at most.
-const SHIFT: usize = 2;
 /// Layers of the belief net.
 const LAYERS: usize = 2;
 
@@ -113,9 +108,7 @@ impl Task {
                 Task::Sbn(Prediction::new(&[layer; LAYERS], upper, lower, params, noise))
             }
             ModelKind::Semi => {
-                let hidden = hidden.clone();
-                let shape =
-                    SemiSupervisedShape { classes: images.classes, latents: *latents, hidden, shift: SHIFT };
+                let shape = settings.semi_supervised_shape(images.classes);
                 Task::Semi(SemiSupervised::new(shape, (pixel_mean, images.size[1]), params, noise))
             }
             ModelKind::Mlp => Task::Mlp(Classifier::new(hidden, images.classes, pixel_mean, params, noise)),
@@ -196,11 +189,7 @@ impl Task {
                 totals.add(bound.nll);
             }),
             Task::Sbn(net) => {
-                let (upper, lower) = {
-                    let tape = Tape::inference();
-                    let (upper, lower) = halves(&tape, pixels, pixels.len() / labels.len());
-                    (upper.to_vec(), lower.to_vec())
-                };
+                let (upper, lower) = half_slices(pixels, pixels.len() / labels.len());
                 totals.add_bounds(samples, |samples| net.evaluate(params, &upper, &lower, samples, noise));
             }
             Task::Semi(model) => {

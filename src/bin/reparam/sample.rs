@@ -37,15 +37,11 @@ pub(crate) fn run(args: Args) -> Result<i32> {
 }
 
 fn draw(trained: &Trained, count: usize, seed: u64, path: &Path) -> Result<Vec<f32>> {
-    let Trained { task, params, images, .. } = trained;
+    let Trained { task, params, .. } = trained;
     let mut noise = Noise::seed(seed);
     let found = match task {
         Task::Vae(vae) => return Ok(vae.generate(params, count, &mut noise)),
-        Task::Semi(model) => {
-            let mut all = model.generate(params, count.div_ceil(model.classes()), &mut noise);
-            all.truncate(count * images.pixel_mean.len());
-            return Ok(all);
-        }
+        Task::Semi(model) => return Ok(model.generate(params, count, &mut noise)),
         Task::Sbn(_) => "a net that draws halves (sbn)",
         Task::Mlp(_) => "a classifier (mlp)",
     };

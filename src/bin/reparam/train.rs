@@ -355,7 +355,7 @@ impl<'a> Run<'a> {
             Task::Sbn(net) => (0..4).for_each(|_| grid.extend(&net.complete(params, &originals, &mut noise))),
             Task::Semi(model) => {
                 grid.extend(&model.reconstruct(params, &originals, &mut noise));
-                grid.extend(&model.generate(params, 3, &mut noise));
+                grid.extend(&model.generate(params, 3 * model.classes(), &mut noise));
             }
             Task::Mlp(_) => return Ok(()),
         }

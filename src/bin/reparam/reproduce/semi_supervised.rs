@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicBool;
 
 use reparam::Result;
-use reparam::models::{Guidance, SemiSupervisedShape};
-use reparam::train::{CellModel, CellSettings, GUIDANCE, LABELS, Labels, WEIGHT};
+use reparam::models::Guidance;
+use reparam::train::{CellModel, CellSettings, GUIDANCE, LABELS, Labels, ModelKind, Settings, WEIGHT};
 
 use super::cell::Cell;
 use super::search::Choice;
@@ -17,15 +17,9 @@ const ROWS: [(&str, &str, f64, f64); 3] = [
     ("Gumbel-Softmax", "gumbel-softmax:1", 109.6, 92.4),
     ("ST Gumbel-Softmax", "st-gumbel-softmax:1", 110.7, 93.6),
 ];
-/// Images per step, whose class is not known.
-const BATCH: usize = 250;
 
-/// Three nets of fully connected layers, where the paper has convolutions.
-fn shape(classes: usize) -> SemiSupervisedShape {
-    SemiSupervisedShape { classes, latents: 10, hidden: vec![400], shift: 2 }
-}
-
-/// Without guidance, the paper's objective.
+/// The model of `train semi`: three nets of fully connected layers, where the paper has convolutions. Without guidance, the
+/// paper's objective.
 pub(super) fn settings(
     estimator: &str,
     classes: usize,
@@ -33,14 +27,16 @@ pub(super) fn settings(
     guidance: Option<Guidance>,
     plan: Plan,
 ) -> CellSettings {
+    let defaults = Settings::defaults(ModelKind::Semi);
+    let shape = defaults.semi_supervised_shape(classes);
     CellSettings {
-        model: CellModel::SemiSupervised { shape: shape(classes), labels, weight: WEIGHT, guidance },
+        model: CellModel::SemiSupervised { shape, labels, weight: WEIGHT, guidance },
         estimator: estimator.to_owned(),
         samples: 1,
         tau: estimator.contains("gumbel").then_some((1.0, 0.5)),
-        learning_rate: 2e-3,
-        betas: (0.9, 0.999),
-        batch: BATCH,
+        learning_rate: defaults.learning_rate.at(0),
+        betas: (defaults.beta1, defaults.beta2),
+        batch: defaults.batch,
         steps: plan.steps,
         validate_every: plan.validate_every(),
         seed: plan.seed,
