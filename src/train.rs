@@ -1,5 +1,6 @@
 //! Training: settings, the step loop's state, evaluation, checkpoints. The command line is a thin shell around it.
 
+mod best;
 mod cell;
 mod cell_model;
 mod known;

@@ -12,6 +12,7 @@ use crate::params::Params;
 use crate::schedule::Schedule;
 use crate::tape::Tape;
 use crate::train::SplitKind;
+use crate::train::best::Best;
 use crate::train::cell_model::{CellModel, Model, Objective};
 use crate::train::trained::Problem;
 
@@ -71,12 +72,6 @@ pub struct CellRun<'d> {
     step: u64,
     best: Option<Best>,
     curve: Vec<(u64, f64)>,
-}
-
-struct Best {
-    step: u64,
-    score: f64,
-    params: Vec<Vec<f32>>,
 }
 
 /// A mean over images, in nats.
@@ -165,10 +160,7 @@ impl<'d> CellRun<'d> {
         let wrong = self.accuracy(split).map(|accuracy| 1.0 - accuracy);
         let score = wrong.unwrap_or_else(|| self.evaluate(split, VALIDATION_SAMPLES).mean);
         self.curve.push((self.step, score));
-        if self.best.as_ref().is_none_or(|best| score < best.score) {
-            let params = self.params.ids().map(|id| self.params.value(id).to_vec()).collect();
-            self.best = Some(Best { step: self.step, score, params });
-        }
+        Best::keep(&mut self.best, self.step, score, &self.params);
     }
 
     /// The best score on the validation split, a bound in nats or the share of wrong classes, and the step it was reached at.
@@ -183,9 +175,8 @@ impl<'d> CellRun<'d> {
 
     /// Puts the parameters back that were best on the validation split.
     pub fn keep_best(&mut self) {
-        let Some(best) = &self.best else { return };
-        for (id, kept) in self.params.ids().zip(&best.params) {
-            self.params.value_mut(id).copy_from_slice(kept);
+        if let Some(best) = &self.best {
+            best.put_back(&mut self.params);
         }
     }
 
@@ -273,9 +264,7 @@ impl<'d> CellRun<'d> {
         let curve: Vec<f64> = self.curve.iter().flat_map(|&(step, score)| [step as f64, score]).collect();
         checkpoint.set_numbers("curve", &curve);
         if let Some(best) = &self.best {
-            checkpoint.set("best.step", best.step);
-            checkpoint.set("best.score", best.score);
-            checkpoint.put_values("best.", &self.params, best.params.iter().map(|value| &value[..]));
+            best.write(&self.params, &mut checkpoint);
         }
         checkpoint
     }
@@ -314,14 +303,7 @@ impl<'d> CellRun<'d> {
         }
         let curve = checkpoint.get_numbers("curve")?;
         self.curve = curve.chunks_exact(2).map(|point| (point[0] as u64, point[1])).collect();
-        if checkpoint.text("best.step").is_some() {
-            let params = checkpoint.get_values("best.", &self.params)?;
-            self.best = Some(Best {
-                step: checkpoint.get("best.step")?,
-                score: checkpoint.get("best.score")?,
-                params,
-            });
-        }
+        self.best = Best::read(checkpoint, &self.params)?;
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use crate::noise::Noise;
 use crate::optim::Optimizer;
 use crate::params::Params;
 use crate::tape::Tape;
+use crate::train::best::Best;
 use crate::train::known::{Known, Labels};
 use crate::train::trained::Problem;
 use crate::train::{Images, KnownLabels, LABELS, Scores, Settings, Task, Trained};
@@ -63,14 +64,6 @@ pub struct Record {
     pub learning_rate: f64,
     /// Means per image.
     pub scores: Scores,
-}
-
-/// The best parameters so far by the validation split.
-#[derive(Debug)]
-struct Best {
-    nll: f64,
-    evaluations_ago: u64,
-    params: Vec<Vec<f32>>,
 }
 
 /// A run in progress.
@@ -157,9 +150,10 @@ impl<'d> Trainer<'d> {
 
     /// Whether all steps are done, or patience has run out.
     pub fn is_finished(&self) -> bool {
-        let patience = self.model.settings.patience;
-        let out_of_patience = self.best.as_ref().is_some_and(|best| best.evaluations_ago >= patience);
-        self.model.step >= self.model.settings.steps || (patience > 0 && out_of_patience)
+        let Settings { steps, patience, validate_every, .. } = self.model.settings;
+        let waited = |best: &Best| (self.model.step - best.step) / validate_every.max(1);
+        let out_of_patience = self.best.as_ref().is_some_and(|best| waited(best) >= patience);
+        self.model.step >= steps || (patience > 0 && out_of_patience)
     }
 
     /// One step: a batch forward, backward, an update. Returns the loss per image, in nats.
@@ -236,14 +230,7 @@ impl<'d> Trainer<'d> {
         let record = self.evaluate(SplitKind::Validation, 1, |_| ());
         if self.model.settings.patience > 0 {
             let score = record.scores.to_watch();
-            match &mut self.best {
-                Some(best) if score >= best.nll => best.evaluations_ago += 1,
-                _ => {
-                    let params =
-                        self.model.params.ids().map(|id| self.model.params.value(id).to_vec()).collect();
-                    self.best = Some(Best { nll: score, evaluations_ago: 0, params });
-                }
-            }
+            Best::keep(&mut self.best, self.model.step, score, &self.model.params);
         }
         record
     }
@@ -251,9 +238,7 @@ impl<'d> Trainer<'d> {
     /// Ends a run with patience: the parameters become the best that validation saw.
     pub fn keep_best(&mut self) {
         if let Some(best) = &self.best {
-            for (id, value) in self.model.params.ids().zip(&best.params) {
-                self.model.params.value_mut(id).copy_from_slice(value);
-            }
+            best.put_back(&mut self.model.params);
         }
     }
 
@@ -294,9 +279,7 @@ impl<'d> Trainer<'d> {
         let params = &self.model.params;
         checkpoint.put_optimizer("optimizer.", params, self.optimizer.as_ref());
         if let Some(best) = &self.best {
-            checkpoint.set("best.nll", best.nll);
-            checkpoint.set("best.evaluations_ago", best.evaluations_ago);
-            checkpoint.put_values("best.", params, best.params.iter().map(|value| &value[..]));
+            best.write(params, &mut checkpoint);
         }
         checkpoint
     }
@@ -327,18 +310,8 @@ impl<'d> Trainer<'d> {
         let Trained { params, step, .. } = &mut trainer.model;
         checkpoint.get_params("", params)?;
         checkpoint.get_optimizer("optimizer.", params, *step, trainer.optimizer.as_mut())?;
-        trainer.restore_best(checkpoint)?;
+        trainer.best = Best::read(checkpoint, params)?;
         Ok(trainer)
-    }
-
-    fn restore_best(&mut self, checkpoint: &Checkpoint) -> std::result::Result<(), Problem> {
-        if checkpoint.text("best.nll").is_none() {
-            return Ok(());
-        }
-        let params = checkpoint.get_values("best.", &self.model.params)?;
-        let evaluations_ago = checkpoint.get("best.evaluations_ago")?;
-        self.best = Some(Best { nll: checkpoint.get("best.nll")?, evaluations_ago, params });
-        Ok(())
     }
 }
 

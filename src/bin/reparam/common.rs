@@ -42,7 +42,9 @@ pub(crate) fn embedded() -> Result<Digits> {
 
 #[cfg(not(feature = "embedded"))]
 pub(crate) fn embedded() -> Result<Digits> {
-    Err(Error::invalid("--data", "a folder of IDX files (this build carries no data)", "no --data"))
+    let expected =
+        "a build with the feature `embedded`, or a folder of IDX files where the command takes --data";
+    Err(Error::invalid("the data", expected, "neither"))
 }
 
 /// How many threads a command works on.

@@ -189,3 +189,22 @@ fn interrupt_flag() -> Result<Arc<AtomicBool>> {
         .map_err(|error| Error::invalid("Ctrl-C", "a signal handler", error))?;
     Ok(flag)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_cell_has_files_of_its_own() {
+        let plan = Plan { budget: Budget::Full, steps: 1, samples: 1, seed: 1 };
+        let tables =
+            [jang::cells(plan), concrete::cells(plan), semi_supervised::cells(plan), modern::cells(plan)];
+        for cells in tables {
+            let name = |cell: &Cell| lines::file_name(&cell.row, &cell.column, cell.settings.seed);
+            let names: HashSet<String> = cells.iter().map(name).collect();
+            assert_eq!(names.len(), cells.len());
+        }
+    }
+}

@@ -47,9 +47,9 @@ pub(super) fn rate(learning_rate: f64) -> String {
     format!("{learning_rate:.1e}")
 }
 
-/// What files of a cell are called.
+/// What files of a cell are called. The tilde stays: (200H-784V) and (200H~784V) are two nets.
 pub(super) fn file_name(row: &str, column: &str, seed: u64) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '~' { c } else { '-' };
     format!("{row} {column} {seed}").chars().map(plain).collect()
 }
 

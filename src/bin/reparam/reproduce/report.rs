@@ -198,7 +198,7 @@ fn cost_section(from: &Path, file: &Path) -> Result<String> {
     let lines: Vec<cost::Line> = read_lines(&file.with_extension("cost.jsonl"))?;
     let Some(first) = lines.first() else { return Ok(String::new()) };
     let mut text = format!(
-        "\n### The cost of a step\n\nTime of a step of marginalization over that of the method, on {} threads.\n\n\
+        "\n### The cost of a step\n\nTime of a step of marginalization over that of the method; threads: {}.\n\n\
          | method | classes | ms | marginalization, ms | ratio | paper |\n|---|---:|---:|---:|---:|---:|\n",
         first.threads
     );

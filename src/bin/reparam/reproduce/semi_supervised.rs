@@ -43,7 +43,7 @@ pub(super) fn settings(
     }
 }
 
-fn cells(plan: Plan) -> Vec<Cell> {
+pub(super) fn cells(plan: Plan) -> Vec<Cell> {
     let cell = |(row, estimator, paper, accuracy): (&str, &str, f64, f64)| Cell {
         row: row.to_owned(),
         column: "-ELBO".to_owned(),
