@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args) -> Result<i32> {
             continue;
         }
         found += 1;
-        let _ = write!(page, "\n## {heading}\n\n{note}\n\n{}\n{}", summary(&lines), grid(&lines));
+        let _ = write!(page, "\n## {heading}\n\n{note}\n{}\n{}", summary(&lines), grid(&lines));
         for (alt, picture) in
             draw_curves(&args.from, table, &read_lines(&file.with_extension("curves.jsonl"))?)?
         {
@@ -99,7 +99,7 @@ fn summary(lines: &[Line]) -> String {
     let reached = compared.iter().filter(|line| is_reached(line)).count();
     let mut text = match compared.len() {
         0 => String::new(),
-        count => format!("{reached} of {count} figures are as good as the paper's or better.\n"),
+        count => format!("\n{reached} of {count} figures are as good as the paper's or better.\n"),
     };
     let earlier = lines.iter().filter(|line| !has_finals(line)).count();
     if earlier > 0 {
