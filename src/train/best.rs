@@ -14,7 +14,7 @@ pub(super) struct Best {
 }
 
 impl Best {
-    /// Puts the parameters in the place of `best` if their score is lower, or the first that is a number.
+    /// Puts the parameters in the place of `best` if there is none yet, if its score is no number, or if theirs is lower.
     pub(super) fn keep(best: &mut Option<Best>, step: u64, score: f64, params: &Params) {
         if best.as_ref().is_none_or(|best| score < best.score || best.score.is_nan()) {
             let params = params.ids().map(|id| params.value(id).to_vec()).collect();

@@ -48,7 +48,7 @@ const TABLES: [(&str, &str, &str); 4] = [
         "modern",
         "Later estimators",
         "Upper bounds on negative log-likelihoods of test images in nats under one VAE, 784-200-z-200-784 with ReLU; the mean \
-         over three seeds, with the standard deviation.",
+         over the seeds in the list of runs, three where all have been run, with the standard deviation.",
     ),
 ];
 
@@ -62,7 +62,9 @@ pub(super) fn run(args: &Args) -> Result<i32> {
             continue;
         }
         found += 1;
-        let _ = write!(page, "\n## {heading}\n\n{note}\n{}\n{}", summary(&lines), grid(&lines));
+        let parts = [note.to_owned(), summary(&lines), grid(&lines)];
+        let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let _ = write!(page, "\n## {heading}\n\n{}", parts.join("\n\n"));
         for (alt, picture) in
             draw_curves(&args.from, table, &read_lines(&file.with_extension("curves.jsonl"))?)?
         {
@@ -97,15 +99,16 @@ differ by some tenths of a nat for that alone. Seconds are by the clock, whateve
 fn summary(lines: &[Line]) -> String {
     let compared: Vec<&Line> = lines.iter().filter(|line| line.paper.is_some()).collect();
     let reached = compared.iter().filter(|line| is_reached(line)).count();
-    let mut text = match compared.len() {
-        0 => String::new(),
-        count => format!("\n{reached} of {count} figures are as good as the paper's or better.\n"),
-    };
+    let mut sentences = Vec::new();
+    if !compared.is_empty() {
+        let count = compared.len();
+        sentences.push(format!("{reached} of {count} figures are as good as the paper's or better."));
+    }
     let earlier = lines.iter().filter(|line| !has_finals(line)).count();
     if earlier > 0 {
-        let _ = writeln!(text, "{earlier} are of an earlier search, without the runs in full at its end.");
+        sentences.push(format!("{earlier} are of an earlier search, without the runs in full at its end."));
     }
-    text
+    sentences.join("\n")
 }
 
 /// Whether the last runs of the search were in full.
