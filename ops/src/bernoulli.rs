@@ -15,9 +15,9 @@ use crate::parallel::{Rows, RowsMut, for_rows};
 #[inline(always)]
 pub(crate) fn perturb(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
     for (logits, out) in logits.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
-        let draws = reader.take(out.len());
-        for ((out, &logit), &draw) in out.iter_mut().zip(logits).zip(draws) {
-            *out = logit + draw::logistic(draw);
+        draw::logistics(reader.take(out.len()), out);
+        for (out, &logit) in out.iter_mut().zip(logits) {
+            *out += logit;
         }
     }
 }

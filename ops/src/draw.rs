@@ -92,9 +92,21 @@ pub(crate) fn gumbel_at_most(x: u32) -> f32 {
 /// The standard logistic law: `ln v - ln(1 - v)`, within 3 ulp. From -22.87 to 22.87, odd: `!x` gives the negative.
 #[inline(always)]
 pub fn logistic(x: u32) -> f32 {
-    // ln((1 - a) / a) as log1p((1 - 2a) / a), where the logarithms would cancel near a = 1/2.
+    logistic_of_ratio(logistic_ratio(x), x)
+}
+
+/// `(1 - 2a) / a` with the smaller `a` of `v` and `1 - v`.
+#[inline(always)]
+fn logistic_ratio(x: u32) -> f32 {
     let m = folded(x);
-    with_side(math::log1p_moderate(twice_distance_to_half(m) / midpoint(m)), x)
+    twice_distance_to_half(m) / midpoint(m)
+}
+
+/// [`logistic`] from its ratio.
+#[inline(always)]
+fn logistic_of_ratio(ratio: f32, x: u32) -> f32 {
+    // ln((1 - a) / a) as log1p((1 - 2a) / a), where the logarithms would cancel near a = 1/2.
+    with_side(math::log1p_moderate(ratio), x)
 }
 
 /// `sqrt(pi / 2)`: what `z / (1 - 2a)` is at `a = 1/2`.
@@ -121,56 +133,94 @@ const NORMAL_DENOMINATOR: [f32; 6] =
 /// rational function for the whole range; its coefficients were fitted for this crate.
 #[inline(always)]
 pub fn normal(x: u32) -> f32 {
-    let m = folded(x);
-    let a = midpoint(m);
-    let w = math::minus_ln_normal((4.0 * a).mul_add(-a, 4.0 * a));
+    normal_of_log(normal_log(x), x)
+}
+
+/// `w`, of which [`normal`] is a function.
+#[inline(always)]
+fn normal_log(x: u32) -> f32 {
+    let a = midpoint(folded(x));
+    math::minus_ln_normal((4.0 * a).mul_add(-a, 4.0 * a))
+}
+
+/// [`normal`] from its `w`.
+#[inline(always)]
+fn normal_of_log(w: f32, x: u32) -> f32 {
     // The quotient is small beside the two constants, and its rounding errors with it.
     let quotient = math::polynomial(w, NORMAL_NUMERATOR) / math::polynomial(w, NORMAL_DENOMINATOR);
     let ratio = (NORMAL_SLOPE + quotient).mul_add(w, NORMAL_AT_HALF);
-    with_side(twice_distance_to_half(m) * ratio, x)
+    with_side(twice_distance_to_half(folded(x)) * ratio, x)
 }
 
-/// A reduction over a loop, for its own sake: only where there is one does the compiler work on several vectors side by
-/// side, and otherwise each vector's long chain of multiply-adds is waited for.
-#[derive(Default)]
-pub(crate) struct SideBySide(u32);
+// ---- noise for a slice of draws ----
+//
+// A logarithm is a chain of a dozen multiply-adds, each of which waits for the one before. Meanwhile the processor works
+// on the numbers after it, as far ahead as its window of a few hundred instructions reaches. With two such chains in one loop
+// that is not far enough; so there is a loop for each, over a piece that stays in the nearest cache. The bits are the same.
 
-impl SideBySide {
-    /// Takes the loop's draw.
-    #[inline(always)]
-    pub(crate) fn see(&mut self, draw: u32) {
-        self.0 |= draw;
+/// Exponential noise, one number a draw.
+#[inline(always)]
+pub(crate) fn exponentials(draws: &[u32], out: &mut [f32]) {
+    for (out, &draw) in out.iter_mut().zip(draws) {
+        *out = exponential(draw);
     }
+}
 
-    /// Behind the loop: keeps the reduction from being left out.
-    #[inline(always)]
-    pub(crate) fn done(self) {
-        std::hint::black_box(self.0);
+/// Standard Gumbel noise, one number a draw.
+#[inline(always)]
+pub(crate) fn gumbels(draws: &[u32], out: &mut [f32]) {
+    exponentials(draws, out);
+    for out in out {
+        *out = math::minus_ln_normal(*out);
+    }
+}
+
+/// Standard logistic noise, one number a draw.
+#[inline(always)]
+pub(crate) fn logistics(draws: &[u32], out: &mut [f32]) {
+    for (out, &draw) in out.iter_mut().zip(draws) {
+        *out = logistic_ratio(draw);
+    }
+    for (out, &draw) in out.iter_mut().zip(draws) {
+        *out = logistic_of_ratio(*out, draw);
+    }
+}
+
+/// Standard normal noise, one number a draw.
+#[inline(always)]
+pub(crate) fn normals(draws: &[u32], out: &mut [f32]) {
+    for (out, &draw) in out.iter_mut().zip(draws) {
+        *out = normal_log(draw);
+    }
+    for (out, &draw) in out.iter_mut().zip(draws) {
+        *out = normal_of_log(*out, draw);
+    }
+}
+
+/// Uniform noise on (0, 1), one number a draw.
+#[inline(always)]
+fn uniforms(draws: &[u32], out: &mut [f32]) {
+    for (out, &draw) in out.iter_mut().zip(draws) {
+        *out = uniform(draw);
     }
 }
 
 /// Fills a slice with one law's noise.
 macro_rules! noise_piece {
-    ($piece:ident, $law:ident) => {
+    ($piece:ident, $noise:ident) => {
         crate::simd! {
             fn $piece(draws: Draws<'_>, first: usize, out: &mut [f32]) {
                 let mut reader = draws.from_element(first);
                 for out in out.chunks_mut(PIECE) {
-                    let draws = reader.take(out.len());
-                    let mut seen = SideBySide::default();
-                    for (out, &draw) in out.iter_mut().zip(draws) {
-                        *out = $law(draw);
-                        seen.see(draw);
-                    }
-                    seen.done();
+                    $noise(reader.take(out.len()), out);
                 }
             }
         }
     };
 }
-noise_piece! { uniform_piece, uniform }
-noise_piece! { gumbel_piece, gumbel }
-noise_piece! { logistic_piece, logistic }
+noise_piece! { uniform_piece, uniforms }
+noise_piece! { gumbel_piece, gumbels }
+noise_piece! { logistic_piece, logistics }
 
 /// Uniform noise on (0, 1), one number a draw.
 #[track_caller]
@@ -227,6 +277,18 @@ mod tests {
             let values: Vec<f32> = (0..=u32::MAX).step_by(65_537).map(law).collect();
             let direction = (values[values.len() - 1] - values[0]).signum();
             assert!(values.windows(2).all(|w| w[0].is_finite() && (w[1] - w[0]) * direction >= -1e-6));
+        }
+    }
+
+    #[test]
+    fn noise_for_a_slice_is_that_of_each_draw_to_the_last_bit() {
+        let draws: Vec<u32> = (0..=u32::MAX).step_by(9_973).chain([u32::MAX]).collect();
+        type Noise = fn(&[u32], &mut [f32]);
+        let noises: [Noise; 5] = [uniforms, exponentials, gumbels, logistics, normals];
+        let mut out = vec![0.0; draws.len()];
+        for (noise, law) in noises.into_iter().zip(LAWS) {
+            noise(&draws, &mut out);
+            assert!(draws.iter().zip(&out).all(|(&x, noise)| noise.to_bits() == law(x).to_bits()));
         }
     }
 

@@ -57,12 +57,7 @@ impl NormalReader<'_> {
     #[inline(always)]
     fn fill(&mut self, out: &mut [f32]) {
         match self {
-            NormalReader::Draws(reader) => {
-                let draws = reader.take(out.len());
-                for (out, &draw) in out.iter_mut().zip(draws) {
-                    *out = draw::normal(draw);
-                }
-            }
+            NormalReader::Draws(reader) => draw::normals(reader.take(out.len()), out),
             NormalReader::Given(eps) => {
                 let (now, later) = eps.split_at(out.len());
                 out.copy_from_slice(now);

@@ -30,10 +30,7 @@ const RAREST: f32 = 1e-36;
 #[inline(always)]
 fn exponentials(reader: &mut Reader<'_>, out: &mut [f32]) {
     for out in out.chunks_mut(PIECE) {
-        let draws = reader.take(out.len());
-        for (out, &draw) in out.iter_mut().zip(draws) {
-            *out = draw::exponential(draw);
-        }
+        draw::exponentials(reader.take(out.len()), out);
     }
 }
 

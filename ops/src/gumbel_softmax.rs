@@ -9,6 +9,7 @@ use crate::Tier;
 use crate::draw;
 use crate::gumbel_max::winner_of_wide;
 use crate::lanes;
+use crate::math;
 use crate::noise::{Draws, PIECE, Reader};
 use crate::parallel::{Rows, RowsMut, fold_rows};
 use crate::simd::LANES;
@@ -24,18 +25,14 @@ pub(crate) fn perturb(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) 
         let draws = reader.take(out.len());
         let (vectors, rest) = out.as_chunks_mut::<LANES>();
         let whole = vectors.as_flattened_mut();
-        let mut seen = draw::SideBySide::default();
-        for ((out, &logit), &draw) in whole.iter_mut().zip(logits).zip(draws) {
-            *out = logit + draw::gumbel(draw);
-            seen.see(draw);
+        draw::exponentials(draws, whole);
+        for (out, &logit) in whole.iter_mut().zip(logits) {
+            *out = logit + math::minus_ln_normal(*out);
         }
-        seen.done();
         if !rest.is_empty() {
             // A whole vector of noise costs as much as a single number.
             let mut noise = [0.0f32; LANES];
-            for (noise, &draw) in noise.iter_mut().zip(&draws[whole.len()..]) {
-                *noise = draw::gumbel(draw);
-            }
+            draw::gumbels(&draws[whole.len()..], &mut noise);
             for ((out, &logit), &noise) in rest.iter_mut().zip(&logits[whole.len()..]).zip(&noise) {
                 *out = logit + noise;
             }

@@ -259,8 +259,14 @@ pub fn log1p(x: f32) -> f32 {
 /// 0 at -inf, inf at inf; far below zero it has the accuracy of `e^x`, subnormal values included.
 #[inline(always)]
 pub fn softplus(x: f32) -> f32 {
+    softplus_from(x, exp_nonpositive(-x.abs()))
+}
+
+/// [`softplus`] from `e^-|x|`, for a loop that follows one with the exponentials.
+#[inline(always)]
+pub(crate) fn softplus_from(x: f32, exp_of_minus_abs: f32) -> f32 {
     let positive = if x < 0.0 { 0.0 } else { x };
-    positive + log1p_moderate(exp_nonpositive(-x.abs()))
+    positive + log1p_moderate(exp_of_minus_abs)
 }
 
 #[cfg(test)]
