@@ -15,7 +15,7 @@ pub use bound::multi_sample_bound;
 pub use classifier::Classifier;
 pub use nodes::Nodes;
 pub use prediction::Prediction;
-pub use semi_supervised::{Guidance, SemiSupervised, SemiSupervisedShape};
+pub use semi_supervised::{Guidance, LossWeights, SemiSupervised, SemiSupervisedShape};
 pub use vae::{Bound, HardBound, Sample, Vae, VaeShape};
 
 /// The logit of a base rate, which is kept off 0 and 1: some pixels are never lit.

@@ -19,7 +19,9 @@ use crate::math;
 use crate::noise::{Draws, PIECE, Reader};
 use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::scratch;
-use crate::softmax::{self, InPlace, block_len, by_classes, max_and_log_sum, means, normalize, row_by_row};
+use crate::softmax::{
+    self, InPlace, block_len, by_classes, jacobian_rows, max_and_log_sum, normalize, row_by_row,
+};
 
 pub use crate::gumbel_softmax::st_forward as forward;
 
@@ -39,13 +41,15 @@ fn exponentials(reader: &mut Reader<'_>, out: &mut [f32]) {
 #[inline(always)]
 fn arrivals<const C: usize>(classes: usize, winner: usize, inverse_p: &[f32], block: &mut [f32]) {
     let classes = if C == 0 { classes } else { C };
+    let inverse_p = &inverse_p[..classes];
     for sample in block.chunks_exact_mut(classes) {
         row_by_row();
-        let first = sample[0];
-        sample[0] = sample[winner];
+        let (first, of_class_0) = (sample[0], sample[winner]);
         for (time, &inverse_p) in sample.iter_mut().zip(inverse_p) {
             *time = time.mul_add(inverse_p, first);
         }
+        // Last: a vector that is loaded behind the store of a single entry of it would have to wait.
+        sample[0] = of_class_0.mul_add(inverse_p[0], first);
         sample[winner] = first;
     }
 }
@@ -63,25 +67,6 @@ fn scores_in_logs(winner: usize, minus_ln_p: &[f32], block: &mut [f32]) {
             *score = -(more + math::log1p(math::exp(less - more)));
         }
         sample[winner] = -first;
-    }
-}
-
-/// dlogits += scale * the sum over relaxed samples y of y (dy - <y, dy>).
-#[inline(always)]
-fn add_jacobians<const C: usize>(
-    classes: usize,
-    samples: &[f32],
-    dy: &[f32],
-    scale: f32,
-    dlogits: &mut [f32],
-) {
-    let classes = if C == 0 { classes } else { C };
-    for y in samples.chunks_exact(classes) {
-        row_by_row();
-        let (mean, rest) = means::<C>(y, dy);
-        for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
-            *dlogits = (y * ((dy - mean) - rest)).mul_add(scale, *dlogits);
-        }
     }
 }
 
@@ -131,7 +116,9 @@ crate::simd! {
                     }
                 }
                 let _ = normalize(classes, inverse_tau, &mut InPlace, block);
-                by_classes!(add_jacobians(classes, block, dy, scale, dlogits));
+                for sample in block.chunks_exact(classes) {
+                    by_classes!(jacobian_rows(classes, sample, dy, scale, dlogits));
+                }
             }
         }
     }

@@ -287,8 +287,9 @@ pub(crate) fn jacobian(
     total
 }
 
+/// [`jacobian`] without the temperature's gradient.
 #[inline(always)]
-fn jacobian_rows<const C: usize>(
+pub(crate) fn jacobian_rows<const C: usize>(
     classes: usize,
     y: &[f32],
     dy: &[f32],
@@ -322,7 +323,7 @@ fn jacobian_rows<const C: usize>(
 /// The mean of dy under y, and the mean of what is left, which the first has lost in rounding. With both subtracted
 /// nothing cancels, even when y is almost one-hot.
 #[inline(always)]
-pub(crate) fn means<const C: usize>(y: &[f32], dy: &[f32]) -> (f32, f32) {
+fn means<const C: usize>(y: &[f32], dy: &[f32]) -> (f32, f32) {
     if C == 0 {
         let mean = lanes::dot_shifted(y, dy, 0.0);
         return (mean, lanes::dot_shifted(y, dy, mean));

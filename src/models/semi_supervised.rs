@@ -37,13 +37,25 @@ pub struct Guidance {
     pub balance: f32,
 }
 
+/// How much the parts of [`SemiSupervised::loss`] count beside the bound of the images whose class is not known.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct LossWeights {
+    /// The bound of the images whose class is known: their number over that of all training images, so that each image counts
+    /// alike (Kingma et al. 2014, equation 8).
+    pub share: f32,
+    /// -ln q(y | x) of these images.
+    pub classification: f32,
+    /// What leads q(y | x) of the others, if anything.
+    pub guidance: Option<Guidance>,
+}
+
 /// M2: p(y) p(z) p(x | y, z) with a uniform class y and a standard normal z, and q(y | x) q(z | x, y).
 ///
-/// With L(x, y) = -E\[ln p(x | y, z)\] + KL(q(z | x, y) || p(z)) - ln p(y) the loss is `share` L(x, y) - `weight` ln q(y | x) for
-/// images whose class is known, and E\[L(x, y)\] - H(q(y | x)) over q(y | x) for others: the mean over y is left to an estimator, of
+/// With L(x, y) = -E\[ln p(x | y, z)\] + KL(q(z | x, y) || p(z)) - ln p(y) the loss is `share` L(x, y) - `classification`
+/// ln q(y | x) for images whose class is known, and E\[L(x, y)\] - H(q(y | x)) over q(y | x) for others: the mean over y is left to an estimator, of
 /// which [`Exact`](crate::estimators::Exact) is marginalization. ln q(y | x) is taken at the image as a random shift moves it.
 /// With few classes known, the loss alone lets q(y | x) settle on clusters that are not the classes:
-/// [`guidance_loss`](Self::guidance_loss) may be added.
+/// [`guidance_loss`](Self::guidance_loss) may be added. [`loss`](Self::loss) is all of it.
 ///
 /// # Source
 /// D. Kingma, D. Rezende, S. Mohamed, M. Welling, "Semi-Supervised Learning with Deep Generative Models", NeurIPS 2014; Jang,
@@ -112,6 +124,26 @@ impl SemiSupervised {
         self.classifier.forward_centred(params, x, params.on(x.tape(), self.pixel_mean))
     }
 
+    /// The loss of a step, a scalar in nats: the means over the images whose class is known, given with their labels, and over
+    /// `others`, and the guidance for these.
+    #[track_caller]
+    pub fn loss<'t>(
+        &self,
+        params: &Params,
+        others: Var<'t>,
+        known: (Var<'t>, &[u32]),
+        weights: LossWeights,
+        estimator: &mut dyn Estimator,
+        noise: &mut Noise,
+    ) -> Var<'t> {
+        let bound = self.unlabelled_loss(params, others, estimator, noise).mean();
+        let loss = bound + self.labelled_loss(params, known, weights, noise).mean();
+        match weights.guidance {
+            Some(guidance) => loss + self.guidance_loss(params, others, guidance, noise),
+            None => loss,
+        }
+    }
+
     /// The loss of each image whose class is not known, `[images]`, in nats, with an estimator's gradient for q(y | x).
     #[track_caller]
     pub fn unlabelled_loss<'t>(
@@ -132,14 +164,13 @@ impl SemiSupervised {
         loss + logits.categorical_kl_uniform()
     }
 
-    /// The loss of each image whose class is known, `[images]`, in nats, with (`share`, `weight`).
+    /// The loss of each image whose class is known, `[images]`, in nats.
     #[track_caller]
     pub fn labelled_loss<'t>(
         &self,
         params: &Params,
-        x: Var<'t>,
-        labels: &[u32],
-        (share, weight): (f32, f32),
+        (x, labels): (Var<'t>, &[u32]),
+        weights: LossWeights,
         noise: &mut Noise,
     ) -> Var<'t> {
         let classes = self.shape.classes;
@@ -151,11 +182,12 @@ impl SemiSupervised {
         });
         let log_prior = -(classes as f32).ln();
         let given = self.loss_given(params, (x, self.image_part(params, x)), y, noise) - log_prior;
-        given * share + self.classify(params, self.moved(x, noise)).cross_entropy(labels) * weight
+        let classification = self.classify(params, self.moved(x, noise)).cross_entropy(labels);
+        given * weights.share + classification * weights.classification
     }
 
     /// `smoothness` KL(q(y | x) || q(y | x + r)), the mean over the images, + `balance` KL(q(y) || p(y)) of q(y), the mean of
-    /// q(y | x) over the images: `[1]`, in nats. r is the change of length `radius` that q(y | x) heeds most, about; q(y | x) at
+    /// q(y | x) over the images: a scalar, in nats. r is the change of length `radius` that q(y | x) heeds most, about; q(y | x) at
     /// x itself is held, so that its neighbour moves.
     ///
     /// The first term keeps borders between classes away from images; it would be least if all were of one class, which the
@@ -177,7 +209,7 @@ impl SemiSupervised {
         let change = logits.stop_gradient().categorical_kl(self.classify(params, neighbour)).mean();
         let share = logits.softmax().mean_axis(0);
         let imbalance = share.ln().reshape([1, self.shape.classes]).categorical_kl_uniform();
-        (change * guidance.smoothness + imbalance * guidance.balance).reshape([1])
+        change * guidance.smoothness + imbalance.sum() * guidance.balance
     }
 
     /// Every image moved at random, with nothing where no pixel comes from.

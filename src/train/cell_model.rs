@@ -6,8 +6,8 @@ use crate::data::{Digits, Split};
 use crate::error::{Error, Result};
 use crate::estimators::{Estimator, Kind, parse};
 use crate::models::{
-    BeliefNet, BeliefNetShape, Guidance, Nodes, Prediction, SemiSupervised, SemiSupervisedShape, Vae,
-    VaeShape,
+    BeliefNet, BeliefNetShape, Guidance, LossWeights, Nodes, Prediction, SemiSupervised, SemiSupervisedShape,
+    Vae, VaeShape,
 };
 use crate::noise::Noise;
 use crate::params::Params;
@@ -166,7 +166,7 @@ impl Model {
         })
     }
 
-    /// The training loss of each image of a batch, in nats. `pixels` is room for the batch.
+    /// The training loss of each image of a batch, or of all as one number, in nats. `pixels` is room for the batch.
     pub(super) fn loss<'t>(
         &self,
         (tape, params): (&'t Tape, &Params),
@@ -201,18 +201,12 @@ impl Model {
             }
             (Model::SemiSupervised { model, known, weight, guidance }, Objective::Estimators(estimators)) => {
                 let others = whole(noise);
-                let bound = model.unlabelled_loss(params, others, estimators[0].as_mut(), noise).mean();
                 let x = tape.input_with([known.indices.len(), split.pixels()], |out| {
                     split.sample_pixels_into(&known.indices, noise, out);
                 });
-                // Each image of the split counts alike, as in Kingma et al. 2014, equation 8.
                 let share = known.indices.len() as f32 / split.len() as f32;
-                let labelled = model.labelled_loss(params, x, &known.labels, (share, *weight), noise);
-                let loss = (bound + labelled.mean()).reshape([1]);
-                match guidance {
-                    Some(guidance) => loss + model.guidance_loss(params, others, *guidance, noise),
-                    None => loss,
-                }
+                let weights = LossWeights { share, classification: *weight, guidance: *guidance };
+                model.loss(params, others, (x, &known.labels), weights, estimators[0].as_mut(), noise)
             }
             (_, Objective::Bound { .. }) => unreachable!("refused when the objective was made"),
         }

@@ -2,7 +2,7 @@
 
 use crate::data::{Digits, Split};
 use crate::estimators::{Estimator, GumbelSoftmax, Kind, StGumbelSoftmax};
-use crate::models::{Classifier, Guidance, Prediction, Sample, SemiSupervised, Vae, VaeShape};
+use crate::models::{Classifier, Guidance, LossWeights, Prediction, Sample, SemiSupervised, Vae, VaeShape};
 use crate::noise::Noise;
 use crate::params::Params;
 use crate::train::cell_model::half_slices;
@@ -140,11 +140,10 @@ impl Task {
             Task::Semi(model) => {
                 let (with_class, others) =
                     (x.slice(0, 0..known.labels.len()), x.slice(0, known.labels.len()..images));
-                let bound =
-                    model.unlabelled_loss(params, others, estimator(relaxation).as_mut(), noise).mean();
-                let weights = (known.share, WEIGHT);
-                let labelled = model.labelled_loss(params, with_class, known.labels, weights, noise).mean();
-                bound + labelled + model.guidance_loss(params, others, GUIDANCE, noise).sum()
+                let weights =
+                    LossWeights { share: known.share, classification: WEIGHT, guidance: Some(GUIDANCE) };
+                let (known, estimator) = ((with_class, known.labels), &mut *estimator(relaxation));
+                model.loss(params, others, known, weights, estimator, noise)
             }
             Task::Mlp(classifier) => classifier.loss(params, x, known.labels) / images as f32,
         }
