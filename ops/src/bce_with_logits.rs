@@ -9,7 +9,7 @@ use crate::parallel::{Rows, RowsMut, for_rows};
 crate::simd! {
     fn forward_piece(logits: &[f32], target: &[f32], loss: &mut [f32]) {
         for ((logits, target), loss) in logits.chunks(PIECE).zip(target.chunks(PIECE)).zip(loss.chunks_mut(PIECE)) {
-            // In a loop of their own: see the noise in `draw`.
+            // The exponentials in a loop of their own: see the noise in `draw`.
             for (e, &x) in loss.iter_mut().zip(logits) {
                 *e = math::exp_nonpositive(-x.abs());
             }

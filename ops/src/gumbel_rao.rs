@@ -48,7 +48,7 @@ fn arrivals<const C: usize>(classes: usize, winner: usize, inverse_p: &[f32], bl
         for (time, &inverse_p) in sample.iter_mut().zip(inverse_p) {
             *time = time.mul_add(inverse_p, first);
         }
-        // Last: a vector that is loaded behind the store of a single entry of it would have to wait.
+        // Last: a vector that is loaded right after one of its entries was stored would have to wait.
         sample[0] = of_class_0.mul_add(inverse_p[0], first);
         sample[winner] = first;
     }

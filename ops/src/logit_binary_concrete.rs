@@ -66,7 +66,7 @@ crate::simd! {
     fn log_prob_piece(y: &[f32], logits: &[f32], tau: f32, log_tau: f32, log_prob: &mut [f32]) {
         let distance = |y: f32, logit: f32| (-tau).mul_add(y, logit).abs();
         for ((y, logits), log_prob) in y.chunks(PIECE).zip(logits.chunks(PIECE)).zip(log_prob.chunks_mut(PIECE)) {
-            // In a loop of their own: see the noise in `draw`.
+            // The exponentials in a loop of their own: see the noise in `draw`.
             for ((e, &y), &logit) in log_prob.iter_mut().zip(y).zip(logits) {
                 *e = math::exp_nonpositive(-distance(y, logit));
             }

@@ -13,7 +13,7 @@ use std::mem::MaybeUninit;
 
 use crate::simd::LANES;
 
-/// Draws that a kernel asks for at a time: they stay in the nearest cache until they are used.
+/// Elements that a kernel works on at a time, and draws that it asks for: they stay in the nearest cache until they are used.
 pub(crate) const PIECE: usize = 512;
 
 /// The generator's multiplier `A`.

@@ -164,7 +164,7 @@ impl SemiSupervised {
         loss + logits.categorical_kl_uniform()
     }
 
-    /// The loss of each image whose class is known, `[images]`, in nats.
+    /// The loss of each image whose class is known, `[images]`, in nats; guidance is for the others.
     #[track_caller]
     pub fn labelled_loss<'t>(
         &self,

@@ -53,10 +53,11 @@ struct RunArgs {
     /// Steps of each cell, instead of the budget's
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     steps: Option<u64>,
-    /// Hard samples per test image, instead of the budget's
+    /// Hard samples per test image, instead of the budget's; semi-supervised takes one, whose bound is -ELBO
     #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     samples: Option<usize>,
-    /// Only cells whose name, "ROW / COLUMN", contains one of these texts; `cost` for the cost of semi-supervised steps
+    /// Only cells whose name, "ROW / COLUMN", has one of these texts in it as whole words; `cost` for the cost of
+    /// semi-supervised steps
     #[arg(long, value_name = "TEXTS", value_delimiter = ',')]
     only: Vec<String>,
     /// Where the randomness comes from
@@ -127,6 +128,11 @@ impl RunArgs {
     fn wants(&self, text: &str) -> bool {
         self.only.iter().any(|only| only == text)
     }
+
+    /// Whether a cell of that name is to be run.
+    fn wants_cell(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|text| has_words(name, text))
+    }
 }
 
 impl Plan {
@@ -146,19 +152,26 @@ pub(crate) fn run(args: Args) -> Result<i32> {
             run_table("concrete", &concrete::cells(args.plan(1_000, 50_000)), &args, &stop)
         }
         Table::SemiSupervised(args) => semi_supervised::run(&args, &stop),
-        Table::Modern(args) => run_table("modern", &modern::cells(args.plan(500, 20_000)), &args, &stop),
+        Table::Modern(args) => run_table("modern", &modern::cells(args.plan(500, 10_000)), &args, &stop),
         Table::Report(args) => report::run(&args),
     }
 }
 
+/// Whether `words` stands in a text with no letter or digit right before or behind it: `m = 5` does not name `m = 50`, nor
+/// `arm` `disarm`.
+fn has_words(text: &str, words: &str) -> bool {
+    text.match_indices(words).any(|(at, _)| {
+        let (before, behind) = (&text[..at], &text[at + words.len()..]);
+        !before.ends_with(char::is_alphanumeric) && !behind.starts_with(char::is_alphanumeric)
+    })
+}
+
 /// Runs the cells that are wanted and not yet in the file of results, and prints the table so far.
 fn run_table(table: &'static str, cells: &[Cell], args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
-    let name = |cell: &Cell| format!("{} / {}", cell.row, cell.column);
-    let wanted =
-        |cell: &&Cell| args.only.is_empty() || args.only.iter().any(|text| name(cell).contains(text));
+    let wanted = |cell: &&Cell| args.wants_cell(&format!("{} / {}", cell.row, cell.column));
     let cells: Vec<&Cell> = cells.iter().filter(wanted).collect();
     if cells.is_empty() {
-        return Err(Error::invalid("--only", "a part of a cell's name, ROW / COLUMN", args.only.join(",")));
+        return Err(Error::invalid("--only", "words of a cell's name, ROW / COLUMN", args.only.join(",")));
     }
     let path = args.results(table);
     let mut results = Results::read(&path)?;
@@ -195,6 +208,15 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn cells_are_named_by_whole_words() {
+        let name = "(200H~784V) / Concrete, m = 5";
+        assert!(["(200H~784V)", "Concrete", "m = 5", name].iter().all(|words| has_words(name, words)));
+        assert!(!has_words("(200H~784V) / Concrete, m = 50", "m = 5") && !has_words("disarm", "arm"));
+        // A later place may do where an earlier one does not.
+        assert!(has_words("disarm / arm", "arm"));
+    }
 
     #[test]
     fn every_cell_has_files_of_its_own() {

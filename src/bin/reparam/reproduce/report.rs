@@ -130,13 +130,18 @@ fn grid(lines: &[Line]) -> String {
     for row in rows {
         let _ = write!(text, "| {row} |");
         for &column in &columns {
-            let of_cell: Vec<&Line> =
-                lines.iter().filter(|line| line.row == row && line.column == column).collect();
-            let _ = write!(text, " {} |", entry(&of_cell));
+            let _ = write!(text, " {} |", entry(&longest(lines, row, column)));
         }
         text += "\n";
     }
     text
+}
+
+/// The lines of a cell, one for each seed: those of the most steps, if it was run with several numbers of them.
+fn longest<'a>(lines: &'a [Line], row: &str, column: &str) -> Vec<&'a Line> {
+    let of_cell = || lines.iter().filter(|line| line.row == row && line.column == column);
+    let steps = of_cell().map(|line| line.steps).max();
+    of_cell().filter(|line| Some(line.steps) == steps).collect()
 }
 
 fn entry(of_cell: &[&Line]) -> String {
