@@ -32,10 +32,14 @@ impl Checkpoint {
         Checkpoint::default()
     }
 
-    /// Puts a setting; its text must be one line.
+    /// Puts a setting.
+    ///
+    /// # Panics
+    /// If its text is more than one line, or its key has a `=` in it.
+    #[track_caller]
     pub fn set(&mut self, key: &str, value: impl ToString) {
         let value = value.to_string();
-        debug_assert!(!key.contains(['=', '\n']) && !value.contains('\n'), "settings are lines `key=value`");
+        assert!(!key.contains(['=', '\n']) && !value.contains('\n'), "settings are lines `key=value`");
         self.settings.insert(key.to_owned(), value);
     }
 
@@ -115,7 +119,8 @@ impl Checkpoint {
         let text =
             text.ok_or(("a checkpoint written by reparam", "safetensors of another origin".to_owned()))?;
         let mut checkpoint = Checkpoint::new();
-        for line in text.lines() {
+        // Not `lines`, which would take a carriage return for part of the line's end.
+        for line in text.split_terminator('\n') {
             let (key, value) = line.split_once('=').ok_or(("settings `key=value`", format!("`{line}`")))?;
             checkpoint.set(key, value);
         }

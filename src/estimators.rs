@@ -50,7 +50,7 @@
 //! its formula says of them, and no log-probability. The other estimators ask for hard values only.
 //!
 //! An estimator that learns does so at every call, also at the calls that an estimator of an earlier layer makes on the way:
-//! two with `muprop`, and seven with an adapting `rebar` or `relax`.
+//! as many as it has evaluations, of which an adapting `rebar` or `relax` has seven.
 
 mod arm;
 mod baseline;

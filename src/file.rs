@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, Result};
 
 /// Writes a file so that, whatever happens, `path` holds either all of the new contents or what it held before:
-/// writes beside it, syncs, renames. A symbolic link keeps pointing at the file it points at; a device or a pipe
-/// is written straight.
+/// writes beside it, syncs, renames. The file keeps its permissions, and a symbolic link keeps pointing at the file it
+/// points at, or at the place for one; a device or a pipe is written straight.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
@@ -37,11 +37,19 @@ pub fn write_atomically(
 }
 
 fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.into());
-    let beside = Beside::of(&target)?;
-    let file = OpenOptions::new().write(true).create_new(true).open(&beside.path)?;
+    let target = target_of(path);
+    let (file, beside) = Beside::create(&target)?;
+    if let Ok(old) = fs::metadata(&target) {
+        file.set_permissions(old.permissions())?;
+    }
     write_all(file, write)?.sync_all()?;
     fs::rename(&beside.path, &target)
+}
+
+/// The file itself, or the place where a link says it should be.
+fn target_of(path: &Path) -> PathBuf {
+    let of_link = |_| fs::read_link(path).map(|place| path.with_file_name("").join(place));
+    fs::canonicalize(path).or_else(of_link).unwrap_or_else(|_: io::Error| path.into())
 }
 
 fn write_all(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<File> {
@@ -57,15 +65,23 @@ struct Beside {
 }
 
 impl Beside {
-    fn of(target: &Path) -> io::Result<Beside> {
+    fn create(target: &Path) -> io::Result<(File, Beside)> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = target
             .file_name()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
-        let mut beside = std::ffi::OsString::from(".");
-        beside.push(name);
-        beside.push(format!(".{}-{}.partial", process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-        Ok(Beside { path: target.with_file_name(beside) })
+        loop {
+            let mut beside = std::ffi::OsString::from(".");
+            beside.push(name);
+            beside.push(format!(".{}-{}.partial", process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+            let path = target.with_file_name(beside);
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => return Ok((file, Beside { path })),
+                // Another process of that number, on another machine or before this one: its file stays.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 
@@ -127,6 +143,18 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
+    fn permissions_stay() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        write_atomically(&path, |file| file.write_all(b"new")).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn links_stay_links_and_devices_stay_devices() {
         let folder = tempfile::tempdir().unwrap();
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
@@ -135,6 +163,9 @@ mod tests {
         write_atomically(&link, |out| out.write_all(b"new")).unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"new");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        fs::remove_file(&file).unwrap();
+        write_atomically(&link, |out| out.write_all(b"anew")).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"anew");
 
         write_atomically("/dev/null", |out| out.write_all(b"x")).unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());

@@ -109,7 +109,8 @@ impl Gradients {
         self.parameters().map(squares).sum::<f64>().sqrt()
     }
 
-    /// Scales all parameters' gradients so that their joint norm is at most `max`; returns the norm it was.
+    /// Scales all parameters' gradients so that their joint norm is at most `max`; returns the norm it was. Where that is not
+    /// finite, no scale helps: the gradients are of no use then.
     pub fn clip_norm(&mut self, max: f64) -> f64 {
         let norm = self.norm();
         if norm > max {

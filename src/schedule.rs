@@ -55,12 +55,13 @@ impl Schedule {
             }
             Schedule::Tail { start, end, from, to } => {
                 let fraction = step.saturating_sub(from) as f64 / to.saturating_sub(from).max(1) as f64;
-                start + (end - start) * fraction.min(1.0)
+                // At the end exactly that: the sum would be rounded, a small `end` to 0.
+                if fraction < 1.0 { start + (end - start) * fraction } else { end }
             }
         }
     }
 
-    /// The smallest value it ever takes.
+    /// A value that it never falls below.
     pub fn min(self) -> f64 {
         match self {
             Schedule::Fixed(value) => value,
@@ -124,6 +125,8 @@ mod tests {
     fn values_at_the_corners() {
         let tail = Schedule::Tail { start: 1.0, end: 0.0, from: 10, to: 20 };
         assert_eq!([0, 10, 15, 20, 99].map(|step| tail.at(step)), [1.0, 1.0, 0.5, 0.0, 0.0]);
+        let small = Schedule::Tail { start: 1.0, end: 1e-17, from: 0, to: 10 };
+        assert_eq!(small.at(10), 1e-17);
         let anneal = Schedule::Anneal { start: 1.0, rate: 1e-4, floor: 0.5, every: 500 };
         assert_eq!(anneal.at(499), 1.0);
         assert_eq!(anneal.at(999), (-0.05f64).exp());

@@ -23,9 +23,14 @@ impl Shape {
     }
 
     /// Number of elements: the product of the axes, 1 for a scalar.
+    ///
+    /// # Panics
+    /// If it is more than a `usize` holds.
     #[allow(clippy::len_without_is_empty)]
+    #[track_caller]
     pub fn len(&self) -> usize {
-        self.0.iter().product()
+        let product = |len: usize, &axis: &usize| len.checked_mul(axis);
+        self.0.iter().try_fold(1, product).unwrap_or_else(|| panic!("{self} has more elements than can be"))
     }
 
     /// Number of axes.

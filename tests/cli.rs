@@ -147,6 +147,10 @@ fn text(bytes: &[u8]) -> String {
 
 /// Training that takes no time.
 const TRAIN: &str = "--data data --steps 40 --hidden 16 --latents 3 --classes 4 --batch 20 --samples 2";
+/// The same for semi, whose classes are the labels'.
+const TRAIN_SEMI: &str = "--data data --steps 40 --hidden 16 --latents 3 --batch 20 --samples 2";
+/// The same for mlp, which has no latent variables.
+const TRAIN_MLP: &str = "--data data --steps 40 --hidden 16 --batch 20 --samples 2";
 
 fn is_picture(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x89PNG\r\n\x1a\n") && bytes.ends_with(b"IEND\xaeB`\x82")
@@ -202,14 +206,14 @@ fn metrics_hold_every_split_and_go_where_they_are_told() {
         )
     };
     assert_snapshot!(lines.iter().map(of).collect::<Vec<_>>().join("\n"), @"
-    250 19 validation 1
-    500 39 train 0
-    500 39 validation 1
-    750 59 validation 1
-    1000 79 train 0
-    1000 79 validation 1
-    1000 79 test 1
-    1000 79 test 2
+    250 20 validation 1
+    500 40 train 0
+    500 40 validation 1
+    750 60 validation 1
+    1000 80 train 0
+    1000 80 validation 1
+    1000 80 test 1
+    1000 80 test 2
     ");
     let seconds: Vec<f64> = lines.iter().map(|line| line["seconds"].as_f64().unwrap()).collect();
     assert!(seconds.is_sorted());
@@ -218,7 +222,7 @@ fn metrics_hold_every_split_and_go_where_they_are_told() {
 #[test]
 fn a_classifier_trains_and_is_evaluated() {
     let desk = Desk::new();
-    let said = desk.run(&format!("train mlp {TRAIN} --steps 300 --out mlp"));
+    let said = desk.run(&format!("train mlp {TRAIN_MLP} --steps 300 --out mlp"));
     assert!(said.contains("test accuracy "), "{said}");
     assert_eq!(desk.names("mlp"), ["metrics.jsonl", "model.safetensors"]);
     check_schema(&desk.metrics("mlp/metrics.jsonl"), false);
@@ -246,6 +250,7 @@ fn a_vae_is_evaluated_and_sampled() {
     assert!(desk.read("samples.png") != desk.read("other.png"));
 }
 
+#[cfg(feature = "embedded")]
 #[test]
 fn a_belief_net_is_trained_and_evaluated() {
     let desk = Desk::new();
@@ -269,7 +274,7 @@ fn a_belief_net_is_trained_and_evaluated() {
 #[test]
 fn a_semi_supervised_model_is_trained_evaluated_and_sampled() {
     let desk = Desk::new();
-    let said = desk.run(&format!("train semi {TRAIN} --steps 100 --samples 5 --out semi"));
+    let said = desk.run(&format!("train semi {TRAIN_SEMI} --steps 100 --samples 5 --out semi"));
     assert!(said.contains("test accuracy ") && said.contains("test -ln p(x), bound of 5 samples"), "{said}");
     assert!(is_picture(&desk.read("semi/digits.png")));
     let lines = desk.metrics("semi/metrics.jsonl");
@@ -493,12 +498,16 @@ fn settings_that_cannot_be_are_refused() {
         "--hidden 16,0",
         "--hidden 999999999999",
         "--latents 99999999",
-        "--momentum 1",
-        "--momentum nan",
+        "--optimizer sgd --momentum 1",
+        "--optimizer sgd --momentum nan",
         "--beta1 -0.1",
         "--beta2 1",
-        "--weight-decay -1",
+        "--optimizer adamw --weight-decay -1",
         "--clip-norm nan",
+        "--patience 3 --validate-every 0",
+        "--momentum 0.5",
+        "--weight-decay 0.01",
+        "--optimizer sgd --beta1 0.5",
     ];
     let lines = flags.map(|flag| desk.refused(&format!("train vae {TRAIN} --out out {flag}")));
     assert_snapshot!(all(lines), @"
@@ -520,6 +529,10 @@ fn settings_that_cannot_be_are_refused() {
     error: beta2: expected a number from 0 to below 1, found 1
     error: weight decay: expected a number that is not negative, found -1
     error: clip norm: expected a number that is not negative, found NaN
+    error: validate every: expected at least 1 with patience, found 0
+    error: --momentum: expected it with --optimizer sgd only, found adam
+    error: --weight-decay: expected it with --optimizer adamw or sgd only, found adam
+    error: --beta1: expected it with --optimizer adam or adamw only, found sgd
     ");
     // Not even the folder was made.
     assert!(!desk.path("out").exists());
@@ -737,7 +750,7 @@ fn checkpoints_that_lack_something_are_refused() {
 fn checkpoints_of_something_else_are_refused() {
     let desk = Desk::new();
     desk.run(&format!("train vae {TRAIN} --out vae"));
-    desk.run(&format!("train mlp {TRAIN} --out mlp"));
+    desk.run(&format!("train mlp {TRAIN_MLP} --out mlp"));
     desk.write_data("other", 300, 7);
     desk.write_data("few", 12, 7);
     let lines = [
@@ -828,7 +841,7 @@ fn a_full_disk_is_one_line_and_leaves_nothing_half_written() {
 
     // Metrics end with a whole line.
     let line = format!(
-        "train mlp {TRAIN} --steps 400 --validate-every 1 --hidden none --batch 1 --optimizer sgd --out mlp"
+        "train mlp {TRAIN_MLP} --steps 400 --validate-every 1 --hidden none --batch 1 --optimizer sgd --out mlp"
     );
     lines.push(desk.error(&line, &on_a_full_disk(&desk, 40, &line)));
     assert!(desk.metrics("mlp/metrics.jsonl").len() > 50);
@@ -858,10 +871,24 @@ fn a_reader_that_goes_away_is_no_mistake() {
 }
 
 #[test]
+fn flags_that_a_model_does_not_read_are_refused() {
+    let desk = Desk::new();
+    let lines = ["mlp --latents 3", "semi --classes 4", "mlp --tau 1", "mlp --straight-through-from 5"]
+        .map(|line| desk.refused(&format!("train {line} --data data --out out")));
+    assert_snapshot!(all(lines), @"
+    error: --latents: expected it with vae, sbn or semi only, found mlp
+    error: --classes: expected it with vae or sbn only, found semi
+    error: --tau: expected it with vae, sbn or semi only, found mlp
+    error: --straight-through-from: expected it with vae, sbn or semi only, found mlp
+    ");
+    assert!(!desk.path("out").exists());
+}
+
+#[test]
 fn a_run_that_diverges_says_so() {
     let desk = Desk::new();
-    for model in ["vae", "mlp"] {
-        let line = format!("train {model} {TRAIN} --optimizer sgd --learning-rate 1e30 --out {model}");
+    for (model, flags) in [("vae", TRAIN), ("mlp", TRAIN_MLP)] {
+        let line = format!("train {model} {flags} --optimizer sgd --learning-rate 1e30 --out {model}");
         let error = desk.error(&line, &desk.output(&line));
         assert!(error.starts_with("error: the loss: expected a finite number, found "), "{error}");
         // No checkpoint with NaN in it.
@@ -1121,6 +1148,7 @@ fn bench_kernels_writes_what_json_md_says() {
     }
 }
 
+#[cfg(feature = "embedded")]
 #[test]
 fn bench_step_times_every_model() {
     let desk = Desk::new();
@@ -1519,7 +1547,7 @@ fn an_interrupted_cell_goes_on_as_if_nothing_had_happened() {
         if interruptions == 0 {
             let other = line("cut.jsonl").replace("400", "401");
             let error = desk.error(&other, &desk.output(&other));
-            assert_snapshot!(error, @"error: cut.work/SBN-bernoulli-DARN-1.json: expected a cell of this command's settings (remove it to begin again), found one of others");
+            assert_snapshot!(error, @"error: cut.work/SBN-bernoulli-DARN-1.json: expected a cell of this command's settings and data (remove it to begin again), found one of others");
         }
         interruptions += 1;
         assert!(interruptions < 100);
@@ -1541,8 +1569,13 @@ fn reproduce_refuses_what_it_cannot_do() {
     let desk = Desk::new();
     fs::write(desk.path("bad.jsonl"), "{\"table\":\"jang-table1\"}\n").unwrap();
     let of = |flags: &str| desk.refused(&format!("reproduce jang-table1 {REPRODUCE} --steps 2 {flags}"));
+    desk.run(&format!("reproduce jang-table1 {REPRODUCE} --steps 2 --only DARN --json one.jsonl"));
+    let error = of("--only DARN --json one.jsonl --samples 3");
+    assert!(error.contains("expected no results or ones of budget quick, 3 test samples"), "{error}");
+    assert!(error.contains("found budget quick, 2 test samples"), "{error}");
     let mut lines = vec![
         of("--only nothing-like-it"),
+        of("--only DARN,ARN"),
         of("--json bad.jsonl"),
         of("--json data"),
         desk.refused("reproduce concrete --data nowhere"),
@@ -1558,6 +1591,7 @@ fn reproduce_refuses_what_it_cannot_do() {
     );
     assert_snapshot!(all(lines), @r"
     error: --only: expected words of a cell's name, ROW / COLUMN, found nothing-like-it
+    error: --only: expected words of a cell's name, ROW / COLUMN, found ARN
     error: bad.jsonl: expected lines that reproduce wrote, found line 1: missing field `row` at line 1 column 23
     error: data: cannot read: Is a directory (os error 21)
     error: nowhere: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found nothing

@@ -286,9 +286,9 @@ fn files_that_do_not_fit_each_other_are_named() {
 fn sizes_that_cannot_be_are_named() {
     let set = Idx::sound();
     fs::write(set.path(TRAIN_IMAGES), images(0, 28, 28)).unwrap();
-    assert_snapshot!(set.error(), @"DIR/train-images-idx3-ubyte: expected at least one image of at least one pixel, found 0 images of 28 x 28 pixels");
+    assert_snapshot!(set.error(), @"DIR/train-images-idx3-ubyte: expected at least one image of at least two pixels, found 0 images of 28 x 28 pixels");
     fs::write(set.path(TRAIN_IMAGES), images(12, 0, 28)).unwrap();
-    assert_snapshot!(set.error(), @"DIR/train-images-idx3-ubyte: expected at least one image of at least one pixel, found 12 images of 0 x 28 pixels");
+    assert_snapshot!(set.error(), @"DIR/train-images-idx3-ubyte: expected at least one image of at least two pixels, found 12 images of 0 x 28 pixels");
     let huge = |sizes: [u32; 3]| [vec![0, 0, 8, 3], sizes.map(u32::to_be_bytes).concat()].concat();
     fs::write(set.path(TRAIN_IMAGES), huge([u32::MAX; 3])).unwrap();
     assert_snapshot!(set.error(), @"DIR/train-images-idx3-ubyte: expected images that fit in memory, found 4294967295 images of 4294967295 x 4294967295 pixels");

@@ -1083,7 +1083,7 @@ fn mistakes_name_the_law_the_shapes_and_a_hint() {
     Gumbel::log_prob: x is [3] and loc [2, 3]; they must have one shape: use .broadcast_to
     Gumbel::kl: p is [2, 3] and q [3]; they must have one shape: use .broadcast_to
     Uniform: low is [2, 3] and high [3]; they must have one shape: use .broadcast_to
-    Uniform: low is 1 and high 1 at element 1; low must be below high
+    Uniform: low is 1 and high 1 at element 1; low must be below high, by a finite number
     Uniform::log_prob: x is [2] and low [3]; they must have one shape: use .broadcast_to
     Uniform::kl: p is [3] and q [2]; they must have one shape: use .broadcast_to
     Gumbel: 1 draws injected for 6 elements; one per element is needed

@@ -557,6 +557,49 @@ fn a_hundred_thousand_classes() {
     assert!((uniform.logsumexp().item() - (CLASSES as f32).ln()).abs() < 1e-5);
 }
 
+#[test]
+fn what_a_law_excludes_makes_a_divergence_infinite_however_rare() {
+    let tape = Tape::new();
+    let (p, q) = (tape.variable(&[-110.0, 110.0, -INF, INF], [4]), tape.input(&[-INF, INF, -INF, INF], [4]));
+    assert_eq!(p.bernoulli_kl(q).to_vec(), [INF, INF, 0.0, 0.0]);
+    // A class that p masks has gradient 0, even then.
+    let (p, q) = (tape.variable(&[0.0, 0.0, -INF], [1, 3]), tape.input(&[0.0, -INF, 0.0], [1, 3]));
+    let kl = p.categorical_kl(q);
+    assert_eq!((kl.item(), kl.sum().backward().of(p).expect("a gradient")[2]), (INF, 0.0));
+}
+
+#[test]
+fn logsumexp_keeps_its_gradient_where_the_value_has_lost_it() {
+    for logits in [[1e8, 1e8], [-1e8, -1e8], [1e4, 1e4]] {
+        let tape = Tape::new();
+        let x = tape.variable(&logits, [1, 2]);
+        let dx = x.logsumexp().sum().backward().of(x).expect("a gradient").to_vec();
+        assert!(dx.iter().all(|dx| (dx - 0.5).abs() < 1e-6), "{logits:?}: {dx:?}");
+    }
+}
+
+/// Sizes whose product wraps around to the number of elements that there are.
+#[test]
+fn sizes_beyond_what_can_be_are_refused() {
+    let (wide, few) = ((1usize << 63) + (1 << 20), 1 << 21);
+    let tape = Tape::inference();
+    let text = panic_text(|| tape.input(&vec![0.0; few], [2, wide]));
+    assert!(text.ends_with("has more elements than can be"), "{text}");
+    let few = vec![0.0; few];
+    let text = panic_text(|| reparam_ops::matmul::Matrix::new(&few, 2, wide));
+    assert!(text.contains("matrix"), "{text}");
+}
+
+#[test]
+fn a_number_whose_inverse_is_none_divides() {
+    let tape = Tape::new();
+    let x = tape.variable(&[0.0, 1e-39, 2e38], [3]);
+    assert_eq!((x / 1e-39).to_vec()[..2], [0.0, 1.0]);
+    assert_eq!((x / 2e38).to_vec(), [0.0, 0.0, 1.0]);
+    assert_eq!((x / 2e38).sum().backward().of(x).expect("a gradient"), [1.0 / 2e38; 3]);
+    assert!((x / 0.0).value()[0].is_nan() && (x / 0.0).value()[2] == INF);
+}
+
 // ----------------------------------------------------------------------------------------------------- NaN
 
 /// A NaN is no mask: it comes out again, in the value of its row, and in no other row.
@@ -589,6 +632,19 @@ fn a_nan_comes_out_of_its_row() {
         let text = panic_text(|| x.gumbel_max(&draws(3)));
         assert!(text.starts_with("gumbel_max: a logit is NaN"), "{text}");
     }
+}
+
+/// Each row has its own noise, whatever stands in the rows before it.
+#[test]
+fn a_nan_does_not_move_the_noise_of_other_rows() {
+    let gradient = |first: f32| {
+        let tape = Tape::new();
+        let x = tape.variable(&[first, 0.0, 1.0, 1.0, 2.0, 0.5], [2, 3]);
+        let weights = tape.input(&[1.0, 2.0, 4.0, 1.0, 2.0, 4.0], [2, 3]);
+        let loss = (x.gumbel_rao(5, 0.5, &mut Noise::seed(3)) * weights).sum();
+        loss.backward().of(x).expect("a gradient")[3..].to_vec()
+    };
+    assert_eq!(gradient(f32::NAN), gradient(0.5));
 }
 
 #[test]

@@ -100,7 +100,7 @@ def print_table(found, peers):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=0.4, help="for one measurement")
+    parser.add_argument("--seconds", type=float, default=0.4, help="for one measurement of a peer; ours takes its own time")
     args = parser.parse_args()
     TARGET.mkdir(parents=True, exist_ok=True)
     found, missing = [], []

@@ -60,7 +60,7 @@ def vae_step(variant, wrap, hidden, batch=100):
     sizes = [784, *hidden, 200]
     encoder, decoder = net(sizes), net(sizes[::-1])
     x = (torch.rand(batch, 784) < 0.13).float()
-    adam = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3)
+    adam = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3, fused=True)
 
     def loss():
         logits = encoder(x).view(-1, 10)

@@ -28,7 +28,10 @@ crate::simd! {
             // -H(p) = -p |a| - softplus(-|a|), and the cross entropy softplus(b) - p b.
             let negative_entropy = -weighted(p, a.abs()) - math::softplus(-a.abs());
             let weight = if b > 0.0 { 1.0 - p } else { p };
-            *kl = negative_entropy + (weighted(weight, b.abs()) + math::softplus(-b.abs()));
+            let value = negative_entropy + (weighted(weight, b.abs()) + math::softplus(-b.abs()));
+            // Even if the probability of the outcome that q excludes underflows.
+            let excluded = (b.abs() == f32::INFINITY) & (a.abs() < f32::INFINITY);
+            *kl = if excluded { f32::INFINITY } else { value };
         }
     }
 }

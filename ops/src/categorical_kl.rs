@@ -159,6 +159,8 @@ crate::simd! {
             let (p_norm, q_norm) = (max_and_log_sum(p), max_and_log_sum(q));
             for ((dp, &p), &q) in dp.iter_mut().zip(p).zip(q) {
                 let slope = probability(p, p_norm) * (log_ratio(p, q, p_norm, q_norm) - kl);
+                // Where kl is infinite, the slope of a class that p masks would be 0 times that.
+                let slope = if p == f32::NEG_INFINITY { 0.0 } else { slope };
                 *dp = dkl.mul_add(slope, *dp);
             }
         }

@@ -84,13 +84,15 @@ crate::simd! {
         soft: &mut [f32],
         dlogits: &mut [f32],
     ) {
-        let mut reader = draws.from_element(first * samples * classes);
+        let of_row = |row: usize| draws.from_element((first + row) * samples * classes);
+        let mut reader = of_row(0);
         let scale = inverse_tau / samples as f32;
         let rows = logits.chunks_exact(classes).zip(y.chunks_exact(classes)).zip(dy.chunks_exact(classes));
-        for (((logits, y), dy), dlogits) in rows.zip(dlogits.chunks_exact_mut(classes)) {
+        for (r, (((logits, y), dy), dlogits)) in rows.zip(dlogits.chunks_exact_mut(classes)).enumerate() {
             let Some(winner) = y.iter().position(|&y| y == 1.0) else {
                 // The forward pass left NaN where it found one.
                 dlogits.fill(f32::NAN);
+                reader = of_row(r + 1);
                 continue;
             };
             // Every row has an unmasked class: it has a winner.

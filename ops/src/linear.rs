@@ -16,7 +16,7 @@ pub enum Activation {
     Identity,
     /// y = max(z, 0); a NaN stays
     Relu,
-    /// y = z for z > 0, slope times z elsewhere; the slope must be positive
+    /// y = z for z > 0, slope times z elsewhere; the slope must not be negative
     LeakyRelu(f32),
     /// y = 1 / (1 + e^-z)
     Sigmoid,
@@ -80,18 +80,25 @@ pub fn forward(
     activation: Activation,
     y: &mut [f32],
 ) {
-    let outputs = bias.len();
+    let (rows, outputs) = (x.rows, bias.len());
+    assert_eq!(x.columns, weight.rows, "the inner dimensions of a product must agree");
+    assert!(
+        weight.columns == outputs && y.len() == rows * outputs,
+        "y must be rows x outputs, as many as biases"
+    );
+    if let Activation::LeakyRelu(slope) = activation {
+        assert!(slope >= 0.0, "the slope of a leaky ReLU must not be negative, found {slope}");
+    }
     if y.is_empty() {
         return;
     }
-    let rows = y.len() / outputs;
     match (x.row_major(), weight.row_major()) {
         (Some(x), Some(weight)) if !x.is_empty() && sparse::pays(x, rows, outputs) => {
             sparse::forward(tier, x, weight, x.len() / rows, outputs, y);
         }
         _ => matmul(x, weight, Write::Replace, y),
     }
-    for_rows(y.len() / outputs, outputs, (RowsMut(y, outputs),), |_, (RowsMut(y, _),)| {
+    for_rows(rows, outputs, (RowsMut(y, outputs),), |_, (RowsMut(y, _),)| {
         activate_piece(tier, activation, bias, y);
     });
 }
@@ -105,6 +112,8 @@ pub fn backward_weight(tier: Tier, x: &[f32], dz: &[f32], rows: usize, write: Wr
         };
     }
     let (inputs, outputs) = (x.len() / rows, dz.len() / rows);
+    assert!(x.len() == rows * inputs && dz.len() == rows * outputs, "x and dz must be whole rows");
+    assert_eq!(dweight.len(), inputs * outputs, "the gradient is {inputs} x {outputs}");
     if sparse::pays(x, rows, outputs) {
         sparse::backward_weight(tier, x, dz, inputs, outputs, write, dweight);
     } else {

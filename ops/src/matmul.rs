@@ -21,7 +21,7 @@ impl<'a> Matrix<'a> {
     /// If the slice's length is another.
     #[track_caller]
     pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
-        assert_eq!(data.len(), rows * columns, "a {rows} x {columns} matrix");
+        assert_eq!(rows.checked_mul(columns), Some(data.len()), "a {rows} x {columns} matrix");
         Matrix { data, rows, columns, row_stride: columns, column_stride: 1 }
     }
 
@@ -76,7 +76,7 @@ const SERIAL_WORK: usize = 1 << 20;
 #[track_caller]
 pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
     assert_eq!(a.columns, b.rows, "the inner dimensions of a product must agree");
-    assert_eq!(c.len(), a.rows * b.columns, "the product is {} x {}", a.rows, b.columns);
+    assert_eq!(a.rows.checked_mul(b.columns), Some(c.len()), "the product is {} x {}", a.rows, b.columns);
     if c.is_empty() {
         return;
     }

@@ -58,7 +58,14 @@ impl Tier {
         tiers.push(Tier(Set::Neon));
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // All that the bodies are compiled for: a virtual machine may hide any of them.
+            if is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
+                && is_x86_feature_detected!("lzcnt")
+                && is_x86_feature_detected!("popcnt")
+            {
                 tiers.push(Tier(Set::Avx2));
             }
             if tiers.len() == 2

@@ -524,8 +524,10 @@ crate::simd! {
             logits.chunks_exact(classes).zip(dlogits.chunks_exact_mut(classes)).zip(y).zip(dy)
         {
             if y != f32::NEG_INFINITY {
+                // Not from y, which has lost what is small beside the largest logit.
+                let (max, log_sum) = max_and_log_sum(row);
                 for (dlogits, &x) in dlogits.iter_mut().zip(row) {
-                    *dlogits = dy.mul_add(math::exp(x - y), *dlogits);
+                    *dlogits = dy.mul_add(math::exp((x - max) - log_sum), *dlogits);
                 }
             }
         }
@@ -542,7 +544,7 @@ pub fn logsumexp_forward(tier: Tier, logits: &[f32], classes: usize, y: &mut [f3
     });
 }
 
-/// dlogits += dy softmax(logits), from logits and the forward's y.
+/// dlogits += dy softmax(logits), 0 for a fully masked row, where the forward's y is -inf.
 #[track_caller]
 pub fn logsumexp_backward(
     tier: Tier,

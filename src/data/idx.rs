@@ -21,8 +21,15 @@ pub(super) fn read_dir(dir: &Path) -> Result<Sets> {
         let expected = format_args!("images of {size} pixels, as in {}", train_images.display());
         return Err(Error::format(test_images, expected, test_size));
     }
+    if train.labels.len() < FEWEST {
+        let expected = format_args!("at least {FEWEST} images, of which a sixth are for validation");
+        return Err(Error::format(train_images, expected, train.labels.len()));
+    }
     Ok(Sets { rows: size.rows as usize, cols: size.cols as usize, train, test })
 }
+
+/// Training images without which none would be left for validation.
+const FEWEST: usize = 6;
 
 const STEMS: [&str; 4] = [
     "train-images-idx3-ubyte",
@@ -71,8 +78,8 @@ fn read_images(path: &Path) -> Result<(u32, Size, Vec<u8>)> {
     let [count, rows, cols] = sizes(&mut source)?;
     let size = Size { rows, cols };
     let what = format!("{count} images of {size} pixels");
-    if count == 0 || rows == 0 || cols == 0 {
-        return source.wrong("at least one image of at least one pixel", what);
+    if count == 0 || size.pixels() < 2 {
+        return source.wrong("at least one image of at least two pixels", what);
     }
     let Some(len) = size.pixels().checked_mul(u64::from(count)).filter(|&len| len <= isize::MAX as u64)
     else {

@@ -32,14 +32,14 @@ impl<'t> Uniform<'t> {
     /// The law on these intervals, the ends of one shape.
     ///
     /// # Panics
-    /// If the shapes differ, or an interval's lower end is not below its upper end.
+    /// If the shapes differ, or an interval's lower end is not below its upper end, or its length is not finite.
     #[track_caller]
     pub fn new(low: Var<'t>, high: Var<'t>) -> Uniform<'t> {
         check_shapes("Uniform", ("low", low), ("high", high));
         for (i, (&low, &high)) in low.value().iter().zip(&*high.value()).enumerate() {
             assert!(
-                low < high,
-                "Uniform: low is {low} and high {high} at element {i}; low must be below high"
+                low < high && (high - low).is_finite(),
+                "Uniform: low is {low} and high {high} at element {i}; low must be below high, by a finite number"
             );
         }
         Uniform { low, high }

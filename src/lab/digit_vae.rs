@@ -40,12 +40,13 @@ impl DigitVae {
         let vae = Vae::new(shape, &train.pixel_means(), &mut params, &mut noise);
         let mut batches = Batches::new(train.len(), noise.split());
         let (mut adam, mut tape) = (Adam::new(LEARNING_RATE), Tape::new());
-        let mut images = vec![0.0; BATCH * pixels];
+        let batch = BATCH.min(train.len());
+        let mut images = vec![0.0; batch * pixels];
         for _ in 0..STEPS {
-            train.sample_pixels_into(batches.next_batch(BATCH), &mut noise, &mut images);
-            let x = tape.input(&images, [BATCH, pixels]);
+            train.sample_pixels_into(batches.next_batch(batch), &mut noise, &mut images);
+            let x = tape.input(&images, [batch, pixels]);
             let bound = vae.negative_elbo(&params, x, Sample::GumbelSoftmax, 1.0, &mut noise);
-            let gradients = ((bound.reconstruction + bound.kl) / BATCH as f32).backward();
+            let gradients = ((bound.reconstruction + bound.kl) / batch as f32).backward();
             tape.reset();
             adam.step(&mut params, &gradients);
         }

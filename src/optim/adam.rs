@@ -10,6 +10,9 @@ use crate::var::tier;
 /// Adam: steps by the running mean of gradients over the root of the running mean of their squares; AdamW with
 /// [`weight_decay`](Adam::weight_decay). Defaults: beta 0.9 and 0.999, epsilon 1e-8.
 ///
+/// The bias correction counts the optimizer's steps, the same for all parameters (as in optax; PyTorch counts those of each
+/// parameter): one that gets its first gradient late, because it was frozen, begins with larger steps.
+///
 /// # Source
 /// D. Kingma, J. Ba, ICLR 2015, algorithm 1; I. Loshchilov, F. Hutter, ICLR 2019, algorithm 2.
 #[derive(Clone, Debug)]

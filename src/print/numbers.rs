@@ -73,6 +73,9 @@ impl Numbers<'_> {
             });
             return [format!("{} indices", self.values.len()), format!("{least} to {largest}")];
         }
+        if self.values.is_empty() {
+            return ["empty".into(), String::new()];
+        }
         let (mut sum, mut least, mut largest) = (0.0, f32::INFINITY, f32::NEG_INFINITY);
         for &x in self.values {
             sum += f64::from(x);

@@ -114,6 +114,8 @@ pub struct Settings {
 const TAU: (f64, f64) = (1e-3, 1e3);
 /// Units of a layer.
 const MOST_UNITS: usize = 1 << 15;
+/// Weights between hidden layers: 1 GiB.
+const MOST_WEIGHTS: usize = 1 << 28;
 
 impl Settings {
     /// The settings that `train MODEL` runs with: for the VAE those of the README's main job.
@@ -199,6 +201,9 @@ impl Settings {
         positive("batch", self.batch)?;
         positive("latents", self.latents)?;
         positive("steps", self.steps.min(1) as usize)?;
+        if self.patience > 0 && self.validate_every == 0 {
+            return Err(Error::invalid("validate every", "at least 1 with patience", 0));
+        }
         if self.classes < 2 {
             return Err(Error::invalid("classes", "at least 2", self.classes));
         }
@@ -249,10 +254,15 @@ impl Settings {
         if code > MOST_UNITS {
             return Err(Error::invalid("latents x classes", format!("at most {MOST_UNITS}"), code));
         }
-        match self.hidden.iter().find(|&&width| width > MOST_UNITS) {
-            Some(width) => Err(Error::invalid("hidden", format!("at most {MOST_UNITS}"), width)),
-            None => Ok(()),
+        if let Some(width) = self.hidden.iter().find(|&&width| width > MOST_UNITS) {
+            return Err(Error::invalid("hidden", format!("at most {MOST_UNITS}"), width));
         }
+        let weights: usize = self.hidden.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        if weights > MOST_WEIGHTS {
+            let expected = format!("at most {MOST_WEIGHTS} weights between the layers");
+            return Err(Error::invalid("hidden", expected, weights));
+        }
+        Ok(())
     }
 
     /// Puts all settings into a checkpoint.

@@ -53,6 +53,11 @@ impl Trained {
         Ok(())
     }
 
+    /// Whole passes over so many training images that its steps come to.
+    pub fn epochs(&self, images: usize) -> u64 {
+        self.step * self.settings.batch as u64 / images.max(1) as u64
+    }
+
     /// A record of scores of this model; the epoch is left at 0.
     pub fn record(&self, split: SplitKind, samples: usize, scores: Scores) -> Record {
         let last = self.step.saturating_sub(1);

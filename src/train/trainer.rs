@@ -52,7 +52,7 @@ impl FromStr for SplitKind {
 pub struct Record {
     /// Steps done.
     pub step: u64,
-    /// Passes over the training images begun.
+    /// Whole passes over the training images done.
     pub epoch: u64,
     /// The images it is about.
     pub split: SplitKind,
@@ -151,7 +151,7 @@ impl<'d> Trainer<'d> {
     /// Whether all steps are done, or patience has run out.
     pub fn is_finished(&self) -> bool {
         let Settings { steps, patience, validate_every, .. } = self.model.settings;
-        let waited = |best: &Best| (self.model.step - best.step) / validate_every.max(1);
+        let waited = |best: &Best| self.model.step.saturating_sub(best.step) / validate_every.max(1);
         let out_of_patience = self.best.as_ref().is_some_and(|best| waited(best) >= patience);
         self.model.step >= steps || (patience > 0 && out_of_patience)
     }
@@ -219,10 +219,13 @@ impl<'d> Trainer<'d> {
         )
     }
 
-    /// Whether it is time for [`validate`](Self::validate).
+    /// Whether it is time for [`validate`](Self::validate): every so many steps, and after the last one if the best
+    /// parameters are to be kept.
     pub fn is_validation_due(&self) -> bool {
-        let every = self.model.settings.validate_every;
-        every > 0 && self.model.step > 0 && self.model.step.is_multiple_of(every)
+        let Settings { validate_every, patience, steps, .. } = self.model.settings;
+        let step = self.model.step;
+        let is_last = patience > 0 && step == steps;
+        step > 0 && (is_last || validate_every > 0 && step.is_multiple_of(validate_every))
     }
 
     /// Scores on the validation split from one hard sample; remembers the best parameters if the run has patience.
@@ -243,7 +246,8 @@ impl<'d> Trainer<'d> {
     }
 
     fn record(&self, split: SplitKind, samples: usize, scores: Scores) -> Record {
-        Record { epoch: self.batches.state().epoch, ..self.model.record(split, samples, scores) }
+        let epoch = self.model.epochs(self.data.train().len());
+        Record { epoch, ..self.model.record(split, samples, scores) }
     }
 }
 

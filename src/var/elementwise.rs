@@ -109,6 +109,15 @@ impl<'t> Var<'t> {
             kernel::affine(tier(), scale, shift, &x[0], y);
         })
     }
+
+    /// x / c: a product with 1 / c, which may be half an ulp off, unless that is no normal number where c is one of use.
+    fn divided_by(self, c: f32) -> Var<'t> {
+        let inverse = 1.0 / c;
+        match inverse.is_normal() || c == 0.0 || !c.is_finite() {
+            true => self.affine(inverse, 0.0),
+            false => self / self.tape().input(&[c], []),
+        }
+    }
 }
 
 macro_rules! binary {
@@ -201,5 +210,5 @@ with_number! {
     Add add |x, c| x.affine(1.0, c), x.affine(1.0, c);
     Sub sub |x, c| x.affine(1.0, -c), x.affine(-1.0, c);
     Mul mul |x, c| x.affine(c, 0.0), x.affine(c, 0.0);
-    Div div |x, c| x.affine(1.0 / c, 0.0), x.tape().input(&[c], []) / x;
+    Div div |x, c| x.divided_by(c), x.tape().input(&[c], []) / x;
 }

@@ -123,6 +123,13 @@ pub(crate) fn writable_dir(dir: &Path) -> Result<()> {
     std::fs::remove_file(&probe).map_err(|error| Error::io(probe, "remove", error))
 }
 
+/// Checks that a file that is written at the end can be, before long work.
+pub(crate) fn writable_folder_of(file: Option<&Path>) -> Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::metadata(folder).map(drop).map_err(|error| Error::io(file, "write", error))
+}
+
 /// Removes what an unfinished [`reparam::write_atomically`] of one of the `names` left in a folder.
 pub(crate) fn remove_partial(dir: &Path, names: &[&str]) {
     let Ok(entries) = std::fs::read_dir(dir) else { return };

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use reparam::train::{Record, SplitKind, Trained};
+use reparam::train::{Record, SplitKind, Task, Trained};
 use reparam::{Noise, Result};
 
-use crate::common::{DataArgs, ThreadArgs, progress};
+use crate::common::{DataArgs, ThreadArgs, progress, writable_folder_of};
 use crate::records::{Line, Metrics};
 use crate::train::describe;
 
@@ -33,6 +33,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Result<i32> {
+    writable_folder_of(args.json.as_deref())?;
     let trained = Trained::load(&args.checkpoint)?;
     let data = args.data.load()?;
     trained.check_fits(&data)?;
@@ -48,7 +49,9 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     })?;
     bar.finish_and_clear();
     let seconds = begin.elapsed().as_secs_f64();
-    let epoch = trained.step * trained.settings.batch as u64 / data.train().len().max(1) as u64;
+    let epoch = trained.epochs(data.train().len());
+    // A classifier takes no samples: one evaluation is all.
+    let samples = if matches!(trained.task, Task::Mlp(_)) { 1 } else { samples };
     let record = Record { epoch, ..trained.record(args.split, samples, scores) };
     describe(&trained.task, &record, seconds);
     if let Some(path) = &args.json {

@@ -10,7 +10,7 @@ use reparam::lab::{DEFAULT_ESTIMATORS, Measurement, PROBLEMS, Problem, measure, 
 use reparam::{Error, Noise, Result};
 use serde::Serialize;
 
-use crate::common::{DataArgs, ThreadArgs, progress, say, writable_dir, write_lines};
+use crate::common::{DataArgs, ThreadArgs, progress, say, writable_dir, writable_folder_of, write_lines};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -90,6 +90,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     if let Some(dir) = &args.plot {
         writable_dir(dir)?;
     }
+    writable_folder_of(args.json.as_deref())?;
     args.threads.run(|| {
         let measured = measure_all(&args)?;
         let mut lines: Vec<Line<'_>> = measured.iter().map(Line::from).collect();

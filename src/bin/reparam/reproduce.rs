@@ -168,17 +168,21 @@ fn has_words(text: &str, words: &str) -> bool {
 
 /// Runs the cells that are wanted and not yet in the file of results, and prints the table so far.
 fn run_table(table: &'static str, cells: &[Cell], args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
-    let wanted = |cell: &&Cell| args.wants_cell(&format!("{} / {}", cell.row, cell.column));
-    let cells: Vec<&Cell> = cells.iter().filter(wanted).collect();
-    if cells.is_empty() {
-        return Err(Error::invalid("--only", "words of a cell's name, ROW / COLUMN", args.only.join(",")));
+    let cells: Vec<&Cell> = cells.iter().filter(|cell| args.wants_cell(&cell.name())).collect();
+    for text in &args.only {
+        let is_name = |cell: &&Cell| has_words(&cell.name(), text);
+        if text != "cost" && !cells.iter().any(is_name) {
+            return Err(Error::invalid("--only", "words of a cell's name, ROW / COLUMN", text));
+        }
     }
     let path = args.results(table);
     let mut results = Results::read(&path)?;
     let data = args.data.load()?;
+    let source = args.data.dir().map(|_| data.fingerprint());
+    results.check(&cells, args.budget, source.as_deref())?;
     let finished = args.threads.run(|| {
-        let bench =
-            Bench { table, budget: args.budget, label: args.label.as_deref(), data: &data, interrupted };
+        let (budget, label) = (args.budget, args.label.as_deref());
+        let bench = Bench { table, budget, label, data: &data, source, interrupted };
         for cell in &cells {
             if !results.has(cell) && !bench.run(cell, &mut results)? {
                 return Ok(false);

@@ -151,9 +151,42 @@ impl Args {
     }
 }
 
+impl Args {
+    /// Refuses flags that the model or its optimizer would not read.
+    fn check_flags(&self) -> Result<()> {
+        use ModelKind::{Mlp, Sbn, Vae};
+        use OptimizerKind::{Adam, Sgd};
+        let optimizer = self.optimizer.unwrap_or(Settings::defaults(self.model).optimizer);
+        let (is_sampled, is_adam) = (self.model != Mlp, optimizer != Sgd);
+        let is_categorical = matches!(self.model, Vae | Sbn);
+        let of_model = [
+            ("--latents", self.latents.is_some(), is_sampled, "vae, sbn or semi"),
+            ("--classes", self.classes.is_some(), is_categorical, "vae or sbn"),
+            ("--tau", self.tau.is_some(), is_sampled, "vae, sbn or semi"),
+            ("--straight-through-from", self.straight_through_from.is_some(), is_sampled, "vae, sbn or semi"),
+        ];
+        if let Some((flag, .., models)) = of_model.into_iter().find(|&(_, given, read, _)| given && !read) {
+            return Err(Error::invalid(flag, format!("it with {models} only"), self.model));
+        }
+        let of_optimizer = [
+            ("--beta1", self.beta1.is_some(), is_adam, "adam or adamw"),
+            ("--beta2", self.beta2.is_some(), is_adam, "adam or adamw"),
+            ("--momentum", self.momentum.is_some(), !is_adam, "sgd"),
+            ("--weight-decay", self.weight_decay.is_some(), optimizer != Adam, "adamw or sgd"),
+        ];
+        match of_optimizer.into_iter().find(|&(_, given, read, _)| given && !read) {
+            Some((flag, .., names)) => {
+                Err(Error::invalid(flag, format!("it with --optimizer {names} only"), optimizer))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 pub(crate) fn run(args: Args) -> Result<i32> {
     let out = args.out.clone().unwrap_or_else(|| Path::new("out").join(args.model.to_string()));
     if !args.resume {
+        args.check_flags()?;
         args.settings().check()?;
     }
     let data = args.data.load()?;
@@ -316,7 +349,9 @@ impl<'a> Run<'a> {
         let is_mlp = matches!(self.trainer.model().task, Task::Mlp(_));
         let record = if is_mlp || samples == 1 { single } else { self.evaluate_bound(samples)? };
         describe(&self.trainer.model().task, &record, self.seconds() - both);
-        say_paper(&self.trainer.model().task);
+        if self.args.data.dir().is_none() {
+            say_paper(&self.trainer.model().task);
+        }
         say!("wrote {}", self.out.display());
         Ok(())
     }

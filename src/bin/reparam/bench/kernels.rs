@@ -1,15 +1,16 @@
 //! `bench kernels`: nanoseconds per element of the stochastic kernels.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use reparam::{Result, Tape, Var};
+use reparam::{Error, Result, Tape, Var};
 use reparam_ops::noise::{Draws, Stream};
 use reparam_ops::{Tier, binary_concrete, draw, elementwise, gumbel_max, gumbel_softmax, softmax};
 use serde::Serialize;
 
 use super::Common;
 use super::measure::{Timing, checksum, time};
-use crate::common::{say, write_lines};
+use crate::common::{say, writable_folder_of, write_lines};
 use crate::plot::{self, Axes, Curve};
 
 #[derive(clap::Args)]
@@ -124,9 +125,13 @@ impl Buffers {
         }
     }
 
-    /// What has been computed last, for the checksum.
-    fn checksum(&self, pass: Pass) -> u64 {
-        checksum(if pass == Pass::Forward { &self.y } else { &self.dlogits })
+    /// The checksum of what a kernel has computed last.
+    fn checksum(&self, case: &Case) -> u64 {
+        match (case.kernel, case.pass) {
+            ("gumbel_max", _) => checksum(bytemuck::cast_slice(&self.index)),
+            (_, Pass::Forward) => checksum(&self.y),
+            (_, Pass::ForwardBackward) => checksum(&self.dlogits),
+        }
     }
 }
 
@@ -168,7 +173,6 @@ const CASES: &[Case] = &[
     }),
     forward("gumbel_max", "fused", 4.0, |b| {
         let _ = gumbel_max::forward(b.tier, stream(3), &b.logits, b.classes, &mut b.index);
-        b.y[0] = b.index[b.rows - 1] as f32;
     }),
     forward("gumbel_softmax", "fused", 8.0, gumbel_softmax_forward),
     forward("gumbel_softmax", "composed", 8.0, |b| composed(b, Pass::Forward, composed_gumbel_softmax)),
@@ -245,6 +249,15 @@ fn composed_binary_concrete(x: Var<'_>) -> Var<'_> {
 }
 
 pub(crate) fn run(args: Args) -> Result<i32> {
+    if let Some(text) =
+        args.only.as_ref().filter(|text| !CASES.iter().any(|case| case.kernel.contains(&text[..])))
+    {
+        let kernels: BTreeSet<&str> = CASES.iter().map(|case| case.kernel).collect();
+        let kernels: Vec<&str> = kernels.into_iter().collect();
+        return Err(Error::invalid("--only", format!("a part of {}", kernels.join(", ")), text));
+    }
+    writable_folder_of(args.common.json.as_deref())?;
+    writable_folder_of(args.plot.as_deref())?;
     let lines = args.common.threads.run(|| Ok(measure_all(&args)))?;
     if let Some(path) = &args.common.json {
         write_lines(path, &lines)?;
@@ -311,7 +324,7 @@ fn measure(case: &Case, buffers: &mut Buffers, args: &Args, threads: usize) -> L
         ns_per_element_min: min / n,
         spread,
         gb_per_s: case.bytes * n / median,
-        checksum: format!("{:016x}", buffers.checksum(case.pass)),
+        checksum: format!("{:016x}", buffers.checksum(case)),
     }
 }
 

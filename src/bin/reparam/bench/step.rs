@@ -11,8 +11,7 @@ use serde::Serialize;
 
 use super::measure::{Timing, time};
 use super::{Common, allocations};
-use crate::common::write_lines;
-use crate::common::{embedded, say};
+use crate::common::{embedded, say, writable_folder_of, write_lines};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -37,6 +36,7 @@ struct Line {
 }
 
 pub(crate) fn run(args: Args) -> Result<i32> {
+    writable_folder_of(args.common.json.as_deref())?;
     let lines = args.common.threads.run(|| measure_all(&args.common))?;
     if let Some(path) = &args.common.json {
         write_lines(path, &lines)?;

@@ -31,6 +31,11 @@ pub(super) struct Cell {
 pub(super) const ACCURACY: &str = "accuracy (%)";
 
 impl Cell {
+    /// What `--only` is looked for in.
+    pub(super) fn name(&self) -> String {
+        format!("{} / {}", self.row, self.column)
+    }
+
     pub(super) fn label(&self) -> String {
         format!("{}, {}, seed {}", self.row, self.column, self.settings.seed)
     }
@@ -42,6 +47,8 @@ pub(super) struct Bench<'a> {
     pub(super) budget: Budget,
     pub(super) label: Option<&'a str>,
     pub(super) data: &'a Digits,
+    /// What the data is, if not the embedded one.
+    pub(super) source: Option<String>,
     pub(super) interrupted: &'a AtomicBool,
 }
 
@@ -53,22 +60,27 @@ const SAVE_EVERY: Duration = Duration::from_secs(20);
 impl Bench<'_> {
     /// Runs a cell and adds its result; false if it was interrupted, with everything on disk to go on.
     pub(super) fn run(&self, cell: &Cell, results: &mut Results) -> Result<bool> {
-        let mut work = Work::open(&results.path, &cell.row, &cell.column, &cell.settings)?;
+        let mut work = Work::open(&results.path, cell, self.data)?;
         let Some((number, settings)) = self.choose(cell, &mut work)? else { return Ok(false) };
         let mut run = work.take_up(number, settings.clone(), self.data)?;
-        let (best_step, validation) = run.best().ok_or_else(|| {
-            Error::invalid(cell.label(), "a finite loss on the validation split", "none; it diverged")
-        })?;
+        let diverged = |split: &str| {
+            Error::invalid(cell.label(), format!("a finite loss on the {split} split"), "none; it diverged")
+        };
+        let best = run.best().filter(|(_, score)| score.is_finite());
+        let (best_step, validation) = best.ok_or_else(|| diverged("validation"))?;
         let curve = Curve {
             table: self.table.to_owned(),
             row: cell.row.clone(),
             column: cell.column.clone(),
             seed: settings.seed,
-            curve: run.curve().iter().map(|&(step, score)| (step, rounded(score))).collect(),
+            curve: run.curve().iter().map(|&(step, score)| (step, finite(rounded(score)))).collect(),
         };
         run.keep_best();
         self.draw(&run, cell, results)?;
         let Some(score) = self.test(&run, cell, &mut work)? else { return Ok(false) };
+        if !score.mean.is_finite() {
+            return Err(diverged("test"));
+        }
         let line = Line {
             table: self.table.to_owned(),
             row: cell.row.clone(),
@@ -89,6 +101,7 @@ impl Bench<'_> {
             batch: settings.batch,
             training_samples: settings.samples,
             test_samples: cell.samples,
+            data: self.source.clone(),
             search: work.known.trials.clone(),
             label: self.label.map(str::to_owned),
         };
@@ -206,6 +219,10 @@ impl Clock {
         *seconds += self.0.elapsed().as_secs_f64();
         self.0 = Instant::now();
     }
+}
+
+fn finite(score: f64) -> Option<f64> {
+    score.is_finite().then_some(score)
 }
 
 /// Nats with as many digits as mean something.

@@ -1,13 +1,12 @@
 //! The file of results: one JSON object a line, in a stable form that docs/json.md describes, and the curves beside it.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use reparam::{Error, Result};
+use reparam::{Error, Result, write_atomically};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::Budget;
 use super::cell::Cell;
 
 /// A result.
@@ -33,6 +32,9 @@ pub(super) struct Line {
     #[serde(default = "one")]
     pub(super) training_samples: usize,
     pub(super) test_samples: usize,
+    /// What the images were, if not the embedded ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) data: Option<String>,
     #[serde(default)]
     pub(super) search: Vec<Trial>,
     pub(super) label: Option<String>,
@@ -76,7 +78,8 @@ pub(super) struct Curve {
     pub(super) row: String,
     pub(super) column: String,
     pub(super) seed: u64,
-    pub(super) curve: Vec<(u64, f64)>,
+    /// Without a score where that was no finite number.
+    pub(super) curve: Vec<(u64, Option<f64>)>,
 }
 
 /// The lines of a file, which grows by whole ones.
@@ -101,13 +104,31 @@ impl Results {
         })
     }
 
+    /// Checks that what is there of the cells was made as they would be made now: it is not run again.
+    pub(super) fn check(&self, cells: &[&Cell], budget: Budget, data: Option<&str>) -> Result<()> {
+        for cell in cells {
+            let Some(line) = self.of(cell, &cell.column) else { continue };
+            let made = |budget: &str, samples: usize, data: Option<&str>| {
+                let data = data.map_or(String::new(), |data| format!(" on {data}"));
+                format!("budget {budget}, {samples} test samples{data}")
+            };
+            let expected = made(budget.name(), cell.samples, data);
+            let found = made(&line.budget, line.test_samples, line.data.as_deref());
+            if found != expected {
+                let expected = format!("no results or ones of {expected}; another --json keeps both");
+                return Err(Error::format(&self.path, expected, format!("{found} of {}", cell.label())));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn has(&self, cell: &Cell) -> bool {
         self.of(cell, &cell.column).is_some()
     }
 
     pub(super) fn add(&mut self, lines: Vec<Line>, curve: &Curve) -> Result<()> {
-        append(&self.path.with_extension("curves.jsonl"), &[curve])?;
         append(&self.path, &lines)?;
+        append(&self.path.with_extension("curves.jsonl"), &[curve])?;
         self.lines.extend(lines);
         Ok(())
     }
@@ -128,10 +149,16 @@ pub(super) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     text.lines().enumerate().filter(|(_, line)| !line.is_empty()).map(parse).collect()
 }
 
-/// Adds lines at once.
+/// Adds lines: all of them, or none.
 pub(super) fn append(path: &Path, lines: &[impl Serialize]) -> Result<()> {
-    let line = |line| serde_json::to_string(line).expect("numbers and text") + "\n";
-    let text: String = lines.iter().map(line).collect();
-    let file = OpenOptions::new().create(true).append(true).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| Error::io(path, "write", error))
+    let mut text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(Error::io(path, "read", error)),
+    };
+    for line in lines {
+        text += &serde_json::to_string(line).expect("numbers and text");
+        text.push('\n');
+    }
+    write_atomically(path, |file| file.write_all(text.as_bytes()))
 }

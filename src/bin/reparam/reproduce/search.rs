@@ -125,7 +125,7 @@ impl Bench<'_> {
         if number == work.known.trials.len() {
             let label = format!("{}, {choice}", cell.label());
             let Some(run) = self.train(number, settings.clone(), &label, work)? else { return Ok(None) };
-            let validation = run.best().map(|(_, score)| rounded(score));
+            let validation = run.best().map(|(_, score)| rounded(score)).filter(|score| score.is_finite());
             work.known.trials.push(Trial { choice: choice.to_owned(), validation });
             work.save()?;
         }

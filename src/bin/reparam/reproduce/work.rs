@@ -7,6 +7,7 @@ use reparam::train::{CellRun, CellSettings};
 use reparam::{Error, Result, write_atomically};
 use serde::{Deserialize, Serialize};
 
+use super::cell::Cell;
 use super::lines::{Trial, file_name};
 use crate::common::{remove_partial, writable_dir};
 
@@ -20,7 +21,7 @@ pub(super) struct Work {
 /// What is known of an unfinished cell.
 #[derive(Serialize, Deserialize, Default)]
 pub(super) struct Known {
-    /// Of the settings that the cell was begun with.
+    /// All that the cell was begun with.
     cell: String,
     pub(super) trials: Vec<Trial>,
     /// Bounds of the first test images.
@@ -31,11 +32,13 @@ pub(super) struct Known {
 
 impl Work {
     /// What an interrupted command left of the cell, or nothing yet.
-    pub(super) fn open(results: &Path, row: &str, column: &str, cell: &CellSettings) -> Result<Work> {
+    pub(super) fn open(results: &Path, cell: &Cell, data: &Digits) -> Result<Work> {
         let folder = results.with_extension("work");
-        let name = file_name(row, column, cell.seed);
+        let name = file_name(&cell.row, &cell.column, cell.settings.seed);
         writable_dir(&folder)?;
-        let identity = format!("{cell:?}");
+        let Cell { settings, samples, search, .. } = cell;
+        let identity =
+            format!("{settings:?}, {samples} test samples, search {search:?}, on {}", data.fingerprint());
         let path = folder.join(format!("{name}.json"));
         let known = match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice::<Known>(&bytes)
@@ -43,7 +46,7 @@ impl Work {
             Err(_) => Known { cell: identity.clone(), ..Known::default() },
         };
         if known.cell != identity {
-            let expected = "a cell of this command's settings (remove it to begin again)";
+            let expected = "a cell of this command's settings and data (remove it to begin again)";
             return Err(Error::format(path, expected, "one of others"));
         }
         Ok(Work { folder, name, known })
