@@ -1576,6 +1576,7 @@ fn reproduce_refuses_what_it_cannot_do() {
     let mut lines = vec![
         of("--only nothing-like-it"),
         of("--only DARN,ARN"),
+        of("--only cost"),
         of("--json bad.jsonl"),
         of("--json data"),
         desk.refused("reproduce concrete --data nowhere"),
@@ -1592,6 +1593,7 @@ fn reproduce_refuses_what_it_cannot_do() {
     assert_snapshot!(all(lines), @r"
     error: --only: expected words of a cell's name, ROW / COLUMN, found nothing-like-it
     error: --only: expected words of a cell's name, ROW / COLUMN, found ARN
+    error: --only: expected words of a cell's name, ROW / COLUMN, found cost
     error: bad.jsonl: expected lines that reproduce wrote, found line 1: missing field `row` at line 1 column 23
     error: data: cannot read: Is a directory (os error 21)
     error: nowhere: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found nothing

@@ -149,34 +149,31 @@ impl Args {
             ..settings
         }
     }
-}
 
-impl Args {
     /// Refuses flags that the model or its optimizer would not read.
     fn check_flags(&self) -> Result<()> {
         use ModelKind::{Mlp, Sbn, Vae};
         use OptimizerKind::{Adam, Sgd};
         let optimizer = self.optimizer.unwrap_or(Settings::defaults(self.model).optimizer);
-        let (is_sampled, is_adam) = (self.model != Mlp, optimizer != Sgd);
-        let is_categorical = matches!(self.model, Vae | Sbn);
-        let of_model = [
-            ("--latents", self.latents.is_some(), is_sampled, "vae, sbn or semi"),
-            ("--classes", self.classes.is_some(), is_categorical, "vae or sbn"),
-            ("--tau", self.tau.is_some(), is_sampled, "vae, sbn or semi"),
-            ("--straight-through-from", self.straight_through_from.is_some(), is_sampled, "vae, sbn or semi"),
+        let (model, name) = (self.model.to_string(), optimizer.to_string());
+        let (is_sampled, is_categorical) = (self.model != Mlp, matches!(self.model, Vae | Sbn));
+        let (is_adam, decays) = (optimizer != Sgd, optimizer != Adam);
+        let (sampled, categorical) = ("vae, sbn or semi", "vae or sbn");
+        let (adam, sgd, decay) = ("--optimizer adam or adamw", "--optimizer sgd", "--optimizer adamw or sgd");
+        // Flag, whether it is given, whether it is read, with what it would be, and what there is instead.
+        let flags = [
+            ("--latents", self.latents.is_some(), is_sampled, sampled, &model),
+            ("--classes", self.classes.is_some(), is_categorical, categorical, &model),
+            ("--tau", self.tau.is_some(), is_sampled, sampled, &model),
+            ("--straight-through-from", self.straight_through_from.is_some(), is_sampled, sampled, &model),
+            ("--beta1", self.beta1.is_some(), is_adam, adam, &name),
+            ("--beta2", self.beta2.is_some(), is_adam, adam, &name),
+            ("--momentum", self.momentum.is_some(), !is_adam, sgd, &name),
+            ("--weight-decay", self.weight_decay.is_some(), decays, decay, &name),
         ];
-        if let Some((flag, .., models)) = of_model.into_iter().find(|&(_, given, read, _)| given && !read) {
-            return Err(Error::invalid(flag, format!("it with {models} only"), self.model));
-        }
-        let of_optimizer = [
-            ("--beta1", self.beta1.is_some(), is_adam, "adam or adamw"),
-            ("--beta2", self.beta2.is_some(), is_adam, "adam or adamw"),
-            ("--momentum", self.momentum.is_some(), !is_adam, "sgd"),
-            ("--weight-decay", self.weight_decay.is_some(), optimizer != Adam, "adamw or sgd"),
-        ];
-        match of_optimizer.into_iter().find(|&(_, given, read, _)| given && !read) {
-            Some((flag, .., names)) => {
-                Err(Error::invalid(flag, format!("it with --optimizer {names} only"), optimizer))
+        match flags.into_iter().find(|&(_, is_given, is_read, ..)| is_given && !is_read) {
+            Some((flag, _, _, with, found)) => {
+                Err(Error::invalid(flag, format!("it with {with} only"), found))
             }
             None => Ok(()),
         }

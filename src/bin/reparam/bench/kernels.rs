@@ -249,10 +249,10 @@ fn composed_binary_concrete(x: Var<'_>) -> Var<'_> {
 }
 
 pub(crate) fn run(args: Args) -> Result<i32> {
+    let kernels: BTreeSet<&str> = CASES.iter().map(|case| case.kernel).collect();
     if let Some(text) =
-        args.only.as_ref().filter(|text| !CASES.iter().any(|case| case.kernel.contains(&text[..])))
+        args.only.as_ref().filter(|text| !kernels.iter().any(|kernel| kernel.contains(&text[..])))
     {
-        let kernels: BTreeSet<&str> = CASES.iter().map(|case| case.kernel).collect();
         let kernels: Vec<&str> = kernels.into_iter().collect();
         return Err(Error::invalid("--only", format!("a part of {}", kernels.join(", ")), text));
     }

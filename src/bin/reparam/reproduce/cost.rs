@@ -4,14 +4,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use reparam::Result;
 use reparam::data::Digits;
 use reparam::train::{CellRun, CellSettings, Labels};
-use reparam::{Result, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use super::semi_supervised::settings;
 use super::{Budget, Plan, RunArgs};
-use crate::common::say;
+use crate::common::{say, write_lines};
 use crate::plot::{Axes, Curve, logarithmic};
 
 /// How much longer a step of marginalization takes.
@@ -78,12 +78,7 @@ pub(super) fn run(args: &RunArgs, plan: Plan, interrupted: &AtomicBool) -> Resul
         say!("{:<22}{:>10}{own:>16.2}{all:>22.2}{:>12.1}{paper}", line.row, line.classes, line.ours);
     }
     let results = args.results("semi-supervised");
-    write_atomically(results.with_extension("cost.jsonl"), |file| {
-        lines.iter().try_for_each(|line| {
-            serde_json::to_writer(&mut *file, line)?;
-            file.write_all(b"\n")
-        })
-    })?;
+    write_lines(&results.with_extension("cost.jsonl"), &lines)?;
     draw(&results.with_extension("cost.svg"), &lines).map(|()| 0)
 }
 

@@ -136,11 +136,7 @@ impl Results {
 
 /// What an earlier run wrote.
 pub(super) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::io(path, "read", error)),
-    };
+    let text = read_text(path)?;
     let parse = |(number, line): (usize, &str)| {
         serde_json::from_str(line).map_err(|error| {
             Error::format(path, "lines that reproduce wrote", format!("line {}: {error}", number + 1))
@@ -151,14 +147,18 @@ pub(super) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
 
 /// Adds lines: all of them, or none.
 pub(super) fn append(path: &Path, lines: &[impl Serialize]) -> Result<()> {
-    let mut text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(Error::io(path, "read", error)),
-    };
+    let mut text = read_text(path)?;
     for line in lines {
         text += &serde_json::to_string(line).expect("numbers and text");
         text.push('\n');
     }
     write_atomically(path, |file| file.write_all(text.as_bytes()))
+}
+
+/// What is in a file; nothing where there is none.
+fn read_text(path: &Path) -> Result<String> {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        text => text.map_err(|error| Error::io(path, "read", error)),
+    }
 }
