@@ -98,9 +98,9 @@ impl Params {
         self.entries.is_empty()
     }
 
-    /// Number of trainable numbers in all of them.
+    /// Number of numbers in those that are not frozen.
     pub fn elements(&self) -> usize {
-        self.entries.iter().map(|entry| entry.value.len()).sum()
+        self.entries.iter().filter(|entry| !entry.frozen).map(|entry| entry.value.len()).sum()
     }
 
     /// All ids, in declaration order.

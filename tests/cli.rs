@@ -150,24 +150,25 @@ const TRAIN: &str = "--data data --steps 40 --hidden 16 --latents 3 --classes 4 
 /// The same for semi, whose classes are the labels'.
 const TRAIN_SEMI: &str = "--data data --steps 40 --hidden 16 --latents 3 --batch 20 --samples 2";
 /// The same for mlp, which has no latent variables.
-const TRAIN_MLP: &str = "--data data --steps 40 --hidden 16 --batch 20 --samples 2";
+const TRAIN_MLP: &str = "--data data --steps 40 --hidden 16 --batch 20";
 
 fn is_picture(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x89PNG\r\n\x1a\n") && bytes.ends_with(b"IEND\xaeB`\x82")
 }
 
-/// The documented fields, of the documented types.
+/// The documented fields, of the documented types. A classifier has neither a bound nor a temperature.
 fn check_schema(lines: &[Value], has_elbo: bool) {
     for line in lines {
         for field in ["step", "epoch", "samples"] {
             assert!(line[field].is_u64(), "{line}");
         }
-        for field in ["nll", "standard_error", "tau", "learning_rate", "seconds"] {
+        for field in ["nll", "standard_error", "learning_rate", "seconds"] {
             assert!(line[field].is_f64(), "{field} in {line}");
         }
         assert!(["train", "validation", "test"].contains(&line["split"].as_str().unwrap()), "{line}");
-        assert_eq!(line["elbo"].is_f64(), has_elbo, "{line}");
-        assert_eq!(line["elbo"].is_null(), !has_elbo, "{line}");
+        for field in ["elbo", "tau"] {
+            assert_eq!((line[field].is_f64(), line[field].is_null()), (has_elbo, !has_elbo), "{line}");
+        }
         assert!(!has_elbo || line["elbo"].as_f64().unwrap() < 0.0, "{line}");
     }
     assert_eq!(lines.last().unwrap()["split"], "test");
@@ -177,7 +178,7 @@ fn check_schema(lines: &[Value], has_elbo: bool) {
 #[test]
 fn the_vae_trains_on_the_embedded_digits() {
     let desk = Desk::new();
-    let said = desk.run("train vae --steps 40 --hidden 32 --samples 1 --out runs/vae");
+    let said = desk.run("train vae --steps 400 --hidden 64 --samples 1 --out runs/vae");
     assert!(said.contains("test -ELBO") && said.ends_with("wrote runs/vae\n"), "{said}");
     assert_eq!(desk.names("runs/vae"), ["digits.png", "metrics.jsonl", "model.safetensors"]);
     assert!(is_picture(&desk.read("runs/vae/digits.png")));
@@ -185,7 +186,10 @@ fn the_vae_trains_on_the_embedded_digits() {
     check_schema(&lines, true);
     // One sample for both bounds: there is nothing to evaluate twice.
     assert_eq!(lines.iter().filter(|line| line["split"] == "test").count(), 1);
-    assert_eq!(lines.last().unwrap()["step"], 40);
+    let last = lines.last().unwrap();
+    assert_eq!(last["step"], 400);
+    // The mean image costs 206 nats.
+    assert!(last["elbo"].as_f64().unwrap() > -170.0, "it does not learn: {last}");
 }
 
 #[test]
@@ -225,7 +229,10 @@ fn a_classifier_trains_and_is_evaluated() {
     let said = desk.run(&format!("train mlp {TRAIN_MLP} --steps 300 --out mlp"));
     assert!(said.contains("test accuracy "), "{said}");
     assert_eq!(desk.names("mlp"), ["metrics.jsonl", "model.safetensors"]);
-    check_schema(&desk.metrics("mlp/metrics.jsonl"), false);
+    let lines = desk.metrics("mlp/metrics.jsonl");
+    check_schema(&lines, false);
+    // Chance is 0.1.
+    assert!(lines.last().unwrap()["accuracy"].as_f64().unwrap() > 0.9, "it does not learn: {lines:?}");
 
     let said = desk.run("eval mlp/model.safetensors --data data --split validation --json eval.jsonl");
     assert!(said.starts_with("validation accuracy "), "{said}");
@@ -759,6 +766,7 @@ fn checkpoints_of_something_else_are_refused() {
         "train vae --data other --out vae --resume",
         "train vae --data few --out vae --resume",
         "sample mlp/model.safetensors",
+        "eval mlp/model.safetensors --data data --samples 5",
     ];
     assert_snapshot!(all(lines.map(|line| desk.refused(line))), @"
     error: vae/model.safetensors: expected a checkpoint of mlp, found one of vae
@@ -766,6 +774,7 @@ fn checkpoints_of_something_else_are_refused() {
     error: vae/model.safetensors: expected a checkpoint of the data 250+50+20x12x12-26086cb50332956d, found one of 250+50+20x12x12-b868ff7c38c6c316
     error: vae/model.safetensors: expected a checkpoint of the data 10+2+20x12x12-5d96b619d78bb7d8, found one of 250+50+20x12x12-b868ff7c38c6c316
     error: mlp/model.safetensors: expected a model that draws images (vae or semi), found a classifier (mlp)
+    error: --samples: expected it with a vae, sbn or semi checkpoint only, found one of mlp
     ");
     #[cfg(feature = "embedded")]
     assert_snapshot!(desk.refused("eval mlp/model.safetensors"), @"error: the data: expected images of 12 x 12 pixels, as the model was trained on, found 28 x 28");
@@ -873,13 +882,20 @@ fn a_reader_that_goes_away_is_no_mistake() {
 #[test]
 fn flags_that_a_model_does_not_read_are_refused() {
     let desk = Desk::new();
-    let lines = ["mlp --latents 3", "semi --classes 4", "mlp --tau 1", "mlp --straight-through-from 5"]
-        .map(|line| desk.refused(&format!("train {line} --data data --out out")));
+    let lines = [
+        "mlp --latents 3",
+        "semi --classes 4",
+        "mlp --tau 1",
+        "mlp --straight-through-from 5",
+        "mlp --samples 2",
+    ]
+    .map(|line| desk.refused(&format!("train {line} --data data --out out")));
     assert_snapshot!(all(lines), @"
     error: --latents: expected it with vae, sbn or semi only, found mlp
     error: --classes: expected it with vae or sbn only, found semi
     error: --tau: expected it with vae, sbn or semi only, found mlp
     error: --straight-through-from: expected it with vae, sbn or semi only, found mlp
+    error: --samples: expected it with vae, sbn or semi only, found mlp
     ");
     assert!(!desk.path("out").exists());
 }
@@ -1020,7 +1036,7 @@ fn help_is_stable() {
           --json <FILE>                File for the metrics, one JSON object a line [default: metrics.jsonl in the output folder]
           --resume                     Go on from the checkpoint in the output folder, with the settings it was begun with
           --data <DIR>                 Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, instead of the embedded fixed-binarized MNIST
-          --threads <N>                Threads to work on; the results do not depend on it [default: one per core]
+          --threads <N>                Threads to work on; what is computed does not depend on it [default: one per core]
       -h, --help                       Print help
     "#);
     assert_snapshot!(desk.run("eval --help"), @"
@@ -1032,13 +1048,13 @@ fn help_is_stable() {
       <CHECKPOINT>  Checkpoint that `reparam train` wrote
 
     Options:
-          --split <SPLIT>      Images to evaluate on: train, validation or test [default: test]
-          --samples <SAMPLES>  Hard samples per image in the bound on -ln p [default: 100]
-          --seed <SEED>        Where the randomness comes from [default: 1]
-          --json <FILE>        Write the scores as a JSON line
-          --data <DIR>         Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, instead of the embedded fixed-binarized MNIST
-          --threads <N>        Threads to work on; the results do not depend on it [default: one per core]
-      -h, --help               Print help
+          --split <SPLIT>  Images to evaluate on: train, validation or test [default: test]
+          --samples <N>    Hard samples per image in the bound on -ln p [default: 100]
+          --seed <SEED>    Where the randomness comes from [default: 1]
+          --json <FILE>    Write the scores as a JSON line
+          --data <DIR>     Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, instead of the embedded fixed-binarized MNIST
+          --threads <N>    Threads to work on; what is computed does not depend on it [default: one per core]
+      -h, --help           Print help
     ");
     assert_snapshot!(desk.run("sample --help"), @"
     Draw images from a checkpoint
@@ -1052,7 +1068,7 @@ fn help_is_stable() {
           --count <COUNT>  Number of images [default: 100]
           --seed <SEED>    Where the randomness comes from [default: 1]
           --out <FILE>     Picture to write [default: samples.png]
-          --threads <N>    Threads to work on; the results do not depend on it [default: one per core]
+          --threads <N>    Threads to work on; what is computed does not depend on it [default: one per core]
       -h, --help           Print help
     ");
     assert_snapshot!(desk.run("tape -h"), @"
@@ -1436,6 +1452,12 @@ fn reproduce_runs_the_semi_supervised_table_and_its_cost() {
             assert!(line[field].as_f64().unwrap() > 0.0, "{field} in {line}");
         }
     }
+    let before = desk.read("semi.cost.jsonl");
+    let said = desk.run(&format!("reproduce semi-supervised {REPRODUCE} --only cost --json semi.jsonl"));
+    assert!(said.contains("as measured before") && said.contains("(paper 9.9)"), "{said}");
+    assert!(desk.read("semi.cost.jsonl") == before, "it was measured again");
+    let full = format!("reproduce semi-supervised {REPRODUCE} --only cost --budget full --json semi.jsonl");
+    assert_snapshot!(desk.refused(&full), @"error: semi.cost.jsonl: expected nothing or medians of 20 steps from seed 1; another --json keeps both, found medians of 3 steps from seed 1");
     let svg = fs::read_to_string(desk.path("semi.cost.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("ST Gumbel-Softmax"));
 
@@ -1454,7 +1476,7 @@ fn the_page_of_results_is_made_from_its_files() {
     for entry in fs::read_dir(docs.join("results")).unwrap() {
         let path = entry.unwrap().path();
         let copy = desk.path("results").join(path.file_name().unwrap());
-        if path.extension().is_some_and(|ending| ending == "jsonl") {
+        if path.extension().is_some_and(|ending| ending == "jsonl" || ending == "md") {
             fs::copy(&path, copy).unwrap();
         } else if path.is_dir() {
             // What models drew: only that it is there counts.
@@ -1571,8 +1593,15 @@ fn reproduce_refuses_what_it_cannot_do() {
     let of = |flags: &str| desk.refused(&format!("reproduce jang-table1 {REPRODUCE} --steps 2 {flags}"));
     desk.run(&format!("reproduce jang-table1 {REPRODUCE} --steps 2 --only DARN --json one.jsonl"));
     let error = of("--only DARN --json one.jsonl --samples 3");
-    assert!(error.contains("expected no results or ones of budget quick, 3 test samples"), "{error}");
-    assert!(error.contains("found budget quick, 2 test samples"), "{error}");
+    assert!(error.contains("expected no results or ones of 3 test samples"), "{error}");
+    assert!(error.contains("found 2 test samples"), "{error}");
+    // One table shows all of a file: nothing of another budget gets into it, whatever the cell and its steps.
+    let error = of("--only MuProp --json one.jsonl --budget full");
+    assert!(error.contains("expected no results or ones of budget full"), "{error}");
+    assert!(
+        error.contains("found budget quick") && error.contains(" of SBN bernoulli, DARN, seed 1"),
+        "{error}"
+    );
     let mut lines = vec![
         of("--only nothing-like-it"),
         of("--only DARN,ARN"),

@@ -5,10 +5,6 @@
 //! call these ops and nothing is repeated here. Seeds are fixed and were not searched for: a test passes always or
 //! never. The failure probability beside each is that of a correct program with a fresh seed, below 0.2 % in all.
 
-use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, Location, catch_unwind, set_hook, take_hook};
-use std::sync::Once;
-
 use reparam::distributions::{
     Bernoulli, Categorical, ExpConcrete, Gumbel, KlForm, Logistic, LogitRelaxedBernoulli, Normal, OneHot,
     RelaxedBernoulli, RelaxedBit, RelaxedOneHot, Simplex, Uniform,
@@ -16,6 +12,10 @@ use reparam::distributions::{
 use reparam::gradcheck::gradcheck;
 use reparam::{Noise, Tape, Var};
 use reparam_ops::draw;
+
+#[path = "common/mistake.rs"]
+mod mistake;
+use mistake::mistake;
 
 const MASK: f32 = f32::NEG_INFINITY;
 const EULER: f64 = 0.577_215_664_901_532_9;
@@ -983,38 +983,6 @@ fn gradients_are_those_of_the_values() {
 }
 
 // ---------------------------------------------------------------------------------------------------- mistakes
-
-thread_local! {
-    static CATCHING: Cell<bool> = const { Cell::new(false) };
-    /// Where the last panic of this thread was.
-    static PLACE: RefCell<Option<(String, u32)>> = const { RefCell::new(None) };
-}
-
-/// The text that a mistake panics with. It must name the line that calls this function as its place.
-#[track_caller]
-fn mistake<T>(run: impl FnOnce() -> T) -> String {
-    static NOTE_PLACES: Once = Once::new();
-    NOTE_PLACES.call_once(|| {
-        let other = take_hook();
-        set_hook(Box::new(move |info| {
-            if !CATCHING.get() {
-                return other(info);
-            }
-            PLACE.set(info.location().map(|place| (place.file().to_string(), place.line())));
-        }));
-    });
-    let caller = Location::caller();
-    CATCHING.set(true);
-    let outcome = catch_unwind(AssertUnwindSafe(run));
-    CATCHING.set(false);
-    let Err(payload) = outcome else { panic!("line {}: no panic", caller.line()) };
-    let text = match payload.downcast::<String>() {
-        Ok(text) => *text,
-        Err(payload) => payload.downcast_ref::<&str>().expect("a text").to_string(),
-    };
-    assert_eq!(PLACE.take(), Some((caller.file().to_string(), caller.line())), "the place of: {text}");
-    text
-}
 
 #[test]
 fn mistakes_name_the_law_the_shapes_and_a_hint() {

@@ -38,15 +38,30 @@ fn falsely_unbiased(problem: &dyn Problem, samples: usize) -> String {
             continue;
         }
         let samples = if name == "exact" { 2 } else { samples };
-        // A refusal is tested elsewhere.
-        if let Ok(m) = measure(problem, estimator.as_mut(), samples, 100, &mut Noise::seed(7))
-            && !m.agrees
-        {
+        let m = match measure(problem, estimator.as_mut(), samples, 100, &mut Noise::seed(7)) {
+            Ok(m) => m,
+            Err(reason) => {
+                assert!(is_to_be_refused(name, problem.kind()), "{name}: {reason}");
+                continue;
+            }
+        };
+        if !m.agrees {
             let (p, bias, error) = (m.problem, m.bias, m.bias_standard_error);
             writeln!(wrong, "{p} {name}: {bias:e} +- {error:e}, z {} of {}", m.worst_z, m.z_bound).unwrap();
         }
     }
     wrong
+}
+
+/// Whether an unbiased estimator cannot be measured on such variables: no other may be left out.
+fn is_to_be_refused(name: &str, kind: Kind) -> bool {
+    match name.split(':').next().unwrap() {
+        "arm" | "disarm" => kind.classes.is_some(),
+        "unordered-set" => kind.variables > 1 || kind.classes.is_none_or(|classes| classes < 4),
+        // Their states, or those of several samples, are too many to enumerate.
+        "exact" | "vimco" => kind.variables > 8,
+        _ => false,
+    }
 }
 
 #[test]
@@ -485,6 +500,7 @@ fn vimco_trains_a_variational_bound() {
     assert!(exact.abs() > 20.0 * error, "the test can tell the gradient from none");
 }
 
+/// The value is a mean of the losses that the estimator was given, so it lies between them.
 #[test]
 fn the_value_is_the_loss() {
     let tape = Tape::new();
@@ -496,16 +512,47 @@ fn the_value_is_the_loss() {
             if estimator.check(variable.kind()).is_err() {
                 continue;
             }
-            // A constant loss: every average of it is itself.
+            let (mut least, mut most) = (f32::INFINITY, f32::NEG_INFINITY);
             let loss = estimator.estimate(variable, &mut Noise::seed(1), &mut |z, _| {
-                z.reshape([2, z.shape().len() / 2]).sum_axis(1) * 0.0 + 2.5
+                let rows = z.shape().dims()[0];
+                let weights =
+                    tape.input(&[2.5, 1.0, -0.5][..z.shape().len() / rows], [z.shape().len() / rows]);
+                let losses = (z.reshape([rows, z.shape().len() / rows]) * weights).sum_axis(1);
+                for loss in losses.to_vec() {
+                    (least, most) = (least.min(loss), most.max(loss));
+                }
+                losses
             });
             for value in loss.to_vec() {
-                // The unordered set's weights sum to 1 in expectation only.
-                assert!((value - 2.5).abs() < 1e-5 || name.starts_with("unordered-set"), "{name}: {value}");
+                let is_mean = (least - 1e-5..=most + 1e-5).contains(&value);
+                // The unordered set's weights sum to 1 in expectation only: see below.
+                assert!(is_mean || name.starts_with("unordered-set"), "{name}: {value} of {least} to {most}");
             }
             assert_eq!(loss.shape().dims(), [2], "{name}");
         }
+    }
+}
+
+#[test]
+fn the_value_of_the_unordered_set_is_unbiased() {
+    const ROWS: usize = 20_000;
+    let (row, weights) = ([0.3f32, -0.4, 0.9, 0.1], [2.5f32, 1.0, -0.5, 4.0]);
+    let tape = Tape::new();
+    let logits = tape.variable(&row.repeat(ROWS), [ROWS, 1, 4]);
+    let probs = tape.input(&row, [1, 4]).softmax().to_vec();
+    let exact: f64 = probs.iter().zip(&weights).map(|(&p, &w)| f64::from(p) * f64::from(w)).sum();
+    for name in ["unordered-set:2", "unordered-set:4"] {
+        let mut estimator = parse(name).unwrap();
+        let variable = Discrete::Categorical(logits);
+        let loss = estimator.estimate(variable, &mut Noise::seed(1), &mut |z, _| {
+            (z.reshape([z.shape().len() / 4, 4]) * tape.input(&weights, [4])).sum_axis(1)
+        });
+        let values = loss.to_vec();
+        let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / ROWS as f64;
+        let square = values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>();
+        // Five standard errors: a false alarm in 6e-7 of all seeds. All four classes leave nothing to chance.
+        let error = square.sqrt() / ROWS as f64;
+        assert!((mean - exact).abs() < 5.0 * error + 1e-5, "{name}: {mean} +- {error}, exact {exact}");
     }
 }
 

@@ -1,4 +1,5 @@
-//! Every op against reference values in f64: the JSON files in `tests/golden`, or in `$GOLDEN_DIR`.
+//! Ops against reference values in f64: the JSON files in `tests/golden`, or in `$GOLDEN_DIR`. (`gradcheck` and the kernels' own
+//! tests hold the others against f64.)
 //!
 //! An entry of an output may differ from its reference by 2e-7 times the scale beside it; scale 0 means exact. A file
 //! with a `model` is a whole training step and states its own tolerance.

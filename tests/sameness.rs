@@ -485,6 +485,13 @@ mod kernels {
         });
     }
 
+    /// Whether a text has a name that is not a part of another one.
+    fn has_name(text: &str, name: &str) -> bool {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        text.match_indices(name)
+            .any(|(at, _)| !text[..at].ends_with(is_part) && !text[at + name.len()..].starts_with(is_part))
+    }
+
     /// Every public function of the kernels that takes a tier is called in this file.
     #[test]
     fn none_is_left_out() {
@@ -498,7 +505,7 @@ mod kernels {
             for piece in text.split("pubfn").skip(1) {
                 let (name, rest) = piece.split_once('(').unwrap();
                 let call = format!("{module}::{name}");
-                if rest.starts_with("tier:Tier") && name != "$name" && !here.contains(&call) {
+                if rest.starts_with("tier:Tier") && name != "$name" && !has_name(here, &call) {
                     missing.push(call);
                 }
             }

@@ -1,10 +1,6 @@
 //! What must not change by accident: the numbers of a seed, the printed tape, the texts of mistakes, the losses of a
 //! training run. A change here is a change for every user's results: review it with `cargo insta review`.
 
-use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::Once;
-
 use insta::assert_snapshot;
 use reparam::nn::Mlp;
 use reparam::optim::{Adam, Optimizer};
@@ -279,43 +275,9 @@ fn a_tape_as_a_picture() {
 
 // ------------------------------------------------------------------------------------------------------ mistakes
 
-thread_local! {
-    /// Where the last panic of this thread was, while one is being caught: file and line.
-    static PLACE: RefCell<Option<(String, u32)>> = const { RefCell::new(None) };
-    static CATCHING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Notes the places of the panics that [`mistake`] expects, and leaves the others to the hook that was there.
-fn note_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let other = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if !CATCHING.get() {
-                return other(info);
-            }
-            PLACE.set(info.location().map(|place| (place.file().to_string(), place.line())));
-        }));
-    });
-}
-
-/// The text that a mistake panics with. It must name the line that calls this function as its place.
-#[track_caller]
-fn mistake<T>(run: impl FnOnce() -> T) -> String {
-    note_panics();
-    let caller = Location::caller();
-    CATCHING.set(true);
-    let outcome = catch_unwind(AssertUnwindSafe(run));
-    CATCHING.set(false);
-    let Err(payload) = outcome else { panic!("line {}: no panic", caller.line()) };
-    let text = match payload.downcast::<String>() {
-        Ok(text) => *text,
-        Err(payload) => payload.downcast_ref::<&str>().expect("a text").to_string(),
-    };
-    let place = PLACE.take().expect("every panic has a place");
-    assert_eq!(place, (caller.file().to_string(), caller.line()), "the place of: {text}");
-    text
-}
+#[path = "common/mistake.rs"]
+mod mistake;
+use mistake::mistake;
 
 #[test]
 fn mistakes_in_shapes() {

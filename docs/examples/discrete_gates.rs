@@ -2,8 +2,8 @@
 //!
 //! One symbol of a long sequence is marked, and must be told at the end. The state is h <- g candidate + (1 - g) h with
 //! a gate g that is drawn and hard, so a closed gate copies the state exactly, over any distance. Each open gate costs a
-//! little, and one is enough. Backward takes the slope of the gate's probability (straight-through). The same net with its
-//! gates always open is no worse in the end, but it learns later, and works at every symbol.
+//! little, and one is enough. Backward takes the slope of the gate's probability (straight-through). Beside it the same net
+//! with its gates always open, which works at every symbol and in as many steps learns less, each with a rate of its own.
 //!
 //! Source: Y. Bengio, N. Léonard, A. Courville 2013; V. Campos et al., "Skip RNN", ICLR 2018, for the cost of an update.
 
@@ -83,7 +83,7 @@ impl Task {
 }
 
 fn train(net: &mut GatedNet, steps: usize, length: usize, noise: &mut Noise) {
-    // The rate that suits each.
+    // Each has its own: a net that is open over all symbols takes smaller steps.
     let learning_rate = if net.always_open { 3e-3 } else { 1e-2 };
     let (mut adam, mut tape) = (Adam::new(learning_rate), Tape::new());
     for _ in 0..steps {

@@ -3,7 +3,7 @@
 //! A classifier answers with a relaxed sample y = softmax((logits + g) / tau), and is scored by its squared error against
 //! noisy labels, plus a price on hedging, y (1 - y). The squared error alone wants y to be the class probabilities, without
 //! noise: a high tau. The price wants y at a corner: a low one. The parameter is ln tau, and the op takes tau = e^(ln tau) as
-//! a value on the tape, so no step can make it negative. Every direction is held against finite differences of the loss.
+//! a value on the tape, so no step can make it negative. The slope at the start comes from finite differences of the loss.
 //!
 //! Source: C. Maddison, A. Mnih, Y. W. Teh, ICLR 2017, and E. Jang, S. Gu, B. Poole, ICLR 2017, section 2: tau fixed,
 //! annealed, or learned.
@@ -110,7 +110,8 @@ fn main() {
 fn tau_goes_where_the_loss_falls() {
     for (price, rises) in [(0.0, true), (2.0, false)] {
         let Comparison { slope_at_start, tau, losses: [fixed, learned] } = compare(price, 2.0, 600, 1e-2);
-        assert_eq!(slope_at_start < -0.05, rises, "price {price}: the loss has slope {slope_at_start}");
+        let is_right = if rises { slope_at_start < -0.05 } else { slope_at_start > 0.05 };
+        assert!(is_right, "price {price}: the loss has slope {slope_at_start}");
         assert!(if rises { tau > 3.0 } else { tau < 1.0 }, "price {price}: tau {tau} from 2");
         assert!(learned < fixed - 0.02, "price {price}: loss {learned} with tau learned, {fixed} with tau 2");
     }

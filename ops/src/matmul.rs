@@ -201,11 +201,12 @@ mod tests {
             let (a, at) = (Matrix::new(&a, m, k), Matrix::new(&at, k, m).t());
             let (b, bt) = (Matrix::new(&b, k, n), Matrix::new(&bt, n, k).t());
             for (a, b) in [(a, b), (at, b), (a, bt), (at, bt)] {
-                let mut c = vec![1.0; m * n];
-                matmul(a, b, Write::Add, &mut c);
-                matmul(a, b, Write::Replace, &mut c.clone());
-                for (c, e) in c.iter().zip(&expected) {
-                    assert!((f64::from(*c) - 1.0 - e).abs() < 1e-4, "{m} {k} {n}");
+                for (write, before) in [(Write::Add, 1.0), (Write::Replace, 0.0)] {
+                    let mut c = vec![1.0; m * n];
+                    matmul(a, b, write, &mut c);
+                    for (c, e) in c.iter().zip(&expected) {
+                        assert!((f64::from(*c) - before - e).abs() < 1e-4, "{m} {k} {n} {write:?}");
+                    }
                 }
             }
         }

@@ -10,8 +10,8 @@ use crate::var::{Activation, Temperature, Var};
 
 /// The sizes of a VAE: pixels - encoder - latents - decoder - pixels.
 ///
-/// The default is 784-512-256-(20 x 10)-256-512-784. Jang, Gu and Poole's table has no hidden layers:
-/// `VaeShape::symmetric(784, &[], 20, 10)` is their 784-(20 x 10)-784.
+/// The default is 784-512-256-(20 x 10)-256-512-784. Jang, Gu and Poole's is printed as 784-(20 x 10)-200, without hidden
+/// layers in the encoder at least: `VaeShape::symmetric(784, &[], 20, 10)` is one reading of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VaeShape {
     /// Pixels of an image.

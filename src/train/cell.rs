@@ -85,6 +85,8 @@ pub struct Score {
 
 /// Images that are evaluated at a time.
 const EVALUATION_BATCH: usize = 500;
+/// Samples that are evaluated at a time, over all images: what they take is lost if the process is killed.
+const EVALUATION_SAMPLES: usize = 500_000;
 /// Hard samples per image in a score on the validation split.
 const VALIDATION_SAMPLES: usize = 20;
 
@@ -220,10 +222,11 @@ impl<'d> CellRun<'d> {
         let mut noise = self.evaluation_noise.clone();
         let indices: Vec<u32> = (0..split.len() as u32).collect();
         let mut pixels = Vec::new();
-        for (i, indices) in indices.chunks(EVALUATION_BATCH).enumerate() {
+        let batch = (EVALUATION_SAMPLES / samples.max(1)).clamp(1, EVALUATION_BATCH);
+        for (i, indices) in indices.chunks(batch).enumerate() {
             // Noise of its own, so that an evaluation can begin with any batch.
             let mut noise = noise.split();
-            if i * EVALUATION_BATCH < losses.len() {
+            if i * batch < losses.len() {
                 continue;
             }
             pixels.resize(indices.len() * split.pixels(), 0.0);

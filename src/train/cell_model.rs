@@ -46,6 +46,14 @@ pub enum CellModel {
 }
 
 impl CellModel {
+    /// How much the classes of labelled images count, where there are any.
+    pub fn weight(&self) -> Option<f32> {
+        match self {
+            CellModel::SemiSupervised { weight, .. } => Some(*weight),
+            _ => None,
+        }
+    }
+
     /// The discrete variables, layer by layer.
     pub(super) fn layers(&self) -> Vec<Kind> {
         let bits = |&variables: &usize| Kind { variables, classes: None };

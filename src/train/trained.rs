@@ -66,7 +66,7 @@ impl Trained {
             epoch: 0,
             split,
             samples,
-            tau: self.settings.tau.at(last),
+            tau: (self.settings.model != ModelKind::Mlp).then(|| self.settings.tau.at(last)),
             learning_rate: self.settings.learning_rate.at(last),
             scores,
         }

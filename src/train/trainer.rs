@@ -58,8 +58,8 @@ pub struct Record {
     pub split: SplitKind,
     /// Hard samples per image; 0 for a training loss, which takes a relaxed one.
     pub samples: usize,
-    /// Temperature of the last step.
-    pub tau: f64,
+    /// Temperature of the last step; none for a classifier, which takes no samples.
+    pub tau: Option<f64>,
     /// Learning rate of the last step.
     pub learning_rate: f64,
     /// Means per image.

@@ -50,7 +50,7 @@ pub(crate) fn embedded() -> Result<Digits> {
 /// How many threads a command works on.
 #[derive(clap::Args)]
 pub(crate) struct ThreadArgs {
-    /// Threads to work on; the results do not depend on it [default: one per core]
+    /// Threads to work on; what is computed does not depend on it [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
 }

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use reparam::train::{Record, SplitKind, Task, Trained};
-use reparam::{Noise, Result};
+use reparam::{Error, Noise, Result};
 
 use crate::common::{DataArgs, ThreadArgs, progress, writable_folder_of};
 use crate::records::{Line, Metrics};
-use crate::train::describe;
+use crate::train::{SAMPLES, describe};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -17,9 +17,9 @@ pub(crate) struct Args {
     /// Images to evaluate on: train, validation or test
     #[arg(long, default_value = "test")]
     split: SplitKind,
-    /// Hard samples per image in the bound on -ln p
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    samples: u32,
+    /// Hard samples per image in the bound on -ln p [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    samples: Option<u32>,
     /// Where the randomness comes from
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -35,10 +35,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<i32> {
     writable_folder_of(args.json.as_deref())?;
     let trained = Trained::load(&args.checkpoint)?;
+    let samples = samples(&trained.task, args.samples)?;
     let data = args.data.load()?;
     trained.check_fits(&data)?;
     let split = data.split(args.split);
-    let samples = args.samples as usize;
     let begin = Instant::now();
     let bar = progress(0, split.len() as u64, "images");
     let scores = args.threads.run(|| {
@@ -50,12 +50,21 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     bar.finish_and_clear();
     let seconds = begin.elapsed().as_secs_f64();
     let epoch = trained.epochs(data.train().len());
-    // A classifier takes no samples: one evaluation is all.
-    let samples = if matches!(trained.task, Task::Mlp(_)) { 1 } else { samples };
     let record = Record { epoch, ..trained.record(args.split, samples, scores) };
     describe(&trained.task, &record, seconds);
     if let Some(path) = &args.json {
         Metrics::open(path, None)?.write(&Line::new(&record, seconds))?;
     }
     Ok(0)
+}
+
+/// Hard samples to take: a classifier takes none, one evaluation is all.
+fn samples(task: &Task, given: Option<u32>) -> Result<usize> {
+    match (task, given) {
+        (Task::Mlp(_), Some(_)) => {
+            Err(Error::invalid("--samples", "it with a vae, sbn or semi checkpoint only", "one of mlp"))
+        }
+        (Task::Mlp(_), None) => Ok(1),
+        (_, given) => Ok(given.unwrap_or(SAMPLES) as usize),
+    }
 }

@@ -20,10 +20,12 @@ pub(crate) struct Args {
     /// Estimators, comma-separated, like rloo:4 or gumbel-rao:100:0.5 [default: all, with usual parameters]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     estimator: Vec<String>,
-    /// Estimates of each [default: 100000]
+    /// Estimates of each; a twentieth in the sweep over a cubic [default: 100000, with --quick 20000 or, for more than eight
+    /// numbers, 2000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(100..))]
     samples: Option<u32>,
     /// Steps in which estimators with a learned baseline, control variate or schedule may adapt before they are frozen
+    /// [default: 1000, with --quick 100]
     #[arg(long, value_name = "N")]
     adapt: Option<usize>,
     /// Fewer estimates: under a minute
@@ -35,8 +37,8 @@ pub(crate) struct Args {
     /// Write the measurements to this file, one JSON object a line
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Draw gradient histograms, bias and variance against temperature and against samples, and training curves, into this
-    /// folder
+    /// Draw gradient histograms into this folder, and besides, for problems and estimators of their own, bias and variance
+    /// against temperature and against samples, and training curves
     #[arg(long, value_name = "DIR")]
     plot: Option<PathBuf>,
     #[command(flatten)]
@@ -91,11 +93,14 @@ pub(crate) fn run(args: Args) -> Result<i32> {
         writable_dir(dir)?;
     }
     writable_folder_of(args.json.as_deref())?;
+    if let Some(dir) = args.data.dir().filter(|_| !args.problem.iter().any(|name| name.starts_with("vae"))) {
+        return Err(Error::invalid("--data", "it with a problem vae:LATENTSxCLASSES only", dir.display()));
+    }
     args.threads.run(|| {
         let measured = measure_all(&args)?;
         let mut lines: Vec<Line<'_>> = measured.iter().map(Line::from).collect();
         let sweeps = match &args.plot {
-            Some(dir) => pictures::draw(dir, &measured, args.quick, args.seed)?,
+            Some(dir) => pictures::draw(dir, &measured, args.samples, args.quick, args.seed)?,
             None => Vec::new(),
         };
         lines.extend(sweeps.iter().map(Line::from));

@@ -19,7 +19,7 @@ pub(crate) struct Line {
     standard_error: f64,
     accuracy: Option<f64>,
     samples: usize,
-    tau: f64,
+    tau: Option<f64>,
     learning_rate: f64,
     seconds: f64,
 }

@@ -20,8 +20,8 @@ use crate::records::{Line, Metrics};
 const CHECKPOINT: &str = "model.safetensors";
 const METRICS: &str = "metrics.jsonl";
 const PICTURE: &str = "digits.png";
-/// Hard samples of the final evaluation.
-const SAMPLES: u32 = 100;
+/// Hard samples of an evaluation, unless told.
+pub(crate) const SAMPLES: u32 = 100;
 /// Steps between training records.
 const RECORD_EVERY: u64 = 500;
 /// Time between checkpoints: what a kill can cost.
@@ -89,9 +89,9 @@ pub(crate) struct Args {
     /// Stop after so many evaluations without improvement and keep the best; 0 for never [default: 0]
     #[arg(long, value_name = "N", value_parser = number::<u64>)]
     patience: Option<u64>,
-    /// Hard samples per test image in the bound on -ln p
-    #[arg(long, default_value_t = SAMPLES, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    samples: u32,
+    /// Hard samples per test image in the bound on -ln p [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    samples: Option<u32>,
     /// Folder for model.safetensors, metrics.jsonl and digits.png [default: out/MODEL]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -166,6 +166,7 @@ impl Args {
             ("--classes", self.classes.is_some(), is_categorical, categorical, &model),
             ("--tau", self.tau.is_some(), is_sampled, sampled, &model),
             ("--straight-through-from", self.straight_through_from.is_some(), is_sampled, sampled, &model),
+            ("--samples", self.samples.is_some(), is_sampled, sampled, &model),
             ("--beta1", self.beta1.is_some(), is_adam, adam, &name),
             ("--beta2", self.beta2.is_some(), is_adam, adam, &name),
             ("--momentum", self.momentum.is_some(), !is_adam, sgd, &name),
@@ -182,8 +183,8 @@ impl Args {
 
 pub(crate) fn run(args: Args) -> Result<i32> {
     let out = args.out.clone().unwrap_or_else(|| Path::new("out").join(args.model.to_string()));
+    args.check_flags()?;
     if !args.resume {
-        args.check_flags()?;
         args.settings().check()?;
     }
     let data = args.data.load()?;
@@ -194,7 +195,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     args.threads.run(|| {
         let mut run = Run::begin(&args, &out, &data, &interrupted)?;
         if run.train()? {
-            run.finish(args.samples as usize)?;
+            run.finish(args.samples.unwrap_or(SAMPLES) as usize)?;
             return Ok(0);
         }
         run.say_stopped();
@@ -281,7 +282,7 @@ impl<'a> Run<'a> {
                 command += &format!(" {flag} {}", quoted(path));
             }
         }
-        if *samples != SAMPLES {
+        if let Some(samples) = samples {
             command += &format!(" --samples {samples}");
         }
         let steps = thousands(self.trainer.step_count());
@@ -412,7 +413,7 @@ fn say_paper(task: &Task) {
         Task::Vae(_) => say!(
             "\
 paper's best VAE cell                    101.5   Jang, Gu, Poole 2017, table 1: the bound with 1000 samples, a
-                                                 smaller network (784-(20x10)-784), the literature's binarization"
+                                                 network without hidden layers, the literature's binarization"
         ),
         Task::Sbn(_) => say!(
             "\
@@ -456,7 +457,7 @@ pub(crate) fn describe(task: &Task, record: &Record, seconds: f64) {
             scores.standard_error
         );
     };
-    say!("{split} -ELBO, one hard sample              {:8.2}   nats", -elbo);
+    say!("{:<40} {:6.2}   nats", format!("{split} -ELBO, one hard sample"), -elbo);
     let of = if matches!(task, Task::Sbn(_)) { "p(y | x)" } else { "p(x)" };
     let label = format!("{split} -ln {of}, bound of {samples} samples");
     say!(

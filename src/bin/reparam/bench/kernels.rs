@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// Only kernels whose name contains this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// Only this size, like 2000x10 [default: the sizes of docs/performance.md]
+    /// Only this size, like 2000x10 [default: twelve, from the cache to memory, with --quick five]
     #[arg(long, value_name = "ROWSxCLASSES", value_parser = parse_size)]
     size: Option<(usize, usize)>,
     /// Only these instruction sets, comma-separated, or all [default: the fastest of this machine]
@@ -328,11 +328,16 @@ fn measure(case: &Case, buffers: &mut Buffers, args: &Args, threads: usize) -> L
     }
 }
 
-/// A curve for each kernel, pass and form, by the number of classes.
+/// A curve for each kernel, pass, form and tier, by the number of classes.
 fn curves(lines: &[Line]) -> Vec<Curve> {
     let mut curves: Vec<Curve> = Vec::new();
+    let several_tiers = lines.iter().any(|line| line.tier != lines[0].tier);
     for line in lines.iter().filter(|line| line.variant != "copy") {
-        let name = format!("{} {} {}", line.variant, line.kernel, line.pass.replace("_", " + "));
+        let mut name = format!("{} {} {}", line.variant, line.kernel, line.pass.replace("_", " + "));
+        // What is composed runs on the fastest tier always.
+        if several_tiers && line.variant != "composed" {
+            name += &format!(", {}", line.tier);
+        }
         let point = (line.classes as f64, line.ns_per_element);
         match curves.iter_mut().find(|curve| curve.name == name) {
             Some(curve) => curve.points.push(point),

@@ -13,8 +13,14 @@ const SAMPLES: [usize; 5] = [2, 3, 4, 8, 12];
 const NOISES: [usize; 6] = [1, 2, 5, 10, 30, 100];
 
 /// Draws every picture; returns the measurements of the sweeps.
-pub(super) fn draw(dir: &Path, measured: &[Measurement], quick: bool, seed: u64) -> Result<Vec<Measurement>> {
-    let samples = if quick { 5_000 } else { 100_000 };
+pub(super) fn draw(
+    dir: &Path,
+    measured: &[Measurement],
+    samples: Option<u32>,
+    quick: bool,
+    seed: u64,
+) -> Result<Vec<Measurement>> {
+    let samples = samples.map_or(if quick { 5_000 } else { 100_000 }, |samples| samples as usize);
     histograms(dir, measured)?;
     let mut sweeps = temperature(dir, samples, seed)?;
     sweeps.extend(numbers_of_samples(dir, samples, seed)?);
@@ -23,7 +29,7 @@ pub(super) fn draw(dir: &Path, measured: &[Measurement], quick: bool, seed: u64)
 }
 
 /// Densities of single estimates, projected on the exact gradient, beside the truth: for each problem measured. Of more
-/// estimators than can be told apart, some that differ.
+/// estimators than can be told apart, first some that differ.
 fn histograms(dir: &Path, measured: &[Measurement]) -> Result<()> {
     const SHOWN: [&str; 6] =
         ["score-function", "rloo:4", "rebar", "gumbel-softmax:0.5", "st-gumbel-softmax:0.5", "st-softmax:1"];
@@ -31,9 +37,8 @@ fn histograms(dir: &Path, measured: &[Measurement]) -> Result<()> {
     problems.dedup();
     for problem in problems {
         let mut shown: Vec<&Measurement> = measured.iter().filter(|m| m.problem == problem).collect();
-        if shown.len() > SHOWN.len() {
-            shown.retain(|m| SHOWN.contains(&m.estimator.as_str()));
-        }
+        shown.sort_by_key(|m| !SHOWN.contains(&m.estimator.as_str()));
+        shown.truncate(SHOWN.len());
         let Some(first) = shown.first() else { continue };
         let truth = first.exact.iter().map(|g| g * g).sum::<f64>().sqrt();
         let mut values: Vec<f64> =
@@ -104,7 +109,7 @@ fn temperature(dir: &Path, samples: usize, seed: u64) -> Result<Vec<Measurement>
     let cubic = Polynomial::new(3.0);
     for (problem, file, samples) in [
         (&quadratic as &dyn Problem, "temperature-quadratic.svg", samples),
-        (&cubic, "temperature-cubic.svg", samples / 20),
+        (&cubic, "temperature-cubic.svg", (samples / 20).max(100)),
     ] {
         let mut curves = Vec::new();
         for (i, family) in FAMILIES.iter().enumerate() {

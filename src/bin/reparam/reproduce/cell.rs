@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use reparam::Result;
 use reparam::data::Digits;
 use reparam::train::{CellRun, CellSettings, SplitKind};
-use reparam::{Error, Result};
 
 use super::Budget;
 use super::lines::{Curve, Line, Results, picture, rate};
@@ -25,6 +25,15 @@ pub(super) struct Cell {
     pub(super) samples: usize,
     /// The paper's accuracy in per cent, for models that classify: a second figure, in the column `accuracy`.
     pub(super) accuracy: Option<f64>,
+}
+
+/// How running a cell ended.
+pub(super) enum Outcome {
+    Finished,
+    /// Everything is on disk to go on.
+    Interrupted,
+    /// It has no finite loss, which was said, and no result.
+    Diverged,
 }
 
 /// The column of accuracies.
@@ -58,16 +67,18 @@ const DRAWN: usize = 20;
 const SAVE_EVERY: Duration = Duration::from_secs(20);
 
 impl Bench<'_> {
-    /// Runs a cell and adds its result; false if it was interrupted, with everything on disk to go on.
-    pub(super) fn run(&self, cell: &Cell, results: &mut Results) -> Result<bool> {
+    /// Runs a cell and adds its result.
+    pub(super) fn run(&self, cell: &Cell, results: &mut Results) -> Result<Outcome> {
         let mut work = Work::open(&results.path, cell, self.data)?;
-        let Some((number, settings)) = self.choose(cell, &mut work)? else { return Ok(false) };
+        let Some((number, settings)) = self.choose(cell, &mut work)? else { return Ok(Outcome::Interrupted) };
         let mut run = work.take_up(number, settings.clone(), self.data)?;
         let diverged = |split: &str| {
-            Error::invalid(cell.label(), format!("a finite loss on the {split} split"), "none; it diverged")
+            say!("{}: no finite loss on the {split} split: it diverged", cell.label());
+            Ok(Outcome::Diverged)
         };
-        let best = run.best().filter(|(_, score)| score.is_finite());
-        let (best_step, validation) = best.ok_or_else(|| diverged("validation"))?;
+        let Some((best_step, validation)) = run.best().filter(|(_, score)| score.is_finite()) else {
+            return diverged("validation");
+        };
         let curve = Curve {
             table: self.table.to_owned(),
             row: cell.row.clone(),
@@ -77,9 +88,9 @@ impl Bench<'_> {
         };
         run.keep_best();
         self.draw(&run, cell, results)?;
-        let Some(score) = self.test(&run, cell, &mut work)? else { return Ok(false) };
+        let Some(score) = self.test(&run, cell, &mut work)? else { return Ok(Outcome::Interrupted) };
         if !score.mean.is_finite() {
-            return Err(diverged("test"));
+            return diverged("test");
         }
         let line = Line {
             table: self.table.to_owned(),
@@ -101,6 +112,7 @@ impl Bench<'_> {
             batch: settings.batch,
             training_samples: settings.samples,
             test_samples: cell.samples,
+            weight: settings.model.weight(),
             data: self.source.clone(),
             search: work.known.trials.clone(),
             label: self.label.map(str::to_owned),
@@ -130,7 +142,7 @@ impl Bench<'_> {
         }
         results.add(lines, &curve)?;
         work.close();
-        Ok(true)
+        Ok(Outcome::Finished)
     }
 
     /// The picture of what the model draws.
@@ -182,7 +194,8 @@ impl Bench<'_> {
         let mut saved = Ok(());
         let score = run.evaluate_from(SplitKind::Test, cell.samples, &mut losses, |losses| {
             bar.set_position(losses.len() as u64);
-            if clock.is_due() {
+            // A loss that is not finite has no form in JSON.
+            if clock.is_due() && losses.iter().all(|loss| loss.is_finite()) {
                 clock.add_to(&mut work.known.seconds);
                 work.known.test = losses.to_vec();
                 saved = work.save();
@@ -192,7 +205,9 @@ impl Bench<'_> {
         bar.finish_and_clear();
         saved?;
         clock.add_to(&mut work.known.seconds);
-        work.known.test = losses;
+        if losses.iter().all(|loss| loss.is_finite()) {
+            work.known.test = losses;
+        }
         work.save()?;
         Ok(score)
     }

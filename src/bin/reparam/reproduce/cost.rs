@@ -4,14 +4,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use reparam::Result;
 use reparam::data::Digits;
 use reparam::train::{CellRun, CellSettings, Labels};
+use reparam::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use super::lines::read_lines;
 use super::semi_supervised::settings;
 use super::{Budget, Plan, RunArgs};
-use crate::common::{say, write_lines};
+use crate::common::{say, writable_folder_of, write_lines};
 use crate::plot::{Axes, Curve, logarithmic};
 
 /// How much longer a step of marginalization takes.
@@ -52,18 +53,42 @@ fn paper(classes: usize) -> Option<f64> {
     }
 }
 
-/// Measures all methods with all numbers of classes, on the data's images with random labels; prints, writes the lines and
-/// the figure.
+/// Measures all methods with all numbers of classes, on the data's images with random labels, unless that is done; prints,
+/// writes the lines and the figure.
 pub(super) fn run(args: &RunArgs, plan: Plan, interrupted: &AtomicBool) -> Result<i32> {
-    let data = args.data.load()?;
+    let path = args.results("semi-supervised").with_extension("cost.jsonl");
+    writable_folder_of(Some(&path))?;
     let steps = match plan.budget {
         Budget::Quick => 3,
         Budget::Full => 20,
     };
-    let Some(lines) = args.threads.run(|| measure(args, plan, &data, steps, interrupted))? else {
+    let earlier: Vec<Line> = read_lines(&path)?;
+    if let Some(first) = earlier.first() {
+        let made = |steps, seed| format!("medians of {steps} steps from seed {seed}");
+        let (expected, found) = (made(steps, plan.seed), made(first.steps, first.seed));
+        if found != expected {
+            let expected = format!("nothing or {expected}; another --json keeps both");
+            return Err(Error::format(path, expected, found));
+        }
+        say!(
+            "\nas measured before, on {} thread(s); remove {} to measure anew",
+            first.threads,
+            path.display()
+        );
+        print(&earlier);
+        return Ok(0);
+    }
+    let data = args.data.load()?;
+    let Some(measured) = args.threads.run(|| measure(args, plan, &data, steps, interrupted))? else {
         say!("stopped; a measurement has no middle to go on from");
         return Ok(130);
     };
+    print(&measured);
+    write_lines(&path, &measured)?;
+    draw(&path.with_extension("svg"), &measured).map(|()| 0)
+}
+
+fn print(lines: &[Line]) {
     say!(
         "\n{:<22}{:>10}{:>16}{:>22}{:>12}",
         "cost of a step",
@@ -72,14 +97,11 @@ pub(super) fn run(args: &RunArgs, plan: Plan, interrupted: &AtomicBool) -> Resul
         "marginalization, ms",
         "ratio"
     );
-    for line in &lines {
+    for line in lines {
         let (own, all) = (line.us_per_step / 1e3, line.us_per_step_marginalization / 1e3);
         let paper = line.paper.map_or(String::new(), |paper| format!(" (paper {paper})"));
         say!("{:<22}{:>10}{own:>16.2}{all:>22.2}{:>12.1}{paper}", line.row, line.classes, line.ours);
     }
-    let results = args.results("semi-supervised");
-    write_lines(&results.with_extension("cost.jsonl"), &lines)?;
-    draw(&results.with_extension("cost.svg"), &lines).map(|()| 0)
 }
 
 /// `None` if interrupted.

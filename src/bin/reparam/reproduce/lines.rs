@@ -32,12 +32,21 @@ pub(super) struct Line {
     #[serde(default = "one")]
     pub(super) training_samples: usize,
     pub(super) test_samples: usize,
+    /// How much the classes of labelled images count, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) weight: Option<f32>,
     /// What the images were, if not the embedded ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) data: Option<String>,
     #[serde(default)]
     pub(super) search: Vec<Trial>,
     pub(super) label: Option<String>,
+}
+
+impl Line {
+    pub(super) fn label(&self) -> String {
+        format!("{}, {}, seed {}", self.row, self.column, self.seed)
+    }
 }
 
 fn one() -> usize {
@@ -104,22 +113,30 @@ impl Results {
         })
     }
 
-    /// Checks that what is there of the cells was made as they would be made now: it is not run again.
-    pub(super) fn check(&self, cells: &[&Cell], budget: Budget, data: Option<&str>) -> Result<()> {
+    /// Checks that what is in the file was made as it would be made now: it is not run again, and one table shows all of it.
+    pub(super) fn check(&self, cells: &[Cell], budget: Budget, data: Option<&str>) -> Result<()> {
+        let made = |budget: &str, data: Option<&str>| {
+            let on = data.map_or(String::new(), |data| format!(" on {data}"));
+            format!("budget {budget}{on}")
+        };
+        let expected = made(budget.name(), data);
+        for line in &self.lines {
+            self.agree(&expected, &made(&line.budget, line.data.as_deref()), line)?;
+        }
+        let samples = |count: usize| format!("{count} test samples");
         for cell in cells {
             let Some(line) = self.of(cell, &cell.column) else { continue };
-            let made = |budget: &str, samples: usize, data: Option<&str>| {
-                let data = data.map_or(String::new(), |data| format!(" on {data}"));
-                format!("budget {budget}, {samples} test samples{data}")
-            };
-            let expected = made(budget.name(), cell.samples, data);
-            let found = made(&line.budget, line.test_samples, line.data.as_deref());
-            if found != expected {
-                let expected = format!("no results or ones of {expected}; another --json keeps both");
-                return Err(Error::format(&self.path, expected, format!("{found} of {}", cell.label())));
-            }
+            self.agree(&samples(cell.samples), &samples(line.test_samples), line)?;
         }
         Ok(())
+    }
+
+    fn agree(&self, expected: &str, found: &str, line: &Line) -> Result<()> {
+        if expected == found {
+            return Ok(());
+        }
+        let expected = format!("no results or ones of {expected}; another --json keeps both");
+        Err(Error::format(&self.path, expected, format!("{found} of {}", line.label())))
     }
 
     pub(super) fn has(&self, cell: &Cell) -> bool {
@@ -127,8 +144,9 @@ impl Results {
     }
 
     pub(super) fn add(&mut self, lines: Vec<Line>, curve: &Curve) -> Result<()> {
-        append(&self.path, &lines)?;
+        // The lines come last: they say that the cell is done.
         append(&self.path.with_extension("curves.jsonl"), &[curve])?;
+        append(&self.path, &lines)?;
         self.lines.extend(lines);
         Ok(())
     }
@@ -156,7 +174,7 @@ pub(super) fn append(path: &Path, lines: &[impl Serialize]) -> Result<()> {
 }
 
 /// What is in a file; nothing where there is none.
-fn read_text(path: &Path) -> Result<String> {
+pub(super) fn read_text(path: &Path) -> Result<String> {
     match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
         text => text.map_err(|error| Error::io(path, "read", error)),

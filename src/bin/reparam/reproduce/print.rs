@@ -5,16 +5,16 @@ use super::lines::Results;
 use crate::common::say;
 
 /// Ours, and the paper's in brackets; over several seeds the mean and the spread, one standard deviation.
-pub(super) fn table(cells: &[&Cell], results: &Results) {
+pub(super) fn table(cells: &[Cell], results: &Results) {
     let rows = once(cells.iter().map(|cell| &cell.row[..]));
-    let columns = once(cells.iter().flat_map(|cell| columns_of(cell)).map(|(column, _)| column));
+    let columns = once(cells.iter().flat_map(columns_of).map(|(column, _)| column));
     let width = columns.iter().map(|column| column.len()).max().unwrap_or(0).max(18) + 2;
     let heading: String = columns.iter().map(|column| format!("{column:>width$}")).collect();
     say!("\n{:<26}{heading}", "nats (paper)");
     for row in rows {
         let text = |&column: &&str| {
-            let has = |cell: &&&Cell| cell.row == row && paper_in(cell, column).is_some();
-            let cells: Vec<&&Cell> = cells.iter().filter(has).collect();
+            let has = |cell: &&Cell| cell.row == row && paper_in(cell, column).is_some();
+            let cells: Vec<&Cell> = cells.iter().filter(has).collect();
             let lines = cells.iter().filter_map(|cell| results.of(cell, column));
             let ours: Vec<f64> = lines.map(|line| line.ours).collect();
             let paper = cells.first().and_then(|cell| paper_in(cell, column)).flatten();

@@ -1,4 +1,4 @@
-//! The page of results: the tables beside the papers', made from the files that the runs wrote.
+//! The page of results: the tables beside the papers', made from the files that the runs wrote, with remarks on them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,14 +8,15 @@ use reparam::{Error, Result, write_atomically};
 
 use super::cell::ACCURACY;
 use super::cost;
-use super::lines::{Curve, IN_FULL, Line, picture, rate, read_lines};
+use super::lines::{Curve, IN_FULL, Line, picture, rate, read_lines, read_text};
 use super::print::{mean_and_spread, once};
 use crate::common::say;
 use crate::plot::{self, Axes};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Folder of the files TABLE.jsonl that the tables' commands wrote; the pictures go there too
+    /// Folder of the files TABLE.jsonl that the tables' commands wrote, and of remarks on them, TABLE.md, if there are any;
+    /// the pictures go there too
     #[arg(long, value_name = "DIR", default_value = "docs/results")]
     from: PathBuf,
     /// Page to write
@@ -64,9 +65,11 @@ pub(super) fn run(args: &Args) -> Result<i32> {
             continue;
         }
         found += 1;
-        let parts = [note.to_owned(), summary(&lines), grid(&lines)];
-        let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        let _ = write!(page, "\n## {heading}\n\n{}", parts.join("\n\n"));
+        let remarks = read_text(&file.with_extension("md"))?;
+        let parts = [note.to_owned(), summary(&lines), grid(&lines), remarks];
+        let parts: Vec<&str> =
+            parts.iter().map(|part| part.trim_end()).filter(|part| !part.is_empty()).collect();
+        let _ = writeln!(page, "\n## {heading}\n\n{}", parts.join("\n\n"));
         let curves: Vec<Curve> = longest(
             read_lines(&file.with_extension("curves.jsonl"))?,
             |curve: &Curve| (&curve.row, &curve.column),
@@ -96,8 +99,9 @@ Made by `reparam reproduce report` from the files in this folder's `results`, wh
 fields are in [json.md](json.md). Every cell: settings chosen and training stopped on the validation images, the figure from
 hard samples on the test images. Ours first, then the paper's, then the difference.
 
-The embedded MNIST was binarized once by sampling, as the literature's fixed one was, but it is not the same file: figures can
-differ by some tenths of a nat for that alone. Seconds are by the clock, whatever else the machine did meanwhile.
+Unless said otherwise, the budget is the full one and the images are the embedded MNIST. It was binarized once by sampling, as
+the literature's fixed one was, but it is not the same file: figures can differ by some tenths of a nat for that alone. Seconds
+are by the clock, whatever else the machine did meanwhile.
 ";
 
 /// Of cells that were run with several numbers of steps, the results of the most.
@@ -132,7 +136,18 @@ fn summary(lines: &[Line]) -> String {
     if earlier > 0 {
         sentences.push(format!("{earlier} are of an earlier search, without the runs in full at its end."));
     }
+    let made: Vec<String> = lines.iter().filter_map(how_made).collect();
+    sentences.extend(once(made.iter().map(String::as_str)).into_iter().map(str::to_owned));
     sentences.join("\n")
+}
+
+/// What a line was made with, if not the full budget and the embedded images.
+fn how_made(line: &Line) -> Option<String> {
+    match (&line.budget[..], &line.data) {
+        ("full", None) => None,
+        (budget, None) => Some(format!("Budget: {budget}.")),
+        (budget, Some(data)) => Some(format!("Budget: {budget}. Images: {data}.")),
+    }
 }
 
 /// Whether the last runs of the search were in full.

@@ -8,7 +8,7 @@ use reparam::train::{CellModel, CellSettings, GUIDANCE, LABELS, Labels, ModelKin
 
 use super::cell::Cell;
 use super::search::Choice;
-use super::{Budget, Plan, RunArgs, cost};
+use super::{Budget, Plan, RunArgs, cost, only};
 use crate::common::say;
 
 /// Row, estimator, and the paper's -ELBO and accuracy.
@@ -71,12 +71,15 @@ pub(super) fn run(args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
         "unlike the paper's, the nets are fully connected; labelled images are shifted at random, and q(y | x) of the others \
          is led by virtual adversarial training and by equal use of the classes"
     );
-    let code = match args.wants("cost") {
-        true if args.only.len() == 1 => 0,
-        _ => super::run_table("semi-supervised", &cells(plan), args, interrupted)?,
-    };
-    match args.only.is_empty() || args.wants("cost") {
-        true if code == 0 => cost::run(args, plan, interrupted),
-        _ => Ok(code),
+    let cells = cells(plan);
+    let mut texts = only::texts(&args.only, &cells);
+    let (wants_all, wants_cost) = (texts.is_empty(), texts.contains(&"cost"));
+    texts.retain(|&text| text != "cost");
+    if wants_all || !texts.is_empty() {
+        let code = super::run_cells("semi-supervised", &only::choose(cells, &texts)?, args, interrupted)?;
+        if code != 0 {
+            return Ok(code);
+        }
     }
+    if wants_all || wants_cost { cost::run(args, plan, interrupted) } else { Ok(0) }
 }
