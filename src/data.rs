@@ -33,7 +33,20 @@ pub use packed::pack;
 pub use split::Split;
 
 use crate::error::Result;
+use crate::words::words;
 use split::Pixels;
+
+words! {
+    /// A part of a data set.
+    SplitKind {
+        /// The images trained on.
+        Train = "train",
+        /// The images for choosing settings and stopping early.
+        Validation = "validation",
+        /// The images for the result.
+        Test = "test",
+    }
+}
 
 /// A set of labelled images in three parts: training, validation, test.
 ///
@@ -103,6 +116,15 @@ impl Digits {
     /// The images to report on.
     pub fn test(&self) -> &Split {
         &self.test
+    }
+
+    /// The images of that part.
+    pub fn split(&self, kind: SplitKind) -> &Split {
+        match kind {
+            SplitKind::Train => self.train(),
+            SplitKind::Validation => self.validation(),
+            SplitKind::Test => self.test(),
+        }
     }
 
     /// Number of classes: one more than the largest label.

@@ -62,6 +62,7 @@ mod gumbel_softmax;
 mod injected;
 mod learned;
 mod leave_one_out;
+mod moving_average;
 mod muprop;
 mod name;
 mod nvil;

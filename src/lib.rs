@@ -45,6 +45,7 @@ mod shape;
 mod tape;
 pub mod train;
 mod var;
+mod words;
 
 pub use checkpoint::Checkpoint;
 pub use error::{Error, Result};

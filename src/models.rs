@@ -10,6 +10,12 @@ mod prediction;
 mod semi_supervised;
 mod vae;
 
+use reparam_ops::lanes::argmax;
+
+use crate::nn::Linear;
+use crate::params::{ParamId, Params};
+use crate::var::Var;
+
 pub use belief_net::{BeliefNet, BeliefNetShape, Link};
 pub use bound::multi_sample_bound;
 pub use classifier::Classifier;
@@ -18,8 +24,24 @@ pub use prediction::Prediction;
 pub use semi_supervised::{Guidance, LossWeights, SemiSupervised, SemiSupervisedShape};
 pub use vae::{Bound, HardBound, Sample, Vae, VaeShape};
 
-/// The logit of a base rate, which is kept off 0 and 1: some pixels are never lit.
-fn base_rate_logit(mean: f32) -> f32 {
-    let rate = mean.clamp(1e-3, 1.0 - 1e-3);
-    (rate / (1.0 - rate)).ln()
+/// Gives the last layer's bias the logits of the base rates, which are kept off 0 and 1: some pixels are never lit.
+fn start_at_base_rates(params: &mut Params, last: &Linear, means: &[f32]) {
+    for (bias, mean) in params.value_mut(last.bias).iter_mut().zip(means) {
+        let rate = mean.clamp(1e-3, 1.0 - 1e-3);
+        *bias = (rate / (1.0 - rate)).ln();
+    }
+}
+
+/// The mean of the inputs as a parameter, so that a checkpoint has it; frozen.
+fn frozen_mean(params: &mut Params, name: &str, mean: &[f32]) -> ParamId {
+    let id = params.add(name, [mean.len()], mean.to_vec());
+    params.freeze(id);
+    id
+}
+
+/// How many rows of logits are largest at their label.
+fn right_answers(logits: Var<'_>, labels: &[u32]) -> usize {
+    let (rows, classes) = (logits.value(), logits.shape().classes());
+    let right = |(row, label): &(&[f32], &u32)| argmax(row) == **label as usize;
+    rows.chunks_exact(classes).zip(labels).filter(right).count()
 }

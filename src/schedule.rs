@@ -60,15 +60,6 @@ impl Schedule {
             }
         }
     }
-
-    /// A value that it never falls below.
-    pub fn min(self) -> f64 {
-        match self {
-            Schedule::Fixed(value) => value,
-            Schedule::Anneal { floor, .. } => floor,
-            Schedule::Tail { start, end, .. } => start.min(end),
-        }
-    }
 }
 
 impl fmt::Display for Schedule {

@@ -485,7 +485,7 @@ fn flags_that_cannot_be_are_refused() {
     error: the following required arguments were not provided:
     error: unrecognized subcommand 'dance'
     error: invalid value '0' for '--count <COUNT>': 0 is not in 1..=10000
-    error: invalid value 'dev' for '--split <SPLIT>': expected train, validation or test, found `dev`
+    error: invalid value 'dev' for '--split <SPLIT>': expected one of train, validation, test, found `dev`
     ");
 }
 
@@ -747,7 +747,7 @@ fn checkpoints_that_lack_something_are_refused() {
     }
     assert_snapshot!(all(lines), @"
     error: out/model.safetensors: expected a tensor `optimizer.mean.encoder.0.weight` of shape [144, 16], found none
-    error: out/model.safetensors: expected three numbers in the setting `window`, found `1 2`
+    error: out/model.safetensors: expected 3 numbers in the setting `window`, found `1 2`
     error: out/model.safetensors: expected settings that can be run, found the batches' cursor: expected at most 250, the number of examples, found 251
     error: out/model.safetensors: expected the setting `noise.start`, found none
     ");

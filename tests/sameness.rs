@@ -6,12 +6,10 @@ use std::path::Path;
 
 use rayon::ThreadPool;
 use reparam::Noise;
-use reparam::data::Digits;
+use reparam::data::{Digits, SplitKind};
 use reparam::estimators::Kind;
 use reparam::models::{BeliefNetShape, Link};
-use reparam::train::{
-    CellModel, CellRun, CellSettings, ModelKind, OptimizerKind, Record, Settings, SplitKind, Trainer,
-};
+use reparam::train::{CellModel, CellRun, CellSettings, ModelKind, OptimizerKind, Record, Settings, Trainer};
 use reparam_ops::noise::{Draws, Stream, draws_forward};
 use reparam_ops::{Tier, matmul};
 

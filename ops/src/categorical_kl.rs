@@ -7,9 +7,9 @@
 use crate::Tier;
 use crate::lanes;
 use crate::math;
-use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
+use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::scratch;
-use crate::softmax::{self, Checked, MaskedRow, block_len, first_error, is_masked, max_and_log_sum};
+use crate::softmax::{self, Checked, MaskedRow, block_len, check_rows, is_masked, max_and_log_sum};
 
 /// The masked row's error, or the largest logit and ln of the rest of the normaliser.
 #[inline(always)]
@@ -96,18 +96,12 @@ crate::simd! {
 #[track_caller]
 pub fn uniform_forward(tier: Tier, logits: &[f32], classes: usize, kl: &mut [f32]) -> Result<(), MaskedRow> {
     assert_eq!(logits.len(), kl.len() * classes, "logits must be rows x classes");
-    fold_rows(
-        kl.len(),
-        classes,
-        (Rows(logits, classes), RowsMut(kl, 1)),
-        |first, (Rows(logits, _), RowsMut(kl, _))| {
-            scratch::with(2 * block_len(classes), |scratch| {
-                uniform_forward_piece(tier, logits, classes, scratch, kl)
-            })
-            .map_err(|MaskedRow(r)| MaskedRow(first + r))
-        },
-        first_error,
-    )
+    let (rows, parts) = (kl.len(), (Rows(logits, classes), RowsMut(kl, 1)));
+    check_rows(rows, classes, parts, |_, (Rows(logits, _), RowsMut(kl, _))| {
+        scratch::with(2 * block_len(classes), |scratch| {
+            uniform_forward_piece(tier, logits, classes, scratch, kl)
+        })
+    })
 }
 
 /// dlogits += dkl p_i (ln p_i - sum_j p_j ln p_j).
@@ -186,15 +180,10 @@ crate::simd! {
 #[track_caller]
 pub fn forward(tier: Tier, p: &[f32], q: &[f32], classes: usize, kl: &mut [f32]) -> Result<(), MaskedRow> {
     assert!(p.len() == q.len() && p.len() == kl.len() * classes, "logits must be rows x classes");
-    fold_rows(
-        kl.len(),
-        classes,
-        (Rows(p, classes), Rows(q, classes), RowsMut(kl, 1)),
-        |first, (Rows(p, _), Rows(q, _), RowsMut(kl, _))| {
-            forward_piece(tier, p, q, classes, kl).map_err(|MaskedRow(r)| MaskedRow(first + r))
-        },
-        first_error,
-    )
+    let (rows, parts) = (kl.len(), (Rows(p, classes), Rows(q, classes), RowsMut(kl, 1)));
+    check_rows(rows, classes, parts, |_, (Rows(p, _), Rows(q, _), RowsMut(kl, _))| {
+        forward_piece(tier, p, q, classes, kl)
+    })
 }
 
 /// dp += dkl p_i ((ln p_i - ln q_i) - kl), `dp` being the gradient of p's logits and `kl` the forward's output.

@@ -5,8 +5,8 @@
 
 use crate::Tier;
 use crate::math;
-use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
-use crate::softmax::{self, Checked, MaskedRow, first_error, is_masked, max_and_log_sum};
+use crate::parallel::{Rows, RowsMut, for_rows};
+use crate::softmax::{self, Checked, MaskedRow, check_rows, is_masked, max_and_log_sum};
 
 crate::simd! {
     fn forward_piece(logits: &[f32], classes: usize, targets: &[u32], loss: &mut [f32]) -> Checked {
@@ -55,15 +55,10 @@ pub fn forward(
 ) -> Result<(), MaskedRow> {
     assert_eq!(logits.len(), loss.len() * classes, "logits must be rows x classes");
     assert_eq!(targets.len(), loss.len(), "targets must have an entry per row");
-    fold_rows(
-        loss.len(),
-        classes,
-        (Rows(logits, classes), Rows(targets, 1), RowsMut(loss, 1)),
-        |first, (Rows(logits, _), Rows(targets, _), RowsMut(loss, _))| {
-            forward_piece(tier, logits, classes, targets, loss).map_err(|MaskedRow(r)| MaskedRow(first + r))
-        },
-        first_error,
-    )
+    let (rows, parts) = (loss.len(), (Rows(logits, classes), Rows(targets, 1), RowsMut(loss, 1)));
+    check_rows(rows, classes, parts, |_, (Rows(logits, _), Rows(targets, _), RowsMut(loss, _))| {
+        forward_piece(tier, logits, classes, targets, loss)
+    })
 }
 
 /// dlogits += dloss (softmax(logits) - one-hot of the target); masked classes get 0.

@@ -16,7 +16,7 @@ use crate::noise::Draws;
 use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
 use crate::scratch;
 use crate::softmax::{
-    self, Checked, MaskedRow, Scores, first_error, is_masked, max_and_log_sum, normalize, sum_exp, with_soft,
+    self, Checked, MaskedRow, Scores, check_rows, is_masked, max_and_log_sum, normalize, sum_exp, with_soft,
 };
 
 // ------------------------------------------------------------------------------------------------ the sample
@@ -30,7 +30,7 @@ crate::simd! {
         for (r, row) in y.chunks_exact_mut(classes).enumerate() {
             let max = lanes::max(row);
             if is_masked(row, max) {
-                return Err(MaskedRow(first + r));
+                return Err(MaskedRow(r));
             }
             for s in row.iter_mut() {
                 *s = (*s - max) * inverse_tau;
@@ -83,15 +83,10 @@ pub fn forward(
 ) -> Result<(), MaskedRow> {
     let rows = softmax::rows(logits, classes, y);
     draws.check(logits.len());
-    fold_rows(
-        rows,
-        classes,
-        (Rows(logits, classes), RowsMut(y, classes)),
-        |first, (Rows(logits, _), RowsMut(y, _))| {
-            forward_piece(tier, draws, first, logits, classes, 1.0 / tau, y)
-        },
-        first_error,
-    )
+    let parts = (Rows(logits, classes), RowsMut(y, classes));
+    check_rows(rows, classes, parts, |first, (Rows(logits, _), RowsMut(y, _))| {
+        forward_piece(tier, draws, first, logits, classes, 1.0 / tau, y)
+    })
 }
 
 /// dlogits += h / tau with h = dy - e^y sum(dy), row by row, from the output y alone; returns dtau = -sum(h y) / tau
@@ -291,18 +286,10 @@ pub fn log_prob_forward(
 ) -> Result<(), MaskedRow> {
     assert_eq!(log_y.len(), logits.len(), "log_y and logits must both be rows x classes");
     assert_eq!(logits.len(), log_prob.len() * classes, "log_prob must have an entry per row");
-    fold_rows(
-        log_prob.len(),
-        classes,
-        (Rows(log_y, classes), Rows(logits, classes), RowsMut(log_prob, 1)),
-        |first, (Rows(log_y, _), Rows(logits, _), RowsMut(log_prob, _))| {
-            scratch::with(classes, |scores| {
-                log_prob_piece(tier, log_y, logits, classes, tau, scores, log_prob)
-            })
-            .map_err(|MaskedRow(r)| MaskedRow(first + r))
-        },
-        first_error,
-    )
+    let (rows, parts) = (log_prob.len(), (Rows(log_y, classes), Rows(logits, classes), RowsMut(log_prob, 1)));
+    check_rows(rows, classes, parts, |_, (Rows(log_y, _), Rows(logits, _), RowsMut(log_prob, _))| {
+        scratch::with(classes, |scores| log_prob_piece(tier, log_y, logits, classes, tau, scores, log_prob))
+    })
 }
 
 /// dlogits += dlog_prob (1 - n p) with p = softmax(u); the gradient of log_y is -tau times the same.

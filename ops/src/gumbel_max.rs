@@ -15,9 +15,9 @@ use crate::draw;
 use crate::gumbel_softmax::perturb;
 use crate::lanes;
 use crate::noise::{Draws, PIECE, Reader};
-use crate::parallel::{Rows, RowsMut, fold_rows};
+use crate::parallel::{Rows, RowsMut};
 use crate::simd::LANES;
-use crate::softmax::{Checked, MaskedRow, by_classes, first_error, is_masked, row_by_row};
+use crate::softmax::{Checked, MaskedRow, by_classes, check_rows, is_masked, row_by_row};
 
 /// The place of each row's first largest entry. In a short row all entries are looked at: a branch that ends the search
 /// would be mispredicted more often than not.
@@ -109,12 +109,12 @@ crate::simd! {
                 let scores = &mut scores[..logits.len()];
                 perturb(&mut reader, logits, scores);
                 by_classes!(winners(classes, scores, index))
-                    .map_err(|MaskedRow(r)| MaskedRow(first + b * rows + r))?;
+                    .map_err(|MaskedRow(r)| MaskedRow(b * rows + r))?;
             }
             return Ok(());
         }
         for (r, (row, index)) in logits.chunks_exact(classes).zip(index).enumerate() {
-            *index = winner_of_wide(&mut reader, row).ok_or(MaskedRow(first + r))? as u32;
+            *index = winner_of_wide(&mut reader, row).ok_or(MaskedRow(r))? as u32;
         }
         Ok(())
     }
@@ -135,13 +135,10 @@ pub fn forward(
 ) -> Result<(), MaskedRow> {
     assert!(classes > 0 && logits.len() == index.len() * classes, "logits must be rows x classes");
     draws.check(logits.len());
-    fold_rows(
-        index.len(),
-        classes,
-        (Rows(logits, classes), RowsMut(index, 1)),
-        |first, (Rows(logits, _), RowsMut(index, _))| piece(tier, draws, first, logits, classes, index),
-        first_error,
-    )
+    let (rows, parts) = (index.len(), (Rows(logits, classes), RowsMut(index, 1)));
+    check_rows(rows, classes, parts, |first, (Rows(logits, _), RowsMut(index, _))| {
+        piece(tier, draws, first, logits, classes, index)
+    })
 }
 
 #[cfg(test)]

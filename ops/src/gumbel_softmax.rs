@@ -14,7 +14,7 @@ use crate::noise::{Draws, PIECE, Reader};
 use crate::parallel::{Rows, RowsMut, fold_rows};
 use crate::simd::LANES;
 use crate::softmax::{
-    self, Checked, MaskedRow, Scores, by_classes, first_error, jacobian_of_scores, normalize, row_by_row,
+    self, Checked, MaskedRow, Scores, by_classes, check_rows, jacobian_of_scores, normalize, row_by_row,
     with_soft,
 };
 
@@ -142,7 +142,7 @@ crate::simd! {
         y: &mut [f32],
     ) -> Checked {
         let mut scores = Perturbed::new(draws, first * classes, logits);
-        normalize(classes, inverse_tau, &mut scores, y).map_err(|MaskedRow(r)| MaskedRow(first + r))
+        normalize(classes, inverse_tau, &mut scores, y)
     }
 }
 
@@ -150,10 +150,10 @@ crate::simd! {
     fn st_forward_piece(draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
         let mut reader = draws.from_element(first * classes);
         if classes > PIECE {
-            return wide_one_hots(&mut reader, logits, classes, y).map_err(|MaskedRow(r)| MaskedRow(first + r));
+            return wide_one_hots(&mut reader, logits, classes, y);
         }
         perturb(&mut reader, logits, y);
-        one_hot_rows(y, classes).map_err(|MaskedRow(r)| MaskedRow(first + r))
+        one_hot_rows(y, classes)
     }
 }
 
@@ -189,15 +189,10 @@ pub fn forward(
 ) -> Result<(), MaskedRow> {
     let rows = softmax::rows(logits, classes, y);
     draws.check(logits.len());
-    fold_rows(
-        rows,
-        classes,
-        (Rows(logits, classes), RowsMut(y, classes)),
-        |first, (Rows(logits, _), RowsMut(y, _))| {
-            forward_piece(tier, draws, first, logits, classes, 1.0 / tau, y)
-        },
-        first_error,
-    )
+    let parts = (Rows(logits, classes), RowsMut(y, classes));
+    check_rows(rows, classes, parts, |first, (Rows(logits, _), RowsMut(y, _))| {
+        forward_piece(tier, draws, first, logits, classes, 1.0 / tau, y)
+    })
 }
 
 /// The gradient of [`forward`] from its output: see [`softmax::backward`], which it is.
@@ -217,13 +212,10 @@ pub fn st_forward(
 ) -> Result<(), MaskedRow> {
     let rows = softmax::rows(logits, classes, y);
     draws.check(logits.len());
-    fold_rows(
-        rows,
-        classes,
-        (Rows(logits, classes), RowsMut(y, classes)),
-        |first, (Rows(logits, _), RowsMut(y, _))| st_forward_piece(tier, draws, first, logits, classes, y),
-        first_error,
-    )
+    let parts = (Rows(logits, classes), RowsMut(y, classes));
+    check_rows(rows, classes, parts, |first, (Rows(logits, _), RowsMut(y, _))| {
+        st_forward_piece(tier, draws, first, logits, classes, y)
+    })
 }
 
 /// The gradient of the relaxed sample that the same draws give, replayed: adds to `dlogits` and returns dtau (0

@@ -35,12 +35,6 @@ impl<T: Send> Split for RowsMut<'_, T> {
     }
 }
 
-impl Split for () {
-    fn split(self, _row: usize) -> (Self, Self) {
-        ((), ())
-    }
-}
-
 macro_rules! split_tuples {
     ($(($($name:ident . $index:tt),+))+) => {$(
         impl<$($name: Split),+> Split for ($($name,)+) {
@@ -57,7 +51,6 @@ split_tuples! {
     (A.0, B.1, C.2)
     (A.0, B.1, C.2, D.3)
     (A.0, B.1, C.2, D.3, E.4)
-    (A.0, B.1, C.2, D.3, E.4, F.5)
 }
 
 /// Calls `work(first_row, piece)` on pieces of at most about 8,192 elements, several threads at a time.

@@ -8,7 +8,7 @@ use std::fmt;
 use crate::Tier;
 use crate::lanes;
 use crate::math;
-use crate::parallel::{Rows, RowsMut, fold_rows, for_light_rows, for_rows};
+use crate::parallel::{Rows, RowsMut, Split, fold_rows, for_light_rows, for_rows};
 use crate::scratch;
 use crate::simd::LANES;
 
@@ -27,9 +27,16 @@ impl std::error::Error for MaskedRow {}
 /// What a pass over rows returns: the first masked row, if any.
 pub(crate) type Checked = Result<(), MaskedRow>;
 
-/// Keeps the error of the earlier rows.
-pub(crate) fn first_error(earlier: Checked, later: Checked) -> Checked {
-    earlier.and(later)
+/// Calls `work(first_row, piece)` on the pieces that [`fold_rows`] makes. A piece counts masked rows from its own first;
+/// the error is the first one of all, whichever thread found it.
+pub(crate) fn check_rows<P: Split>(
+    rows: usize,
+    width: usize,
+    parts: P,
+    work: impl Fn(usize, P) -> Checked + Sync,
+) -> Checked {
+    let piece = |first, parts| work(first, parts).map_err(|MaskedRow(r)| MaskedRow(first + r));
+    fold_rows(rows, width, parts, piece, |earlier, later| earlier.and(later))
 }
 
 /// Elements a block of rows should have: small enough for the nearest cache, large enough for full vectors.
@@ -430,15 +437,9 @@ crate::simd! {
 pub fn forward(tier: Tier, logits: &[f32], classes: usize, tau: f32, y: &mut [f32]) -> Result<(), MaskedRow> {
     let rows = rows(logits, classes, y);
     let parts = (Rows(logits, classes), RowsMut(y, classes));
-    fold_rows(
-        rows,
-        classes,
-        parts,
-        |first, (Rows(logits, _), RowsMut(y, _))| {
-            forward_piece(tier, logits, classes, 1.0 / tau, y).map_err(|MaskedRow(r)| MaskedRow(first + r))
-        },
-        first_error,
-    )
+    check_rows(rows, classes, parts, |_, (Rows(logits, _), RowsMut(y, _))| {
+        forward_piece(tier, logits, classes, 1.0 / tau, y)
+    })
 }
 
 /// dlogits += h / tau with h = y (dy - <y, dy>), from the output y alone; returns dtau = -sum(h ln y) / tau if
@@ -608,15 +609,9 @@ pub fn log_softmax_forward(
 ) -> Result<(), MaskedRow> {
     let rows = rows(logits, classes, y);
     let parts = (Rows(logits, classes), RowsMut(y, classes));
-    fold_rows(
-        rows,
-        classes,
-        parts,
-        |first, (Rows(logits, _), RowsMut(y, _))| {
-            log_softmax_piece(tier, logits, classes, y).map_err(|MaskedRow(r)| MaskedRow(first + r))
-        },
-        first_error,
-    )
+    check_rows(rows, classes, parts, |_, (Rows(logits, _), RowsMut(y, _))| {
+        log_softmax_piece(tier, logits, classes, y)
+    })
 }
 
 /// dlogits += dy - e^y sum(dy), row by row, from the output alone.

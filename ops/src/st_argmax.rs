@@ -3,8 +3,8 @@
 
 use crate::Tier;
 use crate::gumbel_softmax::one_hot_rows;
-use crate::parallel::{Rows, RowsMut, fold_rows};
-use crate::softmax::{self, Checked, MaskedRow, first_error};
+use crate::parallel::{Rows, RowsMut};
+use crate::softmax::{self, Checked, MaskedRow, check_rows};
 
 pub use crate::st_categorical::backward;
 
@@ -22,13 +22,8 @@ crate::simd! {
 #[track_caller]
 pub fn forward(tier: Tier, logits: &[f32], classes: usize, y: &mut [f32]) -> Result<(), MaskedRow> {
     let rows = softmax::rows(logits, classes, y);
-    fold_rows(
-        rows,
-        classes,
-        (Rows(logits, classes), RowsMut(y, classes)),
-        |first, (Rows(logits, _), RowsMut(y, _))| {
-            forward_piece(tier, logits, classes, y).map_err(|MaskedRow(r)| MaskedRow(first + r))
-        },
-        first_error,
-    )
+    let parts = (Rows(logits, classes), RowsMut(y, classes));
+    check_rows(rows, classes, parts, |_, (Rows(logits, _), RowsMut(y, _))| {
+        forward_piece(tier, logits, classes, y)
+    })
 }

@@ -128,6 +128,12 @@ impl Checkpoint {
         self.set(key, numbers.iter().map(f64::to_string).collect::<Vec<_>>().join(" "));
     }
 
+    /// As many numbers as were asked for.
+    pub(crate) fn get_array<const N: usize>(&self, key: &str) -> Read<[f64; N]> {
+        let (text, numbers): (String, _) = (self.get(key)?, self.get_numbers(key)?);
+        numbers.try_into().map_err(|_| format!("{N} numbers in the setting `{key}`, found `{text}`"))
+    }
+
     pub(crate) fn get_numbers(&self, key: &str) -> Read<Vec<f64>> {
         let text: String = self.get(key)?;
         let number =

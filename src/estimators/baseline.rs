@@ -1,7 +1,7 @@
 //! A learning signal with less variance: a learned baseline, and a normalisation.
 
-use super::learned::{Learned, check_elements, declare_network, network};
-use super::score_function::MovingAverage;
+use super::learned::{Learned, declare_network, network};
+use super::moving_average::MovingAverage;
 use super::{Discrete, Kind};
 use crate::checkpoint::Checkpoint;
 use crate::params::Params;
@@ -18,13 +18,7 @@ pub(super) struct Baseline {
     average: MovingAverage,
     variance: MovingAverage,
     /// Made when the size of a row is known.
-    network: Option<Network>,
-}
-
-#[derive(Debug)]
-struct Network {
-    elements: usize,
-    learned: Learned,
+    network: Option<Learned>,
 }
 
 /// Hidden units of the network.
@@ -33,12 +27,10 @@ const LEARNING_RATE: f64 = 1e-3;
 /// The decay of both moving averages.
 const DECAY: f64 = 0.9;
 
-impl Network {
-    fn new(kind: Kind) -> Network {
-        let mut params = Params::new();
-        declare_network(&mut params, kind.elements(), HIDDEN);
-        Network { elements: kind.elements(), learned: Learned::new(params, LEARNING_RATE) }
-    }
+fn new_network(kind: Kind) -> Learned {
+    let mut params = Params::new();
+    declare_network(&mut params, kind.elements(), HIDDEN);
+    Learned::new(kind.elements(), params, LEARNING_RATE)
 }
 
 impl Baseline {
@@ -51,16 +43,16 @@ impl Baseline {
     #[track_caller]
     pub(super) fn reduce<'t>(&mut self, estimator: &str, signal: Var<'t>, variable: Discrete<'t>) -> Var<'t> {
         let (tape, kind) = (signal.tape(), variable.kind());
-        let made = self.network.get_or_insert_with(|| Network::new(kind));
-        check_elements(estimator, made.elements, kind.elements());
-        let copies = made.learned.on(tape);
+        let learned = self.network.get_or_insert_with(|| new_network(kind));
+        learned.check_elements(estimator, kind.elements());
+        let copies = learned.on(tape);
         let left = signal - network(&copies, variable.probs().stop_gradient());
         let average = self.average.next(&left.value());
         let residual = left - average;
         let squares: Vec<f32> = residual.value().iter().map(|r| r * r).collect();
         let deviation = self.variance.next(&squares).sqrt();
         if !self.frozen && tape.is_recording() {
-            made.learned.step(&copies, &residual.square().mean().backward());
+            learned.step(&copies, &residual.square().mean().backward());
         }
         let scale = if self.normalise { deviation.max(1.0) } else { 1.0 };
         residual.stop_gradient() / scale
@@ -76,7 +68,7 @@ impl Baseline {
         self.average.save(&format!("{prefix}average"), checkpoint);
         self.variance.save(&format!("{prefix}variance"), checkpoint);
         if let Some(network) = &self.network {
-            network.learned.save(prefix, checkpoint);
+            network.save(prefix, checkpoint);
         }
     }
 
@@ -91,6 +83,6 @@ impl Baseline {
         if checkpoint.text(&format!("{prefix}steps")).is_none() {
             return Ok(());
         }
-        self.network.insert(Network::new(kind)).learned.restore(prefix, checkpoint)
+        self.network.insert(new_network(kind)).restore(prefix, checkpoint)
     }
 }

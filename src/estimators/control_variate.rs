@@ -1,7 +1,7 @@
 //! REBAR and RELAX: the relaxed loss, and a network, as control variates of the score function.
 
 use super::arm::logistic;
-use super::learned::{Learned, check_elements, declare_network, network};
+use super::learned::{Learned, declare_network, network};
 use super::slope::{copy_as_variable, gradient_of, own_leaf};
 use super::variable::{over_row, sum_of_row};
 use super::{Discrete, Estimator, Kind, Loss, accept, evaluate, with_logits_gradient};
@@ -34,10 +34,9 @@ pub struct ControlVariate {
     start: Start,
     /// Hidden units of the network; without one it is REBAR.
     hidden: Option<usize>,
-    learning_rate: f64,
     frozen: bool,
     /// Made when the size of a row is known.
-    control: Option<Control>,
+    control: Option<Learned>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,16 +45,13 @@ struct Start {
     tau: f32,
 }
 
-#[derive(Debug)]
-struct Control {
-    elements: usize,
-    learned: Learned,
-}
-
 /// Where the parameters stand among the copies: eta, ln tau, then the network's weights and biases.
 const ETA: usize = 0;
 const LOG_TAU: usize = 1;
 const NETWORK: usize = 2;
+
+/// Adam's step size in the adaptation.
+const LEARNING_RATE: f64 = 0.01;
 
 /// How far the central difference goes, in the logits' units.
 const STEP: f32 = 0.05;
@@ -68,13 +64,7 @@ impl ControlVariate {
     #[track_caller]
     pub fn rebar(eta: f32, tau: f32) -> ControlVariate {
         assert!(tau > 0.0 && tau.is_normal(), "rebar: tau must be positive and finite, it is {tau}");
-        ControlVariate {
-            start: Start { eta, tau },
-            hidden: None,
-            learning_rate: 0.01,
-            frozen: false,
-            control: None,
-        }
+        ControlVariate { start: Start { eta, tau }, hidden: None, frozen: false, control: None }
     }
 
     /// That and a network of one hidden layer of `hidden` tanh units, whose output begins at 0.
@@ -86,46 +76,24 @@ impl ControlVariate {
         ControlVariate { hidden: Some(hidden), ..ControlVariate::rebar(eta, tau) }
     }
 
-    /// Another step size of the adaptation (Adam) than 0.01.
-    pub fn learning_rate(mut self, learning_rate: f64) -> ControlVariate {
-        self.learning_rate = learning_rate;
-        self
-    }
-
-    /// eta and tau as they stand.
-    pub fn eta_and_tau(&self) -> (f32, f32) {
-        match &self.control {
-            None => (self.start.eta, self.start.tau),
-            Some(Control { learned, .. }) => {
-                let mut values = learned.params.ids().map(|id| learned.params.value(id)[0]);
-                let mut next = || values.next().expect("both are declared");
-                (next(), next().exp())
-            }
-        }
-    }
-
-    fn control(&mut self, kind: Kind) -> &mut Control {
-        let control = self
-            .control
-            .get_or_insert_with(|| Control::new(kind, self.start, self.hidden, self.learning_rate));
+    fn control(&mut self, kind: Kind) -> &mut Learned {
+        let control = self.control.get_or_insert_with(|| new_control(kind, self.start, self.hidden));
         // Without a network there is nothing that knows the size of a row.
         if self.hidden.is_some() {
-            check_elements("relax", control.elements, kind.elements());
+            control.check_elements("relax", kind.elements());
         }
         control
     }
 }
 
-impl Control {
-    fn new(kind: Kind, start: Start, hidden: Option<usize>, learning_rate: f64) -> Control {
-        let (mut params, elements) = (Params::new(), kind.elements());
-        params.add("eta", [1], vec![start.eta]);
-        params.add("log_tau", [1], vec![start.tau.ln()]);
-        if let Some(hidden) = hidden {
-            declare_network(&mut params, elements, hidden);
-        }
-        Control { elements, learned: Learned::new(params, learning_rate) }
+fn new_control(kind: Kind, start: Start, hidden: Option<usize>) -> Learned {
+    let (mut params, elements) = (Params::new(), kind.elements());
+    params.add("eta", [1], vec![start.eta]);
+    params.add("log_tau", [1], vec![start.tau.ln()]);
+    if let Some(hidden) = hidden {
+        declare_network(&mut params, elements, hidden);
     }
+    Learned::new(elements, params, LEARNING_RATE)
 }
 
 /// c(y) per row: eta f(y), and the network's output if there is one.
@@ -162,7 +130,7 @@ impl Estimator for ControlVariate {
         accept(self, variable);
         let frozen = self.frozen;
         let control = self.control(variable.kind());
-        let copies = control.learned.on(variable.logits().tape());
+        let copies = control.on(variable.logits().tape());
         let cut = own_leaf(variable);
         let (b, noises) = TiedNoise::draw(cut, noise);
         let f = evaluate(loss, b, noise);
@@ -182,7 +150,7 @@ impl Estimator for ControlVariate {
         if !frozen && variable.logits().tape().is_recording() {
             let along = Direction::new(estimate, score);
             let objective = variance_slope(variable, &noises, &along, &copies, loss, &inner);
-            control.learned.step(&copies, &objective.backward());
+            control.step(&copies, &objective.backward());
         }
         with_logits_gradient(f, variable.logits(), estimate)
     }
@@ -197,7 +165,7 @@ impl Estimator for ControlVariate {
 
     fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
         if let Some(control) = &self.control {
-            control.learned.save(prefix, checkpoint);
+            control.save(prefix, checkpoint);
         }
     }
 
@@ -205,7 +173,7 @@ impl Estimator for ControlVariate {
         if checkpoint.text(&format!("{prefix}steps")).is_none() {
             return Ok(());
         }
-        self.control(kind).learned.restore(prefix, checkpoint)
+        self.control(kind).restore(prefix, checkpoint)
     }
 }
 

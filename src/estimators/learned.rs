@@ -13,13 +13,25 @@ use crate::var::{Activation, Var};
 /// Parameters with their optimizer.
 #[derive(Debug)]
 pub(super) struct Learned {
+    /// Numbers in the rows they are made for.
+    elements: usize,
     pub(super) params: Params,
     adam: Adam,
 }
 
 impl Learned {
-    pub(super) fn new(params: Params, learning_rate: f64) -> Learned {
-        Learned { params, adam: Adam::new(learning_rate) }
+    pub(super) fn new(elements: usize, params: Params, learning_rate: f64) -> Learned {
+        Learned { elements, params, adam: Adam::new(learning_rate) }
+    }
+
+    /// Panics unless the rows that are given have as many numbers as those it was made for.
+    #[track_caller]
+    pub(super) fn check_elements(&self, name: &str, elements: usize) {
+        let made_for = self.elements;
+        assert!(
+            made_for == elements,
+            "{name}: it learned on rows of {made_for} numbers and is given {elements}; use one estimator per layer"
+        );
     }
 
     pub(super) fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
@@ -77,13 +89,4 @@ pub(super) fn declare_network(params: &mut Params, elements: usize, hidden: usiz
 pub(super) fn network<'t>(copies: &[Var<'t>], input: Var<'t>) -> Var<'t> {
     let hidden = flat_rows(input).linear(copies[0], copies[1], Activation::Tanh);
     sum_of_row(hidden.linear(copies[2], copies[3], Activation::Identity))
-}
-
-/// Panics unless a network made for rows of `made_for` numbers is given such rows.
-#[track_caller]
-pub(super) fn check_elements(name: &str, made_for: usize, elements: usize) {
-    assert!(
-        made_for == elements,
-        "{name}: it learned on rows of {made_for} numbers and is given {elements}; use one estimator per layer"
-    );
 }

@@ -4,6 +4,7 @@ use crate::distributions::Bernoulli;
 use crate::estimators::{Discrete, Estimator};
 use crate::models::bound::multi_sample_bound;
 use crate::models::nodes::{Nodes, repeated};
+use crate::models::{frozen_mean, start_at_base_rates};
 use crate::nn::Mlp;
 use crate::noise::Noise;
 use crate::params::{ParamId, Params};
@@ -69,14 +70,11 @@ impl BeliefNet {
             generative.push(net("generative", &sizes(high, low, high)));
         }
         let output = generative[0].layers().last().expect("at least one layer");
-        for (bias, &mean) in params.value_mut(output.bias).iter_mut().zip(pixel_mean) {
-            *bias = super::base_rate_logit(mean);
-        }
+        start_at_base_rates(params, output, pixel_mean);
         let top = *shape.layers.last().expect("at least one layer");
         let prior = params.add("prior", [top], vec![0.0; top]);
-        let mean = params.add("pixel_mean", [pixel_mean.len()], pixel_mean.to_vec());
-        params.freeze(mean);
-        BeliefNet { prior, generative, inference, pixel_mean: mean }
+        let pixel_mean = frozen_mean(params, "pixel_mean", pixel_mean);
+        BeliefNet { prior, generative, inference, pixel_mean }
     }
 
     /// -ln(1/m sum_k p(x, h_k) / q(h_k | x)) of each image of a batch `[images, pixels]`, in nats, with its gradient: of the

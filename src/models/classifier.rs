@@ -1,7 +1,6 @@
 //! A classifier: an MLP under a softmax.
 
-use reparam_ops::lanes::argmax;
-
+use crate::models::{frozen_mean, right_answers};
 use crate::nn::Mlp;
 use crate::noise::Noise;
 use crate::params::{ParamId, Params};
@@ -14,7 +13,6 @@ pub struct Classifier {
     mlp: Mlp,
     pixel_mean: ParamId,
     pixels: usize,
-    classes: usize,
 }
 
 impl Classifier {
@@ -32,9 +30,8 @@ impl Classifier {
         sizes.extend(hidden);
         sizes.push(classes);
         let mlp = Mlp::new(params, "classifier", &sizes, Activation::Relu, noise);
-        let mean = params.add("pixel_mean", [pixel_mean.len()], pixel_mean.to_vec());
-        params.freeze(mean);
-        Classifier { mlp, pixel_mean: mean, pixels: pixel_mean.len(), classes }
+        let pixels = pixel_mean.len();
+        Classifier { mlp, pixel_mean: frozen_mean(params, "pixel_mean", pixel_mean), pixels }
     }
 
     /// Class logits `[images, classes]` for images `[images, pixels]`.
@@ -55,11 +52,6 @@ impl Classifier {
         let tape = Tape::inference();
         let logits = self.logits(params, tape.input(pixels, [labels.len(), self.pixels]));
         let losses = logits.cross_entropy(labels).to_vec();
-        let values = logits.value();
-        let right = values
-            .chunks_exact(self.classes)
-            .zip(labels)
-            .filter(|(row, label)| argmax(row) == **label as usize);
-        (losses, right.count())
+        (losses, right_answers(logits, labels))
     }
 }

@@ -3,6 +3,7 @@
 use crate::estimators::{Estimator, Kind};
 use crate::models::bound::multi_sample_bound;
 use crate::models::nodes::{Nodes, repeated};
+use crate::models::{frozen_mean, start_at_base_rates};
 use crate::nn::{Init, Linear};
 use crate::noise::Noise;
 use crate::params::{ParamId, Params};
@@ -42,17 +43,9 @@ impl Prediction {
             })
             .collect();
         let last = maps.last().expect("at least one map");
-        for (bias, &mean) in params.value_mut(last.bias).iter_mut().zip(output_mean) {
-            *bias = super::base_rate_logit(mean);
-        }
-        let mean = params.add("input_mean", [input_mean.len()], input_mean.to_vec());
-        params.freeze(mean);
-        Prediction { layers: layers.to_vec(), maps, input_mean: mean, inputs: input_mean.len() }
-    }
-
-    /// Length of an input.
-    pub fn inputs(&self) -> usize {
-        self.inputs
+        start_at_base_rates(params, last, output_mean);
+        let (inputs, input_mean) = (input_mean.len(), frozen_mean(params, "input_mean", input_mean));
+        Prediction { layers: layers.to_vec(), maps, input_mean, inputs }
     }
 
     /// -ln p(y | h) of each row, in nats, h sampled from p(h | x), with an estimator's gradient for each layer, the first
@@ -142,13 +135,18 @@ impl Prediction {
     #[track_caller]
     pub fn complete(&self, params: &Params, rows: &[f32], noise: &mut Noise) -> Vec<f32> {
         let tape = Tape::inference();
-        let last = self.maps.last().expect("at least one map");
-        let width = self.inputs + params.shape(last.bias).len();
-        let rows = tape.input(rows, [rows.len() / width, width]);
-        let x = rows.slice(1, 0..self.inputs);
+        let (x, _) = self.parts(params, &tape, rows);
         let first = self.maps[0].forward_centred(params, x, params.on(&tape, self.input_mean));
         let y = self.behind_samples(params, first, noise).sigmoid();
         Var::concat(&[x, y], 1).to_vec()
+    }
+
+    /// x and y of whole rows.
+    fn parts<'t>(&self, params: &Params, tape: &'t Tape, rows: &[f32]) -> (Var<'t>, Var<'t>) {
+        let last = self.maps.last().expect("at least one map");
+        let width = self.inputs + params.shape(last.bias).len();
+        let rows = tape.input(rows, [rows.len() / width, width]);
+        (rows.slice(1, 0..self.inputs), rows.slice(1, self.inputs..width))
     }
 
     /// The logits of y given those of the first layer, through hard samples.
@@ -160,28 +158,22 @@ impl Prediction {
         })
     }
 
-    /// The bound on -ln p(y | x) of each row from `samples` hard samples of h, in nats. `x` and `y` hold whole rows.
+    /// The bound on -ln p(y | x) of each row from `samples` hard samples of h, in nats. `rows` holds whole rows of x and y.
     #[track_caller]
-    pub fn evaluate(
-        &self,
-        params: &Params,
-        x: &[f32],
-        y: &[f32],
-        samples: usize,
-        noise: &mut Noise,
-    ) -> Vec<f64> {
-        let rows = x.len() / self.inputs;
+    pub fn evaluate(&self, params: &Params, rows: &[f32], samples: usize, noise: &mut Noise) -> Vec<f64> {
         let mut tape = Tape::inference();
-        let first = {
+        let (rows, first, y) = {
+            let (x, y) = self.parts(params, &tape, rows);
             let mean = params.on(&tape, self.input_mean);
-            self.maps[0].forward_centred(params, tape.input(x, [rows, self.inputs]), mean).to_vec()
+            let first = self.maps[0].forward_centred(params, x, mean);
+            (x.shape().dims()[0], first.to_vec(), y.to_vec())
         };
         tape.reset();
         multi_sample_bound(rows, samples, |_, log_weights| {
             {
                 let first = tape.input(&first, [rows, self.layers[0].elements()]);
                 let logits = self.behind_samples(params, first, noise);
-                let losses = logits.bce_with_logits(tape.input(y, [rows, y.len() / rows])).sum_axis(1);
+                let losses = logits.bce_with_logits(tape.input(&y, [rows, y.len() / rows])).sum_axis(1);
                 let losses = losses.value();
                 log_weights.iter_mut().zip(&losses[..]).for_each(|(w, &loss)| *w = -f64::from(loss));
             }

@@ -1,11 +1,10 @@
 //! A generative model of images with a class and a style, of which few classes are known.
 
-use reparam_ops::lanes::argmax;
-
 use crate::distributions::OneHot;
 use crate::estimators::{Discrete, Estimator};
 use crate::models::adversary::adversary;
 use crate::models::bound::multi_sample_bound;
+use crate::models::{frozen_mean, right_answers, start_at_base_rates};
 use crate::nn::{Init, Linear, Mlp};
 use crate::noise::Noise;
 use crate::params::{ParamId, Params};
@@ -105,12 +104,9 @@ impl SemiSupervised {
         let encoder = Mlp::new(params, "encoder", &encoder, relu, noise);
         let decoder = Mlp::new(params, "decoder", &decoder, relu, noise);
         let output = decoder.layers().last().expect("at least one layer");
-        for (bias, &mean) in params.value_mut(output.bias).iter_mut().zip(pixel_mean) {
-            *bias = super::base_rate_logit(mean);
-        }
-        let mean = params.add("pixel_mean", [pixels], pixel_mean.to_vec());
-        params.freeze(mean);
-        SemiSupervised { shape, classifier, encoder_x, encoder_y, encoder, decoder, pixel_mean: mean, cols }
+        start_at_base_rates(params, output, pixel_mean);
+        let pixel_mean = frozen_mean(params, "pixel_mean", pixel_mean);
+        SemiSupervised { shape, classifier, encoder_x, encoder_y, encoder, decoder, pixel_mean, cols }
     }
 
     /// Classes of y.
@@ -277,10 +273,7 @@ impl SemiSupervised {
     pub fn right_answers(&self, params: &Params, pixels: &[f32], labels: &[u32]) -> usize {
         let tape = Tape::inference();
         let x = tape.input(pixels, [labels.len(), pixels.len() / labels.len().max(1)]);
-        let logits = self.classify(params, x);
-        let rows = logits.value();
-        let right = |(row, label): &(&[f32], &u32)| argmax(row) == **label as usize;
-        rows.chunks_exact(self.shape.classes).zip(labels).filter(right).count()
+        right_answers(self.classify(params, x), labels)
     }
 
     /// The pixels' probabilities given one hard sample of (y, z) for each image; `pixels` holds whole images.

@@ -2,6 +2,7 @@
 
 use crate::estimators::{Discrete, Estimator, Kind};
 use crate::models::bound::multi_sample_bound;
+use crate::models::{frozen_mean, start_at_base_rates};
 use crate::nn::Mlp;
 use crate::noise::Noise;
 use crate::params::{ParamId, Params};
@@ -90,11 +91,8 @@ impl Vae {
         let encoder = Mlp::new(params, "encoder", &encoder, Activation::Relu, noise);
         let decoder = Mlp::new(params, "decoder", &decoder, Activation::Relu, noise);
         let output = decoder.layers().last().expect("at least one layer");
-        for (bias, &mean) in params.value_mut(output.bias).iter_mut().zip(pixel_mean) {
-            *bias = super::base_rate_logit(mean);
-        }
-        let pixel_mean = params.add("pixel_mean", [shape.pixels], pixel_mean.to_vec());
-        params.freeze(pixel_mean);
+        start_at_base_rates(params, output, pixel_mean);
+        let pixel_mean = frozen_mean(params, "pixel_mean", pixel_mean);
         Vae { shape, encoder, decoder, pixel_mean }
     }
 

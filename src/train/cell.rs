@@ -4,16 +4,14 @@
 use std::path::Path;
 
 use crate::checkpoint::Checkpoint;
-use crate::data::{Batches, Digits, Split};
-use crate::error::{Error, Result};
-use crate::noise::Noise;
-use crate::optim::{Adam, Optimizer};
+use crate::data::{Digits, Split, SplitKind};
+use crate::error::Result;
+use crate::optim::Adam;
 use crate::params::Params;
 use crate::schedule::Schedule;
-use crate::tape::Tape;
-use crate::train::SplitKind;
 use crate::train::best::Best;
 use crate::train::cell_model::{CellModel, Model, Objective};
+use crate::train::progress::Progress;
 use crate::train::trained::Problem;
 
 /// Everything a cell's result depends on, beside the data.
@@ -62,15 +60,8 @@ pub struct CellRun<'d> {
     params: Params,
     model: Model,
     objective: Objective,
-    optimizer: Adam,
-    batches: Batches,
-    noise: Noise,
-    evaluation_noise: Noise,
-    tape: Tape,
-    /// Room for the images of a batch.
-    pixels: Vec<f32>,
+    progress: Progress,
     step: u64,
-    best: Option<Best>,
     curve: Vec<(u64, f64)>,
 }
 
@@ -97,32 +88,13 @@ impl<'d> CellRun<'d> {
     /// If the estimator's name is unknown, it cannot treat the model's variables, the batch is larger than the training split,
     /// or there are not as many known classes as wanted.
     pub fn new(settings: CellSettings, data: &'d Digits) -> Result<CellRun<'d>> {
-        if settings.batch > data.train().len() {
-            let expected = format!("at most the {} training images", data.train().len());
-            return Err(Error::invalid("batch", expected, settings.batch));
-        }
+        let adam = Adam::new(settings.learning_rate).betas(settings.betas.0, settings.betas.1);
+        let images = data.train().len();
+        let (progress, mut init) = Progress::new(settings.seed, settings.batch, images, Box::new(adam))?;
         let objective = Objective::new(&settings)?;
-        let mut root = Noise::seed(settings.seed);
-        let (mut init, order, noise, evaluation_noise) =
-            (root.split(), root.split(), root.split(), root.split());
         let mut params = Params::new();
         let model = Model::new(&settings.model, data, &mut params, &mut init)?;
-        Ok(CellRun {
-            optimizer: Adam::new(settings.learning_rate).betas(settings.betas.0, settings.betas.1),
-            batches: Batches::new(data.train().len(), order),
-            settings,
-            data,
-            params,
-            model,
-            objective,
-            noise,
-            evaluation_noise,
-            tape: Tape::new(),
-            pixels: Vec::new(),
-            step: 0,
-            best: None,
-            curve: Vec::new(),
-        })
+        Ok(CellRun { settings, data, params, model, objective, progress, step: 0, curve: Vec::new() })
     }
 
     /// Steps made.
@@ -137,19 +109,14 @@ impl<'d> CellRun<'d> {
 
     /// One step; returns the training loss per image, in nats. Scores the validation split where that is due.
     pub fn step(&mut self) -> f64 {
-        self.optimizer.set_learning_rate(self.settings.learning_rate_at(self.step));
         if let Some(tau) = self.settings.tau_at(self.step) {
             self.objective.estimators_mut().iter_mut().for_each(|estimator| estimator.set_temperature(tau));
         }
-        let batch = (self.data.train(), self.batches.next_batch(self.settings.batch));
-        let (mean, gradients) = {
-            let on = (&self.tape, &self.params);
-            let loss = self.model.loss(on, batch, &mut self.pixels, &mut self.objective, &mut self.noise);
-            let mean = loss.mean();
-            (f64::from(mean.item()), mean.backward())
-        };
-        self.tape.reset();
-        self.optimizer.step(&mut self.params, &gradients);
+        let Progress { tape, batches, noise, .. } = &mut self.progress;
+        let batch = (self.data.train(), batches.next_batch(self.settings.batch));
+        let loss = self.model.loss((tape, &self.params), batch, &mut self.objective, noise).mean();
+        let (mean, gradients) = (f64::from(loss.item()), loss.backward());
+        self.progress.update(&mut self.params, &gradients, self.settings.learning_rate_at(self.step));
         self.step += 1;
         if self.step.is_multiple_of(self.settings.validate_every) || self.is_finished() {
             self.validate();
@@ -162,12 +129,12 @@ impl<'d> CellRun<'d> {
         let wrong = self.accuracy(split).map(|accuracy| 1.0 - accuracy);
         let score = wrong.unwrap_or_else(|| self.evaluate(split, VALIDATION_SAMPLES).mean);
         self.curve.push((self.step, score));
-        Best::keep(&mut self.best, self.step, score, &self.params);
+        Best::keep(&mut self.progress.best, self.step, score, &self.params);
     }
 
     /// The best score on the validation split, a bound in nats or the share of wrong classes, and the step it was reached at.
     pub fn best(&self) -> Option<(u64, f64)> {
-        self.best.as_ref().map(|best| (best.step, best.score))
+        self.progress.best.as_ref().map(|best| (best.step, best.score))
     }
 
     /// The scores on the validation split so far, by step.
@@ -177,21 +144,19 @@ impl<'d> CellRun<'d> {
 
     /// Puts the parameters back that were best on the validation split.
     pub fn keep_best(&mut self) {
-        if let Some(best) = &self.best {
-            best.put_back(&mut self.params);
-        }
+        self.progress.keep_best(&mut self.params);
     }
 
     /// `images` images that the model draws by itself, as probabilities of pixels; of structured prediction, the first test
     /// images with their lower halves drawn. The same at every call.
     pub fn draw(&self, images: usize) -> Vec<f32> {
-        self.model.draw(&self.params, self.data.test(), images, &mut self.evaluation_noise.clone())
+        self.model.draw(&self.params, self.data.test(), images, &mut self.progress.evaluation_noise.clone())
     }
 
     /// The share of a split's images whose class is recognised; none where the model knows no classes.
     pub fn accuracy(&self, kind: SplitKind) -> Option<f64> {
         let split = self.data.split(kind);
-        let mut noise = self.evaluation_noise.clone();
+        let mut noise = self.progress.evaluation_noise.clone();
         let indices: Vec<u32> = (0..split.len() as u32).collect();
         let (mut pixels, mut labels, mut right) = (Vec::new(), Vec::new(), 0);
         for indices in indices.chunks(EVALUATION_BATCH) {
@@ -219,7 +184,7 @@ impl<'d> CellRun<'d> {
         mut go_on: impl FnMut(&[f64]) -> bool,
     ) -> Option<Score> {
         let split: &Split = self.data.split(kind);
-        let mut noise = self.evaluation_noise.clone();
+        let mut noise = self.progress.evaluation_noise.clone();
         let indices: Vec<u32> = (0..split.len() as u32).collect();
         let mut pixels = Vec::new();
         let batch = (EVALUATION_SAMPLES / samples.max(1)).clamp(1, EVALUATION_BATCH);
@@ -231,7 +196,7 @@ impl<'d> CellRun<'d> {
             }
             pixels.resize(indices.len() * split.pixels(), 0.0);
             split.sample_pixels_into(indices, &mut noise, &mut pixels);
-            losses.extend(self.model.evaluate(&self.params, &pixels, split.pixels(), samples, &mut noise));
+            losses.extend(self.model.evaluate(&self.params, &pixels, samples, &mut noise));
             if !go_on(losses) {
                 return None;
             }
@@ -257,18 +222,12 @@ impl<'d> CellRun<'d> {
         let mut checkpoint = Checkpoint::new();
         checkpoint.set("settings", self.identity());
         checkpoint.set("step", self.step);
-        checkpoint.put_noise("noise", &self.noise);
-        checkpoint.put_order(&self.batches);
-        checkpoint.put_params("", &self.params);
-        checkpoint.put_optimizer("optimizer.", &self.params, &self.optimizer);
+        self.progress.write(&self.params, &mut checkpoint);
         for (layer, estimator) in self.objective.estimators().iter().enumerate() {
             estimator.save(&format!("estimator.{layer}."), &mut checkpoint);
         }
         let curve: Vec<f64> = self.curve.iter().flat_map(|&(step, score)| [step as f64, score]).collect();
         checkpoint.set_numbers("curve", &curve);
-        if let Some(best) = &self.best {
-            best.write(&self.params, &mut checkpoint);
-        }
         checkpoint
     }
 
@@ -295,18 +254,13 @@ impl<'d> CellRun<'d> {
             return Err(Problem::Checkpoint { expected, found: "one of others".to_owned() });
         }
         self.step = checkpoint.get("step")?;
-        self.noise = checkpoint.get_noise("noise")?;
-        let order = checkpoint.get_order()?;
-        self.batches = Batches::resume(self.data.train().len(), order).map_err(Problem::Settings)?;
-        checkpoint.get_params("", &mut self.params)?;
-        checkpoint.get_optimizer("optimizer.", &self.params, self.step, &mut self.optimizer)?;
+        self.progress.read(&mut self.params, self.step, self.data.train().len(), checkpoint)?;
         let layers = self.settings.model.layers();
         for (layer, estimator) in self.objective.estimators_mut().iter_mut().enumerate() {
             estimator.restore(&format!("estimator.{layer}."), layers[layer], checkpoint)?;
         }
         let curve = checkpoint.get_numbers("curve")?;
         self.curve = curve.chunks_exact(2).map(|point| (point[0] as u64, point[1])).collect();
-        self.best = Best::read(checkpoint, &self.params)?;
         Ok(())
     }
 }

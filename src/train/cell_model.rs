@@ -1,7 +1,5 @@
 //! The models behind the cells of a table, and how each is trained and scored.
 
-use std::ops::Range;
-
 use crate::data::{Digits, Split};
 use crate::error::{Error, Result};
 use crate::estimators::{Estimator, Kind, parse};
@@ -174,12 +172,11 @@ impl Model {
         })
     }
 
-    /// The training loss of each image of a batch, or of all as one number, in nats. `pixels` is room for the batch.
+    /// The training loss of each image of a batch, or of all as one number, in nats.
     pub(super) fn loss<'t>(
         &self,
         (tape, params): (&'t Tape, &Params),
         (split, indices): (&Split, &[u32]),
-        pixels: &mut Vec<f32>,
         objective: &mut Objective,
         noise: &mut Noise,
     ) -> Var<'t> {
@@ -188,9 +185,8 @@ impl Model {
             |noise: &mut Noise| tape.input_with(batch, |out| split.sample_pixels_into(indices, noise, out));
         match (self, objective) {
             (Model::Prediction(prediction), objective) => {
-                pixels.resize(batch[0] * batch[1], 0.0);
-                split.sample_pixels_into(indices, noise, pixels);
-                let (x, y) = halves(tape, pixels, split.pixels());
+                let (rows, half) = (whole(noise), batch[1] / 2);
+                let (x, y) = (rows.slice(1, 0..half), rows.slice(1, half..batch[1]));
                 match objective {
                     Objective::Estimators(estimators) => prediction.loss(params, x, y, estimators, noise),
                     &mut Objective::Bound { nodes, samples } => {
@@ -225,7 +221,6 @@ impl Model {
         &self,
         params: &Params,
         images: &[f32],
-        of_image: usize,
         samples: usize,
         noise: &mut Noise,
     ) -> Vec<f64> {
@@ -234,10 +229,7 @@ impl Model {
                 let bounds = vae.evaluate(params, images, samples, noise);
                 bounds.into_iter().map(|bound| bound.nll).collect()
             }
-            Model::Prediction(prediction) => {
-                let (upper, lower) = half_slices(images, of_image);
-                prediction.evaluate(params, &upper, &lower, samples, noise)
-            }
+            Model::Prediction(prediction) => prediction.evaluate(params, images, samples, noise),
             Model::BeliefNet(net) => net.evaluate(params, images, samples, noise),
             Model::SemiSupervised { model, .. } => model.evaluate(params, images, samples, noise),
         }
@@ -266,24 +258,4 @@ impl Model {
             _ => None,
         }
     }
-}
-
-/// The upper and the lower half of every image.
-fn halves<'t>(tape: &'t Tape, images: &[f32], of_image: usize) -> (Var<'t>, Var<'t>) {
-    let half = of_image / 2;
-    let part = |range: Range<usize>| {
-        tape.input_with([images.len() / of_image, range.len()], |out| {
-            for (out, image) in out.chunks_exact_mut(range.len()).zip(images.chunks_exact(of_image)) {
-                out.copy_from_slice(&image[range.clone()]);
-            }
-        })
-    };
-    (part(0..half), part(half..of_image))
-}
-
-/// The same as plain numbers.
-pub(super) fn half_slices(images: &[f32], of_image: usize) -> (Vec<f32>, Vec<f32>) {
-    let tape = Tape::inference();
-    let (upper, lower) = halves(&tape, images, of_image);
-    (upper.to_vec(), lower.to_vec())
 }

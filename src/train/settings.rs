@@ -1,46 +1,11 @@
 //! What a run is made from. A run is a function of its settings and its data.
 
-use std::fmt;
-use std::str::FromStr;
-
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::models::{Sample, SemiSupervisedShape};
 use crate::optim::{Adam, Optimizer, Sgd};
 use crate::schedule::Schedule;
-
-/// A number or a word that text can name, with what to say when it does not.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub enum $name {
-            $($(#[$doc])* $variant),+
-        }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &[$name] = &[$($name::$variant),+];
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self { $($name::$variant => $word),+ })
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = String;
-
-            fn from_str(text: &str) -> std::result::Result<Self, String> {
-                match text {
-                    $($word => Ok($name::$variant),)+
-                    _ => Err(format!("expected one of {}, found `{text}`", [$($word),+].join(", "))),
-                }
-            }
-        }
-    };
-}
+use crate::words::words;
 
 words! {
     /// The models that can be trained.

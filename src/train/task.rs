@@ -5,16 +5,15 @@ use crate::estimators::{Estimator, GumbelSoftmax, Kind, StGumbelSoftmax};
 use crate::models::{Classifier, Guidance, LossWeights, Prediction, Sample, SemiSupervised, Vae, VaeShape};
 use crate::noise::Noise;
 use crate::params::Params;
-use crate::train::cell_model::half_slices;
 use crate::train::{ModelKind, Settings};
 use crate::var::Var;
 
 /// Images of each class that the semi-supervised model knows the class of.
-pub const LABELS: usize = 10;
+pub const LABELS_PER_CLASS: usize = 10;
 /// What leads q(y | x) of the others: chosen by the accuracy on the validation images of MNIST, for Gumbel-Softmax and seed 1.
 pub const GUIDANCE: Guidance = Guidance { smoothness: 30.0, radius: 2.0, balance: 400.0 };
 /// How much -ln q(y | x) counts for images whose class is known.
-pub const WEIGHT: f32 = 100.0;
+pub const CLASSIFICATION_WEIGHT: f32 = 100.0;
 /// Layers of the belief net.
 const LAYERS: usize = 2;
 
@@ -140,8 +139,11 @@ impl Task {
             Task::Semi(model) => {
                 let (with_class, others) =
                     (x.slice(0, 0..known.labels.len()), x.slice(0, known.labels.len()..images));
-                let weights =
-                    LossWeights { share: known.share, classification: WEIGHT, guidance: Some(GUIDANCE) };
+                let weights = LossWeights {
+                    share: known.share,
+                    classification: CLASSIFICATION_WEIGHT,
+                    guidance: Some(GUIDANCE),
+                };
                 let (known, estimator) = ((with_class, known.labels), &mut *estimator(relaxation));
                 model.loss(params, others, known, weights, estimator, noise)
             }
@@ -188,8 +190,7 @@ impl Task {
                 totals.add(bound.nll);
             }),
             Task::Sbn(net) => {
-                let (upper, lower) = half_slices(pixels, pixels.len() / labels.len());
-                totals.add_bounds(samples, |samples| net.evaluate(params, &upper, &lower, samples, noise));
+                totals.add_bounds(samples, |samples| net.evaluate(params, pixels, samples, noise));
             }
             Task::Semi(model) => {
                 totals.add_bounds(samples, |samples| model.evaluate(params, pixels, samples, noise));

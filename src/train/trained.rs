@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use crate::checkpoint::Checkpoint;
-use crate::data::Digits;
+use crate::data::{Digits, SplitKind};
 use crate::error::{Error, Result};
 use crate::noise::Noise;
 use crate::params::Params;
 use crate::shape::Shape;
-use crate::train::{Images, ModelKind, Record, Scores, Settings, SplitKind, Task};
+use crate::train::{Images, ModelKind, Record, Scores, Settings, Task};
 
 /// A model, its parameters, and what they were made from.
 #[derive(Debug)]
@@ -53,17 +53,12 @@ impl Trained {
         Ok(())
     }
 
-    /// Whole passes over so many training images that its steps come to.
-    pub fn epochs(&self, images: usize) -> u64 {
-        self.step * self.settings.batch as u64 / images.max(1) as u64
-    }
-
-    /// A record of scores of this model; the epoch is left at 0.
-    pub fn record(&self, split: SplitKind, samples: usize, scores: Scores) -> Record {
+    /// A record of scores of this model, which is trained on so many images.
+    pub fn record(&self, split: SplitKind, training_images: usize, samples: usize, scores: Scores) -> Record {
         let last = self.step.saturating_sub(1);
         Record {
             step: self.step,
-            epoch: 0,
+            epoch: self.step * self.settings.batch as u64 / training_images.max(1) as u64,
             split,
             samples,
             tau: (self.settings.model != ModelKind::Mlp).then(|| self.settings.tau.at(last)),
@@ -79,7 +74,6 @@ impl Trained {
         checkpoint.set("images.rows", rows);
         checkpoint.set("images.cols", cols);
         checkpoint.set("images.classes", self.images.classes);
-        checkpoint.put_params("", &self.params);
     }
 
     fn read(checkpoint: &Checkpoint) -> std::result::Result<Trained, Problem> {

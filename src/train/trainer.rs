@@ -1,51 +1,16 @@
 //! A run in progress: everything that a checkpoint must hold to continue it bit for bit.
 
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 
 use crate::checkpoint::Checkpoint;
-use crate::data::{Batches, Digits, Split};
-use crate::error::{Error, Result};
-use crate::noise::Noise;
-use crate::optim::Optimizer;
+use crate::data::{Digits, SplitKind};
+use crate::error::Result;
 use crate::params::Params;
-use crate::tape::Tape;
 use crate::train::best::Best;
 use crate::train::known::{Known, Labels};
+use crate::train::progress::Progress;
 use crate::train::trained::Problem;
-use crate::train::{Images, KnownLabels, LABELS, Scores, Settings, Task, Trained};
-
-/// Which images a record is about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SplitKind {
-    /// The images trained on.
-    Train,
-    /// The images for choosing settings and stopping early.
-    Validation,
-    /// The images for the result.
-    Test,
-}
-
-impl fmt::Display for SplitKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SplitKind::Train => "train",
-            SplitKind::Validation => "validation",
-            SplitKind::Test => "test",
-        })
-    }
-}
-
-impl FromStr for SplitKind {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<SplitKind, String> {
-        let all = [SplitKind::Train, SplitKind::Validation, SplitKind::Test];
-        let found = all.into_iter().find(|kind| kind.to_string() == text);
-        found.ok_or_else(|| format!("expected train, validation or test, found `{text}`"))
-    }
-}
+use crate::train::{Images, KnownLabels, LABELS_PER_CLASS, Scores, Settings, Task, Trained};
 
 /// What a run says of itself.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -70,13 +35,8 @@ pub struct Record {
 pub struct Trainer<'d> {
     model: Trained,
     data: &'d Digits,
-    optimizer: Box<dyn Optimizer>,
-    batches: Batches,
-    noise: Noise,
-    evaluation_noise: Noise,
-    best: Option<Best>,
+    progress: Progress,
     window: Window,
-    tape: Tape,
     /// The images of a step, and the labels known of the first of them.
     indices: Vec<u32>,
     labels: Vec<u32>,
@@ -104,33 +64,23 @@ impl<'d> Trainer<'d> {
 
     fn with_fingerprint(settings: Settings, data: &'d Digits, fingerprint: String) -> Result<Trainer<'d>> {
         settings.check()?;
-        if settings.batch > data.train().len() {
-            let expected = format!("at most the {} training images", data.train().len());
-            return Err(Error::invalid("batch", expected, settings.batch));
-        }
-        let mut root = Noise::seed(settings.seed);
-        let (mut init, order, noise, evaluation_noise) =
-            (root.split(), root.split(), root.split(), root.split());
+        let Settings { seed, batch, .. } = settings;
+        let (progress, mut init) = Progress::new(seed, batch, data.train().len(), settings.optimizer())?;
         let mut params = Params::new();
         let images = Images::of(data);
         let task = Task::new(&settings, &images, &mut params, &mut init);
         let known = match task {
             Task::Semi(_) => {
-                let labels = Labels::OfEachClass(LABELS);
+                let labels = Labels::OfEachClass(LABELS_PER_CLASS);
                 Some(Known::choose(labels, images.classes, data.train(), &mut init)?)
             }
             _ => None,
         };
         Ok(Trainer {
-            optimizer: settings.optimizer(),
-            batches: Batches::new(data.train().len(), order),
             model: Trained { settings, step: 0, images, task, params },
             data,
-            noise,
-            evaluation_noise,
-            best: None,
+            progress,
             window: Window::default(),
-            tape: Tape::new(),
             indices: Vec::new(),
             labels: Vec::new(),
             known,
@@ -152,7 +102,7 @@ impl<'d> Trainer<'d> {
     pub fn is_finished(&self) -> bool {
         let Settings { steps, patience, validate_every, .. } = self.model.settings;
         let waited = |best: &Best| self.model.step.saturating_sub(best.step) / validate_every.max(1);
-        let out_of_patience = self.best.as_ref().is_some_and(|best| waited(best) >= patience);
+        let out_of_patience = self.progress.best.as_ref().is_some_and(|best| waited(best) >= patience);
         self.model.step >= steps || (patience > 0 && out_of_patience)
     }
 
@@ -163,7 +113,8 @@ impl<'d> Trainer<'d> {
             self.model.settings.tau.at(self.model.step),
             self.model.settings.learning_rate.at(self.model.step),
         );
-        let batch = self.batches.next_batch(self.model.settings.batch);
+        let Progress { tape, batches, noise, .. } = &mut self.progress;
+        let batch = batches.next_batch(self.model.settings.batch);
         self.indices.clear();
         self.indices.extend(self.known.iter().flat_map(|known| &known.indices));
         self.indices.extend(batch);
@@ -176,9 +127,8 @@ impl<'d> Trainer<'d> {
             }
         };
         let known = KnownLabels { labels, share: labels.len() as f32 / split.len() as f32 };
-        let (noise, indices) = (&mut self.noise, &self.indices);
-        let shape = [indices.len(), split.pixels()];
-        let x = self.tape.input_with(shape, |out| split.sample_pixels_into(indices, noise, out));
+        let shape = [self.indices.len(), split.pixels()];
+        let x = tape.input_with(shape, |out| split.sample_pixels_into(&self.indices, noise, out));
         let relaxation = (self.model.settings.sample_at(self.model.step), tau as f32);
         let loss = self.model.task.loss(&self.model.params, x, known, relaxation, noise);
         let value = f64::from(loss.item());
@@ -186,9 +136,7 @@ impl<'d> Trainer<'d> {
         if self.model.settings.clip_norm > 0.0 {
             gradients.clip_norm(self.model.settings.clip_norm);
         }
-        self.tape.reset();
-        self.optimizer.set_learning_rate(rate);
-        self.optimizer.step(&mut self.model.params, &gradients);
+        self.progress.update(&mut self.model.params, &gradients, rate);
         self.model.step += 1;
         self.window.add(value);
         value
@@ -211,7 +159,7 @@ impl<'d> Trainer<'d> {
     /// Scores on a split, with the same noise at every call. `tick` hears the number of images done.
     pub fn evaluate(&self, kind: SplitKind, samples: usize, tick: impl FnMut(usize)) -> Record {
         let split = self.data.split(kind);
-        let mut noise = self.evaluation_noise.clone();
+        let mut noise = self.progress.evaluation_noise.clone();
         self.record(
             kind,
             samples,
@@ -233,32 +181,18 @@ impl<'d> Trainer<'d> {
         let record = self.evaluate(SplitKind::Validation, 1, |_| ());
         if self.model.settings.patience > 0 {
             let score = record.scores.to_watch();
-            Best::keep(&mut self.best, self.model.step, score, &self.model.params);
+            Best::keep(&mut self.progress.best, self.model.step, score, &self.model.params);
         }
         record
     }
 
     /// Ends a run with patience: the parameters become the best that validation saw.
     pub fn keep_best(&mut self) {
-        if let Some(best) = &self.best {
-            best.put_back(&mut self.model.params);
-        }
+        self.progress.keep_best(&mut self.model.params);
     }
 
     fn record(&self, split: SplitKind, samples: usize, scores: Scores) -> Record {
-        let epoch = self.model.epochs(self.data.train().len());
-        Record { epoch, ..self.model.record(split, samples, scores) }
-    }
-}
-
-impl Digits {
-    /// The images of that kind.
-    pub fn split(&self, kind: SplitKind) -> &Split {
-        match kind {
-            SplitKind::Train => self.train(),
-            SplitKind::Validation => self.validation(),
-            SplitKind::Test => self.test(),
-        }
+        self.model.record(split, self.data.train().len(), samples, scores)
     }
 }
 
@@ -277,14 +211,8 @@ impl<'d> Trainer<'d> {
         let mut checkpoint = Checkpoint::new();
         self.model.write(&mut checkpoint);
         checkpoint.set("data", &self.fingerprint);
-        checkpoint.put_noise("noise", &self.noise);
-        checkpoint.put_order(&self.batches);
-        checkpoint.set("window", format!("{} {} {}", self.window.sum, self.window.square, self.window.count));
-        let params = &self.model.params;
-        checkpoint.put_optimizer("optimizer.", params, self.optimizer.as_ref());
-        if let Some(best) = &self.best {
-            best.write(params, &mut checkpoint);
-        }
+        self.progress.write(&self.model.params, &mut checkpoint);
+        checkpoint.set_numbers("window", &[self.window.sum, self.window.square, self.window.count]);
         checkpoint
     }
 
@@ -307,23 +235,10 @@ impl<'d> Trainer<'d> {
         let mut trainer =
             Trainer::with_fingerprint(settings, data, fingerprint).map_err(Problem::Settings)?;
         trainer.model.step = checkpoint.get("step")?;
-        trainer.noise = checkpoint.get_noise("noise")?;
-        let state = checkpoint.get_order()?;
-        trainer.batches = Batches::resume(data.train().len(), state).map_err(Problem::Settings)?;
-        trainer.window = get_window(checkpoint)?;
+        let [sum, square, count] = checkpoint.get_array("window")?;
+        trainer.window = Window { sum, square, count };
         let Trained { params, step, .. } = &mut trainer.model;
-        checkpoint.get_params("", params)?;
-        checkpoint.get_optimizer("optimizer.", params, *step, trainer.optimizer.as_mut())?;
-        trainer.best = Best::read(checkpoint, params)?;
+        trainer.progress.read(params, *step, data.train().len(), checkpoint)?;
         Ok(trainer)
     }
-}
-
-fn get_window(checkpoint: &Checkpoint) -> std::result::Result<Window, Problem> {
-    let text: String = checkpoint.get("window")?;
-    let numbers: Vec<f64> = text.split(' ').filter_map(|number| number.parse().ok()).collect();
-    let &[sum, square, count] = &numbers[..] else {
-        return Err(Problem::from(format!("three numbers in the setting `window`, found `{text}`")));
-    };
-    Ok(Window { sum, square, count })
 }

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
@@ -65,6 +67,18 @@ impl ThreadArgs {
         })?
         .install(work)
     }
+}
+
+/// The exit code of a command that Ctrl-C ended, as shells have it.
+pub(crate) const INTERRUPTED: i32 = 130;
+
+/// Set by Ctrl-C.
+pub(crate) fn interrupt_flag() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let set = flag.clone();
+    ctrlc::set_handler(move || set.store(true, Ordering::Relaxed))
+        .map_err(|error| Error::invalid("Ctrl-C", "a signal handler", error))?;
+    Ok(flag)
 }
 
 /// A number that is given as text, with an error that says what it should have been.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use reparam::data::{Digits, Split, pack};
+use reparam::data::{Digits, Split, SplitKind, pack};
 use reparam::{Error, Result};
 
 use crate::common::{embedded, say};
@@ -42,10 +42,8 @@ pub(crate) fn run(command: Command) -> Result<i32> {
                 Some(path) => Digits::read_packed(path)?,
             };
             say!("{} classes, fingerprint {}", digits.classes(), digits.fingerprint());
-            for (name, split) in
-                [("train", digits.train()), ("validation", digits.validation()), ("test", digits.test())]
-            {
-                inspect(name, split);
+            for &kind in SplitKind::ALL {
+                inspect(kind, digits.split(kind));
             }
             if let Some(path) = picture {
                 draw(&digits, &path)?;
@@ -55,15 +53,15 @@ pub(crate) fn run(command: Command) -> Result<i32> {
     Ok(0)
 }
 
-fn inspect(name: &str, split: &Split) {
+fn inspect(kind: SplitKind, split: &Split) {
     let means = split.pixel_means();
     let lit = means.iter().sum::<f32>() / means.len() as f32;
-    let kind = if split.is_binary() { "binary" } else { "8-bit" };
+    let pixels = if split.is_binary() { "binary" } else { "8-bit" };
     let mut counts = [0usize; 256];
     split.labels().iter().for_each(|&label| counts[usize::from(label)] += 1);
     let used = counts.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
     say!(
-        "{name:<10} {} {kind} images of {} x {}, mean pixel {lit:.4}, images per class {:?}",
+        "{kind:<10} {} {pixels} images of {} x {}, mean pixel {lit:.4}, images per class {:?}",
         split.len(),
         split.rows(),
         split.cols(),

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use reparam::train::{Record, SplitKind, Task, Trained};
+use reparam::data::SplitKind;
+use reparam::train::{Task, Trained};
 use reparam::{Error, Noise, Result};
 
 use crate::common::{DataArgs, ThreadArgs, progress, writable_folder_of};
 use crate::records::{Line, Metrics};
-use crate::train::{SAMPLES, describe};
+use crate::scores::{SAMPLES, describe};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -49,8 +50,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     })?;
     bar.finish_and_clear();
     let seconds = begin.elapsed().as_secs_f64();
-    let epoch = trained.epochs(data.train().len());
-    let record = Record { epoch, ..trained.record(args.split, samples, scores) };
+    let record = trained.record(args.split, data.train().len(), samples, scores);
     describe(&trained.task, &record, seconds);
     if let Some(path) = &args.json {
         Metrics::open(path, None)?.write(&Line::new(&record, seconds))?;

@@ -12,6 +12,7 @@ mod plot;
 mod records;
 mod reproduce;
 mod sample;
+mod scores;
 mod tape;
 mod train;
 

@@ -14,15 +14,15 @@ mod semi_supervised;
 mod work;
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use clap::{Subcommand, ValueEnum};
 use reparam::{Error, Result};
 
-use crate::common::{DataArgs, ThreadArgs, at_least_one, number, say};
-use cell::{Bench, Cell, Outcome};
+use crate::common::{DataArgs, INTERRUPTED, ThreadArgs, at_least_one, interrupt_flag, number, say};
+use cell::{Cell, Outcome, Runner};
 use lines::Results;
+use search::Stages;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -128,6 +128,14 @@ impl RunArgs {
 }
 
 impl Plan {
+    /// What a cell's settings are chosen from: with the quick budget they are as they are.
+    fn search(self, full: Stages) -> Stages {
+        match self.budget {
+            Budget::Quick => Vec::new(),
+            Budget::Full => full,
+        }
+    }
+
     /// Steps between scores on the validation split: 25 of them, and at most one every 200 steps.
     fn validate_every(self) -> u64 {
         (self.steps / 25).max(200)
@@ -165,12 +173,12 @@ fn run_cells(table: &'static str, cells: &[Cell], args: &RunArgs, interrupted: &
     let mut diverged = 0;
     let finished = args.threads.run(|| {
         let (budget, label) = (args.budget, args.label.as_deref());
-        let bench = Bench { table, budget, label, data: &data, source, interrupted };
+        let runner = Runner { table, budget, label, data: &data, source, interrupted };
         for cell in cells {
             if results.has(cell) {
                 continue;
             }
-            match bench.run(cell, &mut results)? {
+            match runner.run(cell, &mut results)? {
                 Outcome::Finished => {}
                 Outcome::Diverged => diverged += 1,
                 Outcome::Interrupted => return Ok(false),
@@ -181,7 +189,7 @@ fn run_cells(table: &'static str, cells: &[Cell], args: &RunArgs, interrupted: &
     print::table(cells, &results);
     if !finished {
         say!("stopped; the same command goes on where it was, with the results in {}", path.display());
-        return Ok(130);
+        return Ok(INTERRUPTED);
     }
     match diverged {
         0 => Ok(0),
@@ -190,15 +198,6 @@ fn run_cells(table: &'static str, cells: &[Cell], args: &RunArgs, interrupted: &
             Err(Error::invalid("reproduce", "finite losses in every cell", found))
         }
     }
-}
-
-/// Set by Ctrl-C.
-fn interrupt_flag() -> Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let set = flag.clone();
-    ctrlc::set_handler(move || set.store(true, Ordering::Relaxed))
-        .map_err(|error| Error::invalid("Ctrl-C", "a signal handler", error))?;
-    Ok(flag)
 }
 
 #[cfg(test)]

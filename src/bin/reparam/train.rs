@@ -1,33 +1,30 @@
 //! `reparam train MODEL`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use reparam::data::Digits;
-use reparam::train::{ModelKind, OptimizerKind, Record, Settings, SplitKind, Task, Trained, Trainer};
+use reparam::data::{Digits, SplitKind};
+use reparam::train::{ModelKind, OptimizerKind, Record, Settings, Task, Trained, Trainer};
 use reparam::{Error, Noise, Result, Schedule};
 
 use crate::common::{
-    DataArgs, ThreadArgs, at_least_one, number, progress, remove_partial, say, thousands, writable_dir,
+    DataArgs, INTERRUPTED, ThreadArgs, at_least_one, interrupt_flag, number, progress, remove_partial, say,
+    thousands, writable_dir,
 };
 use crate::picture::Grid;
 use crate::records::{Line, Metrics};
+use crate::scores::{SAMPLES, describe, headline, say_paper};
 
 /// The files of a run, in its folder.
 const CHECKPOINT: &str = "model.safetensors";
 const METRICS: &str = "metrics.jsonl";
 const PICTURE: &str = "digits.png";
-/// Hard samples of an evaluation, unless told.
-pub(crate) const SAMPLES: u32 = 100;
 /// Steps between training records.
 const RECORD_EVERY: u64 = 500;
 /// Time between checkpoints: what a kill can cost.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
-/// The exit code of a run that Ctrl-C ended, as shells have it.
-const INTERRUPTED: i32 = 130;
 
 #[derive(clap::Args)]
 #[command(allow_negative_numbers = true)]
@@ -188,10 +185,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
         args.settings().check()?;
     }
     let data = args.data.load()?;
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = interrupted.clone();
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
-        .map_err(|error| Error::invalid("Ctrl-C", "a signal handler", error))?;
+    let interrupted = interrupt_flag()?;
     args.threads.run(|| {
         let mut run = Run::begin(&args, &out, &data, &interrupted)?;
         if run.train()? {
@@ -405,64 +399,4 @@ fn quoted(path: &Path) -> String {
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
-}
-
-/// Says what the result is to be held against.
-fn say_paper(task: &Task) {
-    match task {
-        Task::Vae(_) => say!(
-            "\
-paper's best VAE cell                    101.5   Jang, Gu, Poole 2017, table 1: the bound with 1000 samples, a
-                                                 network without hidden layers, the literature's binarization"
-        ),
-        Task::Sbn(_) => say!(
-            "\
-paper's best cell of this net             59.0   Jang, Gu, Poole 2017, table 1: the bound with 1000 samples, the
-                                                 literature's binarization"
-        ),
-        Task::Semi(_) => say!(
-            "\
-paper's best accuracy with 100 labels     93.6 % Jang, Gu, Poole 2017, table 2: convolutional nets, images binarized
-                                                 anew in each batch, neither random shifts nor guidance of q(y | x)"
-        ),
-        Task::Mlp(_) => {}
-    }
-}
-
-/// The score to watch, in a few words.
-fn headline(record: &Record) -> String {
-    let Record { split, scores, .. } = record;
-    match (scores.elbo, scores.accuracy) {
-        (Some(elbo), None) => format!("{split} -ELBO {:.2}", -elbo),
-        (Some(elbo), Some(accuracy)) => {
-            format!("{split} accuracy {:.2} %, -ELBO {:.2}", 100.0 * accuracy, -elbo)
-        }
-        (None, Some(accuracy)) => {
-            format!("{split} accuracy {:.2} %, loss {:.4}", 100.0 * accuracy, scores.nll)
-        }
-        (None, None) => format!("{split} loss {:.4}", scores.nll),
-    }
-}
-
-/// Prints final scores as a small table.
-pub(crate) fn describe(task: &Task, record: &Record, seconds: f64) {
-    let Record { split, samples, scores, .. } = record;
-    if let Some(accuracy) = scores.accuracy {
-        say!("{split} accuracy {:.2} %", 100.0 * accuracy);
-    }
-    let Some(elbo) = scores.elbo else {
-        return say!(
-            "{split} cross-entropy {:.4} nats, standard error {:.4}",
-            scores.nll,
-            scores.standard_error
-        );
-    };
-    say!("{:<40} {:6.2}   nats", format!("{split} -ELBO, one hard sample"), -elbo);
-    let of = if matches!(task, Task::Sbn(_)) { "p(y | x)" } else { "p(x)" };
-    let label = format!("{split} -ln {of}, bound of {samples} samples");
-    say!(
-        "{label:<40} {:6.2}   nats, standard error {:.2}, {seconds:.1} s",
-        scores.nll,
-        scores.standard_error
-    );
 }

@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use reparam::Result;
-use reparam::data::Digits;
-use reparam::train::{CellRun, CellSettings, SplitKind};
+use reparam::data::{Digits, SplitKind};
+use reparam::train::{CellRun, CellSettings, Score};
 
 use super::Budget;
 use super::lines::{Curve, Line, Results, picture, rate};
 use super::search::Stages;
-use super::work::Work;
+use super::work::{Known, Work};
 use crate::common::{progress, say, writable_dir};
 use crate::picture::Grid;
 
@@ -51,7 +51,7 @@ impl Cell {
 }
 
 /// What all cells of a command share.
-pub(super) struct Bench<'a> {
+pub(super) struct Runner<'a> {
     pub(super) table: &'static str,
     pub(super) budget: Budget,
     pub(super) label: Option<&'a str>,
@@ -66,7 +66,7 @@ const DRAWN: usize = 20;
 /// Time between checkpoints: what a kill can cost.
 const SAVE_EVERY: Duration = Duration::from_secs(20);
 
-impl Bench<'_> {
+impl Runner<'_> {
     /// Runs a cell and adds its result.
     pub(super) fn run(&self, cell: &Cell, results: &mut Results) -> Result<Outcome> {
         let mut work = Work::open(&results.path, cell, self.data)?;
@@ -79,20 +79,54 @@ impl Bench<'_> {
         let Some((best_step, validation)) = run.best().filter(|(_, score)| score.is_finite()) else {
             return diverged("validation");
         };
-        let curve = Curve {
-            table: self.table.to_owned(),
-            row: cell.row.clone(),
-            column: cell.column.clone(),
-            seed: settings.seed,
-            curve: run.curve().iter().map(|&(step, score)| (step, finite(rounded(score)))).collect(),
-        };
+        let curve = self.curve(&run, cell);
         run.keep_best();
         self.draw(&run, cell, results)?;
         let Some(score) = self.test(&run, cell, &mut work)? else { return Ok(Outcome::Interrupted) };
         if !score.mean.is_finite() {
             return diverged("test");
         }
-        let line = Line {
+        let line = self.line(cell, &settings, &work.known, (best_step, validation), score);
+        let paper = line.paper.map_or(String::new(), |paper| format!(" (paper {paper:.1})"));
+        say!(
+            "{}: {:.2}{paper}, {} steps of {} at {}, {:.0} s",
+            cell.label(),
+            line.ours,
+            line.steps,
+            line.optimizer,
+            rate(line.learning_rate),
+            line.seconds
+        );
+        let accuracy =
+            run.accuracy(SplitKind::Test).map(|accuracy| self.accuracy_line(cell, &line, accuracy));
+        if let Some(line) = &accuracy {
+            say!("{}: accuracy {:.2} %", cell.label(), line.ours);
+        }
+        results.add([line].into_iter().chain(accuracy).collect(), &curve)?;
+        work.close();
+        Ok(Outcome::Finished)
+    }
+
+    fn curve(&self, run: &CellRun<'_>, cell: &Cell) -> Curve {
+        Curve {
+            table: self.table.to_owned(),
+            row: cell.row.clone(),
+            column: cell.column.clone(),
+            seed: cell.settings.seed,
+            curve: run.curve().iter().map(|&(step, score)| (step, finite(rounded(score)))).collect(),
+        }
+    }
+
+    /// The result of a cell with the settings that its search chose.
+    fn line(
+        &self,
+        cell: &Cell,
+        settings: &CellSettings,
+        known: &Known,
+        (best_step, validation): (u64, f64),
+        score: Score,
+    ) -> Line {
+        Line {
             table: self.table.to_owned(),
             row: cell.row.clone(),
             column: cell.column.clone(),
@@ -102,7 +136,7 @@ impl Bench<'_> {
             validation: rounded(validation),
             steps: settings.steps,
             best_step,
-            seconds: (work.known.seconds * 10.0).round() / 10.0,
+            seconds: (known.seconds * 10.0).round() / 10.0,
             seed: settings.seed,
             budget: self.budget.name().to_owned(),
             estimator: settings.estimator.clone(),
@@ -114,35 +148,21 @@ impl Bench<'_> {
             test_samples: cell.samples,
             weight: settings.model.weight(),
             data: self.source.clone(),
-            search: work.known.trials.clone(),
+            search: known.trials.clone(),
             label: self.label.map(str::to_owned),
-        };
-        let paper = line.paper.map_or(String::new(), |paper| format!(" (paper {paper:.1})"));
-        say!(
-            "{}: {:.2}{paper}, {} steps of {} at {}, {:.0} s",
-            cell.label(),
-            line.ours,
-            line.steps,
-            line.optimizer,
-            rate(line.learning_rate),
-            line.seconds
-        );
-        let mut lines = vec![line];
-        if let Some(accuracy) = run.accuracy(SplitKind::Test) {
-            let images = self.data.test().len() as f64;
-            let line = Line {
-                column: ACCURACY.to_owned(),
-                paper: cell.accuracy,
-                ours: rounded(100.0 * accuracy),
-                standard_error: rounded(100.0 * (accuracy * (1.0 - accuracy) / images).sqrt()),
-                ..lines[0].clone()
-            };
-            say!("{}: accuracy {:.2} %", cell.label(), line.ours);
-            lines.push(line);
         }
-        results.add(lines, &curve)?;
-        work.close();
-        Ok(Outcome::Finished)
+    }
+
+    /// The share of right answers, beside the line of the bound.
+    fn accuracy_line(&self, cell: &Cell, bound: &Line, accuracy: f64) -> Line {
+        let images = self.data.test().len() as f64;
+        Line {
+            column: ACCURACY.to_owned(),
+            paper: cell.accuracy,
+            ours: rounded(100.0 * accuracy),
+            standard_error: rounded(100.0 * (accuracy * (1.0 - accuracy) / images).sqrt()),
+            ..bound.clone()
+        }
     }
 
     /// The picture of what the model draws.
@@ -186,7 +206,7 @@ impl Bench<'_> {
     }
 
     /// The bound on the test split; `None` if interrupted.
-    fn test(&self, run: &CellRun<'_>, cell: &Cell, work: &mut Work) -> Result<Option<reparam::train::Score>> {
+    fn test(&self, run: &CellRun<'_>, cell: &Cell, work: &mut Work) -> Result<Option<Score>> {
         let bar = progress(work.known.test.len() as u64, self.data.test().len() as u64, "images");
         bar.set_message(format!("{}, test", cell.label()));
         let mut clock = Clock::new();

@@ -62,10 +62,7 @@ fn cell(plan: Plan, row: &str, (method, m): (&str, usize), estimator: &str, pape
         seed: plan.seed,
     };
     let rates = [1e-3, 3e-4, 3e-3].map(Choice::LearningRate).to_vec();
-    let search = match plan.budget {
-        Budget::Quick => Vec::new(),
-        Budget::Full => vec![rates],
-    };
+    let search = plan.search(vec![rates]);
     let samples = match settings.model {
         CellModel::Prediction(_) => plan.samples.min(PREDICTION_SAMPLES),
         _ => plan.samples,

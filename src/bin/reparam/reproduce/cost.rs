@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::lines::read_lines;
 use super::semi_supervised::settings;
 use super::{Budget, Plan, RunArgs};
-use crate::common::{say, writable_folder_of, write_lines};
+use crate::common::{INTERRUPTED, say, writable_folder_of, write_lines};
 use crate::plot::{Axes, Curve, logarithmic};
 
 /// How much longer a step of marginalization takes.
@@ -81,7 +81,7 @@ pub(super) fn run(args: &RunArgs, plan: Plan, interrupted: &AtomicBool) -> Resul
     let data = args.data.load()?;
     let Some(measured) = args.threads.run(|| measure(args, plan, &data, steps, interrupted))? else {
         say!("stopped; a measurement has no middle to go on from");
-        return Ok(130);
+        return Ok(INTERRUPTED);
     };
     print(&measured);
     write_lines(&path, &measured)?;

@@ -3,9 +3,9 @@
 use reparam::estimators::Kind;
 use reparam::train::{CellModel, CellSettings};
 
+use super::Plan;
 use super::cell::Cell;
 use super::search::{Choice, Stages};
-use super::{Budget, Plan};
 
 /// The paper's columns, and the estimators that stand for them. The paper's score function has a variance normalisation
 /// and gets nowhere without a baseline: ours is NVIL. A slope that grows is a temperature that falls.
@@ -60,10 +60,7 @@ pub(super) fn cells(plan: Plan) -> Vec<Cell> {
                 validate_every: plan.validate_every(),
                 seed: plan.seed,
             };
-            let search = match plan.budget {
-                Budget::Quick => Vec::new(),
-                Budget::Full => stages(row, column),
-            };
+            let search = plan.search(stages(row, column));
             let (row, column) = (row.to_owned(), column.to_owned());
             let (paper, samples) = (Some(paper), plan.samples);
             cells.push(Cell { row, column, paper, settings, search, samples, accuracy: None });

@@ -3,9 +3,9 @@
 use reparam::estimators::{Kind, parse};
 use reparam::train::{CellModel, CellSettings};
 
+use super::Plan;
 use super::cell::Cell;
 use super::search::Choice;
-use super::{Budget, Plan};
 
 /// The rows, with Gumbel-Softmax and its straight-through form to compare with.
 const ESTIMATORS: [&str; 10] = [
@@ -55,10 +55,7 @@ fn cell(plan: Plan, estimator: &str, (column, latents): (&str, Kind), seed: u64)
         validate_every: plan.validate_every(),
         seed,
     };
-    let search = match plan.budget {
-        Budget::Quick => Vec::new(),
-        Budget::Full => vec![[1e-3, 3e-3].map(Choice::LearningRate).to_vec()],
-    };
+    let search = plan.search(vec![[1e-3, 3e-3].map(Choice::LearningRate).to_vec()]);
     let (row, column) = (estimator.to_owned(), column.to_owned());
     Cell { row, column, paper: None, settings, search, samples: plan.samples, accuracy: None }
 }

@@ -220,7 +220,7 @@ fn details(lines: &[Line]) -> String {
 fn drawn(from: &Path, file: &Path, lines: &[Line]) -> String {
     let of_line = |line: &Line| {
         let picture = picture(file, &line.row, &line.column, line.seed);
-        let cell = format!("{}, {}, seed {}", line.row, line.column, line.seed);
+        let cell = line.label();
         (line.column != ACCURACY && picture.is_file())
             .then(|| format!("{cell}\n\n![images of {cell}]({})\n", link(from, &picture)))
     };

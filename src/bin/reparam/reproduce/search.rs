@@ -5,7 +5,7 @@ use std::fmt;
 use reparam::Result;
 use reparam::train::{CellModel, CellSettings};
 
-use super::cell::{Bench, Cell, rounded};
+use super::cell::{Cell, Runner, rounded};
 use super::lines::{IN_FULL, Trial, rate};
 use super::work::Work;
 
@@ -73,7 +73,7 @@ fn is_better(score: Option<f64>, than: Option<f64>) -> bool {
     score.is_some_and(|score| than.is_none_or(|than| score < than))
 }
 
-impl Bench<'_> {
+impl Runner<'_> {
     /// Number and settings of the run in full that is best on the validation split; `None` if interrupted.
     pub(super) fn choose(&self, cell: &Cell, work: &mut Work) -> Result<Option<(usize, CellSettings)>> {
         let Some((first, chosen)) = self.search(cell, work)? else { return Ok(None) };

@@ -4,11 +4,13 @@ use std::sync::atomic::AtomicBool;
 
 use reparam::Result;
 use reparam::models::Guidance;
-use reparam::train::{CellModel, CellSettings, GUIDANCE, LABELS, Labels, ModelKind, Settings, WEIGHT};
+use reparam::train::{
+    CLASSIFICATION_WEIGHT, CellModel, CellSettings, GUIDANCE, LABELS_PER_CLASS, Labels, ModelKind, Settings,
+};
 
 use super::cell::Cell;
 use super::search::Choice;
-use super::{Budget, Plan, RunArgs, cost, only};
+use super::{Plan, RunArgs, cost, only};
 use crate::common::say;
 
 /// Row, estimator, and the paper's -ELBO and accuracy.
@@ -30,7 +32,7 @@ pub(super) fn settings(
     let defaults = Settings::defaults(ModelKind::Semi);
     let shape = defaults.semi_supervised_shape(classes);
     CellSettings {
-        model: CellModel::SemiSupervised { shape, labels, weight: WEIGHT, guidance },
+        model: CellModel::SemiSupervised { shape, labels, weight: CLASSIFICATION_WEIGHT, guidance },
         estimator: estimator.to_owned(),
         samples: 1,
         tau: estimator.contains("gumbel").then_some((1.0, 0.5)),
@@ -48,11 +50,8 @@ pub(super) fn cells(plan: Plan) -> Vec<Cell> {
         row: row.to_owned(),
         column: "-ELBO".to_owned(),
         paper: Some(paper),
-        settings: settings(estimator, 10, Labels::OfEachClass(LABELS), Some(GUIDANCE), plan),
-        search: match plan.budget {
-            Budget::Quick => Vec::new(),
-            Budget::Full => vec![[100.0, 300.0, 30.0].map(Choice::Weight).to_vec()],
-        },
+        settings: settings(estimator, 10, Labels::OfEachClass(LABELS_PER_CLASS), Some(GUIDANCE), plan),
+        search: plan.search(vec![[100.0, 300.0, 30.0].map(Choice::Weight).to_vec()]),
         // One sample: the bound is -ELBO then.
         samples: 1,
         accuracy: Some(accuracy),

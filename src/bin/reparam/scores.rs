@@ -1,0 +1,68 @@
+//! Scores in words: while a model trains, at its end, and beside the paper's.
+
+use reparam::train::{Record, Task};
+
+use crate::common::say;
+
+/// Hard samples of an evaluation, unless told.
+pub(crate) const SAMPLES: u32 = 100;
+
+/// Says what the result is to be held against.
+pub(crate) fn say_paper(task: &Task) {
+    match task {
+        Task::Vae(_) => say!(
+            "\
+paper's best VAE cell                    101.5   Jang, Gu, Poole 2017, table 1: the bound with 1000 samples, a
+                                                 network without hidden layers, the literature's binarization"
+        ),
+        Task::Sbn(_) => say!(
+            "\
+paper's best cell of this net             59.0   Jang, Gu, Poole 2017, table 1: the bound with 1000 samples, the
+                                                 literature's binarization"
+        ),
+        Task::Semi(_) => say!(
+            "\
+paper's best accuracy with 100 labels     93.6 % Jang, Gu, Poole 2017, table 2: convolutional nets, images binarized
+                                                 anew in each batch, neither random shifts nor guidance of q(y | x)"
+        ),
+        Task::Mlp(_) => {}
+    }
+}
+
+/// The score to watch, in a few words.
+pub(crate) fn headline(record: &Record) -> String {
+    let Record { split, scores, .. } = record;
+    match (scores.elbo, scores.accuracy) {
+        (Some(elbo), None) => format!("{split} -ELBO {:.2}", -elbo),
+        (Some(elbo), Some(accuracy)) => {
+            format!("{split} accuracy {:.2} %, -ELBO {:.2}", 100.0 * accuracy, -elbo)
+        }
+        (None, Some(accuracy)) => {
+            format!("{split} accuracy {:.2} %, loss {:.4}", 100.0 * accuracy, scores.nll)
+        }
+        (None, None) => format!("{split} loss {:.4}", scores.nll),
+    }
+}
+
+/// Prints final scores as a small table.
+pub(crate) fn describe(task: &Task, record: &Record, seconds: f64) {
+    let Record { split, samples, scores, .. } = record;
+    if let Some(accuracy) = scores.accuracy {
+        say!("{split} accuracy {:.2} %", 100.0 * accuracy);
+    }
+    let Some(elbo) = scores.elbo else {
+        return say!(
+            "{split} cross-entropy {:.4} nats, standard error {:.4}",
+            scores.nll,
+            scores.standard_error
+        );
+    };
+    say!("{:<40} {:6.2}   nats", format!("{split} -ELBO, one hard sample"), -elbo);
+    let of = if matches!(task, Task::Sbn(_)) { "p(y | x)" } else { "p(x)" };
+    let label = format!("{split} -ln {of}, bound of {samples} samples");
+    say!(
+        "{label:<40} {:6.2}   nats, standard error {:.2}, {seconds:.1} s",
+        scores.nll,
+        scores.standard_error
+    );
+}

@@ -1,0 +1,48 @@
+//! A moving average: the plainest baseline.
+
+use crate::checkpoint::Checkpoint;
+
+/// A moving average of numbers that come in batches.
+#[derive(Clone, Debug)]
+pub(super) struct MovingAverage {
+    decay: f64,
+    /// The sum of weights times means, and the sum of weights: their quotient is not drawn to 0 at the start.
+    sum: f64,
+    weight: f64,
+    frozen: bool,
+}
+
+impl MovingAverage {
+    #[track_caller]
+    pub(super) fn new(decay: f64) -> MovingAverage {
+        assert!(
+            (0.0..1.0).contains(&decay),
+            "the decay of a moving average must be in [0, 1), it is {decay}"
+        );
+        MovingAverage { decay, sum: 0.0, weight: 0.0, frozen: false }
+    }
+
+    /// The average so far, 0 at first; then takes the mean of `batch` in.
+    pub(super) fn next(&mut self, batch: &[f32]) -> f32 {
+        let average = if self.weight > 0.0 { self.sum / self.weight } else { 0.0 };
+        if !self.frozen && !batch.is_empty() {
+            let mean = batch.iter().map(|&x| f64::from(x)).sum::<f64>() / batch.len() as f64;
+            self.sum = self.decay * self.sum + (1.0 - self.decay) * mean;
+            self.weight = self.decay * self.weight + (1.0 - self.decay);
+        }
+        average as f32
+    }
+
+    pub(super) fn freeze(&mut self) {
+        self.frozen = true;
+    }
+
+    pub(super) fn save(&self, key: &str, checkpoint: &mut Checkpoint) {
+        checkpoint.set_numbers(key, &[self.sum, self.weight]);
+    }
+
+    pub(super) fn restore(&mut self, key: &str, checkpoint: &Checkpoint) -> Result<(), String> {
+        [self.sum, self.weight] = checkpoint.get_array(key)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! Where a run stands, whatever it trains: its optimizer, its data, its noise, and the best parameters so far.
+
+use crate::checkpoint::Checkpoint;
+use crate::data::Batches;
+use crate::error::{Error, Result};
+use crate::gradients::Gradients;
+use crate::noise::Noise;
+use crate::optim::Optimizer;
+use crate::params::Params;
+use crate::tape::Tape;
+use crate::train::best::Best;
+use crate::train::trained::Problem;
+
+pub(super) struct Progress {
+    pub(super) optimizer: Box<dyn Optimizer>,
+    pub(super) batches: Batches,
+    pub(super) noise: Noise,
+    /// The same at every evaluation.
+    pub(super) evaluation_noise: Noise,
+    pub(super) best: Option<Best>,
+    pub(super) tape: Tape,
+}
+
+impl Progress {
+    /// That of a run at its first step over so many training images, and the noise its parameters begin with.
+    pub(super) fn new(
+        seed: u64,
+        batch: usize,
+        images: usize,
+        optimizer: Box<dyn Optimizer>,
+    ) -> Result<(Progress, Noise)> {
+        if batch > images {
+            return Err(Error::invalid("batch", format!("at most the {images} training images"), batch));
+        }
+        let mut root = Noise::seed(seed);
+        let (init, order, noise, evaluation_noise) = (root.split(), root.split(), root.split(), root.split());
+        let batches = Batches::new(images, order);
+        Ok((Progress { optimizer, batches, noise, evaluation_noise, best: None, tape: Tape::new() }, init))
+    }
+
+    /// Ends a step: the tape lets go of the parameters, and the optimizer moves them.
+    pub(super) fn update(&mut self, params: &mut Params, gradients: &Gradients, learning_rate: f64) {
+        self.tape.reset();
+        self.optimizer.set_learning_rate(learning_rate);
+        self.optimizer.step(params, gradients);
+    }
+
+    /// Puts the best parameters back, if some were kept.
+    pub(super) fn keep_best(&self, params: &mut Params) {
+        if let Some(best) = &self.best {
+            best.put_back(params);
+        }
+    }
+
+    pub(super) fn write(&self, params: &Params, checkpoint: &mut Checkpoint) {
+        checkpoint.put_noise("noise", &self.noise);
+        checkpoint.put_order(&self.batches);
+        checkpoint.put_params("", params);
+        checkpoint.put_optimizer("optimizer.", params, self.optimizer.as_ref());
+        if let Some(best) = &self.best {
+            best.write(params, checkpoint);
+        }
+    }
+
+    /// Takes up what [`write`](Self::write) put there after `step` steps.
+    pub(super) fn read(
+        &mut self,
+        params: &mut Params,
+        step: u64,
+        images: usize,
+        checkpoint: &Checkpoint,
+    ) -> std::result::Result<(), Problem> {
+        self.noise = checkpoint.get_noise("noise")?;
+        self.batches = Batches::resume(images, checkpoint.get_order()?).map_err(Problem::Settings)?;
+        checkpoint.get_params("", params)?;
+        checkpoint.get_optimizer("optimizer.", params, step, self.optimizer.as_mut())?;
+        self.best = Best::read(checkpoint, params)?;
+        Ok(())
+    }
+}
