@@ -90,9 +90,7 @@ pub fn max(x: &[f32]) -> f32 {
             lanes = max_of_wide(wide);
         }
         for chunk in chunks {
-            for (lane, &value) in lanes.iter_mut().zip(chunk) {
-                *lane = larger(value, *lane);
-            }
+            lanes = larger_of_each(chunk, &lanes);
         }
         best = max_tree(&lanes);
     }
@@ -102,14 +100,23 @@ pub fn max(x: &[f32]) -> f32 {
     best
 }
 
+/// The larger of two, lane by lane. Into a new array: of a lane that is changed in its place the compiler may make a store
+/// under a mask, and keep the lanes in memory.
+#[inline(always)]
+fn larger_of_each<const N: usize>(values: &[f32; N], best: &[f32; N]) -> [f32; N] {
+    let mut larger_ones = [0.0; N];
+    for lane in 0..N {
+        larger_ones[lane] = larger(values[lane], best[lane]);
+    }
+    larger_ones
+}
+
 /// The largest entries lane by lane.
 #[inline(always)]
 fn max_of_wide(wide: &[[f32; WIDE]]) -> [f32; LANES] {
     let mut maxima = [f32::NEG_INFINITY; WIDE];
     for chunk in wide {
-        for (max, &value) in maxima.iter_mut().zip(chunk) {
-            *max = larger(value, *max);
-        }
+        maxima = larger_of_each(chunk, &maxima);
     }
     let (parts, _) = maxima.as_chunks::<LANES>();
     let mut lanes = [f32::NEG_INFINITY; LANES];
