@@ -1457,7 +1457,7 @@ fn reproduce_runs_the_semi_supervised_table_and_its_cost() {
     assert!(said.contains("as measured before") && said.contains("(paper 9.9)"), "{said}");
     assert!(desk.read("semi.cost.jsonl") == before, "it was measured again");
     let full = format!("reproduce semi-supervised {REPRODUCE} --only cost --budget full --json semi.jsonl");
-    assert_snapshot!(desk.refused(&full), @"error: semi.cost.jsonl: expected nothing or medians of 20 steps from seed 1; another --json keeps both, found medians of 3 steps from seed 1");
+    assert_snapshot!(desk.refused(&full), @"error: semi.cost.jsonl: expected nothing or medians of 20 steps; another --json keeps both, found medians of 3");
     let svg = fs::read_to_string(desk.path("semi.cost.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("ST Gumbel-Softmax"));
 

@@ -500,9 +500,9 @@ fn vimco_trains_a_variational_bound() {
     assert!(exact.abs() > 20.0 * error, "the test can tell the gradient from none");
 }
 
-/// The value is a mean of the losses that the estimator was given, so it lies between them.
+/// The value is a loss that the estimator was given, or a mean of some.
 #[test]
-fn the_value_is_the_loss() {
+fn the_value_lies_among_the_losses() {
     let tape = Tape::new();
     let bits = Discrete::Bernoulli(tape.variable(&[0.3, -0.4, 0.9, 0.1], [2, 2]));
     let classes = Discrete::Categorical(tape.variable(&[0.3, -0.4, 0.9, 0.1, 0.0, 0.2], [2, 1, 3]));

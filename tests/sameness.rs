@@ -750,6 +750,13 @@ fn an_evaluation_goes_on_where_it_was() {
     let score = run.evaluate_from(SplitKind::Test, 3, &mut losses, |_| true);
     assert_eq!(score, Some(run.evaluate(SplitKind::Test, 3)));
     assert_eq!(losses.len(), 1100);
+    // With many samples the batches are smaller; what is no whole number of them is evaluated again.
+    let score = run.evaluate_from(SplitKind::Test, 3000, &mut Vec::new(), |_| true);
+    let mut again = Vec::new();
+    assert!(run.evaluate_from(SplitKind::Test, 3000, &mut again, |_| false).is_none());
+    assert_eq!(again.len(), 166);
+    again.extend([f64::NAN; 3]);
+    assert_eq!(run.evaluate_from(SplitKind::Test, 3000, &mut again, |_| true), score);
 }
 
 #[test]

@@ -188,6 +188,10 @@ impl<'d> CellRun<'d> {
         let indices: Vec<u32> = (0..split.len() as u32).collect();
         let mut pixels = Vec::new();
         let batch = (EVALUATION_SAMPLES / samples.max(1)).clamp(1, EVALUATION_BATCH);
+        if losses.len() < split.len() {
+            // Whole batches only: the others begin with noise that is not theirs.
+            losses.truncate(losses.len() / batch * batch);
+        }
         for (i, indices) in indices.chunks(batch).enumerate() {
             // Noise of its own, so that an evaluation can begin with any batch.
             let mut noise = noise.split();

@@ -20,8 +20,8 @@ pub(crate) struct Args {
     /// Estimators, comma-separated, like rloo:4 or gumbel-rao:100:0.5 [default: all, with usual parameters]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     estimator: Vec<String>,
-    /// Estimates of each; a twentieth in the sweep over a cubic [default: 100000, with --quick 20000 or, for more than eight
-    /// numbers, 2000]
+    /// Estimates of each; a twentieth in the sweep over a cubic [default: 100000, with --quick 20000, for more than eight
+    /// numbers 2000, in sweeps 5000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(100..))]
     samples: Option<u32>,
     /// Steps in which estimators with a learned baseline, control variate or schedule may adapt before they are frozen

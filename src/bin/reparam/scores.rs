@@ -13,7 +13,7 @@ pub(crate) fn say_paper(task: &Task) {
         Task::Vae(_) => say!(
             "\
 paper's best VAE cell                    101.5   Jang, Gu, Poole 2017, table 1: the bound with 1000 samples, a
-                                                 network without hidden layers, the literature's binarization"
+                                                 network without hidden encoder layers, the literature's binarization"
         ),
         Task::Sbn(_) => say!(
             "\

@@ -1,6 +1,7 @@
 //! What a semi-supervised step costs against the number of classes, by marginalization and by sampling: figure 5 of Jang, Gu
 //! and Poole 2017.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -53,33 +54,48 @@ fn paper(classes: usize) -> Option<f64> {
     }
 }
 
-/// Measures all methods with all numbers of classes, on the data's images with random labels, unless that is done; prints,
-/// writes the lines and the figure.
-pub(super) fn run(args: &RunArgs, plan: Plan, interrupted: &AtomicBool) -> Result<i32> {
-    let path = args.results("semi-supervised").with_extension("cost.jsonl");
-    writable_folder_of(Some(&path))?;
-    let steps = match plan.budget {
+/// The file of the measurements.
+fn file(args: &RunArgs) -> PathBuf {
+    args.results("semi-supervised").with_extension("cost.jsonl")
+}
+
+/// Steps that a time is the median of.
+fn steps(plan: Plan) -> u64 {
+    match plan.budget {
         Budget::Quick => 3,
         Budget::Full => 20,
-    };
-    let earlier: Vec<Line> = read_lines(&path)?;
-    if let Some(first) = earlier.first() {
-        let made = |steps, seed| format!("medians of {steps} steps from seed {seed}");
-        let (expected, found) = (made(steps, plan.seed), made(first.steps, first.seed));
-        if found != expected {
-            let expected = format!("nothing or {expected}; another --json keeps both");
-            return Err(Error::format(path, expected, found));
+    }
+}
+
+/// What was measured before, which must be medians of as many steps.
+pub(super) fn earlier(args: &RunArgs, plan: Plan) -> Result<Vec<Line>> {
+    let path = file(args);
+    writable_folder_of(Some(&path))?;
+    let lines: Vec<Line> = read_lines(&path)?;
+    match lines.first() {
+        Some(first) if first.steps != steps(plan) => {
+            let expected = format!("nothing or medians of {} steps; another --json keeps both", steps(plan));
+            Err(Error::format(path, expected, format!("medians of {}", first.steps)))
         }
+        _ => Ok(lines),
+    }
+}
+
+/// Measures all methods with all numbers of classes, on the data's images with random labels, unless there are `earlier`
+/// measurements; prints, writes the lines and the figure.
+pub(super) fn run(args: &RunArgs, plan: Plan, earlier: &[Line], interrupted: &AtomicBool) -> Result<i32> {
+    let path = file(args);
+    if let Some(first) = earlier.first() {
         say!(
             "\nas measured before, on {} thread(s); remove {} to measure anew",
             first.threads,
             path.display()
         );
-        print(&earlier);
+        print(earlier);
         return Ok(0);
     }
     let data = args.data.load()?;
-    let Some(measured) = args.threads.run(|| measure(args, plan, &data, steps, interrupted))? else {
+    let Some(measured) = args.threads.run(|| measure(args, plan, &data, interrupted))? else {
         say!("stopped; a measurement has no middle to go on from");
         return Ok(INTERRUPTED);
     };
@@ -105,13 +121,7 @@ fn print(lines: &[Line]) {
 }
 
 /// `None` if interrupted.
-fn measure(
-    args: &RunArgs,
-    plan: Plan,
-    data: &Digits,
-    steps: u64,
-    interrupted: &AtomicBool,
-) -> Result<Option<Vec<Line>>> {
+fn measure(args: &RunArgs, plan: Plan, data: &Digits, interrupted: &AtomicBool) -> Result<Option<Vec<Line>>> {
     let mut lines = Vec::new();
     for classes in CLASSES {
         let begin = Instant::now();
@@ -128,7 +138,7 @@ fn measure(
                 batch: BATCH.min(data.train().len()),
                 ..settings(estimator, classes, labels, None, plan)
             };
-            times.push(us_per_step(&mut CellRun::new(settings, data)?, steps));
+            times.push(us_per_step(&mut CellRun::new(settings, data)?, steps(plan)));
         }
         for ((row, _), us_per_step) in METHODS.into_iter().zip(times.clone()).skip(1) {
             lines.push(Line {
@@ -140,7 +150,7 @@ fn measure(
                 classes,
                 us_per_step: us_per_step.round(),
                 us_per_step_marginalization: times[0].round(),
-                steps,
+                steps: steps(plan),
                 seconds: (begin.elapsed().as_secs_f64() * 10.0).round() / 10.0,
                 seed: plan.seed,
                 threads: rayon::current_num_threads(),
@@ -165,7 +175,7 @@ fn us_per_step(run: &mut CellRun<'_>, steps: u64) -> f64 {
 }
 
 /// The three times against the number of classes.
-pub(super) fn draw(path: &std::path::Path, lines: &[Line]) -> Result<()> {
+pub(super) fn draw(path: &Path, lines: &[Line]) -> Result<()> {
     let points = |row: &str, y: fn(&Line) -> f64| {
         lines.iter().filter(|line| line.row == row).map(|line| (line.classes as f64, y(line) / 1e3)).collect()
     };

@@ -14,7 +14,9 @@ const WAYS: [fn(&Cell, &str) -> bool; 3] = [
 /// The texts that were given, one by one. A name with a comma in it, like `VIMCO, m = 5`, is one text.
 pub(super) fn texts<'t>(given: &'t [String], cells: &[Cell]) -> Vec<&'t str> {
     let is_name = |text: &str| WAYS[..2].iter().any(|names| cells.iter().any(|cell| names(cell, text)));
-    let parts = |text: &'t String| if is_name(text) { vec![&text[..]] } else { text.split(',').collect() };
+    let parts = |text: &'t String| {
+        if is_name(text) { vec![&text[..]] } else { text.split(',').map(str::trim).collect() }
+    };
     given.iter().flat_map(parts).collect()
 }
 
@@ -35,10 +37,11 @@ pub(super) fn choose(cells: Vec<Cell>, texts: &[&str]) -> Result<Vec<Cell>> {
 /// Whether `words` stands in a text with no letter or digit right before or behind it: `m = 5` does not name `m = 50`, nor
 /// `arm` `disarm`.
 fn has_words(text: &str, words: &str) -> bool {
-    text.match_indices(words).any(|(at, _)| {
-        let (before, behind) = (&text[..at], &text[at + words.len()..]);
-        !before.ends_with(char::is_alphanumeric) && !behind.starts_with(char::is_alphanumeric)
-    })
+    !words.is_empty()
+        && text.match_indices(words).any(|(at, _)| {
+            let (before, behind) = (&text[..at], &text[at + words.len()..]);
+            !before.ends_with(char::is_alphanumeric) && !behind.starts_with(char::is_alphanumeric)
+        })
 }
 
 #[cfg(test)]
@@ -69,7 +72,10 @@ mod tests {
         assert_eq!(chosen(jang::cells, &["VAE categorical / ST"]), (1, "VAE categorical / ST".to_owned()));
         assert_eq!(chosen(jang::cells, &["DARN,MuProp"]).0, 10);
         assert_eq!(chosen(modern::cells, &["arm"]).0, 3);
-        assert!(choose(jang::cells(PLAN), &["ARN"]).is_err());
+        assert_eq!(chosen(jang::cells, &["SBN bernoulli, VAE bernoulli"]).0, 14);
+        for none in ["ARN", ""] {
+            assert!(choose(jang::cells(PLAN), &[none]).is_err());
+        }
     }
 
     #[test]
