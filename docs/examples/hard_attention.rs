@@ -172,7 +172,7 @@ fn learned_places_read_more_digits_than_random_ones() {
 }
 
 #[test]
-#[ignore = "a minute: it takes 2000 steps until what was seen pays"]
+#[ignore = "a quarter of a minute: it takes 2000 steps until what was seen pays"]
 fn learned_places_heed_what_was_seen() {
     let [same, seen] =
         [Policy::SameForAll, Policy::Seen].map(|policy| learn(policy, "st-gumbel-softmax:1", 2000).0);

@@ -226,6 +226,7 @@ impl<'d> CellRun<'d> {
         let mut checkpoint = Checkpoint::new();
         checkpoint.set("settings", self.identity());
         checkpoint.set("step", self.step);
+        checkpoint.put_params("", &self.params);
         self.progress.write(&self.params, &mut checkpoint);
         for (layer, estimator) in self.objective.estimators().iter().enumerate() {
             estimator.save(&format!("estimator.{layer}."), &mut checkpoint);
@@ -258,7 +259,8 @@ impl<'d> CellRun<'d> {
             return Err(Problem::Checkpoint { expected, found: "one of others".to_owned() });
         }
         self.step = checkpoint.get("step")?;
-        self.progress.read(&mut self.params, self.step, self.data.train().len(), checkpoint)?;
+        checkpoint.get_params("", &mut self.params)?;
+        self.progress.read(&self.params, self.step, self.data.train().len(), checkpoint)?;
         let layers = self.settings.model.layers();
         for (layer, estimator) in self.objective.estimators_mut().iter_mut().enumerate() {
             estimator.restore(&format!("estimator.{layer}."), layers[layer], checkpoint)?;

@@ -52,10 +52,10 @@ impl Progress {
         }
     }
 
+    /// All but the parameters themselves, which are the model's.
     pub(super) fn write(&self, params: &Params, checkpoint: &mut Checkpoint) {
         checkpoint.put_noise("noise", &self.noise);
         checkpoint.put_order(&self.batches);
-        checkpoint.put_params("", params);
         checkpoint.put_optimizer("optimizer.", params, self.optimizer.as_ref());
         if let Some(best) = &self.best {
             best.write(params, checkpoint);
@@ -65,14 +65,13 @@ impl Progress {
     /// Takes up what [`write`](Self::write) put there after `step` steps.
     pub(super) fn read(
         &mut self,
-        params: &mut Params,
+        params: &Params,
         step: u64,
         images: usize,
         checkpoint: &Checkpoint,
     ) -> std::result::Result<(), Problem> {
         self.noise = checkpoint.get_noise("noise")?;
         self.batches = Batches::resume(images, checkpoint.get_order()?).map_err(Problem::Settings)?;
-        checkpoint.get_params("", params)?;
         checkpoint.get_optimizer("optimizer.", params, step, self.optimizer.as_mut())?;
         self.best = Best::read(checkpoint, params)?;
         Ok(())

@@ -74,6 +74,7 @@ impl Trained {
         checkpoint.set("images.rows", rows);
         checkpoint.set("images.cols", cols);
         checkpoint.set("images.classes", self.images.classes);
+        checkpoint.put_params("", &self.params);
     }
 
     fn read(checkpoint: &Checkpoint) -> std::result::Result<Trained, Problem> {

@@ -238,6 +238,7 @@ impl<'d> Trainer<'d> {
         let [sum, square, count] = checkpoint.get_array("window")?;
         trainer.window = Window { sum, square, count };
         let Trained { params, step, .. } = &mut trainer.model;
+        checkpoint.get_params("", params)?;
         trainer.progress.read(params, *step, data.train().len(), checkpoint)?;
         Ok(trainer)
     }

@@ -8,7 +8,7 @@ use reparam::data::{Digits, SplitKind};
 use reparam::train::{CellRun, CellSettings, Score};
 
 use super::Budget;
-use super::lines::{Curve, Line, Results, picture, rate};
+use super::lines::{Curve, Line, Results, label, picture, rate};
 use super::search::Stages;
 use super::work::{Known, Work};
 use crate::common::{progress, say, writable_dir};
@@ -46,7 +46,7 @@ impl Cell {
     }
 
     pub(super) fn label(&self) -> String {
-        format!("{}, {}, seed {}", self.row, self.column, self.settings.seed)
+        label(&self.row, &self.column, self.settings.seed)
     }
 }
 
@@ -212,10 +212,11 @@ impl Runner<'_> {
         let mut clock = Clock::new();
         let mut losses = std::mem::take(&mut work.known.test);
         let mut saved = Ok(());
+        // A loss that is not finite has no form in JSON.
+        let can_be_kept = |losses: &[f64]| losses.iter().all(|loss| loss.is_finite());
         let score = run.evaluate_from(SplitKind::Test, cell.samples, &mut losses, |losses| {
             bar.set_position(losses.len() as u64);
-            // A loss that is not finite has no form in JSON.
-            if clock.is_due() && losses.iter().all(|loss| loss.is_finite()) {
+            if clock.is_due() && can_be_kept(losses) {
                 clock.add_to(&mut work.known.seconds);
                 work.known.test = losses.to_vec();
                 saved = work.save();
@@ -225,7 +226,7 @@ impl Runner<'_> {
         bar.finish_and_clear();
         saved?;
         clock.add_to(&mut work.known.seconds);
-        if losses.iter().all(|loss| loss.is_finite()) {
+        if can_be_kept(&losses) {
             work.known.test = losses;
         }
         work.save()?;

@@ -45,8 +45,13 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn label(&self) -> String {
-        format!("{}, {}, seed {}", self.row, self.column, self.seed)
+        label(&self.row, &self.column, self.seed)
     }
+}
+
+/// What a cell is called in print.
+pub(super) fn label(row: &str, column: &str, seed: u64) -> String {
+    format!("{row}, {column}, seed {seed}")
 }
 
 fn one() -> usize {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use reparam::{Error, Result, write_atomically};
 
+use super::Budget;
 use super::cell::ACCURACY;
 use super::cost;
 use super::lines::{Curve, IN_FULL, Line, picture, rate, read_lines, read_text};
@@ -143,10 +144,11 @@ fn summary(lines: &[Line]) -> String {
 
 /// What a line was made with, if not the full budget and the embedded images.
 fn how_made(line: &Line) -> Option<String> {
-    match (&line.budget[..], &line.data) {
-        ("full", None) => None,
-        (budget, None) => Some(format!("Budget: {budget}.")),
-        (budget, Some(data)) => Some(format!("Budget: {budget}. Images: {data}.")),
+    let budget = &line.budget;
+    match &line.data {
+        None if *budget == Budget::Full.name() => None,
+        None => Some(format!("Budget: {budget}.")),
+        Some(data) => Some(format!("Budget: {budget}. Images: {data}.")),
     }
 }
 

@@ -72,15 +72,16 @@ pub(super) fn run(args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
     );
     let cells = cells(plan);
     let mut texts = only::texts(&args.only, &cells);
-    let (wants_all, wants_cost) = (texts.is_empty(), texts.contains(&"cost"));
+    let wants_all = texts.is_empty();
+    let wants_cost = wants_all || texts.contains(&"cost");
     texts.retain(|&text| text != "cost");
     // Before the cells, which take their time.
-    let earlier = if wants_all || wants_cost { cost::earlier(args, plan)? } else { Vec::new() };
+    let earlier = if wants_cost { cost::earlier(args, plan)? } else { Vec::new() };
     if wants_all || !texts.is_empty() {
         let code = super::run_cells("semi-supervised", &only::choose(cells, &texts)?, args, interrupted)?;
         if code != 0 {
             return Ok(code);
         }
     }
-    if wants_all || wants_cost { cost::run(args, plan, &earlier, interrupted) } else { Ok(0) }
+    if wants_cost { cost::run(args, plan, &earlier, interrupted) } else { Ok(0) }
 }
