@@ -31,6 +31,11 @@ fn model(row: &str) -> CellModel {
     }
 }
 
+/// Nets without hidden units between their bits take larger ones.
+fn rates(row: &str) -> [f64; 3] {
+    if row.contains('~') { [1e-3, 3e-4, 3e-3] } else { [1e-3, 3e-3, 1e-2] }
+}
+
 /// 50 samples are left to the full budget.
 pub(super) fn cells(plan: Plan) -> Vec<Cell> {
     let mut cells = Vec::new();
@@ -61,8 +66,7 @@ fn cell(plan: Plan, row: &str, (method, m): (&str, usize), estimator: &str, pape
         validate_every: plan.validate_every(),
         seed: plan.seed,
     };
-    let rates = [1e-3, 3e-4, 3e-3].map(Choice::LearningRate).to_vec();
-    let search = plan.search(vec![rates]);
+    let search = plan.search(vec![rates(row).map(Choice::LearningRate).to_vec()]);
     let samples = match settings.model {
         CellModel::Prediction(_) => plan.samples.min(PREDICTION_SAMPLES),
         _ => plan.samples,
