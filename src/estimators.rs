@@ -3,7 +3,9 @@
 //! Each takes the logits and the rest of the model as a closure from a sample to a loss per row, and returns a value
 //! whose forward *is the loss* and whose backward is the estimate for the logits, and the ordinary (pathwise) gradient
 //! for everything else that the loss depends on. So they nest: the closure may itself draw a second layer of variables
-//! with another estimator.
+//! with another estimator. What follows must be linear in the value then, as a sum or a mean is: the mean of an estimate times
+//! a number is the gradient only where the number does not depend on the sample. `vimco` takes logarithms of its losses, so
+//! that it is for the innermost layer, or for samples of all layers at once ([`Vimco::bound`]).
 //!
 //! ```
 //! use reparam::estimators::{Discrete, Estimator, LeaveOneOut};
@@ -36,7 +38,7 @@
 //! | `st-gumbel-softmax:FORWARD:BACKWARD` | the same with two temperatures | both | no | 1 |
 //! | `gumbel-rao:K:TAU` | [`GumbelRao`]: that, averaged over K noises with one sample | both | no | 1 |
 //! | `st-identity`, `st-softmax:TAU`, `st-hard-tanh`, `st-slope-annealed` | [`StraightThrough`] | both (hard tanh: bits) | no | 1 |
-//! | `darn` | [`Darn`]: Taylor expansion about the uniform vector | both | for quadratic losses of bits | 1 |
+//! | `darn` | [`Darn`]: Taylor expansion about the sample, taken at the uniform vector | both | for quadratic losses of bits | 1 |
 //! | `reinmax:TAU` | [`ReinMax`]: second-order straight-through | both | for quadratic losses, at tau 1 | 1 |
 //! | `muprop`, `muprop-baseline`, `muprop-normalised` | [`MuProp`]: Taylor expansion about the mean as control variate | both | without normalisation | 2 |
 //! | `rebar` | [`ControlVariate::rebar`]: the relaxed loss as control variate | both | yes | 2 (+ 5 to adapt) |
@@ -114,7 +116,7 @@ pub enum Objective {
 /// A way to estimate the gradient of an expected loss with respect to the logits of discrete variables.
 ///
 /// An estimator of one's own needs a name, a claim and [`estimate`](Self::estimate); the lab then measures it like any other.
-pub trait Estimator {
+pub trait Estimator: Send {
     /// Its name, which [`parse`] understands if it is one of this crate's.
     fn name(&self) -> String;
 

@@ -12,6 +12,7 @@ mod vae;
 
 use reparam_ops::lanes::argmax;
 
+use crate::estimators::{Estimator, Objective};
 use crate::nn::Linear;
 use crate::params::{ParamId, Params};
 use crate::var::Var;
@@ -37,6 +38,17 @@ fn frozen_mean(params: &mut Params, name: &str, mean: &[f32]) -> ParamId {
     let id = params.add(name, [mean.len()], mean.to_vec());
     params.freeze(id);
     id
+}
+
+/// Panics unless the estimator is one of an expected loss: the models' losses are, and a bound of several samples is the minimum
+/// of something else.
+#[track_caller]
+fn check_objective(model: &str, estimator: &dyn Estimator) {
+    assert!(
+        estimator.objective() == Objective::Expected,
+        "{model}: its loss is an expectation, and {} estimates a bound of several samples; `bound` is that where there is one",
+        estimator.name()
+    );
 }
 
 /// How many rows of logits are largest at their label.

@@ -1,12 +1,12 @@
-//! Is the shared multi-sample bound what enumeration of all states says it is, and are the gradients of belief nets those of
-//! the enumerated bound?
+//! Is the shared multi-sample bound what enumeration of all states says it is, and are the gradients of nets of layers those
+//! of the enumerated bound, or of the integrated one where their bits are relaxed?
 
 use reparam::estimators::{Estimator, Kind, parse};
 use reparam::models::{
     BeliefNet, BeliefNetShape, Link, Nodes, Prediction, SemiSupervised, SemiSupervisedShape, Vae, VaeShape,
     multi_sample_bound,
 };
-use reparam::{Noise, ParamId, Params, Tape};
+use reparam::{Noise, ParamId, Params, Tape, Var};
 
 /// A parameter in f64.
 fn values(params: &Params, name: &str) -> Vec<f64> {
@@ -105,31 +105,62 @@ fn a_vae_is_bounded_as_enumeration_says() {
     }
 }
 
-#[test]
-fn a_prediction_is_bounded_as_enumeration_says() {
+/// Nets that predict the last two pixels from the first three, through bits and through categorical variables.
+fn predictions() -> [(Vec<Kind>, Prediction, Params); 2] {
     let bits = |variables| Kind { variables, classes: None };
-    let mut params = Params::new();
-    let net = Prediction::new(&[bits(3), bits(2)], &MEAN[..3], &MEAN[3..], &mut params, &mut Noise::seed(4));
-    let (x, y) = IMAGE.split_at(3);
-    let first =
-        affine(&params, "layer.0", &centred(x, &MEAN[..3].iter().map(|&m| f64::from(m)).collect::<Vec<_>>()));
+    let categories = |variables, classes| Kind { variables, classes: Some(classes) };
+    [vec![bits(3), bits(2)], vec![categories(1, 3), categories(2, 2)]].map(|layers| {
+        let mut params = Params::new();
+        let net = Prediction::new(&layers, &MEAN[..3], &MEAN[3..], &mut params, &mut Noise::seed(4));
+        (layers, net, params)
+    })
+}
+
+/// All values of variables with these logits, each with its log-probability.
+fn all_values(kind: Kind, logits: &[f64]) -> Vec<(Vec<f64>, f64)> {
+    let Some(classes) = kind.classes else {
+        return all_bits(kind.variables).map(|h| (h.clone(), log_bernoulli(logits, &h))).collect();
+    };
+    let mut values = vec![(Vec::new(), 0.0)];
+    for logits in logits.chunks(classes) {
+        let normaliser = logits.iter().map(|x| x.exp()).sum::<f64>().ln();
+        let extended = |(h, log_p): &(Vec<f64>, f64), class: usize| {
+            let one_hot = (0..classes).map(|k| f64::from(u8::from(k == class)));
+            (h.iter().copied().chain(one_hot).collect(), log_p + logits[class] - normaliser)
+        };
+        values = values.iter().flat_map(|value| (0..classes).map(move |k| extended(value, k))).collect();
+    }
+    values
+}
+
+/// What the first layer of a prediction is given.
+fn prediction_input(params: &Params) -> Vec<f64> {
+    centred(&IMAGE[..3], &values(params, "input_mean"))
+}
+
+fn prediction_states(layers: &[Kind], params: &Params) -> States {
     let mut states = States::new();
-    for h in all_bits(3) {
-        let second = affine(&params, "layer.1", &h);
-        for g in all_bits(2) {
-            let log_q = log_bernoulli(&first, &h) + log_bernoulli(&second, &g);
-            states.push((log_q, log_bernoulli(&affine(&params, "layer.2", &g), y)));
+    for (h, log_q) in all_values(layers[0], &affine(params, "layer.0", &prediction_input(params))) {
+        for (g, log_q_of_g) in all_values(layers[1], &affine(params, "layer.1", &h)) {
+            states.push((log_q + log_q_of_g, log_bernoulli(&affine(params, "layer.2", &g), &IMAGE[3..])));
         }
     }
-    hold_against("prediction", &states, |images, samples| {
-        net.evaluate(&params, &copies(&IMAGE, images), samples, &mut Noise::seed(6))
-    });
+    states
+}
+
+#[test]
+fn predictions_are_bounded_as_enumeration_says() {
+    for (layers, net, params) in predictions() {
+        hold_against("prediction", &prediction_states(&layers, &params), |images, samples| {
+            net.evaluate(&params, &copies(&IMAGE, images), samples, &mut Noise::seed(6))
+        });
+    }
 }
 
 /// A belief net of layers of 3 and 2 bits over 5 pixels.
-fn belief_net() -> (BeliefNet, Params) {
+fn belief_net(link: Link) -> (BeliefNet, Params) {
     let mut params = Params::new();
-    let shape = BeliefNetShape { layers: vec![3, 2], link: Link::Linear };
+    let shape = BeliefNetShape { layers: vec![3, 2], link };
     let mut noise = Noise::seed(8);
     let net = BeliefNet::new(&shape, &MEAN, &mut params, &mut noise);
     let prior = params.find("prior").unwrap();
@@ -137,16 +168,25 @@ fn belief_net() -> (BeliefNet, Params) {
     (net, params)
 }
 
+/// The map `name` of a belief net: affine, with tanh between where there are several.
+fn through(params: &Params, name: &str, x: &[f64]) -> Vec<f64> {
+    let mut x = affine(params, &format!("{name}.0"), x);
+    for i in (1..).take_while(|i| params.find(&format!("{name}.{i}.weight")).is_some()) {
+        x = affine(params, &format!("{name}.{i}"), &x.iter().map(|x| x.tanh()).collect::<Vec<_>>());
+    }
+    x
+}
+
 fn belief_net_states(params: &Params) -> States {
     let mut states = States::new();
-    let q = affine(params, "inference.0.0", &centred(&IMAGE, &values(params, "pixel_mean")));
+    let q = through(params, "inference.0", &centred(&IMAGE, &values(params, "pixel_mean")));
     for h in all_bits(3) {
-        let up = affine(params, "inference.1.0", &signs(&h));
+        let up = through(params, "inference.1", &signs(&h));
         for top in all_bits(2) {
             let log_q = log_bernoulli(&q, &h) + log_bernoulli(&up, &top);
             let log_p = log_bernoulli(&values(params, "prior"), &top)
-                + log_bernoulli(&affine(params, "generative.1.0", &signs(&top)), &h)
-                + log_bernoulli(&affine(params, "generative.0.0", &signs(&h)), &IMAGE);
+                + log_bernoulli(&through(params, "generative.1", &signs(&top)), &h)
+                + log_bernoulli(&through(params, "generative.0", &signs(&h)), &IMAGE);
             states.push((log_q, log_p - log_q));
         }
     }
@@ -154,65 +194,186 @@ fn belief_net_states(params: &Params) -> States {
 }
 
 #[test]
-fn a_belief_net_is_bounded_as_enumeration_says() {
-    let (net, params) = belief_net();
-    hold_against("belief net", &belief_net_states(&params), |images, samples| {
-        net.evaluate(&params, &copies(&IMAGE, images), samples, &mut Noise::seed(7))
-    });
+fn belief_nets_are_bounded_as_enumeration_says() {
+    for link in [Link::Linear, Link::Nonlinear] {
+        let (net, params) = belief_net(link);
+        hold_against("belief net", &belief_net_states(&params), |images, samples| {
+            net.evaluate(&params, &copies(&IMAGE, images), samples, &mut Noise::seed(7))
+        });
+    }
 }
 
-/// The derivative of the exact bound by every number of a parameter.
-fn exact_gradient(params: &mut Params, id: ParamId, bound: usize) -> Vec<f64> {
+/// The derivative of an exact loss by every number of a parameter.
+fn exact_gradient(params: &mut Params, id: ParamId, exact: &dyn Fn(&Params) -> f64) -> Vec<f64> {
     let step = 1e-2f32;
     let count = params.value(id).len();
     let mut at = |i: usize, by: f32| {
         params.value_mut(id)[i] += by;
-        let value = exact_bounds(&belief_net_states(params))[bound];
+        let value = exact(params);
         params.value_mut(id)[i] -= by;
         value
     };
     (0..count).map(|i| (at(i, step) - at(i, -step)) / (2.0 * f64::from(step))).collect()
 }
 
+/// Holds the mean and the gradient of `loss`, of many copies of one image, against an exact one.
+fn hold_gradient_against(
+    what: &str,
+    params: &mut Params,
+    exact: impl Fn(&Params) -> f64,
+    mut loss: impl for<'t> FnMut(&'t Tape, &Params, usize, &mut Noise) -> Var<'t>,
+) {
+    let (images, runs) = (2_000, 40);
+    let (mut tape, mut noise) = (Tape::new(), Noise::seed(9));
+    let ids: Vec<ParamId> = params.ids().filter(|&id| !params.is_frozen(id)).collect();
+    let mut means = Vec::new();
+    let mut estimates: Vec<Vec<Vec<f64>>> = vec![Vec::new(); ids.len()];
+    for _ in 0..runs {
+        {
+            let loss = loss(&tape, params, images, &mut noise).mean();
+            means.push(f64::from(loss.item()));
+            let gradients = loss.backward();
+            for (estimates, &id) in estimates.iter_mut().zip(&ids) {
+                let gradient = gradients.parameter(id).expect("a gradient");
+                estimates.push(gradient.iter().map(|&g| f64::from(g)).collect());
+            }
+        }
+        tape.reset();
+    }
+    let near = |what: &str, sample: &[f64], exact: f64| {
+        let mean = sample.iter().sum::<f64>() / sample.len() as f64;
+        let square = sample.iter().map(|g| (g - mean).powi(2)).sum::<f64>();
+        let error = (square / (sample.len() * (sample.len() - 1)) as f64).sqrt();
+        // The f32 parameters' central difference is good to 1e-3.
+        assert!((mean - exact).abs() < 5.0 * error + 1e-3, "{what}: {mean} +- {error}, exact {exact}");
+    };
+    near(what, &means, exact(params));
+    for (estimates, &id) in estimates.iter().zip(&ids) {
+        for (i, exact) in exact_gradient(params, id, &exact).into_iter().enumerate() {
+            let of_entry: Vec<f64> = estimates.iter().map(|estimate| estimate[i]).collect();
+            near(&format!("{what}, {}[{i}]", params.name(id)), &of_entry, exact);
+        }
+    }
+}
+
+fn nvil_for_two_layers() -> Vec<Box<dyn Estimator>> {
+    (0..2).map(|_| parse("nvil").unwrap()).collect()
+}
+
 #[test]
 fn belief_nets_learn_along_the_gradient_of_the_enumerated_bound() {
-    let (net, mut params) = belief_net();
-    let (images, runs) = (2_000, 40);
-    let mut tape = Tape::new();
-    let mut noise = Noise::seed(9);
+    for link in [Link::Linear, Link::Nonlinear] {
+        let (net, mut params) = belief_net(link);
+        let mut estimators = nvil_for_two_layers();
+        let one = |params: &Params| exact_bounds(&belief_net_states(params))[0];
+        hold_gradient_against("belief net", &mut params, one, |tape, params, images, noise| {
+            let x = tape.input(&copies(&IMAGE, images), [images, 5]);
+            net.loss(params, x, &mut estimators, noise)
+        });
+        let two = |params: &Params| exact_bounds(&belief_net_states(params))[1];
+        hold_gradient_against("belief net, two samples", &mut params, two, |tape, params, images, noise| {
+            let x = tape.input(&copies(&IMAGE, images), [images, 5]);
+            net.bound(params, x, Nodes::Hard, 2, noise)
+        });
+    }
+}
+
+/// The two halves of many copies of the image.
+fn halves(tape: &Tape, images: usize) -> (Var<'_>, Var<'_>) {
+    let (x, y) = IMAGE.split_at(3);
+    (tape.input(&copies(x, images), [images, 3]), tape.input(&copies(y, images), [images, 2]))
+}
+
+#[test]
+fn predictions_learn_along_the_gradient_of_the_enumerated_bound() {
+    for (layers, net, mut params) in predictions() {
+        let mut estimators = nvil_for_two_layers();
+        let one = |params: &Params| exact_bounds(&prediction_states(&layers, params))[0];
+        hold_gradient_against("prediction", &mut params, one, |tape, params, images, noise| {
+            let (x, y) = halves(tape, images);
+            net.loss(params, x, y, &mut estimators, noise)
+        });
+        if layers.iter().any(|kind| kind.classes.is_some()) {
+            continue;
+        }
+        let two = |params: &Params| exact_bounds(&prediction_states(&layers, params))[1];
+        hold_gradient_against("prediction, two samples", &mut params, two, |tape, params, images, noise| {
+            let (x, y) = halves(tape, images);
+            net.bound(params, x, y, Nodes::Hard, 2, noise)
+        });
+    }
+}
+
+/// Temperatures of the relaxed posterior and prior.
+const TAUS: (f32, f32) = (0.7, 0.4);
+const RELAXED: Nodes = Nodes::Relaxed { posterior: TAUS.0, prior: TAUS.1 };
+
+/// ln of the density of a relaxed bit's logit z, its noise being tau z - logit.
+fn log_relaxed(logit: f64, tau: f64, z: f64) -> f64 {
+    let noise = tau * z - logit;
+    tau.ln() - noise - 2.0 * (-noise).exp().ln_1p()
+}
+
+/// The bounds of one and of two samples by the midpoint rule over the uniform numbers behind the noise of a relaxed bit.
+fn relaxed_bounds(logit: f64, log_weight: impl Fn(f64) -> f64) -> [f64; 2] {
+    let grid = |points: usize| -> Vec<f64> {
+        let u = (0..points).map(|i| (i as f64 + 0.5) / points as f64);
+        u.map(|u| log_weight((logit + (u / (1.0 - u)).ln()) / f64::from(TAUS.0))).collect()
+    };
+    let (many, few) = (grid(5_000), grid(400));
+    let pair = |a: f64, b: f64| -(0.5 * (a.exp() + b.exp())).ln();
+    let two = few.iter().map(|&a| few.iter().map(|&b| pair(a, b)).sum::<f64>()).sum::<f64>();
+    [-many.iter().sum::<f64>() / 5_000.0, two / 160_000.0]
+}
+
+#[test]
+fn relaxed_belief_nets_learn_along_the_gradient_of_the_integrated_bound() {
+    let mut params = Params::new();
+    let shape = BeliefNetShape { layers: vec![1], link: Link::Linear };
+    let net = BeliefNet::new(&shape, &MEAN, &mut params, &mut Noise::seed(8));
+    let prior = params.find("prior").unwrap();
+    params.value_mut(prior)[0] = 0.7;
+    let exact = |params: &Params| {
+        let q = affine(params, "inference.0.0", &centred(&IMAGE, &values(params, "pixel_mean")))[0];
+        let prior = values(params, "prior")[0];
+        relaxed_bounds(q, |z| {
+            let value = 2.0 / (1.0 + (-z).exp()) - 1.0;
+            log_bernoulli(&affine(params, "generative.0.0", &[value]), &IMAGE)
+                + log_relaxed(prior, f64::from(TAUS.1), z)
+                - log_relaxed(q, f64::from(TAUS.0), z)
+        })
+    };
     for samples in [1, 2] {
-        let mut estimators: Vec<Box<dyn Estimator>> = (0..2).map(|_| parse("nvil").unwrap()).collect();
-        let ids: Vec<ParamId> = params.ids().filter(|&id| !params.is_frozen(id)).collect();
-        let mut estimates: Vec<Vec<Vec<f64>>> = vec![Vec::new(); ids.len()];
-        for _ in 0..runs {
-            {
-                let x = tape.input(&copies(&IMAGE, images), [images, 5]);
-                let loss = match samples {
-                    1 => net.loss(&params, x, &mut estimators, &mut noise),
-                    _ => net.bound(&params, x, Nodes::Hard, samples, &mut noise),
-                };
-                let gradients = loss.mean().backward();
-                for (estimates, &id) in estimates.iter_mut().zip(&ids) {
-                    let gradient = gradients.parameter(id).expect("a gradient");
-                    estimates.push(gradient.iter().map(|&g| f64::from(g)).collect());
-                }
-            }
-            tape.reset();
-        }
-        for (estimates, &id) in estimates.iter().zip(&ids) {
-            for (i, exact) in exact_gradient(&mut params, id, samples - 1).into_iter().enumerate() {
-                let of_entry: Vec<f64> = estimates.iter().map(|estimate| estimate[i]).collect();
-                let what = format!("{samples} samples, {}[{i}]", params.name(id));
-                // The f32 parameters' central difference is good to 1e-3.
-                let mean = of_entry.iter().sum::<f64>() / of_entry.len() as f64;
-                let square = of_entry.iter().map(|g| (g - mean).powi(2)).sum::<f64>();
-                let error = (square / (of_entry.len() * (of_entry.len() - 1)) as f64).sqrt();
-                assert!(
-                    (mean - exact).abs() < 5.0 * error + 1e-3,
-                    "{what}: {mean} +- {error}, exact {exact}"
-                );
-            }
-        }
+        let of_samples = |params: &Params| exact(params)[samples - 1];
+        hold_gradient_against("relaxed net", &mut params, of_samples, |tape, params, images, noise| {
+            let x = tape.input(&copies(&IMAGE, images), [images, 5]);
+            net.bound(params, x, RELAXED, samples, noise)
+        });
+    }
+}
+
+#[test]
+fn relaxed_predictions_learn_along_the_gradient_of_the_integrated_bound() {
+    let mut params = Params::new();
+    let bit = Kind { variables: 1, classes: None };
+    let net = Prediction::new(&[bit], &MEAN[..3], &MEAN[3..], &mut params, &mut Noise::seed(4));
+    let exact = |params: &Params| {
+        let logit = affine(params, "layer.0", &prediction_input(params))[0];
+        relaxed_bounds(logit, |z| {
+            log_bernoulli(&affine(params, "layer.1", &[1.0 / (1.0 + (-z).exp())]), &IMAGE[3..])
+        })
+    };
+    for samples in [1, 2] {
+        let of_samples = |params: &Params| exact(params)[samples - 1];
+        hold_gradient_against(
+            "relaxed prediction",
+            &mut params,
+            of_samples,
+            |tape, params, images, noise| {
+                let (x, y) = halves(tape, images);
+                net.bound(params, x, y, RELAXED, samples, noise)
+            },
+        );
     }
 }
 

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use reparam::data::Digits;
 use reparam::estimators::{
-    ALL, ControlVariate, Discrete, Estimator, Exact, Kind, LeaveOneOut, Loss, StraightThrough, Surrogate,
-    UnorderedSet, parse,
+    ALL, ControlVariate, Discrete, Estimator, Exact, Kind, LeaveOneOut, Loss, ReinMax, StraightThrough,
+    Surrogate, UnorderedSet, parse,
 };
 use reparam::lab::{
     DEFAULT_ESTIMATORS, Measurement, Problem, Toy, measure, parse_problem, training_curve, z_bound,
@@ -608,6 +608,47 @@ fn names_can_be_read_back() {
     }
 }
 
+/// A class that is masked can be in a set; a loss with its log-probability is infinite there.
+#[test]
+fn a_class_that_cannot_be_has_no_share_in_an_unordered_set() {
+    const MASK: f32 = f32::NEG_INFINITY;
+    let tape = Tape::new();
+    let logits = tape.variable(&[0.0, MASK, MASK], [1, 1, 3]);
+    let variable = Discrete::Categorical(logits);
+    let mut estimator = parse("unordered-set:3").unwrap();
+    let loss = estimator.estimate(variable, &mut Noise::seed(1), &mut |z, _| 0.5 - variable.log_prob(z));
+    assert_eq!(loss.to_vec(), [0.5]);
+    assert_eq!(loss.sum().backward().of(logits), Some(&[0.0; 3][..]));
+}
+
+/// The estimate at a class k is <f'(z), z - 1/5> (one-hot of k - p).
+#[test]
+fn darn_is_centred_at_one_in_so_many_classes() {
+    const ROWS: usize = 200_000;
+    let (row, weights) = ([0.4f32, -0.3, 0.8, 0.0, -1.0], [0.5f32, 1.5, -1.0, 2.0, 0.3]);
+    let tape = Tape::new();
+    let logits = tape.variable(&row.repeat(ROWS), [ROWS, 1, 5]);
+    let weights_on_tape = tape.input(&weights, [5]);
+    let loss =
+        parse("darn").unwrap().estimate(Discrete::Categorical(logits), &mut Noise::seed(5), &mut |z, _| {
+            (z * z * z * weights_on_tape).sum_axis(2).sum_axis(1)
+        });
+    let gradients = loss.sum().backward();
+    let estimates = gradients.of(logits).unwrap();
+
+    let total: f64 = row.iter().map(|&x| f64::from(x).exp()).sum();
+    let p = row.map(|x| f64::from(x).exp() / total);
+    for j in 0..5 {
+        // f' is 3 w z^2: 0 but at the class.
+        let of_class = |k: usize| 3.0 * f64::from(weights[k]) * 0.8 * (f64::from(u8::from(j == k)) - p[j]);
+        let exact: f64 = (0..5).map(|k| p[k] * of_class(k)).sum();
+        let column = estimates.iter().skip(j).step_by(5).map(|&g| f64::from(g));
+        let mean = column.clone().sum::<f64>() / ROWS as f64;
+        let error = (column.map(|g| (g - mean).powi(2)).sum::<f64>()).sqrt() / ROWS as f64;
+        assert!((mean - exact).abs() < 4.5 * error, "class {j}: {mean} +- {error}, by formula {exact}");
+    }
+}
+
 fn refusal(estimator: &str, kind: Kind) -> String {
     parse(estimator).unwrap().check(kind).unwrap_err()
 }
@@ -625,6 +666,7 @@ fn refusals_say_what_would_work() {
         refusal("vimco:0", bits(1)),
         refusal("gumbel-rao:0:1", bits(1)),
         refusal("reinmax:0.5", bits(1)),
+        ReinMax { tau: f32::INFINITY }.check(bits(1)).unwrap_err(),
         refusal("st-hard-tanh", categories(1, 3)),
         refusal("unordered-set:4", categories(1, 3)),
         refusal("unordered-set:2", bits(3)),
@@ -644,6 +686,7 @@ fn refusals_say_what_would_work() {
     0 sample(s) leave no others for a baseline; use 2 or more, or score-function for one
     it needs at least one noise per sample; use gumbel-rao:10:1
     its temperature is at least 1, found 0.5; use reinmax:1
+    its temperatures must be positive and finite, found inf; 1 is a usual one
     it treats bits, and was given 1 categorical variable(s) of 3 classes; use st-softmax:1 or st-identity
     4 different classes cannot be drawn from 3; use at most unordered-set:3
     it treats one categorical variable per row, and was given 3 bit(s); use rloo:2

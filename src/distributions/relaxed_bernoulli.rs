@@ -5,7 +5,7 @@ use crate::distributions::{Bernoulli, LogitRelaxedBernoulli};
 use crate::noise::DrawSource;
 use crate::var::{Temperature, Var};
 
-/// A number in (0, 1) for each element, together with its logit: the number itself rounds to 1 where the logit is 17
+/// A number in (0, 1) for each element, together with its logit: the number itself rounds to 1 where the logit is 17.4
 /// and above, which a sample at a low temperature easily is.
 ///
 /// # Examples

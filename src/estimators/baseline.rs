@@ -86,3 +86,27 @@ impl Baseline {
         self.network.insert(new_network(kind)).restore(prefix, checkpoint)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Tape;
+
+    /// The network begins at 0 and makes steps of 1e-3: what it takes away of the second batch is less than 0.2.
+    #[test]
+    fn a_signal_loses_the_mean_before_it_and_is_divided_by_the_root_of_the_variance_before_it() {
+        for normalise in [false, true] {
+            let mut baseline = Baseline::new(normalise);
+            let tape = Tape::new();
+            let variable = Discrete::Bernoulli(tape.variable(&[0.3, -0.2], [2, 1]));
+            let mut reduce =
+                |signal: [f32; 2]| baseline.reduce("nvil", tape.input(&signal, [2]), variable).to_vec();
+            assert_eq!(reduce([10.0, 30.0]), [10.0, 30.0]);
+            // The mean was 20, the mean square 500.
+            let scale = if normalise { 500f32.sqrt() } else { 1.0 };
+            for (left, expected) in reduce([50.0, -50.0]).iter().zip([30.0, -70.0]) {
+                assert!((left * scale - expected).abs() < 0.2, "{left} times {scale}, expected {expected}");
+            }
+        }
+    }
+}

@@ -53,8 +53,10 @@ const NETWORK: usize = 2;
 /// Adam's step size in the adaptation.
 const LEARNING_RATE: f64 = 0.01;
 
-/// How far the central difference goes, in the logits' units.
+/// How far the central difference goes at most, in the logits' units.
 const STEP: f32 = 0.05;
+/// And at most as a part of the temperature, which is the width over which the relaxed sample changes.
+const STEP_OF_TAU: f32 = 0.1;
 
 impl ControlVariate {
     /// The relaxed loss, times `eta`, at temperature `tau` to begin with. The paper begins at 1 and 0.5.
@@ -148,7 +150,7 @@ impl Estimator for ControlVariate {
         let score = gradient_of(cut.log_prob(b), cut.logits());
         let estimate = (over_row((f - c).stop_gradient(), score) * score + pathwise).stop_gradient();
         if !frozen && variable.logits().tape().is_recording() {
-            let along = Direction::new(estimate, score);
+            let along = Direction::new(estimate, score, copies[LOG_TAU]);
             let objective = variance_slope(variable, &noises, &along, &copies, loss, &inner);
             control.step(&copies, &objective.backward());
         }
@@ -181,19 +183,20 @@ impl Estimator for ControlVariate {
 struct Direction<'t> {
     /// g / |g|, times the step.
     step: Var<'t>,
-    /// |g| / (2 STEP), `[rows]`.
+    /// |g| / (2 steps), `[rows]`.
     weight: Var<'t>,
     /// <g, score>, `[rows]`.
     score: Var<'t>,
 }
 
 impl<'t> Direction<'t> {
-    fn new(estimate: Var<'t>, score: Var<'t>) -> Direction<'t> {
+    fn new(estimate: Var<'t>, score: Var<'t>, log_tau: Var<'t>) -> Direction<'t> {
+        let step = STEP.min(STEP_OF_TAU * log_tau.item().exp());
         let length = sum_of_row(estimate.square()).sqrt();
         Direction {
             // A row whose estimate is 0 stays where it is.
-            step: estimate / over_row(length + f32::MIN_POSITIVE, estimate) * STEP,
-            weight: length / (2.0 * STEP),
+            step: estimate / over_row(length + f32::MIN_POSITIVE, estimate) * step,
+            weight: length / (2.0 * step),
             score: sum_of_row(estimate * score),
         }
     }
@@ -344,7 +347,13 @@ mod tests {
     #[test]
     fn the_control_variate_adapts_along_the_derivative_of_the_variance() {
         const ROWS: usize = 400_000;
-        for (logit, t, eta, tau) in [(0.0, 0.45, 1.0, 0.5), (1.0, 0.3, 0.5, 0.7), (-0.5, 0.6, 0.2, 1.5f32)] {
+        for (logit, t, eta, tau) in [
+            (0.0, 0.45, 1.0, 0.5),
+            (1.0, 0.3, 0.5, 0.7),
+            (-0.5, 0.6, 0.2, 1.5f32),
+            // Here a step of 0.05 would give the derivative by ln tau another sign.
+            (1.0, 0.45, 0.5, 0.02),
+        ] {
             let tape = Tape::new();
             let copies = [tape.variable(&[eta], [1]), tape.variable(&[tau.ln()], [1])];
             let variable = Discrete::Bernoulli(tape.variable(&vec![logit; ROWS], [ROWS, 1]));
@@ -369,7 +378,7 @@ mod tests {
                 exact(e, l)
             );
 
-            let along = Direction::new(estimate, score);
+            let along = Direction::new(estimate, score, copies[LOG_TAU]);
             let gradients =
                 variance_slope(variable, &noises, &along, &copies, &mut |z, _| toy(z, t), &noise).backward();
             let got = [0, 1].map(|i| f64::from(gradients.of(copies[i]).unwrap()[0]));

@@ -22,11 +22,12 @@ impl MovingAverage {
         MovingAverage { decay, sum: 0.0, weight: 0.0, frozen: false }
     }
 
-    /// The average so far, 0 at first; then takes the mean of `batch` in.
+    /// The average so far, 0 at first; then takes the mean of `batch` in, if it is finite.
     pub(super) fn next(&mut self, batch: &[f32]) -> f32 {
         let average = if self.weight > 0.0 { self.sum / self.weight } else { 0.0 };
-        if !self.frozen && !batch.is_empty() {
-            let mean = batch.iter().map(|&x| f64::from(x)).sum::<f64>() / batch.len() as f64;
+        let mean = batch.iter().map(|&x| f64::from(x)).sum::<f64>() / batch.len() as f64;
+        // One loss that is not finite, or no loss, would be the end of it.
+        if !self.frozen && mean.is_finite() {
             self.sum = self.decay * self.sum + (1.0 - self.decay) * mean;
             self.weight = self.decay * self.weight + (1.0 - self.decay);
         }
@@ -44,5 +45,22 @@ impl MovingAverage {
     pub(super) fn restore(&mut self, key: &str, checkpoint: &Checkpoint) -> Result<(), String> {
         [self.sum, self.weight] = checkpoint.get_array(key)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_that_is_not_finite_is_passed_over() {
+        let mut average = MovingAverage::new(0.9);
+        assert_eq!(average.next(&[2.0, 4.0]), 0.0);
+        for bad in [f32::NAN, f32::INFINITY] {
+            assert_eq!(average.next(&[bad, 1.0]), 3.0);
+        }
+        assert_eq!(average.next(&[]), 3.0);
+        assert_eq!(average.next(&[5.0]), 3.0);
+        assert!((average.next(&[0.0]) - (0.9 * 3.0 + 5.0) / 1.9).abs() < 1e-6);
     }
 }

@@ -1,6 +1,6 @@
 //! ReinMax: a straight-through estimator of second order.
 
-use super::{Discrete, Estimator, Kind, Loss, accept, evaluate};
+use super::{Discrete, Estimator, Kind, Loss, accept, check_temperature, evaluate};
 use crate::noise::Noise;
 use crate::var::Var;
 
@@ -28,6 +28,7 @@ impl Estimator for ReinMax {
     }
 
     fn check(&self, _kind: Kind) -> Result<(), String> {
+        check_temperature(self.tau)?;
         match self.tau >= 1.0 {
             true => Ok(()),
             false => Err(format!("its temperature is at least 1, found {}; use reinmax:1", self.tau)),

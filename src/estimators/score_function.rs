@@ -22,7 +22,8 @@ impl ScoreFunction {
         ScoreFunction { baseline: None }
     }
 
-    /// The baseline b <- `decay` b + (1 - `decay`) mean f, updated after its use. 0.99 is usual.
+    /// Less the average of earlier batches' mean f, of which one counts `decay` times the one after it; their weights sum to
+    /// 1, so that the first batches are not drawn to 0. 0.99 is usual.
     ///
     /// # Panics
     /// If `decay` is not in \[0, 1).

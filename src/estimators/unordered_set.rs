@@ -2,6 +2,7 @@
 
 use super::variable::softmax_in_f64;
 use super::{Discrete, Estimator, Kind, Loss, accept, evaluate, with_logits_gradient};
+use crate::distributions::parts::{places, with_zeros};
 use crate::noise::Noise;
 use crate::var::Var;
 
@@ -76,7 +77,9 @@ impl Estimator for UnorderedSet {
                     row[set.classes[sample]] = 1.0;
                 }
             });
-            let f = evaluate(loss, z, noise);
+            // A class of probability 0 counts nothing, whatever the loss says of it.
+            let impossible = places(rows, |row| sample >= sets[row].chosen.len());
+            let f = with_zeros(evaluate(loss, z, noise), &impossible);
             for (row, &f) in f.value().iter().enumerate() {
                 losses[row * k + sample] = f64::from(f);
             }

@@ -102,11 +102,13 @@ impl<'t> Discrete<'t> {
     }
 
     /// Number of rows.
+    #[track_caller]
     pub fn rows(self) -> usize {
         self.logits().shape().dims()[0]
     }
 
     /// An exact sample without a gradient, of the logits' shape.
+    #[track_caller]
     pub fn sample(self, noise: &mut Noise) -> Var<'t> {
         match self {
             Discrete::Bernoulli(logits) => Bernoulli::new(logits).sample(noise),
@@ -115,6 +117,7 @@ impl<'t> Discrete<'t> {
     }
 
     /// The most probable value of each variable, without a gradient, of the logits' shape.
+    #[track_caller]
     pub fn mode(self) -> Var<'t> {
         match self {
             Discrete::Bernoulli(logits) => Bernoulli::new(logits).mode(),
@@ -123,6 +126,7 @@ impl<'t> Discrete<'t> {
     }
 
     /// The probability of each bit or class, of the logits' shape.
+    #[track_caller]
     pub fn probs(self) -> Var<'t> {
         match self {
             Discrete::Bernoulli(logits) => Bernoulli::new(logits).probs(),
@@ -131,6 +135,7 @@ impl<'t> Discrete<'t> {
     }
 
     /// The log-probability of hard values z, per variable: `[rows, variables]`.
+    #[track_caller]
     pub fn log_prob_of_each(self, z: Var<'t>) -> Var<'t> {
         match self {
             Discrete::Bernoulli(logits) => Bernoulli::new(logits).log_prob(z),
@@ -139,11 +144,13 @@ impl<'t> Discrete<'t> {
     }
 
     /// The log-probability of hard values z, per row: `[rows]`.
+    #[track_caller]
     pub fn log_prob(self, z: Var<'t>) -> Var<'t> {
         self.log_prob_of_each(z).sum_axis(1)
     }
 
     /// Bits as categorical variables of two classes, of which the first means 1; categorical ones as they are.
+    #[track_caller]
     pub fn as_categorical(self) -> Var<'t> {
         match self {
             Discrete::Bernoulli(logits) => {

@@ -9,7 +9,9 @@ use crate::var::Var;
 /// would be with that sample's weight replaced by the geometric mean of the others; the pathwise gradient goes to
 /// the samples by their share of the weights. The value is L.
 ///
-/// With f = ln q(z | x) - ln p(x, z) this trains the bound of importance-weighted autoencoders.
+/// With f = ln q(z | x) - ln p(x, z) this trains the bound of importance-weighted autoencoders: all of f is part of the loss,
+/// a divergence outside it would belong to another objective. ln q counts as a function of the logits there, and an
+/// estimator inside the closure is biased, since L is not linear in f.
 ///
 /// # Source
 /// A. Mnih, D. Rezende, "Variational Inference for Monte Carlo Objectives", ICML 2016, equations 8 to 10.
@@ -94,4 +96,19 @@ fn learning_signals(log_weights: &[f32], k: usize) -> Vec<f32> {
 fn logsumexp(terms: impl Iterator<Item = f64> + Clone) -> f64 {
     let largest = terms.clone().fold(f64::NEG_INFINITY, f64::max);
     largest + terms.map(|term| (term - largest).exp()).sum::<f64>().ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// L of the weights 1, 2, 4 is -ln(7/3); the geometric mean of two of them stands in for the third.
+    #[test]
+    fn a_sample_is_held_against_the_geometric_mean_of_the_others() {
+        let signals = learning_signals(&[0.0, 2f32.ln(), 4f32.ln()], 3);
+        let expected = [(8f64.sqrt() + 6.0) / 7.0, 1.0, (3.0 + 2f64.sqrt()) / 7.0].map(f64::ln);
+        for (signal, expected) in signals.iter().zip(expected) {
+            assert!((f64::from(*signal) - expected).abs() < 1e-6, "{signals:?}, expected {expected:?}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use crate::distributions::Bernoulli;
 use crate::estimators::{Discrete, Estimator};
 use crate::models::bound::multi_sample_bound;
 use crate::models::nodes::{Nodes, repeated};
-use crate::models::{frozen_mean, start_at_base_rates};
+use crate::models::{check_objective, frozen_mean, start_at_base_rates};
 use crate::nn::Mlp;
 use crate::noise::Noise;
 use crate::params::{ParamId, Params};
@@ -95,10 +95,11 @@ impl BeliefNet {
 
     /// -ELBO of each image from one hard sample, in nats, with an estimator's gradient for each layer, the one next to the
     /// pixels first. ln q(h | x) counts as a part of the loss, but not as a function of the logits: the mean of that gradient
-    /// is 0.
+    /// is 0 for hard samples.
     ///
     /// # Panics
-    /// If there are not as many estimators as layers.
+    /// If there are not as many estimators as layers, or one is of a bound of several samples, which is
+    /// [`bound`](Self::bound).
     #[track_caller]
     pub fn loss<'t>(
         &self,
@@ -127,6 +128,7 @@ impl BeliefNet {
         noise: &mut Noise,
     ) -> Var<'t> {
         let (first, others) = estimators.split_first_mut().expect("an estimator per layer");
+        check_objective("BeliefNet", first.as_ref());
         first.estimate(Discrete::Bernoulli(logits), noise, &mut |h, noise| {
             let value = signs(h);
             let log_q = Bernoulli::new(logits.stop_gradient()).log_prob(h).sum_axis(1);

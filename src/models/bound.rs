@@ -39,6 +39,10 @@ impl Default for LogMean {
 impl LogMean {
     fn add(&mut self, value: f64) {
         self.count += 1.0;
+        if value == f64::NEG_INFINITY {
+            // Nothing to add, and its difference to another such value would be NaN.
+            return;
+        }
         if value > self.largest {
             self.sum = self.sum * (self.largest - value).exp() + 1.0;
             self.largest = value;
@@ -64,5 +68,16 @@ mod tests {
         }
         let expected = -1000.0 + ((1.0 + (-1.0f64).exp() + 0.5f64.exp()) / 3.0).ln();
         assert!((mean.value() - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_sample_of_weight_0_counts_as_a_sample() {
+        let mut mean = LogMean::default();
+        mean.add(f64::NEG_INFINITY);
+        assert_eq!(mean.value(), f64::NEG_INFINITY);
+        for value in [-1.0, f64::NEG_INFINITY, -1.0] {
+            mean.add(value);
+        }
+        assert!((mean.value() - (-1.0 - 2f64.ln())).abs() < 1e-12, "{}", mean.value());
     }
 }

@@ -3,7 +3,7 @@
 use crate::estimators::{Estimator, Kind};
 use crate::models::bound::multi_sample_bound;
 use crate::models::nodes::{Nodes, repeated};
-use crate::models::{frozen_mean, start_at_base_rates};
+use crate::models::{check_objective, frozen_mean, start_at_base_rates};
 use crate::nn::{Init, Linear};
 use crate::noise::Noise;
 use crate::params::{ParamId, Params};
@@ -52,7 +52,8 @@ impl Prediction {
     /// layer's first.
     ///
     /// # Panics
-    /// If there are not as many estimators as layers.
+    /// If there are not as many estimators as layers, or one is of a bound of several samples, which is
+    /// [`bound`](Self::bound).
     #[track_caller]
     pub fn loss<'t>(
         &self,
@@ -68,9 +69,12 @@ impl Prediction {
             estimators.len(),
             self.layers.len()
         );
-        let mean = params.on(x.tape(), self.input_mean);
-        let logits = self.maps[0].forward_centred(params, x, mean);
-        self.behind(0, params, logits, y, estimators, noise)
+        self.behind(0, params, self.first_logits(params, x), y, estimators, noise)
+    }
+
+    /// The logits of the first layer.
+    fn first_logits<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {
+        self.maps[0].forward_centred(params, x, params.on(x.tape(), self.input_mean))
     }
 
     /// -ln(1/m sum_k p(y | h_k)) of each row, in nats, over `samples` samples h of p(h | x), with its gradient: pathwise for
@@ -87,16 +91,16 @@ impl Prediction {
         params: &Params,
         x: Var<'t>,
         y: Var<'t>,
-        (nodes, samples): (Nodes, usize),
+        nodes: Nodes,
+        samples: usize,
         noise: &mut Noise,
     ) -> Var<'t> {
         assert!(
             self.layers.iter().all(|layer| layer.classes.is_none()),
             "Prediction::bound: all layers must be of bits"
         );
-        let mean = params.on(x.tape(), self.input_mean);
         let rows = x.shape().dims()[0];
-        let mut logits = repeated(self.maps[0].forward_centred(params, x, mean), samples);
+        let mut logits = repeated(self.first_logits(params, x), samples);
         let mut log_probs = None;
         for map in &self.maps[1..] {
             let node = nodes.sample(logits, noise);
@@ -122,6 +126,7 @@ impl Prediction {
         let Some((first, others)) = estimators.split_first_mut() else {
             return logits.bce_with_logits(y).sum_axis(1);
         };
+        check_objective("Prediction", first.as_ref());
         let kind = self.layers[layer];
         first.estimate(kind.with_logits(logits), noise, &mut |h, noise| {
             let h = h.reshape([logits.shape().dims()[0], kind.elements()]);
@@ -136,7 +141,7 @@ impl Prediction {
     pub fn complete(&self, params: &Params, rows: &[f32], noise: &mut Noise) -> Vec<f32> {
         let tape = Tape::inference();
         let (x, _) = self.parts(params, &tape, rows);
-        let first = self.maps[0].forward_centred(params, x, params.on(&tape, self.input_mean));
+        let first = self.first_logits(params, x);
         let y = self.behind_samples(params, first, noise).sigmoid();
         Var::concat(&[x, y], 1).to_vec()
     }
@@ -164,9 +169,7 @@ impl Prediction {
         let mut tape = Tape::inference();
         let (rows, first, y) = {
             let (x, y) = self.parts(params, &tape, rows);
-            let mean = params.on(&tape, self.input_mean);
-            let first = self.maps[0].forward_centred(params, x, mean);
-            (x.shape().dims()[0], first.to_vec(), y.to_vec())
+            (x.shape().dims()[0], self.first_logits(params, x).to_vec(), y.to_vec())
         };
         tape.reset();
         multi_sample_bound(rows, samples, |_, log_weights| {

@@ -4,7 +4,7 @@ use crate::distributions::OneHot;
 use crate::estimators::{Discrete, Estimator};
 use crate::models::adversary::adversary;
 use crate::models::bound::multi_sample_bound;
-use crate::models::{frozen_mean, right_answers, start_at_base_rates};
+use crate::models::{check_objective, frozen_mean, right_answers, start_at_base_rates};
 use crate::nn::{Init, Linear, Mlp};
 use crate::noise::Noise;
 use crate::params::{ParamId, Params};
@@ -141,6 +141,9 @@ impl SemiSupervised {
     }
 
     /// The loss of each image whose class is not known, `[images]`, in nats, with an estimator's gradient for q(y | x).
+    ///
+    /// # Panics
+    /// If the estimator is of a bound of several samples: the divergence would have to be inside it.
     #[track_caller]
     pub fn unlabelled_loss<'t>(
         &self,
@@ -149,6 +152,7 @@ impl SemiSupervised {
         estimator: &mut dyn Estimator,
         noise: &mut Noise,
     ) -> Var<'t> {
+        check_objective("SemiSupervised", estimator);
         let (images, classes) = (x.shape().dims()[0], self.shape.classes);
         let logits = self.classify(params, x);
         let image_part = self.image_part(params, x);

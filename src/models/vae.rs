@@ -2,7 +2,7 @@
 
 use crate::estimators::{Discrete, Estimator, Kind};
 use crate::models::bound::multi_sample_bound;
-use crate::models::{frozen_mean, start_at_base_rates};
+use crate::models::{check_objective, frozen_mean, start_at_base_rates};
 use crate::nn::Mlp;
 use crate::noise::Noise;
 use crate::params::{ParamId, Params};
@@ -128,6 +128,9 @@ impl Vae {
     }
 
     /// -ELBO of each image of a batch `[images, pixels]`, in nats, with an estimator's gradient for the encoder.
+    ///
+    /// # Panics
+    /// If the estimator is of a bound of several samples: the divergence would have to be inside it.
     #[track_caller]
     pub fn loss<'t>(
         &self,
@@ -136,6 +139,7 @@ impl Vae {
         estimator: &mut dyn Estimator,
         noise: &mut Noise,
     ) -> Var<'t> {
+        check_objective("Vae", estimator);
         let variable = self.encode(params, x);
         let reconstruction = estimator
             .estimate(variable, noise, &mut |z, _| self.decode(params, z).bce_with_logits(x).sum_axis(1));

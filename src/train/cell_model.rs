@@ -109,6 +109,10 @@ impl Objective {
     fn of_estimators(settings: &CellSettings) -> Result<Objective> {
         let of_layer = |kind: Kind| {
             let mut estimator = parse(&settings.estimator)?;
+            if estimator.objective() != crate::estimators::Objective::Expected {
+                let found = "one of a bound of several samples; `vimco` takes their number from the settings";
+                return Err(Error::invalid(&settings.estimator, "an estimator of an expected loss", found));
+            }
             if let Some(tau) = settings.tau_at(0) {
                 estimator.set_temperature(tau);
             }
@@ -190,7 +194,7 @@ impl Model {
                 match objective {
                     Objective::Estimators(estimators) => prediction.loss(params, x, y, estimators, noise),
                     &mut Objective::Bound { nodes, samples } => {
-                        prediction.bound(params, x, y, (nodes, samples), noise)
+                        prediction.bound(params, x, y, nodes, samples, noise)
                     }
                 }
             }
