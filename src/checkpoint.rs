@@ -44,8 +44,16 @@ impl Checkpoint {
     }
 
     /// Puts a tensor.
+    ///
+    /// # Panics
+    /// If the number of elements is not that of the shape.
+    #[track_caller]
     pub fn put(&mut self, name: &str, shape: &Shape, value: &[f32]) {
-        debug_assert_eq!(shape.len(), value.len());
+        let (len, found) = (shape.len(), value.len());
+        assert!(
+            len == found,
+            "Checkpoint::put `{name}`: {found} elements given for shape {shape}, which has {len}"
+        );
         self.tensors.insert(name.to_owned(), (shape.clone(), value.to_vec()));
     }
 

@@ -73,12 +73,12 @@ impl Gradients {
     /// values that have no gradient.
     ///
     /// # Panics
-    /// If `var` was recorded on another tape than the loss.
+    /// If `var` was recorded on another tape than the loss, or not since the same reset.
     #[track_caller]
     pub fn of(&self, var: Var<'_>) -> Option<&[f32]> {
         assert!(
             var.tape().id() == self.tape,
-            "Gradients::of: the value was recorded on another tape than the loss"
+            "Gradients::of: the value was recorded on another tape than the loss, or before or after a reset of it"
         );
         self.node(var.index()).filter(|_| (var.index() as usize) < self.storage.nodes)
     }

@@ -162,20 +162,16 @@ impl<'a, const N: usize> From<&'a [u32; N]> for DrawSource<'a> {
 }
 
 impl<'a> DrawSource<'a> {
-    /// The draws of `elements` elements.
+    /// `count` draws.
     ///
     /// # Panics
     /// If another number of draws was injected.
     #[track_caller]
-    pub(crate) fn take(self, op: &str, elements: usize) -> Draws<'a> {
+    pub(crate) fn take(self, op: &str, count: usize) -> Draws<'a> {
         match self {
-            DrawSource::Noise(noise) => Draws::Stream(noise.take(elements)),
+            DrawSource::Noise(noise) => Draws::Stream(noise.take(count)),
             DrawSource::Given(draws) => {
-                assert!(
-                    draws.len() == elements,
-                    "{op}: {} draws injected for {elements} elements; one per element is needed",
-                    draws.len()
-                );
+                assert!(draws.len() == count, "{op}: {} draws injected, {count} are needed", draws.len());
                 Draws::Given(draws)
             }
         }
@@ -258,11 +254,7 @@ impl<'a> NormalSource<'a> {
         match self {
             NormalSource::Draws(draws) => Normals::Draws(draws.take(op, elements)),
             NormalSource::Given(eps) => {
-                assert!(
-                    eps.len() == elements,
-                    "{op}: {} normals injected for {elements} elements; one per element is needed",
-                    eps.len()
-                );
+                assert!(eps.len() == elements, "{op}: {} normals injected, {elements} are needed", eps.len());
                 Normals::Given(eps)
             }
         }

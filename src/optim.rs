@@ -10,7 +10,7 @@ use crate::gradients::Gradients;
 use crate::params::Params;
 
 /// What every optimizer does.
-pub trait Optimizer {
+pub trait Optimizer: Send {
     /// One update of every parameter that has a gradient and is not frozen.
     ///
     /// # Panics

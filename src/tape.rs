@@ -4,7 +4,7 @@
 //! end to the front. The tape knows no op: it stores values and asks each node's [`Rule`] to pass gradients on.
 
 use std::any::Any;
-use std::cell::{Ref, RefCell};
+use std::cell::{Ref, RefCell, RefMut};
 use std::fmt;
 use std::ops::Index;
 use std::sync::Arc;
@@ -187,12 +187,16 @@ impl Default for Tape {
     }
 }
 
+/// A number that no other recording of the process has.
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Tape {
     /// An empty tape.
     pub fn new() -> Tape {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Tape { id, nodes: RefCell::default(), recording: true, pool: GradientPool::default() }
+        Tape { id: next_id(), nodes: RefCell::default(), recording: true, pool: GradientPool::default() }
     }
 
     /// A tape that computes values and keeps nothing for a backward pass: no rules, no saved state, no gradients.
@@ -202,6 +206,8 @@ impl Tape {
 
     /// Forgets every node and lets go of the parameters, keeping all buffers for the next step.
     pub fn reset(&mut self) {
+        // Gradients of the last recording know nothing of the values of the next.
+        self.id = next_id();
         let nodes = self.nodes.get_mut();
         for node in &mut nodes.slots[..nodes.len] {
             node.value = Value::Own;
@@ -211,11 +217,34 @@ impl Tape {
     }
 
     /// Number of nodes.
+    #[track_caller]
     pub fn len(&self) -> usize {
-        self.nodes.borrow().len
+        self.nodes().len
+    }
+
+    /// To be read.
+    #[track_caller]
+    fn nodes(&self) -> Ref<'_, Nodes> {
+        let Ok(nodes) = self.nodes.try_borrow() else {
+            panic!(
+                "the tape is being written: an op's `forward` reads its inputs by their position, other values with \
+                 .to_vec() beforehand"
+            )
+        };
+        nodes
+    }
+
+    /// To be written, which no value that is still being read may see.
+    #[track_caller]
+    fn nodes_mut(&self) -> RefMut<'_, Nodes> {
+        let Ok(nodes) = self.nodes.try_borrow_mut() else {
+            panic!("a value on this tape is still borrowed while another is recorded; read it with .to_vec()")
+        };
+        nodes
     }
 
     /// Whether nothing has been recorded since the last reset.
+    #[track_caller]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -239,18 +268,25 @@ impl Tape {
     }
 
     /// Data written by `fill` straight into the tape's buffer, which may hold old numbers when it is called.
+    #[track_caller]
     pub fn input_with(&self, shape: impl Into<Shape>, fill: impl FnOnce(&mut [f32])) -> Var<'_> {
-        let mut nodes = self.nodes.borrow_mut();
         let shape = shape.into();
         let len = shape.len();
-        let node = nodes.push("input", shape);
-        node.buffer.resize(len, 0.0);
-        fill(&mut node.buffer);
-        self.last(&nodes)
+        let (input, mut buffer) = {
+            let mut nodes = self.nodes_mut();
+            let buffer = std::mem::take(&mut nodes.push("input", shape).buffer);
+            (self.last(&nodes), buffer)
+        };
+        // Outside the tape meanwhile, so that `fill` can read what is on it.
+        buffer.resize(len, 0.0);
+        fill(&mut buffer);
+        self.nodes_mut().slots[input.index() as usize].buffer = buffer;
+        input
     }
 
     /// Whole numbers as a leaf, with their bits in the place of floats: an op that picks by position keeps its
     /// indices here, in a buffer that outlives the step, and reads them back with `bytemuck::cast_slice`.
+    #[track_caller]
     pub(crate) fn indices(&self, indices: &[u32]) -> Var<'_> {
         self.leaf(INDICES, bytemuck::cast_slice(indices), Shape::from(indices.len()), false)
     }
@@ -263,7 +299,7 @@ impl Tape {
             data.len(),
             shape.len()
         );
-        let mut nodes = self.nodes.borrow_mut();
+        let mut nodes = self.nodes_mut();
         let node = nodes.push(op, shape);
         node.buffer.clear();
         node.buffer.extend_from_slice(data);
@@ -272,6 +308,7 @@ impl Tape {
     }
 
     /// A parameter's leaf, which shares the parameter's buffer; the same leaf each time within a recording.
+    #[track_caller]
     pub(crate) fn parameter(
         &self,
         parameter: ParamId,
@@ -280,7 +317,7 @@ impl Tape {
         value: &Arc<Vec<f32>>,
         frozen: bool,
     ) -> Var<'_> {
-        let mut nodes = self.nodes.borrow_mut();
+        let mut nodes = self.nodes_mut();
         if let Some(leaf) = nodes.leaves.iter().find(|leaf| leaf.parameter == parameter) {
             return Var::new(self, leaf.node);
         }
@@ -295,10 +332,8 @@ impl Tape {
     /// Appends a node of `shape` computed from `inputs`: `forward` writes every element of its value, and `rule`
     /// passes gradients back. This is how every op is made, and how a user's own op is: see [`Rule`].
     ///
-    /// `forward` must not record anything on this tape.
-    ///
     /// # Panics
-    /// If an input belongs to another tape.
+    /// If an input belongs to another tape, or `forward` uses this tape other than by its inputs.
     #[track_caller]
     pub fn record<'t, R: Rule>(
         &'t self,
@@ -309,7 +344,7 @@ impl Tape {
     ) -> Var<'t> {
         let op = rule.name();
         self.check_owner(op, inputs);
-        let mut nodes = self.nodes.borrow_mut();
+        let mut nodes = self.nodes_mut();
         let shape = shape.into();
         let len = shape.len();
         nodes.push(op, shape);
@@ -337,7 +372,7 @@ impl Tape {
         shape: Shape,
     ) -> Var<'t> {
         self.check_owner(op, inputs);
-        let mut nodes = self.nodes.borrow_mut();
+        let mut nodes = self.nodes_mut();
         let tracked = inputs.iter().any(|input| nodes.slots[input.index() as usize].tracked);
         let node = nodes.push(op, shape);
         node.inputs.extend(inputs.iter().map(|input| input.index()));
@@ -364,18 +399,21 @@ impl Tape {
     }
 
     /// The value of a node.
+    #[track_caller]
     pub(crate) fn value(&self, index: u32) -> Ref<'_, [f32]> {
-        Ref::map(self.nodes.borrow(), |nodes| nodes.value(index))
+        Ref::map(self.nodes(), |nodes| nodes.value(index))
     }
 
     /// The shape of a node.
+    #[track_caller]
     pub(crate) fn shape(&self, index: u32) -> Shape {
-        self.nodes.borrow().slots[index as usize].shape.clone()
+        self.nodes().slots[index as usize].shape.clone()
     }
 
     /// Whether gradients flow into a node.
+    #[track_caller]
     pub(crate) fn is_tracked(&self, index: u32) -> bool {
-        self.nodes.borrow().slots[index as usize].tracked
+        self.nodes().slots[index as usize].tracked
     }
 
     /// The gradients of the scalar at `root` with respect to everything it was computed from.
@@ -387,7 +425,7 @@ impl Tape {
     /// As [`backward`](Self::backward), showing `watch` each node whose rule has run and the gradients as they are then.
     #[track_caller]
     pub(crate) fn backward_watched(&self, root: u32, mut watch: impl FnMut(u32, &Gradients)) -> Gradients {
-        let nodes = self.nodes.borrow();
+        let nodes = self.nodes();
         let shape = &nodes.slots[root as usize].shape;
         assert!(
             self.recording,
@@ -396,6 +434,11 @@ impl Tape {
         assert!(
             shape.len() == 1,
             "backward: the loss must be one number, but its shape is {shape}; reduce it with .sum() or .mean()"
+        );
+        assert!(
+            nodes.slots[root as usize].tracked,
+            "backward: nothing that the loss was computed from has a gradient; Var::is_tracked tells where it ends \
+             (a hard sample, an argmax and stop_gradient pass none on, inputs and frozen parameters have none)"
         );
         let mut gradients = self.pool.take(self.id, root, &nodes.leaves);
         for index in (0..=root).rev() {
@@ -415,7 +458,7 @@ impl Tape {
     /// # Errors
     /// That node, if there is one.
     pub fn check_finite(&self) -> Result<(), NotFinite> {
-        let nodes = self.nodes.borrow();
+        let nodes = self.nodes();
         for index in 0..nodes.len {
             if nodes.slots[index].op == INDICES {
                 continue;
@@ -440,7 +483,7 @@ impl Tape {
 
     /// Calls `visit` on every node in order: what printing and drawing need.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(NodeView<'_>)) {
-        let nodes = self.nodes.borrow();
+        let nodes = self.nodes();
         for index in 0..nodes.len {
             let node = &nodes.slots[index];
             let leaf = nodes.leaves.iter().find(|leaf| leaf.node as usize == index);

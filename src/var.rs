@@ -4,6 +4,7 @@ use std::cell::Ref;
 use std::fmt;
 
 use crate::gradients::Gradients;
+use crate::print::numbers::Numbers;
 use crate::shape::Shape;
 use crate::tape::Tape;
 
@@ -68,16 +69,19 @@ impl<'t> Var<'t> {
     }
 
     /// The lengths of its axes.
+    #[track_caller]
     pub fn shape(self) -> Shape {
         self.tape.shape(self.index)
     }
 
-    /// Its numbers, row-major. The borrow must end before the next op is recorded.
+    /// Its numbers, row-major. The borrow must end before the next op is recorded; [`to_vec`](Self::to_vec) copies them.
+    #[track_caller]
     pub fn value(self) -> Ref<'t, [f32]> {
         self.tape.value(self.index)
     }
 
     /// A copy of its numbers, row-major.
+    #[track_caller]
     pub fn to_vec(self) -> Vec<f32> {
         self.value().to_vec()
     }
@@ -108,6 +112,7 @@ impl<'t> Var<'t> {
     }
 
     /// Whether gradients flow into it.
+    #[track_caller]
     pub fn is_tracked(self) -> bool {
         self.tape.is_tracked(self.index)
     }
@@ -115,7 +120,8 @@ impl<'t> Var<'t> {
     /// The gradients of this number with respect to all it was computed from.
     ///
     /// # Panics
-    /// If it is not a single number, or the tape is an inference tape.
+    /// If it is not a single number, nothing it was computed from has a gradient ([`is_tracked`](Self::is_tracked)), or the
+    /// tape is an inference tape.
     #[track_caller]
     pub fn backward(self) -> Gradients {
         self.tape.backward(self.index)
@@ -124,7 +130,9 @@ impl<'t> Var<'t> {
 
 impl fmt::Debug for Var<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "%{} {} {:?}", self.index, self.shape(), &self.value()[..])
+        let (shape, values) = (self.shape(), self.value());
+        let numbers = Numbers { values: &values, classes: shape.classes(), are_indices: false };
+        write!(f, "%{} {shape} {}", self.index, numbers.line())
     }
 }
 

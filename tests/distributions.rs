@@ -1033,7 +1033,7 @@ fn mistakes_name_the_law_the_shapes_and_a_hint() {
     RelaxedBernoulli: tau must be finite and at least 1.2e-38, it is -1; for the limit tau -> 0 use a straight-through op
     LogitRelaxedBernoulli: tau must be one number, its shape is [2]
     OneHot::log_prob: z is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to
-    categorical_kl: p is [2, 3] and q [3]; they must have one shape
+    categorical_kl: p is [2, 3] and q [3]; they must have one shape: use .broadcast_to
     softmax: row 0 has no class left: all its logits are -inf; leave at least one class of every row unmasked
     cross_entropy: 1 targets for logits of shape [2, 3]; one per row is needed, 2
     cross_entropy: index 3 at position 1, but there are 3 classes; they count from 0
@@ -1054,8 +1054,8 @@ fn mistakes_name_the_law_the_shapes_and_a_hint() {
     Uniform: low is 1 and high 1 at element 1; low must be below high, by a finite number
     Uniform::log_prob: x is [2] and low [3]; they must have one shape: use .broadcast_to
     Uniform::kl: p is [3] and q [2]; they must have one shape: use .broadcast_to
-    Gumbel: 1 draws injected for 6 elements; one per element is needed
-    Logistic: 1 draws injected for 6 elements; one per element is needed
-    Uniform: 1 draws injected for 6 elements; one per element is needed
+    Gumbel: 1 draws injected, 6 are needed
+    Logistic: 1 draws injected, 6 are needed
+    Uniform: 1 draws injected, 6 are needed
     ");
 }

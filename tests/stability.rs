@@ -2,9 +2,10 @@
 //! training run. A change here is a change for every user's results: review it with `cargo insta review`.
 
 use insta::assert_snapshot;
+use reparam::distributions::Categorical;
 use reparam::nn::Mlp;
 use reparam::optim::{Adam, Optimizer};
-use reparam::{Activation, Noise, Params, Tape, Var};
+use reparam::{Activation, Checkpoint, InputGradients, Noise, Params, Recorded, Rule, Tape, Var};
 use reparam_ops::draw;
 
 // -------------------------------------------------------------------------------------------- numbers of a seed
@@ -286,6 +287,8 @@ fn mistakes_in_shapes() {
     let [a23, a32, a24] = [[2, 3], [3, 2], [2, 4]].map(|dims| zeros(&tape, &dims));
     let a123 = zeros(&tape, &[1, 2, 3]);
     let relu = Activation::Relu;
+    let mut params = Params::new();
+    let mlp = Mlp::new(&mut params, "net", &[3, 2, 1], relu, &mut Noise::seed(1));
     let texts = [
         mistake(|| tape.input(&[1.0], [2])),
         mistake(|| tape.variable(&[1.0], [2, 3])),
@@ -324,6 +327,8 @@ fn mistakes_in_shapes() {
         mistake(|| a23.gaussian_kl_standard(three)),
         mistake(|| a23.gumbel_softmax(two, &mut Noise::seed(1))),
         mistake(|| a23.backward()),
+        mistake(|| mlp.forward(&params, a24)),
+        mistake(|| Checkpoint::new().put("w", &[2, 3].into(), &[1.0])),
     ];
     assert_snapshot!(texts.join("\n"), @r"
     input: 1 elements given for shape [2], which has 2
@@ -352,17 +357,19 @@ fn mistakes_in_shapes() {
     linear: the weight must be [inputs, outputs], its shape is [3]
     linear: x is [2, 3] and the weight [2, 4]; the last axis of x must be the first of the weight
     linear: the bias is [3] and the weight [3, 2]; the bias must be [2]
-    bce_with_logits: logits are [2, 3] and targets [3, 2]; they must have one shape
-    bernoulli_kl: p is [2, 3] and q [2, 4]; they must have one shape
-    categorical_kl: p is [2, 3] and q [2, 4]; they must have one shape
+    bce_with_logits: logits are [2, 3] and targets [3, 2]; they must have one shape: use .broadcast_to
+    bernoulli_kl: p is [2, 3] and q [2, 4]; they must have one shape: use .broadcast_to
+    categorical_kl: p is [2, 3] and q [2, 4]; they must have one shape: use .broadcast_to
     cross_entropy: 1 targets for logits of shape [2, 3]; one per row is needed, 2
     cross_entropy: index 3 at position 1, but there are 3 classes; they count from 0
-    exp_concrete_log_prob: log_y is [2, 3] and the logits [2, 4]; they must have one shape
-    logit_binary_concrete_log_prob: the sample is [2, 3] and the logits [2, 4]; they must have one shape
+    exp_concrete_log_prob: log_y is [2, 3] and the logits [2, 4]; they must have one shape: use .broadcast_to
+    logit_binary_concrete_log_prob: the sample is [2, 3] and the logits [2, 4]; they must have one shape: use .broadcast_to
     gaussian_rsample: the mean is [2, 3] and log_std [3]; they must have one shape: use .broadcast_to
     gaussian_kl_standard: the mean is [2, 3] and log_std [3]; they must have one shape: use .broadcast_to
     gumbel_softmax: tau must be one number, its shape is [2]
     backward: the loss must be one number, but its shape is [2, 3]; reduce it with .sum() or .mean()
+    linear: x is [2, 4] and the weight [3, 2]; the last axis of x must be the first of the weight
+    Checkpoint::put `w`: 1 elements given for shape [2, 3], which has 6
     ");
 }
 
@@ -380,6 +387,7 @@ fn mistakes_in_draws() {
         mistake(|| x.gumbel_softmax(0.5, one)),
         mistake(|| x.st_gumbel_softmax(0.5, one)),
         mistake(|| x.st_categorical(0.5, one)),
+        mistake(|| x.gumbel_rao(2, 0.5, one)),
         mistake(|| x.exp_concrete(0.5, one)),
         mistake(|| x.bernoulli(one)),
         mistake(|| x.st_bernoulli(one)),
@@ -391,18 +399,19 @@ fn mistakes_in_draws() {
         mistake(|| Noise::seed(1).below(0)),
     ];
     assert_snapshot!(texts.join("\n"), @r"
-    gumbel_max: 1 draws injected for 6 elements; one per element is needed
-    gumbel_softmax: 1 draws injected for 6 elements; one per element is needed
-    st_gumbel_softmax: 1 draws injected for 6 elements; one per element is needed
-    st_categorical: 1 draws injected for 6 elements; one per element is needed
-    exp_concrete: 1 draws injected for 6 elements; one per element is needed
-    bernoulli: 1 draws injected for 6 elements; one per element is needed
-    st_bernoulli: 1 draws injected for 6 elements; one per element is needed
-    binary_concrete: 1 draws injected for 6 elements; one per element is needed
-    st_binary_concrete: 1 draws injected for 6 elements; one per element is needed
-    logit_binary_concrete: 1 draws injected for 6 elements; one per element is needed
-    gaussian_rsample: 1 draws injected for 6 elements; one per element is needed
-    gaussian_rsample: 1 normals injected for 6 elements; one per element is needed
+    gumbel_max: 1 draws injected, 6 are needed
+    gumbel_softmax: 1 draws injected, 6 are needed
+    st_gumbel_softmax: 1 draws injected, 6 are needed
+    st_categorical: 1 draws injected, 6 are needed
+    gumbel_rao: 1 draws injected, 18 are needed
+    exp_concrete: 1 draws injected, 6 are needed
+    bernoulli: 1 draws injected, 6 are needed
+    st_bernoulli: 1 draws injected, 6 are needed
+    binary_concrete: 1 draws injected, 6 are needed
+    st_binary_concrete: 1 draws injected, 6 are needed
+    logit_binary_concrete: 1 draws injected, 6 are needed
+    gaussian_rsample: 1 draws injected, 6 are needed
+    gaussian_rsample: 1 normals injected, 6 are needed
     Noise::below: the bound must be positive
     ");
 }
@@ -468,6 +477,8 @@ fn mistakes_in_classes() {
         mistake(|| none.cross_entropy(&[0, 0])),
         mistake(|| none.logsumexp()),
         mistake(|| tape.input(&[f32::NAN], [1, 1]).gumbel_max(&mut *noise)),
+        mistake(|| Categorical::new(masked).mode()),
+        mistake(|| Categorical::new(tape.input(&[f32::NAN], [1, 1])).mode()),
     ]);
     assert_snapshot!(texts.join("\n"), @r"
     softmax: row 1 has no class left: all its logits are -inf; leave at least one class of every row unmasked
@@ -497,6 +508,8 @@ fn mistakes_in_classes() {
     cross_entropy: the shape [2, 0] leaves no classes; the last axis must have some
     logsumexp: the shape [2, 0] leaves no classes; the last axis must have some
     gumbel_max: a logit is NaN, and an index cannot tell; tape.check_finite() finds where it began
+    Categorical::mode: row 1 has no class left: all its logits are -inf; leave at least one class of every row unmasked
+    Categorical::mode: a logit is NaN, and an index cannot tell; tape.check_finite() finds where it began
     ");
 }
 
@@ -509,6 +522,9 @@ fn mistakes_with_tapes_and_parameters() {
     let w = params.add("w", [2], vec![0.0; 2]);
     let foreign = others.add("w", [2], vec![0.0; 2]);
     let gradients = params.on(&tape, w).sum().backward();
+    let mut reset = Tape::new();
+    let before_reset = zeros(&reset, &[2]).sum().backward();
+    reset.reset();
     let noise = &mut Noise::seed(1);
     let mut adam = Adam::new(0.1);
     let texts = [
@@ -532,7 +548,9 @@ fn mistakes_with_tapes_and_parameters() {
         mistake(|| x.st_binary_concrete(tau, &mut *noise)),
         mistake(|| x.logit_binary_concrete(tau, &mut *noise)),
         mistake(|| inference.input(&[1.0], []).backward()),
+        mistake(|| x.bernoulli(&mut *noise).sum().backward()),
         mistake(|| gradients.of(y)),
+        mistake(|| before_reset.of(zeros(&reset, &[2]))),
         mistake(|| params.add("w", [1], vec![0.0])),
         mistake(|| params.add("v", [1], vec![0.0; 2])),
         mistake(|| params.on(&tape, foreign)),
@@ -562,7 +580,9 @@ fn mistakes_with_tapes_and_parameters() {
     st_binary_concrete: input 1 was recorded on another tape; bring its value over with tape.input
     logit_binary_concrete: input 1 was recorded on another tape; bring its value over with tape.input
     backward: this tape was made by Tape::inference and keeps nothing to go back along
-    Gradients::of: the value was recorded on another tape than the loss
+    backward: nothing that the loss was computed from has a gradient; Var::is_tracked tells where it ends (a hard sample, an argmax and stop_gradient pass none on, inputs and frozen parameters have none)
+    Gradients::of: the value was recorded on another tape than the loss, or before or after a reset of it
+    Gradients::of: the value was recorded on another tape than the loss, or before or after a reset of it
     a parameter named `w` exists; give the layer another name
     parameter `v`: 2 values given for shape [1], which has 1
     this parameter id belongs to other Params
@@ -571,6 +591,39 @@ fn mistakes_with_tapes_and_parameters() {
     parameter `w` is still on a tape; call tape.reset() before changing it
     Mlp `net`: at least an input and an output size expected, found [3]
     ");
+}
+
+#[test]
+fn mistakes_with_borrowed_values() {
+    #[derive(Debug)]
+    struct Own;
+    impl Rule for Own {
+        fn name(&self) -> &'static str {
+            "own"
+        }
+        fn backward(&self, _: Recorded<'_>, _: &mut InputGradients<'_>) {}
+    }
+    let tape = Tape::new();
+    let x = tape.variable(&[1.0, 2.0], [2]);
+    let while_reading = {
+        let value = x.value();
+        let text = mistake(|| x + value[0]);
+        drop(value);
+        text
+    };
+    let texts = [
+        while_reading,
+        mistake(|| tape.record(Own, &[x], [1], |_, y| y[0] = x.value()[0])),
+        mistake(|| tape.record(Own, &[x], [1], |_, y| y[0] = (x + 1.0).sum().item())),
+    ];
+    assert_snapshot!(texts.join("\n"), @r"
+    a value on this tape is still borrowed while another is recorded; read it with .to_vec()
+    the tape is being written: an op's `forward` reads its inputs by their position, other values with .to_vec() beforehand
+    the tape is being written: an op's `forward` reads its inputs by their position, other values with .to_vec() beforehand
+    ");
+    // An input may be filled from what is on the tape.
+    let copy = tape.input_with([2], |out| out.copy_from_slice(&x.value()));
+    assert_eq!(copy.to_vec(), [1.0, 2.0]);
 }
 
 // ------------------------------------------------------------------------------------------------------ training

@@ -55,6 +55,7 @@ impl<'t> Bernoulli<'t> {
     }
 
     /// p = sigmoid(logits), elementwise.
+    #[track_caller]
     pub fn probs(self) -> Var<'t> {
         self.logits.sigmoid()
     }
@@ -65,6 +66,7 @@ impl<'t> Bernoulli<'t> {
     ///
     /// # Precision
     /// Within 1e-6 of itself, small entropies too.
+    #[track_caller]
     pub fn entropy(self) -> Var<'t> {
         // With a = |logits| and q = sigmoid(-a), the smaller probability: ln((1 - q) / q) = a and -ln(1 - q) =
         // softplus(-a), so the entropy is q a + softplus(-a), in which nothing cancels. As for classes, only the
@@ -76,11 +78,13 @@ impl<'t> Bernoulli<'t> {
     }
 
     /// The mean: the probability of 1, elementwise.
+    #[track_caller]
     pub fn mean(self) -> Var<'t> {
         self.probs()
     }
 
     /// The more probable value, elementwise: 1 where the logit is above 0, else 0. It has no gradient.
+    #[track_caller]
     pub fn mode(self) -> Var<'t> {
         let mode: Vec<f32> = self.logits.value().iter().map(|&logit| f32::from(logit > 0.0)).collect();
         self.logits.tape().input(&mode, self.logits.shape())

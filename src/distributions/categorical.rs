@@ -1,6 +1,7 @@
 //! A categorical variable as a class index.
 
 use reparam_ops::lanes;
+use reparam_ops::softmax::MaskedRow;
 
 use crate::distributions::OneHot;
 use crate::distributions::parts::check_classes;
@@ -84,9 +85,18 @@ impl<'t> Categorical<'t> {
     }
 
     /// The most probable class of each row; ties take the lowest.
+    ///
+    /// # Panics
+    /// If a row is fully masked or a logit is NaN.
+    #[track_caller]
     pub fn mode(self) -> Vec<u32> {
+        const OP: &str = "Categorical::mode";
+        self.logits.check_index_can_tell(OP);
         let logits = self.logits.value();
-        logits.chunks_exact(self.logits.shape().classes()).map(|row| lanes::argmax(row) as u32).collect()
+        let rows = logits.chunks_exact(self.logits.shape().classes());
+        let masked = rows.clone().position(|row| lanes::max(row) == f32::NEG_INFINITY);
+        self.logits.unless_masked(OP, masked.map_or(Ok(()), |row| Err(MaskedRow(row))));
+        rows.map(|row| lanes::argmax(row) as u32).collect()
     }
 
     /// KL(self || q) = sum_k p_k (ln p_k - ln q_k) per row, in nats.

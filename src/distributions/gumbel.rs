@@ -73,16 +73,19 @@ impl<'t> Gumbel<'t> {
     }
 
     /// log_scale + 1.577.. (one more than the Euler-Mascheroni constant), elementwise, in nats.
+    #[track_caller]
     pub fn entropy(self) -> Var<'t> {
         self.log_scale + (1.0 + EULER)
     }
 
     /// loc + 0.577.. scale, elementwise.
+    #[track_caller]
     pub fn mean(self) -> Var<'t> {
         self.loc + self.log_scale.exp() * EULER
     }
 
     /// The value of the largest density: loc.
+    #[track_caller]
     pub fn mode(self) -> Var<'t> {
         self.loc
     }
@@ -110,6 +113,7 @@ impl<'t> Gumbel<'t> {
 
 /// ln Gamma(1 + r) for r >= 0: Stirling's series at y = r + 4, brought down by Gamma(y) = (y - 1) Gamma(y - 1). What
 /// the series leaves out is below 1 / (1680 y^7) < 4e-8.
+#[track_caller]
 fn ln_gamma_of_one_plus(r: Var<'_>) -> Var<'_> {
     const HALF_LN_TAU: f32 = 0.918_938_5;
     let y = r + 4.0;

@@ -72,16 +72,19 @@ impl<'t> Logistic<'t> {
     }
 
     /// log_scale + 2, elementwise, in nats.
+    #[track_caller]
     pub fn entropy(self) -> Var<'t> {
         self.log_scale + 2.0
     }
 
     /// The mean: loc.
+    #[track_caller]
     pub fn mean(self) -> Var<'t> {
         self.loc
     }
 
     /// The value of the largest density: loc.
+    #[track_caller]
     pub fn mode(self) -> Var<'t> {
         self.loc
     }

@@ -74,6 +74,7 @@ impl<'t> LogitRelaxedBernoulli<'t> {
     }
 
     /// 2 - ln tau, elementwise, in nats, whatever the logits.
+    #[track_caller]
     pub fn entropy(self) -> Var<'t> {
         let shape = self.logits.shape();
         match self.tau {
@@ -83,11 +84,13 @@ impl<'t> LogitRelaxedBernoulli<'t> {
     }
 
     /// The mean logits / tau, elementwise.
+    #[track_caller]
     pub fn mean(self) -> Var<'t> {
         divided(self.logits, self.tau)
     }
 
     /// The value of the largest density, logits / tau, elementwise.
+    #[track_caller]
     pub fn mode(self) -> Var<'t> {
         self.mean()
     }

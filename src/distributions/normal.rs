@@ -72,16 +72,19 @@ impl<'t> Normal<'t> {
     }
 
     /// log_std + (1 + ln(2 pi)) / 2, elementwise, in nats.
+    #[track_caller]
     pub fn entropy(self) -> Var<'t> {
         self.log_std + (0.5 + HALF_LN_TAU)
     }
 
     /// The mean.
+    #[track_caller]
     pub fn mean(self) -> Var<'t> {
         self.mean
     }
 
     /// The value of the largest density: the mean.
+    #[track_caller]
     pub fn mode(self) -> Var<'t> {
         self.mean
     }
@@ -100,6 +103,7 @@ impl<'t> Normal<'t> {
     }
 
     /// KL(self || N(0, 1)), elementwise, in nats: see [`gaussian_kl_standard`](Var::gaussian_kl_standard).
+    #[track_caller]
     pub fn kl_standard(self) -> Var<'t> {
         self.mean.gaussian_kl_standard(self.log_std)
     }

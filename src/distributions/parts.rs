@@ -35,6 +35,7 @@ pub(super) fn constant(tau: Temperature<'_>) -> Temperature<'_> {
 }
 
 /// x / tau, in the shape of x.
+#[track_caller]
 pub(super) fn divided<'t>(x: Var<'t>, tau: Temperature<'t>) -> Var<'t> {
     match tau {
         Temperature::Fixed(tau) => x / tau,
@@ -56,11 +57,13 @@ pub(super) fn noise_like<'t>(
 }
 
 /// The sum over the last axis, which disappears.
+#[track_caller]
 pub(super) fn sum_classes(x: Var<'_>) -> Var<'_> {
     x.sum_axis(x.shape().rank() - 1)
 }
 
 /// x with 0 in some places, where it then has no gradient.
+#[track_caller]
 pub(crate) fn with_zeros<'t>(x: Var<'t>, places: &[usize]) -> Var<'t> {
     if places.is_empty() {
         return x;
@@ -78,6 +81,7 @@ pub(crate) fn places(len: usize, condition: impl Fn(usize) -> bool) -> Vec<usize
 }
 
 /// sum_k w_k l_k over the last axis, where a weight of 0 makes a logarithm of -inf count 0, in the gradient as well.
+#[track_caller]
 pub(super) fn weighted_sum<'t>(weights: Var<'t>, logs: Var<'t>) -> Var<'t> {
     let masked = {
         let (w, l) = (weights.value(), logs.value());

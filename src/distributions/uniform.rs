@@ -80,11 +80,13 @@ impl<'t> Uniform<'t> {
     }
 
     /// ln(high - low), elementwise, in nats.
+    #[track_caller]
     pub fn entropy(self) -> Var<'t> {
         (self.high - self.low).ln()
     }
 
     /// (low + high) / 2, elementwise.
+    #[track_caller]
     pub fn mean(self) -> Var<'t> {
         0.5 * self.low + 0.5 * self.high
     }
@@ -107,6 +109,7 @@ impl<'t> Uniform<'t> {
 }
 
 /// x with an infinity in some places, where it then has no gradient.
+#[track_caller]
 fn with_infinities<'t>(x: Var<'t>, places: &[usize], infinity: f32) -> Var<'t> {
     if places.is_empty() {
         return x;

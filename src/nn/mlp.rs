@@ -64,13 +64,22 @@ impl Mlp {
     /// The last layer's value at `x` `[.., inputs]`.
     #[track_caller]
     pub fn forward<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {
-        self.layers.iter().fold(x, |x, layer| layer.forward(params, x))
+        forward_through(&self.layers, params, x)
     }
 
     /// The last layer's value at x - mean, `mean` being `[inputs]`: see [`Linear::forward_centred`].
     #[track_caller]
     pub fn forward_centred<'t>(&self, params: &Params, x: Var<'t>, mean: Var<'t>) -> Var<'t> {
         let (first, rest) = self.layers.split_first().expect("at least one layer");
-        rest.iter().fold(first.forward_centred(params, x, mean), |x, layer| layer.forward(params, x))
+        forward_through(rest, params, first.forward_centred(params, x, mean))
     }
+}
+
+/// Not a fold: a mistake in a closure is not reported at the caller's line.
+#[track_caller]
+fn forward_through<'t>(layers: &[Linear], params: &Params, mut x: Var<'t>) -> Var<'t> {
+    for layer in layers {
+        x = layer.forward(params, x);
+    }
+    x
 }

@@ -61,11 +61,13 @@ impl Rule for Repeat {
 
 impl<'t> Var<'t> {
     /// The sum of all elements, a scalar.
+    #[track_caller]
     pub fn sum(self) -> Var<'t> {
         self.tape().record(Sum, &[self], Shape::scalar(), |x, y| y[0] = kernel::sum(tier(), &x[0]))
     }
 
     /// The mean of all elements, a scalar.
+    #[track_caller]
     pub fn mean(self) -> Var<'t> {
         self.sum() / self.shape().len() as f32
     }
@@ -125,6 +127,7 @@ impl<'t> Var<'t> {
     }
 
     /// One repetition for each run of neighbouring axes that stretch.
+    #[track_caller]
     fn stretch(self, to: &Shape) -> Var<'t> {
         let mut value = self;
         while value.shape().rank() < to.rank() {
@@ -148,6 +151,7 @@ impl<'t> Var<'t> {
     }
 
     /// Repeats along axes `start..end`, all of length 1, up to the lengths in `to`.
+    #[track_caller]
     fn repeat(self, start: usize, end: usize, to: &Shape) -> Var<'t> {
         let mut shape = self.shape();
         for axis in start..end {

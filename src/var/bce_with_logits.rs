@@ -34,7 +34,10 @@ impl<'t> Var<'t> {
     #[track_caller]
     pub fn bce_with_logits(self, target: Var<'t>) -> Var<'t> {
         let (x, t) = (self.shape(), target.shape());
-        assert!(x == t, "bce_with_logits: logits are {x} and targets {t}; they must have one shape");
+        assert!(
+            x == t,
+            "bce_with_logits: logits are {x} and targets {t}; they must have one shape: use .broadcast_to"
+        );
         self.tape().record(BceWithLogits, &[self, target], x, |v, y| kernel::forward(tier(), &v[0], &v[1], y))
     }
 }

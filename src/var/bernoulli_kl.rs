@@ -36,7 +36,10 @@ impl<'t> Var<'t> {
     #[track_caller]
     pub fn bernoulli_kl(self, q: Var<'t>) -> Var<'t> {
         let (p_shape, q_shape) = (self.shape(), q.shape());
-        assert!(p_shape == q_shape, "bernoulli_kl: p is {p_shape} and q {q_shape}; they must have one shape");
+        assert!(
+            p_shape == q_shape,
+            "bernoulli_kl: p is {p_shape} and q {q_shape}; they must have one shape: use .broadcast_to"
+        );
         self.tape().record(BernoulliKl, &[self, q], p_shape, |v, kl| {
             kernel::forward(tier(), &v[0], &v[1], kl);
         })

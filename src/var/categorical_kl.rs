@@ -55,7 +55,7 @@ impl<'t> Var<'t> {
         let (p_shape, q_shape) = (self.shape(), q.shape());
         assert!(
             p_shape == q_shape,
-            "categorical_kl: p is {p_shape} and q {q_shape}; they must have one shape"
+            "categorical_kl: p is {p_shape} and q {q_shape}; they must have one shape: use .broadcast_to"
         );
         let classes = self.classes("categorical_kl");
         let mut checked = Ok(());

@@ -30,6 +30,7 @@ macro_rules! unary {
         impl<'t> Var<'t> {
             $(
                 $(#[$doc])*
+                #[track_caller]
                 pub fn $name(self) -> Var<'t> {
                     self.tape().record($rule, &[self], self.shape(), |x, y| kernel::$name::forward(tier(), &x[0], y))
                 }
@@ -97,6 +98,7 @@ impl Rule for Affine {
 
 impl<'t> Var<'t> {
     /// x where x > 0, `slope` x elsewhere.
+    #[track_caller]
     pub fn leaky_relu(self, slope: f32) -> Var<'t> {
         self.tape().record(LeakyRelu { slope }, &[self], self.shape(), |x, y| {
             kernel::leaky_relu::forward(tier(), slope, &x[0], y);
@@ -104,6 +106,7 @@ impl<'t> Var<'t> {
     }
 
     /// scale x + shift, with numbers for both.
+    #[track_caller]
     pub fn affine(self, scale: f32, shift: f32) -> Var<'t> {
         self.tape().record(Affine { scale }, &[self], self.shape(), |x, y| {
             kernel::affine(tier(), scale, shift, &x[0], y);
@@ -111,6 +114,7 @@ impl<'t> Var<'t> {
     }
 
     /// x / c: a product with 1 / c, which may be half an ulp off, unless that is no normal number where c is one of use.
+    #[track_caller]
     fn divided_by(self, c: f32) -> Var<'t> {
         let inverse = 1.0 / c;
         match inverse.is_normal() || c == 0.0 || !c.is_finite() {
@@ -179,6 +183,7 @@ binary! {
 impl<'t> ops::Neg for Var<'t> {
     type Output = Var<'t>;
 
+    #[track_caller]
     fn neg(self) -> Var<'t> {
         self.affine(-1.0, 0.0)
     }
@@ -189,6 +194,7 @@ macro_rules! with_number {
         impl<'t> ops::$operator<f32> for Var<'t> {
             type Output = Var<'t>;
 
+            #[track_caller]
             fn $name(self, $c: f32) -> Var<'t> {
                 let $x = self;
                 $right
@@ -198,6 +204,7 @@ macro_rules! with_number {
         impl<'t> ops::$operator<Var<'t>> for f32 {
             type Output = Var<'t>;
 
+            #[track_caller]
             fn $name(self, $x: Var<'t>) -> Var<'t> {
                 let $c = self;
                 $left

@@ -131,7 +131,7 @@ impl<'t> Var<'t> {
         let (shape, logits_shape, tau) = (self.shape(), logits.shape(), temperature.check(OP));
         assert!(
             shape == logits_shape,
-            "{OP}: log_y is {shape} and the logits {logits_shape}; they must have one shape"
+            "{OP}: log_y is {shape} and the logits {logits_shape}; they must have one shape: use .broadcast_to"
         );
         let classes = self.classes(OP);
         let mut checked = Ok(());

@@ -32,14 +32,20 @@ impl<'t> Var<'t> {
         const OP: &str = "gumbel_max";
         let (shape, classes) = (self.shape(), self.classes(OP));
         let draws = draws.into().take(OP, shape.len());
-        let has_nan = self.value().iter().fold(false, |some, logit| some | logit.is_nan());
-        assert!(
-            !has_nan,
-            "{OP}: a logit is NaN, and an index cannot tell; tape.check_finite() finds where it began"
-        );
+        self.check_index_can_tell(OP);
         let mut index = vec![0; shape.rows().len()];
         let checked = kernel::forward(tier(), draws, &self.value(), classes, &mut index);
         self.unless_masked(OP, checked);
         index
+    }
+
+    /// Panics if a number is NaN: the index of a class would hide it.
+    #[track_caller]
+    pub(crate) fn check_index_can_tell(self, op: &str) {
+        let has_nan = self.value().iter().fold(false, |some, logit| some | logit.is_nan());
+        assert!(
+            !has_nan,
+            "{op}: a logit is NaN, and an index cannot tell; tape.check_finite() finds where it began"
+        );
     }
 }

@@ -122,7 +122,7 @@ impl<'t> Var<'t> {
         let (shape, logits_shape, tau) = (self.shape(), logits.shape(), temperature.check(OP));
         assert!(
             shape == logits_shape,
-            "{OP}: the sample is {shape} and the logits {logits_shape}; they must have one shape"
+            "{OP}: the sample is {shape} and the logits {logits_shape}; they must have one shape: use .broadcast_to"
         );
         let rule = LogitBinaryConcreteLogProb { tau };
         self.tape().record(rule, &temperature.inputs([self, logits]), shape, |x, log_prob| {

@@ -50,6 +50,7 @@ impl<'t> Temperature<'t> {
     }
 
     /// The op's inputs: `others`, with the temperature behind them if it is on the tape.
+    #[track_caller]
     pub(crate) fn inputs<const N: usize>(self, others: [Var<'t>; N]) -> SmallVec<[Var<'t>; 4]> {
         let mut inputs = SmallVec::from_slice(&others);
         if let Temperature::Variable(tau) = self {

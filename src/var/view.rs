@@ -55,6 +55,7 @@ impl<'t> Var<'t> {
     }
 
     /// The same value, taken as a constant: no gradient flows through it.
+    #[track_caller]
     pub fn stop_gradient(self) -> Var<'t> {
         self.tape().record_view("stop_gradient", None::<Reshape>, &[self], self.shape())
     }
@@ -80,7 +81,7 @@ impl<'t> Var<'t> {
         let (shape, other) = (self.shape(), surrogate.shape());
         assert!(
             shape == other,
-            "with_gradient_of: the value is {shape} and the surrogate {other}; they must have one shape"
+            "with_gradient_of: the value is {shape} and the surrogate {other}; they must have one shape: use .broadcast_to"
         );
         self.tape().record_view("with_gradient_of", Some(WithGradientOf), &[self, surrogate], shape)
     }
