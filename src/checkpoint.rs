@@ -3,10 +3,11 @@
 //! The same state always gives the same bytes: the settings are one metadata string, sorted by key, and hold no
 //! time, no path and no thread count.
 
-mod state;
+mod parts;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use safetensors::tensor::TensorView;
@@ -19,11 +20,41 @@ use crate::shape::Shape;
 /// The metadata key under which the settings are stored.
 const KEY: &str = "reparam";
 
-/// Settings and tensors, by name.
-#[derive(Clone, PartialEq, Debug, Default)]
+/// Settings and tensors, by name. What has a state puts it there with a `save` of its own, under a prefix, and takes it up with
+/// `restore`: [`Params`](crate::Params), [optimizers](crate::optim::Optimizer), [`Noise`](crate::Noise),
+/// [`Batches`](crate::data::Batches), [estimators](crate::estimators::Estimator).
+///
+/// ```
+/// use reparam::optim::{Adam, Optimizer};
+/// use reparam::{Checkpoint, Noise, Params};
+///
+/// let (mut params, mut adam, mut noise) = (Params::new(), Adam::new(1e-3), Noise::seed(1));
+/// params.add("w", [2], vec![3.0, 4.0]);
+///
+/// let mut checkpoint = Checkpoint::new();
+/// checkpoint.set("step", 100);
+/// params.save("", &mut checkpoint);
+/// adam.save("adam.", &params, &mut checkpoint);
+/// noise.save("noise.", &mut checkpoint);
+/// let path = std::env::temp_dir().join("reparam-checkpoint-example");
+/// checkpoint.save(&path)?;
+///
+/// // Later, into a model, an optimizer and a noise that were made as these.
+/// let checkpoint = Checkpoint::load(&path)?;
+/// let step: u64 = checkpoint.get("step")?;
+/// params.restore("", &checkpoint)?;
+/// adam.restore("adam.", &params, &checkpoint)?;
+/// noise.restore("noise.", &checkpoint)?;
+/// # std::fs::remove_file(path).unwrap();
+/// # assert_eq!(step, 100);
+/// # Ok::<(), reparam::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
 pub struct Checkpoint {
     settings: BTreeMap<String, String>,
     tensors: BTreeMap<String, (Shape, Vec<f32>)>,
+    /// The file it was read from, which errors name.
+    path: Option<PathBuf>,
 }
 
 impl Checkpoint {
@@ -65,10 +96,19 @@ impl Checkpoint {
     /// A setting as a value.
     ///
     /// # Errors
-    /// If it is missing or is not a `T`: what was expected and what was found.
-    pub fn get<T: FromStr>(&self, key: &str) -> std::result::Result<T, String> {
-        let text = self.text(key).ok_or_else(|| format!("the setting `{key}`, found none"))?;
-        text.parse().map_err(|_| format!("a readable setting `{key}`, found `{text}`"))
+    /// If it is missing or is not a `T`.
+    pub fn get<T: FromStr>(&self, key: &str) -> Result<T> {
+        let text = self.text(key).ok_or_else(|| self.unfit(format_args!("the setting `{key}`"), "none"))?;
+        let expected = format_args!("a readable setting `{key}`");
+        text.parse().map_err(|_| self.unfit(expected, format_args!("`{text}`")))
+    }
+
+    /// That it holds something else than it should.
+    pub fn unfit(&self, expected: impl Display, found: impl Display) -> Error {
+        match &self.path {
+            Some(path) => Error::format(path, expected, found),
+            None => Error::invalid("the checkpoint", expected, found),
+        }
     }
 
     /// A tensor by name.
@@ -115,7 +155,9 @@ impl Checkpoint {
     /// If it cannot be read, is damaged, or was not written by `reparam`.
     pub fn load(path: &Path) -> Result<Checkpoint> {
         let bytes = std::fs::read(path).map_err(|error| Error::io(path, "read", error))?;
-        Checkpoint::from_bytes(&bytes).map_err(|(expected, found)| Error::format(path, expected, found))
+        let checkpoint = Checkpoint::from_bytes(&bytes);
+        let checkpoint = checkpoint.map_err(|(expected, found)| Error::format(path, expected, found))?;
+        Ok(Checkpoint { path: Some(path.to_owned()), ..checkpoint })
     }
 
     /// The contents of a file's bytes, or what was expected and what was found.

@@ -26,7 +26,7 @@ mod split;
 
 use std::path::Path;
 
-pub use batches::{BatchState, Batches};
+pub use batches::Batches;
 pub use packed::PACKED_SEED;
 #[cfg(feature = "gzip")]
 pub use packed::pack;

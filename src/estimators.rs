@@ -166,8 +166,8 @@ pub trait Estimator: Send {
     /// Takes up what [`save`](Self::save) put, having learned on variables of that kind.
     ///
     /// # Errors
-    /// What is missing from the checkpoint, as [`Checkpoint::get`] says it.
-    fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> Result<(), String> {
+    /// If something is missing from the checkpoint.
+    fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> crate::Result<()> {
         let _ = (prefix, kind, checkpoint);
         Ok(())
     }

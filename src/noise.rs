@@ -9,6 +9,8 @@ use reparam_ops::Tier;
 use reparam_ops::gaussian::Normals;
 use reparam_ops::noise::{Draws, PCG_STREAM, Stream, draws_forward, mix};
 
+use crate::checkpoint::Checkpoint;
+
 /// A stream of noise. The same seed gives the same numbers on every machine, at any number of threads.
 ///
 /// It implements the `rand` traits, so it drives `rand` and `rand_distr` as well. (Do not use
@@ -81,6 +83,23 @@ impl Noise {
         let mut pcg = Pcg32::new(seed, PCG_STREAM);
         pcg.advance(position);
         Noise { stream: Stream::new(seed).at(position), pcg }
+    }
+
+    /// Puts its place into a checkpoint, as two settings whose names begin with `prefix`.
+    pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
+        let (start, position) = self.position();
+        checkpoint.set(&format!("{prefix}start"), start);
+        checkpoint.set(&format!("{prefix}position"), position);
+    }
+
+    /// Goes on from the place that [`save`](Self::save) put.
+    ///
+    /// # Errors
+    /// If it is missing.
+    pub fn restore(&mut self, prefix: &str, checkpoint: &Checkpoint) -> crate::Result<()> {
+        let place = |name| checkpoint.get(&format!("{prefix}{name}"));
+        *self = Noise::resume((place("start")?, place("position")?));
+        Ok(())
     }
 
     /// A whole number in `0..bound`, each equally likely, from as many draws as rejection needs.

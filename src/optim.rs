@@ -6,8 +6,11 @@ mod sgd;
 pub use adam::Adam;
 pub use sgd::Sgd;
 
+use crate::checkpoint::Checkpoint;
+use crate::error::Result;
 use crate::gradients::Gradients;
 use crate::params::Params;
+use crate::shape::Shape;
 
 /// What every optimizer does.
 pub trait Optimizer: Send {
@@ -27,11 +30,35 @@ pub trait Optimizer: Send {
     /// Updates made so far.
     fn steps(&self) -> u64;
 
-    /// The running buffers by name, one entry per parameter in declaration order: what a checkpoint stores.
-    fn buffers(&self) -> Vec<(&'static str, &[Vec<f32>])>;
+    /// Puts the number of steps and the running buffers into a checkpoint, under names that begin with `prefix`.
+    fn save(&self, prefix: &str, params: &Params, checkpoint: &mut Checkpoint);
 
-    /// Puts back the steps and buffers of an optimizer of the same kind. An empty buffer is one not used yet.
-    fn restore(&mut self, steps: u64, buffers: Vec<Vec<Vec<f32>>>);
+    /// Takes up what [`save`](Self::save) of an optimizer of the same kind put, for parameters declared as those were.
+    ///
+    /// # Errors
+    /// If something is missing or has another shape.
+    fn restore(&mut self, prefix: &str, params: &Params, checkpoint: &Checkpoint) -> Result<()>;
+}
+
+/// Puts one tensor per parameter; one of no length where there is no buffer yet.
+fn save_buffers(prefix: &str, params: &Params, buffers: &[Vec<f32>], checkpoint: &mut Checkpoint) {
+    for id in params.ids() {
+        let name = format!("{prefix}{}", params.name(id));
+        match buffers.get(id.index()).filter(|buffer| !buffer.is_empty()) {
+            Some(buffer) => checkpoint.put(&name, params.shape(id), buffer),
+            None => checkpoint.put(&name, &Shape::from([0]), &[]),
+        }
+    }
+}
+
+/// What [`save_buffers`] put.
+fn restore_buffers(prefix: &str, params: &Params, checkpoint: &Checkpoint) -> Result<Vec<Vec<f32>>> {
+    let buffer = |id| {
+        let name = format!("{prefix}{}", params.name(id));
+        let has_none = checkpoint.tensor(&name).is_some_and(|(shape, _)| *shape == Shape::from([0]));
+        Ok(if has_none { Vec::new() } else { checkpoint.shaped(&name, params.shape(id))?.to_vec() })
+    };
+    params.ids().map(buffer).collect()
 }
 
 /// The buffer of parameter `index`, zero when first used.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::checkpoint::Checkpoint;
+use crate::error::Result;
 use crate::shape::Shape;
 use crate::tape::Tape;
 use crate::var::Var;
@@ -145,6 +147,27 @@ impl Params {
             Some(value) => value,
             None => panic!("parameter `{name}` is still on a tape; call tape.reset() before changing it"),
         }
+    }
+
+    /// Puts all values into a checkpoint, each as a tensor named `prefix` and the parameter's name.
+    pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
+        checkpoint.put_values(prefix, self, self.ids().map(|id| self.value(id)));
+    }
+
+    /// Takes up what [`save`](Self::save) put, into parameters that were declared as those were.
+    ///
+    /// # Errors
+    /// If a tensor is missing or has another shape; then all values are as they were.
+    ///
+    /// # Panics
+    /// If a tape still shares a parameter.
+    #[track_caller]
+    pub fn restore(&mut self, prefix: &str, checkpoint: &Checkpoint) -> Result<()> {
+        let values = checkpoint.get_values(prefix, self)?;
+        for (id, value) in self.ids().zip(values) {
+            self.value_mut(id).copy_from_slice(value);
+        }
+        Ok(())
     }
 
     /// Keeps a parameter as it is: it gets no gradient from now on, and optimizers pass it over.

@@ -748,7 +748,7 @@ fn checkpoints_that_lack_something_are_refused() {
     assert_snapshot!(all(lines), @"
     error: out/model.safetensors: expected a tensor `optimizer.mean.encoder.0.weight` of shape [144, 16], found none
     error: out/model.safetensors: expected 3 numbers in the setting `window`, found `1 2`
-    error: out/model.safetensors: expected settings that can be run, found the batches' cursor: expected at most 250, the number of examples, found 251
+    error: out/model.safetensors: expected at most 250, the number of examples, in the setting `order.cursor`, found 251
     error: out/model.safetensors: expected the setting `noise.start`, found none
     ");
 }

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use insta::assert_snapshot;
-use reparam::Noise;
-use reparam::data::{BatchState, Batches, Digits};
+use reparam::data::{Batches, Digits};
+use reparam::{Checkpoint, Noise};
 use tempfile::TempDir;
 
 const TRAIN_IMAGES: &str = "train-images-idx3-ubyte";
@@ -176,21 +176,27 @@ fn every_example_comes_once_an_epoch() {
 fn batches_resume_exactly_anywhere() {
     let mut batches = Batches::new(10, Noise::seed(4));
     for step in 0..30 {
-        let mut resumed = Batches::resume(10, batches.state()).unwrap();
-        assert_eq!(resumed.state(), batches.state());
-        let mut original = batches.clone();
+        let mut checkpoint = Checkpoint::new();
+        batches.save("order.", &mut checkpoint);
+        let (mut resumed, mut original) = (Batches::new(10, Noise::seed(5)), batches.clone());
+        resumed.restore("order.", &checkpoint).unwrap();
+        assert_eq!(resumed.epochs(), batches.epochs());
         for size in [4, 10, 1, 7, 3, 5] {
             assert_eq!(resumed.next_batch(size), original.next_batch(size), "step {step}");
         }
-        assert_eq!(resumed.state(), original.state());
+        assert_eq!(resumed.epochs(), original.epochs());
         batches.next_batch(1 + step % 5);
     }
 }
 
 #[test]
 fn a_state_of_other_batches_is_refused() {
-    let state = BatchState { cursor: 11, ..Batches::new(11, Noise::seed(1)).state() };
-    assert_snapshot!(Batches::resume(10, state).unwrap_err(), @"the batches' cursor: expected at most 10, the number of examples, found 11");
+    let mut others = Batches::new(11, Noise::seed(1));
+    others.next_batch(11);
+    let mut checkpoint = Checkpoint::new();
+    others.save("order.", &mut checkpoint);
+    let refused = Batches::new(10, Noise::seed(1)).restore("order.", &checkpoint).unwrap_err();
+    assert_snapshot!(refused, @"the checkpoint: expected at most 10, the number of examples, in the setting `order.cursor`, found 11");
 }
 
 #[test]

@@ -175,6 +175,8 @@ fn products() {
     let (x, w, b) = (numbers(7, 15), numbers(8, 20), numbers(9, 4));
     let layer: [Input<'_>; 3] = [(&x, &[3, 5]), (&w, &[5, 4]), (&b, &[4])];
     table.row("matmul", "", &layer[..2], |_, x| x[0].matmul(x[1]));
+    let (left, right) = ((&w[..12], &[2, 2, 3][..]), (&x[..12], &[2, 3, 2][..]));
+    table.row("matmul", "several matrices", &[left, right], |_, x| x[0].matmul(x[1]));
     table.row("matmul", "with itself", &[(&w[..16], &[4, 4])], |_, x| x[0].matmul(x[0]));
     table.row("linear", "identity", &layer, |_, x| x[0].linear(x[1], x[2], Activation::Identity));
     table.row("linear", "sigmoid", &layer, |_, x| x[0].linear(x[1], x[2], Activation::Sigmoid));

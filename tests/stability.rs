@@ -313,6 +313,7 @@ fn mistakes_in_shapes() {
         mistake(|| a23.select(&[0, 3])),
         mistake(|| a23.matmul(a24)),
         mistake(|| a23.matmul(three)),
+        mistake(|| a123.matmul(a32)),
         mistake(|| a23.linear(three, three, relu)),
         mistake(|| a23.linear(a24, three, relu)),
         mistake(|| a23.linear(a32, three, relu)),
@@ -353,7 +354,8 @@ fn mistakes_in_shapes() {
     select: 1 indices for a value of shape [2, 3]; one per row is needed, 2
     select: index 3 at position 1, but there are 3 entries in a row; they count from 0
     matmul: [2, 3] times [2, 4]: the inner lengths 3 and 2 differ; is one of them transposed?
-    matmul: two matrices expected, shapes are [2, 3] and [3]; reshape them to two axes first
+    matmul: two axes or more expected, shapes are [2, 3] and [3]; reshape them first
+    matmul: [1, 2, 3] times [3, 2]: all axes but the last two must be the same; use .broadcast_to or .reshape
     linear: the weight must be [inputs, outputs], its shape is [3]
     linear: x is [2, 3] and the weight [2, 4]; the last axis of x must be the first of the weight
     linear: the bias is [3] and the weight [3, 2]; the bias must be [2]

@@ -1,14 +1,15 @@
 //! Mini-batches in shuffled order, epoch after epoch, which a checkpoint can take up again.
 
-use crate::error::{Error, Result};
+use crate::checkpoint::Checkpoint;
+use crate::error::Result;
 use crate::noise::Noise;
 
 /// Mini-batches of indices: every epoch is a fresh order of all examples, and a batch that reaches the end of one
 /// goes on in the next. So each example comes exactly once an epoch, whatever the batch size.
 ///
 /// ```
-/// use reparam::Noise;
 /// use reparam::data::Batches;
+/// use reparam::{Checkpoint, Noise};
 ///
 /// let mut batches = Batches::new(5, Noise::seed(1));
 /// let mut epoch = [batches.next_batch(3), &[]].concat();
@@ -16,8 +17,11 @@ use crate::noise::Noise;
 /// epoch.sort();
 /// assert_eq!(epoch, [0, 1, 2, 3, 4]);
 ///
-/// let mut resumed = Batches::resume(5, batches.state())?;
-/// assert_eq!(resumed.next_batch(4), batches.next_batch(4));
+/// let mut checkpoint = Checkpoint::new();
+/// batches.save("order.", &mut checkpoint);
+/// let mut others = Batches::new(5, Noise::seed(2));
+/// others.restore("order.", &checkpoint)?;
+/// assert_eq!(others.next_batch(4), batches.next_batch(4));
 /// # Ok::<(), reparam::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -27,22 +31,9 @@ pub struct Batches {
     /// After the shuffle of this epoch.
     noise: Noise,
     /// Before it.
-    epoch_noise: (u64, u64),
+    epoch_noise: Noise,
     cursor: usize,
     epoch: u64,
-}
-
-/// Where [`Batches`] stand: four numbers, from which they continue exactly.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct BatchState {
-    /// The noise's generator state, as in [`Noise::position`].
-    pub start: u64,
-    /// The noise's position before the shuffle of this epoch.
-    pub position: u64,
-    /// Examples of this epoch already handed out.
-    pub cursor: u64,
-    /// Epochs begun before this one.
-    pub epoch: u64,
 }
 
 impl Batches {
@@ -54,7 +45,7 @@ impl Batches {
     pub fn new(len: usize, noise: Noise) -> Batches {
         assert!(len > 0, "Batches::new: there are no examples to make batches of");
         assert!(u32::try_from(len).is_ok(), "Batches::new: {len} examples, but indices have 32 bits");
-        let epoch_noise = noise.position();
+        let epoch_noise = noise.clone();
         let mut batches =
             Batches { order: vec![0; len], batch: Vec::new(), noise, epoch_noise, cursor: 0, epoch: 0 };
         batches.shuffle();
@@ -88,33 +79,35 @@ impl Batches {
         self.epoch as f64 + self.cursor as f64 / self.order.len() as f64
     }
 
-    /// Where they stand.
-    pub fn state(&self) -> BatchState {
-        let (start, position) = self.epoch_noise;
-        BatchState { start, position, cursor: self.cursor as u64, epoch: self.epoch }
+    /// Puts where they stand into a checkpoint, as settings whose names begin with `prefix`.
+    pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
+        self.epoch_noise.save(prefix, checkpoint);
+        checkpoint.set(&format!("{prefix}cursor"), self.cursor);
+        checkpoint.set(&format!("{prefix}epoch"), self.epoch);
     }
 
-    /// The batches that [`state`](Self::state) described, of `len` examples.
+    /// Goes on from where [`save`](Self::save) found batches of as many examples.
     ///
     /// # Errors
-    /// If the state is not one of batches of `len` examples.
-    ///
-    /// # Panics
-    /// As [`new`](Self::new).
-    #[track_caller]
-    pub fn resume(len: usize, state: BatchState) -> Result<Batches> {
-        let BatchState { start, position, cursor, epoch } = state;
-        if cursor > len as u64 {
-            let expected = format_args!("at most {len}, the number of examples");
-            return Err(Error::invalid("the batches' cursor", expected, cursor));
+    /// If something is missing, or those were batches of more examples.
+    pub fn restore(&mut self, prefix: &str, checkpoint: &Checkpoint) -> Result<()> {
+        let len = self.order.len();
+        let key = format!("{prefix}cursor");
+        let cursor = checkpoint.get(&key)?;
+        if cursor > len {
+            let expected = format_args!("at most {len}, the number of examples, in the setting `{key}`");
+            return Err(checkpoint.unfit(expected, cursor));
         }
-        let batches = Batches::new(len, Noise::resume((start, position)));
-        Ok(Batches { cursor: cursor as usize, epoch, ..batches })
+        let epoch = checkpoint.get(&format!("{prefix}epoch"))?;
+        self.noise.restore(prefix, checkpoint)?;
+        self.shuffle();
+        (self.cursor, self.epoch) = (cursor, epoch);
+        Ok(())
     }
 
     /// Each order is made from the same one, so that it depends on the noise alone.
     fn shuffle(&mut self) {
-        self.epoch_noise = self.noise.position();
+        self.epoch_noise = self.noise.clone();
         for (index, entry) in (0..).zip(&mut self.order) {
             *entry = index;
         }

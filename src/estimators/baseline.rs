@@ -4,6 +4,7 @@ use super::learned::{Learned, declare_network, network};
 use super::moving_average::MovingAverage;
 use super::{Discrete, Kind};
 use crate::checkpoint::Checkpoint;
+use crate::error::Result;
 use crate::params::Params;
 use crate::var::Var;
 
@@ -72,15 +73,10 @@ impl Baseline {
         }
     }
 
-    pub(super) fn restore(
-        &mut self,
-        prefix: &str,
-        kind: Kind,
-        checkpoint: &Checkpoint,
-    ) -> Result<(), String> {
+    pub(super) fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> Result<()> {
         self.average.restore(&format!("{prefix}average"), checkpoint)?;
         self.variance.restore(&format!("{prefix}variance"), checkpoint)?;
-        if checkpoint.text(&format!("{prefix}steps")).is_none() {
+        if !Learned::is_in(checkpoint, prefix) {
             return Ok(());
         }
         self.network.insert(new_network(kind)).restore(prefix, checkpoint)

@@ -171,8 +171,8 @@ impl Estimator for ControlVariate {
         }
     }
 
-    fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> Result<(), String> {
-        if checkpoint.text(&format!("{prefix}steps")).is_none() {
+    fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> crate::Result<()> {
+        if !Learned::is_in(checkpoint, prefix) {
             return Ok(());
         }
         self.control(kind).restore(prefix, checkpoint)

@@ -2,6 +2,7 @@
 
 use super::variable::{flat_rows, sum_of_row};
 use crate::checkpoint::Checkpoint;
+use crate::error::Result;
 use crate::gradients::Gradients;
 use crate::nn::{Init, Linear};
 use crate::noise::Noise;
@@ -35,15 +36,18 @@ impl Learned {
     }
 
     pub(super) fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
-        checkpoint.put_params(prefix, &self.params);
-        checkpoint.put_optimizer(&format!("{prefix}optimizer."), &self.params, &self.adam);
-        checkpoint.set(&format!("{prefix}steps"), self.adam.steps());
+        self.params.save(prefix, checkpoint);
+        self.adam.save(&format!("{prefix}optimizer."), &self.params, checkpoint);
     }
 
-    pub(super) fn restore(&mut self, prefix: &str, checkpoint: &Checkpoint) -> Result<(), String> {
-        checkpoint.get_params(prefix, &mut self.params)?;
-        let steps = checkpoint.get(&format!("{prefix}steps"))?;
-        checkpoint.get_optimizer(&format!("{prefix}optimizer."), &self.params, steps, &mut self.adam)
+    /// Whether something has been put under that prefix.
+    pub(super) fn is_in(checkpoint: &Checkpoint, prefix: &str) -> bool {
+        checkpoint.text(&format!("{prefix}optimizer.steps")).is_some()
+    }
+
+    pub(super) fn restore(&mut self, prefix: &str, checkpoint: &Checkpoint) -> Result<()> {
+        self.params.restore(prefix, checkpoint)?;
+        self.adam.restore(&format!("{prefix}optimizer."), &self.params, checkpoint)
     }
 
     /// Copies of all parameters as variables, in declaration order: unlike the leaves of [`Params::on`] they do not keep

@@ -1,6 +1,7 @@
 //! A moving average: the plainest baseline.
 
 use crate::checkpoint::Checkpoint;
+use crate::error::Result;
 
 /// A moving average of numbers that come in batches.
 #[derive(Clone, Debug)]
@@ -42,7 +43,7 @@ impl MovingAverage {
         checkpoint.set_numbers(key, &[self.sum, self.weight]);
     }
 
-    pub(super) fn restore(&mut self, key: &str, checkpoint: &Checkpoint) -> Result<(), String> {
+    pub(super) fn restore(&mut self, key: &str, checkpoint: &Checkpoint) -> Result<()> {
         [self.sum, self.weight] = checkpoint.get_array(key)?;
         Ok(())
     }

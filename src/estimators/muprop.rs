@@ -88,7 +88,7 @@ impl Estimator for MuProp {
         }
     }
 
-    fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> Result<(), String> {
+    fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> crate::Result<()> {
         self.baseline.as_mut().map_or(Ok(()), |baseline| baseline.restore(prefix, kind, checkpoint))
     }
 }

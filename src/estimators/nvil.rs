@@ -66,7 +66,7 @@ impl Estimator for Nvil {
         self.baseline.save(prefix, checkpoint);
     }
 
-    fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> Result<(), String> {
+    fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> crate::Result<()> {
         self.baseline.restore(prefix, kind, checkpoint)
     }
 }

@@ -72,7 +72,7 @@ impl Estimator for ScoreFunction {
         }
     }
 
-    fn restore(&mut self, prefix: &str, _kind: Kind, checkpoint: &Checkpoint) -> Result<(), String> {
+    fn restore(&mut self, prefix: &str, _kind: Kind, checkpoint: &Checkpoint) -> crate::Result<()> {
         let average = self.baseline.as_mut();
         average.map_or(Ok(()), |average| average.restore(&format!("{prefix}average"), checkpoint))
     }

@@ -108,7 +108,7 @@ impl Estimator for StraightThrough {
         checkpoint.set(&format!("{prefix}calls"), self.calls);
     }
 
-    fn restore(&mut self, prefix: &str, _kind: Kind, checkpoint: &Checkpoint) -> Result<(), String> {
+    fn restore(&mut self, prefix: &str, _kind: Kind, checkpoint: &Checkpoint) -> crate::Result<()> {
         self.calls = checkpoint.get(&format!("{prefix}calls"))?;
         Ok(())
     }

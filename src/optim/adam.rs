@@ -2,8 +2,10 @@
 
 use reparam_ops::adam::{Hyper, update};
 
+use crate::checkpoint::Checkpoint;
+use crate::error::Result;
 use crate::gradients::Gradients;
-use crate::optim::{Optimizer, buffer};
+use crate::optim::{Optimizer, buffer, restore_buffers, save_buffers};
 use crate::params::Params;
 use crate::var::tier;
 
@@ -73,12 +75,17 @@ impl Optimizer for Adam {
         self.steps
     }
 
-    fn buffers(&self) -> Vec<(&'static str, &[Vec<f32>])> {
-        vec![("mean", &self.means), ("square", &self.squares)]
+    fn save(&self, prefix: &str, params: &Params, checkpoint: &mut Checkpoint) {
+        checkpoint.set(&format!("{prefix}steps"), self.steps);
+        save_buffers(&format!("{prefix}mean."), params, &self.means, checkpoint);
+        save_buffers(&format!("{prefix}square."), params, &self.squares, checkpoint);
     }
 
-    fn restore(&mut self, steps: u64, buffers: Vec<Vec<Vec<f32>>>) {
-        self.steps = steps;
-        [self.means, self.squares] = buffers.try_into().expect("Adam keeps two buffers per parameter");
+    fn restore(&mut self, prefix: &str, params: &Params, checkpoint: &Checkpoint) -> Result<()> {
+        let steps = checkpoint.get(&format!("{prefix}steps"))?;
+        let means = restore_buffers(&format!("{prefix}mean."), params, checkpoint)?;
+        let squares = restore_buffers(&format!("{prefix}square."), params, checkpoint)?;
+        (self.steps, self.means, self.squares) = (steps, means, squares);
+        Ok(())
     }
 }

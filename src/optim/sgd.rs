@@ -2,8 +2,10 @@
 
 use reparam_ops::sgd_momentum::update;
 
+use crate::checkpoint::Checkpoint;
+use crate::error::Result;
 use crate::gradients::Gradients;
-use crate::optim::{Optimizer, buffer};
+use crate::optim::{Optimizer, buffer, restore_buffers, save_buffers};
 use crate::params::Params;
 use crate::var::tier;
 
@@ -55,12 +57,15 @@ impl Optimizer for Sgd {
         self.steps
     }
 
-    fn buffers(&self) -> Vec<(&'static str, &[Vec<f32>])> {
-        vec![("velocity", &self.velocities)]
+    fn save(&self, prefix: &str, params: &Params, checkpoint: &mut Checkpoint) {
+        checkpoint.set(&format!("{prefix}steps"), self.steps);
+        save_buffers(&format!("{prefix}velocity."), params, &self.velocities, checkpoint);
     }
 
-    fn restore(&mut self, steps: u64, buffers: Vec<Vec<Vec<f32>>>) {
-        self.steps = steps;
-        [self.velocities] = buffers.try_into().expect("Sgd keeps one buffer per parameter");
+    fn restore(&mut self, prefix: &str, params: &Params, checkpoint: &Checkpoint) -> Result<()> {
+        let steps = checkpoint.get(&format!("{prefix}steps"))?;
+        let velocities = restore_buffers(&format!("{prefix}velocity."), params, checkpoint)?;
+        (self.steps, self.velocities) = (steps, velocities);
+        Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! The best parameters of a run so far, by its scores on the validation split.
 
 use crate::checkpoint::Checkpoint;
+use crate::error::Result;
 use crate::params::Params;
-use crate::train::trained::Problem;
 
 /// Parameters with the score that they reached, less being better.
 #[derive(Debug)]
@@ -36,14 +36,11 @@ impl Best {
     }
 
     /// What [`write`](Self::write) put there, if it did.
-    pub(super) fn read(
-        checkpoint: &Checkpoint,
-        params: &Params,
-    ) -> std::result::Result<Option<Best>, Problem> {
+    pub(super) fn read(checkpoint: &Checkpoint, params: &Params) -> Result<Option<Best>> {
         if checkpoint.text("best.step").is_none() {
             return Ok(None);
         }
-        let params = checkpoint.get_values("best.", params)?;
+        let params = checkpoint.get_values("best.", params)?.into_iter().map(<[f32]>::to_vec).collect();
         let (step, score) = (checkpoint.get("best.step")?, checkpoint.get("best.score")?);
         Ok(Some(Best { step, score, params }))
     }

@@ -12,7 +12,6 @@ use crate::schedule::Schedule;
 use crate::train::best::Best;
 use crate::train::cell_model::{CellModel, Model, Objective};
 use crate::train::progress::Progress;
-use crate::train::trained::Problem;
 
 /// Everything a cell's result depends on, beside the data.
 #[derive(Clone, PartialEq, Debug)]
@@ -226,7 +225,7 @@ impl<'d> CellRun<'d> {
         let mut checkpoint = Checkpoint::new();
         checkpoint.set("settings", self.identity());
         checkpoint.set("step", self.step);
-        checkpoint.put_params("", &self.params);
+        self.params.save("", &mut checkpoint);
         self.progress.write(&self.params, &mut checkpoint);
         for (layer, estimator) in self.objective.estimators().iter().enumerate() {
             estimator.save(&format!("estimator.{layer}."), &mut checkpoint);
@@ -241,9 +240,8 @@ impl<'d> CellRun<'d> {
     /// # Errors
     /// If the checkpoint lacks something, or is of other settings or data.
     pub fn resume(settings: CellSettings, data: &'d Digits, path: &Path) -> Result<CellRun<'d>> {
-        let checkpoint = Checkpoint::load(path)?;
         let mut run = CellRun::new(settings, data)?;
-        run.restore(&checkpoint).map_err(|problem| problem.at(path))?;
+        run.restore(&Checkpoint::load(path)?)?;
         Ok(run)
     }
 
@@ -252,15 +250,15 @@ impl<'d> CellRun<'d> {
         format!("{:?} on {}", self.settings, self.data.fingerprint())
     }
 
-    fn restore(&mut self, checkpoint: &Checkpoint) -> std::result::Result<(), Problem> {
+    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let (identity, found): (_, String) = (self.identity(), checkpoint.get("settings")?);
         if found != identity {
-            let expected = "a run of this command's settings and data (remove it to begin again)".to_owned();
-            return Err(Problem::Checkpoint { expected, found: "one of others".to_owned() });
+            let expected = "a run of this command's settings and data (remove it to begin again)";
+            return Err(checkpoint.unfit(expected, "one of others"));
         }
         self.step = checkpoint.get("step")?;
-        checkpoint.get_params("", &mut self.params)?;
-        self.progress.read(&self.params, self.step, self.data.train().len(), checkpoint)?;
+        self.params.restore("", checkpoint)?;
+        self.progress.read(&self.params, checkpoint)?;
         let layers = self.settings.model.layers();
         for (layer, estimator) in self.objective.estimators_mut().iter_mut().enumerate() {
             estimator.restore(&format!("estimator.{layer}."), layers[layer], checkpoint)?;

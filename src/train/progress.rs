@@ -9,7 +9,6 @@ use crate::optim::Optimizer;
 use crate::params::Params;
 use crate::tape::Tape;
 use crate::train::best::Best;
-use crate::train::trained::Problem;
 
 pub(super) struct Progress {
     pub(super) optimizer: Box<dyn Optimizer>,
@@ -54,25 +53,19 @@ impl Progress {
 
     /// All but the parameters themselves, which are the model's.
     pub(super) fn write(&self, params: &Params, checkpoint: &mut Checkpoint) {
-        checkpoint.put_noise("noise", &self.noise);
-        checkpoint.put_order(&self.batches);
-        checkpoint.put_optimizer("optimizer.", params, self.optimizer.as_ref());
+        self.noise.save("noise.", checkpoint);
+        self.batches.save("order.", checkpoint);
+        self.optimizer.save("optimizer.", params, checkpoint);
         if let Some(best) = &self.best {
             best.write(params, checkpoint);
         }
     }
 
-    /// Takes up what [`write`](Self::write) put there after `step` steps.
-    pub(super) fn read(
-        &mut self,
-        params: &Params,
-        step: u64,
-        images: usize,
-        checkpoint: &Checkpoint,
-    ) -> std::result::Result<(), Problem> {
-        self.noise = checkpoint.get_noise("noise")?;
-        self.batches = Batches::resume(images, checkpoint.get_order()?).map_err(Problem::Settings)?;
-        checkpoint.get_optimizer("optimizer.", params, step, self.optimizer.as_mut())?;
+    /// Takes up what [`write`](Self::write) put there.
+    pub(super) fn read(&mut self, params: &Params, checkpoint: &Checkpoint) -> Result<()> {
+        self.noise.restore("noise.", checkpoint)?;
+        self.batches.restore("order.", checkpoint)?;
+        self.optimizer.restore("optimizer.", params, checkpoint)?;
         self.best = Best::read(checkpoint, params)?;
         Ok(())
     }

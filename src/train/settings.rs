@@ -253,14 +253,14 @@ impl Settings {
     }
 
     /// Reads back what [`write`](Self::write) put.
-    pub(crate) fn read(checkpoint: &Checkpoint) -> std::result::Result<Settings, String> {
+    pub(crate) fn read(checkpoint: &Checkpoint) -> Result<Settings> {
         let hidden = checkpoint.get::<String>("hidden")?;
         let widths = hidden.split(',').filter(|width| !width.is_empty()).map(str::parse);
         Ok(Settings {
             model: checkpoint.get("model")?,
             hidden: widths
                 .collect::<std::result::Result<_, _>>()
-                .map_err(|_| format!("layer widths, found `{hidden}`"))?,
+                .map_err(|_| checkpoint.unfit("layer widths", format_args!("`{hidden}`")))?,
             latents: checkpoint.get("latents")?,
             classes: checkpoint.get("classes")?,
             batch: checkpoint.get("batch")?,

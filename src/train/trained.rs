@@ -31,8 +31,7 @@ impl Trained {
     /// # Errors
     /// If the file cannot be read or is not a whole checkpoint.
     pub fn load(path: &Path) -> Result<Trained> {
-        let checkpoint = Checkpoint::load(path)?;
-        Trained::read(&checkpoint).map_err(|problem| problem.at(path))
+        Trained::read(&Checkpoint::load(path)?)
     }
 
     /// Checks that the model can be used on that data.
@@ -74,12 +73,12 @@ impl Trained {
         checkpoint.set("images.rows", rows);
         checkpoint.set("images.cols", cols);
         checkpoint.set("images.classes", self.images.classes);
-        checkpoint.put_params("", &self.params);
+        self.params.save("", checkpoint);
     }
 
-    fn read(checkpoint: &Checkpoint) -> std::result::Result<Trained, Problem> {
+    fn read(checkpoint: &Checkpoint) -> Result<Trained> {
         let settings = Settings::read(checkpoint)?;
-        settings.check().map_err(Problem::Settings)?;
+        settings.check().map_err(|error| checkpoint.unfit("settings that can be run", error))?;
         let size: [usize; 2] = [checkpoint.get("images.rows")?, checkpoint.get("images.cols")?];
         let pixels = size[0].saturating_mul(size[1]);
         let pixel_mean = match settings.model {
@@ -94,36 +93,11 @@ impl Trained {
         let images = Images { size, pixel_mean, classes: checkpoint.get("images.classes")? };
         if pixels == 0 || !(1..=256).contains(&images.classes) {
             let found = format!("{} x {} pixels, {} classes", size[0], size[1], images.classes);
-            return Err(Problem::Checkpoint { expected: "images that can be".to_owned(), found });
+            return Err(checkpoint.unfit("images that can be", found));
         }
         let mut params = Params::new();
         let task = Task::new(&settings, &images, &mut params, &mut Noise::seed(settings.seed));
-        checkpoint.get_params("", &mut params)?;
+        params.restore("", checkpoint)?;
         Ok(Trained { settings, step: checkpoint.get("step")?, images, task, params })
-    }
-}
-
-/// Why a checkpoint cannot be used.
-pub(crate) enum Problem {
-    /// Something in it is missing or wrong.
-    Checkpoint { expected: String, found: String },
-    /// Its settings cannot be run.
-    Settings(Error),
-}
-
-impl Problem {
-    pub(crate) fn at(self, path: &Path) -> Error {
-        match self {
-            Problem::Checkpoint { expected, found } => Error::format(path, expected, found),
-            Problem::Settings(error) => Error::format(path, "settings that can be run", error),
-        }
-    }
-}
-
-impl From<String> for Problem {
-    /// From what [`Checkpoint::get`] says.
-    fn from(message: String) -> Problem {
-        let (expected, found) = message.split_once(", found ").unwrap_or((&message, "something else"));
-        Problem::Checkpoint { expected: expected.to_owned(), found: found.to_owned() }
     }
 }

@@ -9,7 +9,6 @@ use crate::params::Params;
 use crate::train::best::Best;
 use crate::train::known::{Known, Labels};
 use crate::train::progress::Progress;
-use crate::train::trained::Problem;
 use crate::train::{Images, KnownLabels, LABELS_PER_CLASS, Scores, Settings, Task, Trained};
 
 /// What a run says of itself.
@@ -222,24 +221,19 @@ impl<'d> Trainer<'d> {
     /// If the checkpoint lacks something, or is of other data.
     pub fn resume(path: &Path, data: &'d Digits) -> Result<Trainer<'d>> {
         let checkpoint = Checkpoint::load(path)?;
-        Trainer::restore(&checkpoint, data).map_err(|problem| problem.at(path))
-    }
-
-    fn restore(checkpoint: &Checkpoint, data: &'d Digits) -> std::result::Result<Trainer<'d>, Problem> {
-        let settings = Settings::read(checkpoint)?;
+        let settings = Settings::read(&checkpoint)?;
         let (made_with, fingerprint): (String, _) = (checkpoint.get("data")?, data.fingerprint());
         if made_with != fingerprint {
             let expected = format!("a checkpoint of the data {fingerprint}");
-            return Err(Problem::Checkpoint { expected, found: format!("one of {made_with}") });
+            return Err(checkpoint.unfit(expected, format_args!("one of {made_with}")));
         }
-        let mut trainer =
-            Trainer::with_fingerprint(settings, data, fingerprint).map_err(Problem::Settings)?;
+        let mut trainer = Trainer::with_fingerprint(settings, data, fingerprint)
+            .map_err(|error| checkpoint.unfit("settings that can be run", error))?;
         trainer.model.step = checkpoint.get("step")?;
         let [sum, square, count] = checkpoint.get_array("window")?;
         trainer.window = Window { sum, square, count };
-        let Trained { params, step, .. } = &mut trainer.model;
-        checkpoint.get_params("", params)?;
-        trainer.progress.read(params, *step, data.train().len(), checkpoint)?;
+        trainer.model.params.restore("", &checkpoint)?;
+        trainer.progress.read(&trainer.model.params, &checkpoint)?;
         Ok(trainer)
     }
 }

@@ -1,4 +1,6 @@
-//! `matmul`: the product of two matrices.
+//! `matmul`: products of matrices.
+
+use std::ops::Range;
 
 use reparam_ops::matmul::{Matrix, Write, matmul};
 
@@ -7,12 +9,36 @@ use crate::shape::Shape;
 use crate::tape::{Recorded, Rule};
 use crate::var::Var;
 
-/// y = a b, for `rows x inner` and `inner x columns`.
-#[derive(Debug)]
+/// y = a b, for `rows x inner` and `inner x columns`, pair after pair.
+#[derive(Clone, Copy, Debug)]
 struct Matmul {
     rows: usize,
     inner: usize,
     columns: usize,
+}
+
+impl Matmul {
+    fn a<'a>(&self, data: &'a [f32], pair: usize) -> Matrix<'a> {
+        Matrix::new(&data[place(pair, self.rows * self.inner)], self.rows, self.inner)
+    }
+
+    fn b<'a>(&self, data: &'a [f32], pair: usize) -> Matrix<'a> {
+        Matrix::new(&data[place(pair, self.inner * self.columns)], self.inner, self.columns)
+    }
+
+    fn y<'a>(&self, data: &'a [f32], pair: usize) -> Matrix<'a> {
+        Matrix::new(&data[place(pair, self.rows * self.columns)], self.rows, self.columns)
+    }
+}
+
+/// Where the matrix number `number` of so many elements is.
+fn place(number: usize, len: usize) -> Range<usize> {
+    number * len..(number + 1) * len
+}
+
+/// How many matrices a shape has: the product of all lengths but the last two.
+fn matrices(shape: &Shape) -> usize {
+    shape.dims()[..shape.rank() - 2].iter().product()
 }
 
 impl Rule for Matmul {
@@ -20,37 +46,54 @@ impl Rule for Matmul {
         "matmul"
     }
     fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
-        let a = Matrix::new(node.input(0), self.rows, self.inner);
-        let b = Matrix::new(node.input(1), self.inner, self.columns);
-        let dy = Matrix::new(node.gradient(), self.rows, self.columns);
+        let (a, b, dy) = (node.input(0), node.input(1), node.gradient());
+        let pairs = matrices(node.shape());
         if let Some((da, write)) = gradients.write_to(0) {
-            matmul(dy, b.t(), write, da);
+            for pair in 0..pairs {
+                let da = &mut da[place(pair, self.rows * self.inner)];
+                matmul(self.y(dy, pair), self.b(b, pair).t(), write, da);
+            }
         }
         if let Some((db, write)) = gradients.write_to(1) {
-            matmul(a.t(), dy, write, db);
+            for pair in 0..pairs {
+                let db = &mut db[place(pair, self.inner * self.columns)];
+                matmul(self.a(a, pair).t(), self.y(dy, pair), write, db);
+            }
         }
     }
 }
 
 impl<'t> Var<'t> {
-    /// The matrix product of `[rows, inner]` and `[inner, columns]`.
+    /// The matrix product of `[.., rows, inner]` and `[.., inner, columns]`, for each of the leading axes, which must be the
+    /// same: `[.., rows, columns]`. (For one matrix on the right of all rows: [`linear`](Self::linear), or reshape them to one
+    /// matrix on the left.)
+    ///
+    /// da = dy bᵀ and db = aᵀ dy.
     ///
     /// # Panics
-    /// If either is not a matrix or the inner lengths differ.
+    /// If one has fewer than two axes, the leading axes differ, or the inner lengths do.
     #[track_caller]
     pub fn matmul(self, other: Var<'t>) -> Var<'t> {
         let (a, b) = (self.shape(), other.shape());
-        let (&[rows, inner], &[other_inner, columns]) = (a.dims(), b.dims()) else {
-            panic!("matmul: two matrices expected, shapes are {a} and {b}; reshape them to two axes first")
+        let (&[ref before @ .., rows, inner], &[ref other_before @ .., other_inner, columns]) =
+            (a.dims(), b.dims())
+        else {
+            panic!("matmul: two axes or more expected, shapes are {a} and {b}; reshape them first")
         };
+        assert!(
+            before == other_before,
+            "matmul: {a} times {b}: all axes but the last two must be the same; use .broadcast_to or .reshape"
+        );
         assert!(
             inner == other_inner,
             "matmul: {a} times {b}: the inner lengths {inner} and {other_inner} differ; is one of them transposed?"
         );
-        let rule = Matmul { rows, inner, columns };
-        self.tape().record(rule, &[self, other], Shape::from([rows, columns]), |x, y| {
-            let a = Matrix::new(&x[0], rows, inner);
-            matmul(a, Matrix::new(&x[1], inner, columns), Write::Replace, y);
+        let (rule, pairs) = (Matmul { rows, inner, columns }, matrices(&a));
+        self.tape().record(rule, &[self, other], a.with_classes(columns), |x, y| {
+            for pair in 0..pairs {
+                let y = &mut y[place(pair, rows * columns)];
+                matmul(rule.a(&x[0], pair), rule.b(&x[1], pair), Write::Replace, y);
+            }
         })
     }
 }

@@ -1,0 +1,55 @@
+//! Tensors of a shape that is known beforehand, and lists of numbers.
+
+use crate::checkpoint::Checkpoint;
+use crate::error::Result;
+use crate::params::Params;
+use crate::shape::Shape;
+
+impl Checkpoint {
+    /// One tensor per parameter, named `prefix` and its name.
+    pub(crate) fn put_values<'v>(
+        &mut self,
+        prefix: &str,
+        params: &Params,
+        values: impl IntoIterator<Item = &'v [f32]>,
+    ) {
+        for (id, value) in params.ids().zip(values) {
+            self.put(&format!("{prefix}{}", params.name(id)), params.shape(id), value);
+        }
+    }
+
+    /// What [`put_values`](Self::put_values) put.
+    pub(crate) fn get_values(&self, prefix: &str, params: &Params) -> Result<Vec<&[f32]>> {
+        let value = |id| self.shaped(&format!("{prefix}{}", params.name(id)), params.shape(id));
+        params.ids().map(value).collect()
+    }
+
+    /// The tensor of that name, if it has that shape.
+    pub(crate) fn shaped(&self, name: &str, shape: &Shape) -> Result<&[f32]> {
+        let expected = format_args!("a tensor `{name}` of shape {shape}");
+        match self.tensor(name) {
+            Some((found, value)) if found == shape => Ok(value),
+            Some((found, _)) => Err(self.unfit(expected, format_args!("one of shape {found}"))),
+            None => Err(self.unfit(expected, "none")),
+        }
+    }
+
+    /// Numbers in one setting, separated by spaces.
+    pub(crate) fn set_numbers(&mut self, key: &str, numbers: &[f64]) {
+        self.set(key, numbers.iter().map(f64::to_string).collect::<Vec<_>>().join(" "));
+    }
+
+    /// As many numbers as were asked for.
+    pub(crate) fn get_array<const N: usize>(&self, key: &str) -> Result<[f64; N]> {
+        let (text, numbers): (String, _) = (self.get(key)?, self.get_numbers(key)?);
+        let expected = format_args!("{N} numbers in the setting `{key}`");
+        numbers.try_into().map_err(|_| self.unfit(expected, format_args!("`{text}`")))
+    }
+
+    pub(crate) fn get_numbers(&self, key: &str) -> Result<Vec<f64>> {
+        let text: String = self.get(key)?;
+        let expected = format_args!("numbers in the setting `{key}`");
+        let number = |text: &str| text.parse().map_err(|_| self.unfit(expected, format_args!("`{text}`")));
+        text.split(' ').filter(|number| !number.is_empty()).map(number).collect()
+    }
+}
