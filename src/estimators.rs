@@ -98,6 +98,7 @@ pub use vimco::Vimco;
 use crate::checkpoint::Checkpoint;
 use crate::noise::Noise;
 use crate::var::Var;
+use crate::var::temperature::is_temperature;
 
 /// The rest of a model: from a sample of the variables (hard or relaxed, of the logits' shape) to a loss per row,
 /// `[rows]`. Row r of the loss may depend on row r of the sample only. The noise is for variables that the closure draws
@@ -183,7 +184,7 @@ fn accept(estimator: &impl Estimator, variable: Discrete<'_>) {
 
 /// Why a temperature is refused.
 fn check_temperature(tau: f32) -> Result<(), String> {
-    match tau > 0.0 && tau.is_normal() {
+    match is_temperature(tau) {
         true => Ok(()),
         false => Err(format!("its temperatures must be positive and finite, found {tau}; 1 is a usual one")),
     }

@@ -1345,6 +1345,8 @@ fn figures_refuses_what_it_cannot_do() {
 
 /// The cells of a table that take no time.
 const REPRODUCE: &str = "--data data --samples 2 --threads 1";
+/// The same where the number of samples is fixed.
+const ONE_SAMPLE: &str = "--data data --threads 1";
 
 /// The documented fields, of the documented types; returns `row | column` of each line.
 fn check_results(desk: &Desk, file: &str, table: &str) -> Vec<String> {
@@ -1429,8 +1431,7 @@ fn reproduce_runs_the_concrete_and_the_modern_table() {
 #[test]
 fn reproduce_runs_the_semi_supervised_table_and_its_cost() {
     let desk = Desk::new();
-    let line = format!("reproduce semi-supervised {REPRODUCE} --steps 3 --json semi.jsonl");
-    let said = desk.run(&line);
+    let said = desk.run(&format!("reproduce semi-supervised {ONE_SAMPLE} --steps 3 --json semi.jsonl"));
     assert!(said.contains("images are binarized anew in every batch"), "{said}");
     assert!(said.contains("virtual adversarial training"), "{said}");
     let lines = json_lines(&desk, "semi.jsonl");
@@ -1453,13 +1454,17 @@ fn reproduce_runs_the_semi_supervised_table_and_its_cost() {
         }
     }
     let before = desk.read("semi.cost.jsonl");
-    let said = desk.run(&format!("reproduce semi-supervised {REPRODUCE} --only cost --json semi.jsonl"));
+    let said = desk.run(&format!("reproduce semi-supervised {ONE_SAMPLE} --only cost --json semi.jsonl"));
     assert!(said.contains("as measured before") && said.contains("(paper 9.9)"), "{said}");
     assert!(desk.read("semi.cost.jsonl") == before, "it was measured again");
-    let full = format!("reproduce semi-supervised {REPRODUCE} --only cost --budget full --json semi.jsonl");
+    let full = format!("reproduce semi-supervised {ONE_SAMPLE} --only cost --budget full --json semi.jsonl");
     assert_snapshot!(desk.refused(&full), @"error: semi.cost.jsonl: expected nothing or medians of 20 steps; another --json keeps both, found medians of 3");
     let svg = fs::read_to_string(desk.path("semi.cost.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("ST Gumbel-Softmax"));
+
+    assert_snapshot!(desk.refused(&format!("reproduce semi-supervised {REPRODUCE}")), @r"
+    error: --samples: expected no such flag here: the test figure is -ELBO, the bound of one sample, found 2
+    ");
 
     // As many images as a step takes are not there.
     desk.write_data("few", 40, 3);
@@ -1500,12 +1505,11 @@ fn the_page_of_results_is_made_from_its_files() {
 fn a_report_holds_every_table_and_its_pictures() {
     let desk = Desk::new();
     fs::create_dir(desk.path("results")).unwrap();
-    let flags = format!("{REPRODUCE} --steps 401");
-    desk.run(&format!("reproduce modern {flags} --only disarm --json results/modern.jsonl"));
-    desk.run(&format!("reproduce semi-supervised {flags} --only ST --json results/semi-supervised.jsonl"));
-    desk.run(
-        "reproduce semi-supervised --data data --threads 1 --only cost --json results/semi-supervised.jsonl",
-    );
+    let steps = "--steps 401 --json results";
+    desk.run(&format!("reproduce modern {REPRODUCE} --only disarm {steps}/modern.jsonl"));
+    let semi = format!("reproduce semi-supervised {ONE_SAMPLE}");
+    desk.run(&format!("{semi} --only ST {steps}/semi-supervised.jsonl"));
+    desk.run(&format!("{semi} --only cost --json results/semi-supervised.jsonl"));
     desk.run("reproduce report --from results --out page.md");
     let page = text(&desk.read("page.md"));
     for part in [

@@ -5,11 +5,15 @@ use std::ops::Range;
 use std::path::Path;
 
 use rayon::ThreadPool;
-use reparam::Noise;
 use reparam::data::{Digits, SplitKind};
 use reparam::estimators::Kind;
-use reparam::models::{BeliefNetShape, Link};
-use reparam::train::{CellModel, CellRun, CellSettings, ModelKind, OptimizerKind, Record, Settings, Trainer};
+use reparam::models::{BeliefNetShape, Guidance, Link, SemiSupervisedShape};
+use reparam::train::{
+    CellModel, CellRun, CellSettings, Labels, ModelKind, OptimizerKind, Record, Settings, Trainer,
+};
+#[path = "common/bars.rs"]
+mod bars;
+use bars::{images, write_images};
 use reparam_ops::noise::{Draws, Stream, draws_forward};
 use reparam_ops::{Tier, matmul};
 
@@ -540,31 +544,6 @@ fn matrix_products_do_not_depend_on_threads() {
 }
 
 /// A data set of `size x size` images, its files written and read back.
-fn images(size: u32, train: u32, test: u32) -> Digits {
-    let folder = tempfile::tempdir().unwrap();
-    write_images(folder.path(), size, train, test);
-    Digits::read_dir(folder.path()).unwrap()
-}
-
-/// Ten kinds of bars at ten heights, with grey noise.
-fn write_images(folder: &Path, size: u32, train: u32, test: u32) {
-    let mut noise = Noise::seed(3);
-    for (name, count) in [("train", train), ("t10k", test)] {
-        let mut pixels = [0x803, count, size, size].map(u32::to_be_bytes).concat();
-        let mut labels = [0x801, count].map(u32::to_be_bytes).concat();
-        for image in 0..count {
-            labels.push((image % 10) as u8);
-            for draw in noise.draws((size * size) as usize).enumerate() {
-                let row = draw.0 as u32 / size;
-                let lit = row * 10 / size == image % 10;
-                pixels.push(if lit { 200 } else { (draw.1 % 60) as u8 });
-            }
-        }
-        fs::write(folder.join(format!("{name}-images-idx3-ubyte")), pixels).unwrap();
-        fs::write(folder.join(format!("{name}-labels-idx1-ubyte")), labels).unwrap();
-    }
-}
-
 /// Goes on to the end, or to a step, as the command line does; returns what validation said.
 fn train(trainer: &mut Trainer<'_>, until: u64) -> Vec<Record> {
     let mut records = Vec::new();
@@ -668,14 +647,12 @@ fn a_resumed_run_continues_bit_for_bit() {
 #[test]
 fn a_resumed_run_loses_patience_at_the_same_step() {
     let data = images(12, 300, 20);
-    let fast = "0.5".parse().unwrap();
     let settings = Settings {
-        learning_rate: fast,
+        learning_rate: "0.5".parse().unwrap(),
         clip_norm: 0.0,
         patience: 2,
         ..small(ModelKind::Vae, OptimizerKind::Sgd).with_steps(400)
     };
-    let settings = Settings { learning_rate: fast, ..settings };
     let whole = interrupted(&settings, &data, settings.steps);
     assert!(whole.2 < settings.steps, "patience must run out for this test to mean anything");
     // Before the best, with the best behind it, and after the end.
@@ -700,6 +677,13 @@ fn small_cell(model: CellModel, estimator: &str, samples: usize) -> CellSettings
     }
 }
 
+/// Few images of which two of each class are known, with all that leads q(y | x) for the others.
+fn semi_supervised(classes: usize) -> CellModel {
+    let shape = SemiSupervisedShape { classes, latents: 2, hidden: vec![8], shift: 1 };
+    let guidance = Some(Guidance { smoothness: 1.0, radius: 0.5, balance: 1.0 });
+    CellModel::SemiSupervised { shape, labels: Labels::OfEachClass(2), weight: 30.0, guidance }
+}
+
 /// With everything that estimators learn on the way: networks, moving averages, temperatures.
 #[test]
 fn a_resumed_cell_continues_bit_for_bit() {
@@ -718,6 +702,7 @@ fn a_resumed_cell_continues_bit_for_bit() {
         small_cell(CellModel::Prediction(vec![bits, bits]), "vimco", 3),
         small_cell(net(), "nvil", 1),
         small_cell(net(), "concrete:0.7:0.5", 3),
+        small_cell(semi_supervised(10), "gumbel-softmax:1", 1),
     ];
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cell.safetensors");

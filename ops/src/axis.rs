@@ -5,7 +5,7 @@
 
 use crate::Tier;
 use crate::lanes;
-use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
+use crate::parallel::{Rows, RowsMut, for_rows, sum_rows};
 
 crate::simd! {
     fn add_row_sums(n: usize, x: &[f32], y: &mut [f32]) {
@@ -55,7 +55,7 @@ crate::simd! {
 
 /// The sum of all elements, over a tree that no thread count changes.
 pub fn sum(tier: Tier, x: &[f32]) -> f32 {
-    fold_rows(x.len(), 1, (Rows(x, 1),), |_, (Rows(x, _),)| sum_piece(tier, x), |a, b| a + b)
+    sum_rows(x.len(), 1, (Rows(x, 1),), |_, (Rows(x, _),)| sum_piece(tier, x))
 }
 
 /// y\[o, i\] += sum over r of x\[o, r, i\]; `x` is `outer x n x inner`, `y` is `outer x inner`.

@@ -10,7 +10,7 @@ use crate::bernoulli::{perturb, sigmoid_slope};
 use crate::lanes;
 use crate::math;
 use crate::noise::{Draws, PIECE};
-use crate::parallel::{Rows, RowsMut, fold_rows, for_light_rows, for_rows};
+use crate::parallel::{Rows, RowsMut, for_light_rows, for_rows, sum_rows};
 
 pub use crate::bernoulli::forward as st_forward;
 
@@ -101,15 +101,9 @@ pub fn backward(tier: Tier, y: &[f32], dy: &[f32], tau: f32, want_tau: bool, dlo
         });
         return 0.0;
     }
-    let h_logit = fold_rows(
-        y.len(),
-        1,
-        parts,
-        |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
-            backward_piece(tier, y, dy, 1.0 / tau, true, dlogits)
-        },
-        |a, b| a + b,
-    );
+    let h_logit = sum_rows(y.len(), 1, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
+        backward_piece(tier, y, dy, 1.0 / tau, true, dlogits)
+    });
     -h_logit / tau
 }
 
@@ -127,14 +121,13 @@ pub fn st_backward(
 ) -> f32 {
     assert!(logits.len() == dy.len() && logits.len() == dlogits.len(), "one length");
     draws.check(logits.len());
-    let h_logit = fold_rows(
+    let h_logit = sum_rows(
         dy.len(),
         1,
         (Rows(logits, 1), Rows(dy, 1), RowsMut(dlogits, 1)),
         |first, (Rows(logits, _), Rows(dy, _), RowsMut(dlogits, _))| {
             st_backward_piece(tier, draws, first, logits, dy, 1.0 / tau, want_tau, dlogits)
         },
-        |a, b| a + b,
     );
     -h_logit / tau
 }

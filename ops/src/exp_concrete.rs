@@ -13,7 +13,7 @@ use crate::gumbel_softmax::perturb;
 use crate::lanes;
 use crate::math;
 use crate::noise::Draws;
-use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
+use crate::parallel::{Rows, RowsMut, for_rows, sum_rows};
 use crate::scratch;
 use crate::softmax::{
     self, Checked, MaskedRow, Scores, check_rows, is_masked, max_and_log_sum, normalize, sum_exp, with_soft,
@@ -103,14 +103,13 @@ pub fn backward(
 ) -> f32 {
     let rows = softmax::rows(y, classes, dlogits);
     assert_eq!(y.len(), dy.len(), "y and dy must have one length");
-    let h_y = fold_rows(
+    let h_y = sum_rows(
         rows,
         classes,
         (Rows(y, classes), Rows(dy, classes), RowsMut(dlogits, classes)),
         |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
             backward_piece(tier, y, dy, classes, 1.0 / tau, want_tau, dlogits)
         },
-        |a, b| a + b,
     );
     -h_y / tau
 }
@@ -351,14 +350,13 @@ pub fn log_prob_backward_tau(
         Rows(dlog_prob, 1),
         Rows(h, classes),
     );
-    fold_rows(
+    sum_rows(
         rows,
         classes,
         parts,
         |_, (Rows(log_y, _), Rows(logits, _), Rows(log_prob, _), Rows(d, _), Rows(h, _))| {
             log_prob_backward_tau_piece(tier, log_y, logits, classes, tau, log_prob, d, h)
         },
-        |a, b| a + b,
     )
 }
 

@@ -11,7 +11,7 @@ use crate::gumbel_max::winner_of_wide;
 use crate::lanes;
 use crate::math;
 use crate::noise::{Draws, PIECE, Reader};
-use crate::parallel::{Rows, RowsMut, fold_rows};
+use crate::parallel::{Rows, RowsMut, sum_rows};
 use crate::simd::LANES;
 use crate::softmax::{
     self, Checked, MaskedRow, Scores, by_classes, check_rows, jacobian_of_scores, normalize, row_by_row,
@@ -234,7 +234,7 @@ pub fn st_backward(
 ) -> f32 {
     let rows = softmax::rows(logits, classes, dlogits);
     assert_eq!(logits.len(), dy.len(), "dy must be rows x classes");
-    let h_ln_y = fold_rows(
+    let h_ln_y = sum_rows(
         rows,
         classes,
         (Rows(logits, classes), Rows(dy, classes), RowsMut(dlogits, classes)),
@@ -243,7 +243,6 @@ pub fn st_backward(
                 st_backward_piece(tier, draws, first, logits, dy, classes, 1.0 / tau, want_tau, soft, dlogits)
             })
         },
-        |a, b| a + b,
     );
     -h_ln_y / tau
 }

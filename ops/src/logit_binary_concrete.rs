@@ -12,7 +12,7 @@ use crate::bernoulli::perturb;
 use crate::lanes;
 use crate::math;
 use crate::noise::{Draws, PIECE};
-use crate::parallel::{Rows, RowsMut, fold_rows, for_rows};
+use crate::parallel::{Rows, RowsMut, for_rows, sum_rows};
 
 crate::simd! {
     fn forward_piece(draws: Draws<'_>, first: usize, logits: &[f32], inverse_tau: f32, y: &mut [f32]) {
@@ -52,7 +52,7 @@ pub fn backward_tau(tier: Tier, y: &[f32], dy: &[f32], tau: f32) -> f32 {
     }
     assert_eq!(y.len(), dy.len(), "one length");
     let parts = (Rows(y, 1), Rows(dy, 1));
-    let total = fold_rows(y.len(), 1, parts, |_, (Rows(y, _), Rows(dy, _))| piece(tier, y, dy), |a, b| a + b);
+    let total = sum_rows(y.len(), 1, parts, |_, (Rows(y, _), Rows(dy, _))| piece(tier, y, dy));
     -total / tau
 }
 
@@ -137,11 +137,10 @@ pub fn log_prob_backward(
 #[track_caller]
 pub fn log_prob_backward_tau(tier: Tier, y: &[f32], tau: f32, dlog_prob: &[f32], h: &[f32]) -> f32 {
     assert!(y.len() == dlog_prob.len() && y.len() == h.len(), "one length");
-    fold_rows(
+    sum_rows(
         y.len(),
         1,
         (Rows(y, 1), Rows(dlog_prob, 1), Rows(h, 1)),
         |_, (Rows(y, _), Rows(d, _), Rows(h, _))| log_prob_backward_tau_piece(tier, y, tau, d, h),
-        |a, b| a + b,
     )
 }

@@ -76,6 +76,11 @@ pub fn fold_rows<P: Split, T: Send>(
     run(rows, GRAIN / width.max(1), parts, work, combine)
 }
 
+/// The sum of what the pieces return.
+pub fn sum_rows<P: Split>(rows: usize, width: usize, parts: P, work: impl Fn(usize, P) -> f32 + Sync) -> f32 {
+    fold_rows(rows, width, parts, work, |a, b| a + b)
+}
+
 fn run<P: Split, T: Send>(
     rows: usize,
     grain: usize,

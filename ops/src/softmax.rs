@@ -8,7 +8,7 @@ use std::fmt;
 use crate::Tier;
 use crate::lanes;
 use crate::math;
-use crate::parallel::{Rows, RowsMut, Split, fold_rows, for_light_rows, for_rows};
+use crate::parallel::{Rows, RowsMut, Split, fold_rows, for_light_rows, for_rows, sum_rows};
 use crate::scratch;
 use crate::simd::LANES;
 
@@ -467,15 +467,9 @@ pub fn backward(
         });
         return 0.0;
     }
-    let h_ln_y = fold_rows(
-        rows,
-        classes,
-        parts,
-        |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
-            backward_piece(tier, y, dy, classes, 1.0 / tau, true, dlogits)
-        },
-        |a, b| a + b,
-    );
+    let h_ln_y = sum_rows(rows, classes, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
+        backward_piece(tier, y, dy, classes, 1.0 / tau, true, dlogits)
+    });
     -h_ln_y / tau
 }
 

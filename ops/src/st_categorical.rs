@@ -8,7 +8,7 @@
 //! Conditional Computation", 2013, section 4, for categories.
 
 use crate::Tier;
-use crate::parallel::{Rows, RowsMut, fold_rows};
+use crate::parallel::{Rows, RowsMut, sum_rows};
 use crate::softmax::{self, jacobian_of_scores, with_soft};
 
 pub use crate::gumbel_softmax::st_forward as forward;
@@ -41,7 +41,7 @@ pub fn backward(
 ) -> f32 {
     let rows = softmax::rows(logits, classes, dlogits);
     assert_eq!(logits.len(), dy.len(), "dy must be rows x classes");
-    let h_ln_y = fold_rows(
+    let h_ln_y = sum_rows(
         rows,
         classes,
         (Rows(logits, classes), Rows(dy, classes), RowsMut(dlogits, classes)),
@@ -50,7 +50,6 @@ pub fn backward(
                 backward_piece(tier, logits, dy, classes, 1.0 / tau, want_tau, soft, dlogits)
             })
         },
-        |a, b| a + b,
     );
     -h_ln_y / tau
 }

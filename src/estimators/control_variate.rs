@@ -9,6 +9,7 @@ use crate::checkpoint::Checkpoint;
 use crate::noise::Noise;
 use crate::params::Params;
 use crate::var::Var;
+use crate::var::temperature::is_temperature;
 
 /// With a continuous z whose hard value is the sample b, a control variate c, and z' drawn anew given b:
 /// (f(b) - c(z')) d ln p(b) + d c(z) - d c(z'). The value is f(b).
@@ -65,7 +66,7 @@ impl ControlVariate {
     /// If tau is not positive.
     #[track_caller]
     pub fn rebar(eta: f32, tau: f32) -> ControlVariate {
-        assert!(tau > 0.0 && tau.is_normal(), "rebar: tau must be positive and finite, it is {tau}");
+        assert!(is_temperature(tau), "rebar: tau must be positive and finite, it is {tau}");
         ControlVariate { start: Start { eta, tau }, hidden: None, frozen: false, control: None }
     }
 

@@ -5,6 +5,7 @@ use super::{
     ReinMax, ScoreFunction, StGumbelSoftmax, StraightThrough, Surrogate, UnorderedSet, Vimco,
 };
 use crate::error::{Error, Result};
+use crate::var::temperature::is_temperature;
 
 /// Every name that [`parse`] understands, with the parameters it takes behind colons.
 pub const ALL: [&str; 25] = [
@@ -100,7 +101,7 @@ fn count(name: &str, text: &str) -> Result<usize> {
 
 fn temperature(name: &str, text: &str) -> Result<f32> {
     match text.parse::<f32>() {
-        Ok(tau) if tau.is_normal() && tau > 0.0 => Ok(tau),
+        Ok(tau) if is_temperature(tau) => Ok(tau),
         _ => Err(Error::invalid(name, "a positive temperature", format!("`{text}`"))),
     }
 }

@@ -3,7 +3,6 @@
 use reparam_ops::draw;
 
 use crate::noise::Noise;
-use crate::params::Params;
 use crate::tape::Tape;
 use crate::var::Var;
 
@@ -19,9 +18,8 @@ const PROBE: f32 = 1.0;
 /// Semi-Supervised Learning", 2018, algorithm 1.
 #[track_caller]
 pub(super) fn adversary<'t>(
-    params: &Params,
     x: Var<'t>,
-    classify: impl for<'a> Fn(&Params, Var<'a>) -> Var<'a>,
+    classify: impl for<'a> Fn(Var<'a>) -> Var<'a>,
     radius: f32,
     noise: &mut Noise,
 ) -> Var<'t> {
@@ -31,8 +29,8 @@ pub(super) fn adversary<'t>(
     let tape = Tape::new();
     let probe = tape.variable(&step, x.shape());
     let still = tape.input(&x.value(), x.shape());
-    let held = classify(params, still).stop_gradient();
-    let divergence = held.categorical_kl(classify(params, still + probe)).sum();
+    let held = classify(still).stop_gradient();
+    let divergence = held.categorical_kl(classify(still + probe)).sum();
     step.copy_from_slice(divergence.backward().of(probe).expect("the divergence depends on the step"));
     scale_rows(&mut step, numbers, radius);
     x + x.tape().input(&step, x.shape())
@@ -61,9 +59,8 @@ mod tests {
         let x = [0.1, 0.7, -0.2, 1.0, 0.0, 1.0];
         let tape = Tape::new();
         let at = adversary(
-            &Params::new(),
             tape.input(&x, [2, 3]),
-            |_, x| x.matmul(x.tape().input(&weight, [3, 2])),
+            |x| x.matmul(x.tape().input(&weight, [3, 2])),
             2.0,
             &mut Noise::seed(4),
         );

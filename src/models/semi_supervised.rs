@@ -205,7 +205,7 @@ impl SemiSupervised {
         noise: &mut Noise,
     ) -> Var<'t> {
         let logits = self.classify(params, x);
-        let neighbour = adversary(params, x, |params, x| self.classify(params, x), guidance.radius, noise);
+        let neighbour = adversary(x, |x| self.classify(params, x), guidance.radius, noise);
         let change = logits.stop_gradient().categorical_kl(self.classify(params, neighbour)).mean();
         let share = logits.softmax().mean_axis(0);
         let imbalance = share.ln().reshape([1, self.shape.classes]).categorical_kl_uniform();
@@ -375,7 +375,7 @@ mod tests {
         let x = tape.input(&images(5), [5, 12]);
         let guidance = Guidance { smoothness: 3.0, radius: 1.5, balance: 7.0 };
         let loss = model.guidance_loss(&params, x, guidance, &mut Noise::seed(3)).item();
-        let near = adversary(&params, x, |params, x| model.classify(params, x), 1.5, &mut Noise::seed(3));
+        let near = adversary(x, |x| model.classify(&params, x), 1.5, &mut Noise::seed(3));
         let (at, near) = (classes(&model, &params, x), classes(&model, &params, near));
         let change = at.iter().zip(&near).map(|(p, q)| kl(p, q)).sum::<f64>() / 5.0;
         let share: Vec<f64> = (0..3).map(|class| at.iter().map(|q| q[class]).sum::<f64>() / 5.0).collect();

@@ -195,12 +195,11 @@ impl Vae {
             let z = latents.with_logits(tape.input(&code.logits, flat)).sample(&mut *noise);
             let reconstruction = self.decode(params, z).bce_with_logits(x).sum_axis(1);
             let log_q = (z.reshape(flat) * tape.input(&code.log_q, flat)).sum_axis(1);
+            let terms = reconstruction.value();
             if round == 0 {
-                let terms = reconstruction.value();
                 negative_elbo
                     .extend(terms.iter().zip(&code.kl).map(|(&r, &kl)| f64::from(r) + f64::from(kl)));
             }
-            let terms = reconstruction.value();
             let (log_q, at_zero) = (log_q.value(), &code.log_q_at_zero);
             for (image, log_weight) in log_weights.iter_mut().enumerate() {
                 let log_q = f64::from(log_q[image]) + f64::from(at_zero[image]);

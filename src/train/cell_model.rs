@@ -13,6 +13,7 @@ use crate::tape::Tape;
 use crate::train::CellSettings;
 use crate::train::known::{Known, Labels};
 use crate::var::Var;
+use crate::var::temperature::is_temperature;
 
 /// What a cell trains.
 #[derive(Clone, PartialEq, Debug)]
@@ -81,7 +82,7 @@ impl Objective {
         let parts: Vec<&str> = estimator.split(':').collect();
         let nodes = match parts[..] {
             ["concrete", posterior, prior] => {
-                let tau = |text: &str| text.parse::<f32>().ok().filter(|tau| tau.is_normal() && *tau > 0.0);
+                let tau = |text: &str| text.parse().ok().filter(|&tau| is_temperature(tau));
                 let (Some(posterior), Some(prior)) = (tau(posterior), tau(prior)) else {
                     return Err(Error::invalid("estimator", "concrete:TAU:TAU", format!("`{estimator}`")));
                 };

@@ -31,6 +31,11 @@ impl<'t> From<Var<'t>> for Temperature<'t> {
     }
 }
 
+/// Whether it is positive and finite, and kernels can multiply by its inverse.
+pub(crate) fn is_temperature(tau: f32) -> bool {
+    tau > 0.0 && tau.is_normal()
+}
+
 impl<'t> Temperature<'t> {
     /// The number, after checking that it is one, positive, and that kernels can multiply by its inverse.
     #[track_caller]
@@ -43,7 +48,7 @@ impl<'t> Temperature<'t> {
             }
         };
         assert!(
-            tau > 0.0 && tau.is_normal(),
+            is_temperature(tau),
             "{op}: tau must be finite and at least 1.2e-38, it is {tau}; for the limit tau -> 0 use a straight-through op"
         );
         tau

@@ -54,8 +54,8 @@ struct RunArgs {
     /// Steps of each cell, instead of the budget's
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     steps: Option<u64>,
-    /// Hard samples per test image, instead of the budget's; concrete's predictions take at most the paper's 100,
-    /// semi-supervised takes one, whose bound is -ELBO
+    /// Hard samples per test image, instead of the budget's; concrete's predictions take at most the paper's 100, and
+    /// semi-supervised always takes one, whose bound is -ELBO
     #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     samples: Option<usize>,
     /// Only cells of these names "ROW / COLUMN", rows or columns, or whose name has one of these texts in it as whole words;

@@ -6,8 +6,8 @@ use crate::common::say;
 
 /// Ours, and the paper's in brackets; over several seeds the mean and the spread, one standard deviation.
 pub(super) fn table(cells: &[Cell], results: &Results) {
-    let rows = once(cells.iter().map(|cell| &cell.row[..]));
-    let columns = once(cells.iter().flat_map(columns_of).map(|(column, _)| column));
+    let rows = distinct(cells.iter().map(|cell| &cell.row[..]));
+    let columns = distinct(cells.iter().flat_map(columns_of).map(|(column, _)| column));
     let width = columns.iter().map(|column| column.len()).max().unwrap_or(0).max(18) + 2;
     let heading: String = columns.iter().map(|column| format!("{column:>width$}")).collect();
     say!("\n{:<26}{heading}", "nats (paper)");
@@ -35,12 +35,12 @@ fn columns_of(cell: &Cell) -> impl Iterator<Item = (&str, Option<f64>)> {
     [(&cell.column[..], cell.paper)].into_iter().chain(accuracy)
 }
 
-/// Each name once, in order.
-pub(super) fn once<'c>(names: impl Iterator<Item = &'c str>) -> Vec<&'c str> {
+/// Each once, in order.
+pub(super) fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = Vec::new();
-    names.for_each(|name| {
-        if !seen.contains(&name) {
-            seen.push(name);
+    items.for_each(|item| {
+        if !seen.contains(&item) {
+            seen.push(item);
         }
     });
     seen

@@ -10,7 +10,7 @@ use super::Budget;
 use super::cell::ACCURACY;
 use super::cost;
 use super::lines::{Curve, IN_FULL, Line, picture, rate, read_lines, read_text};
-use super::print::{mean_and_spread, once};
+use super::print::{distinct, mean_and_spread};
 use crate::common::say;
 use crate::plot::{self, Axes};
 
@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args) -> Result<i32> {
     for (table, heading, note) in TABLES {
         let file = args.from.join(format!("{table}.jsonl"));
         let lines: Vec<Line> =
-            longest(read_lines(&file)?, |line: &Line| (&line.row, &line.column), |line| line.steps);
+            longest(read_lines(&file)?, |line: &Line| ([&line.row, &line.column], line.steps));
         if lines.is_empty() {
             continue;
         }
@@ -71,11 +71,11 @@ pub(super) fn run(args: &Args) -> Result<i32> {
         let parts: Vec<&str> =
             parts.iter().map(|part| part.trim_end()).filter(|part| !part.is_empty()).collect();
         let _ = writeln!(page, "\n## {heading}\n\n{}", parts.join("\n\n"));
-        let curves: Vec<Curve> = longest(
-            read_lines(&file.with_extension("curves.jsonl"))?,
-            |curve: &Curve| (&curve.row, &curve.column),
-            |curve| curve.curve.last().map_or(0, |&(step, _)| step),
-        );
+        let steps = |curve: &Curve| curve.curve.last().map_or(0, |&(step, _)| step);
+        let curves: Vec<Curve> =
+            longest(read_lines(&file.with_extension("curves.jsonl"))?, |curve: &Curve| {
+                ([&curve.row, &curve.column], steps(curve))
+            });
         for (alt, picture) in draw_curves(&args.from, table, &curves)? {
             let _ = write!(page, "\n![{alt}]({})\n", link(&args.from, &picture));
         }
@@ -106,20 +106,16 @@ are by the clock, whatever else the machine did meanwhile.
 ";
 
 /// Of cells that were run with several numbers of steps, the results of the most.
-fn longest<T>(
-    mut results: Vec<T>,
-    cell: impl Fn(&T) -> (&String, &String),
-    steps: impl Fn(&T) -> u64,
-) -> Vec<T> {
-    let mut most: BTreeMap<(String, String), u64> = BTreeMap::new();
+fn longest<T>(mut results: Vec<T>, cell_and_steps: impl Fn(&T) -> ([&String; 2], u64)) -> Vec<T> {
+    let mut most: BTreeMap<[String; 2], u64> = BTreeMap::new();
     for result in &results {
-        let (row, column) = cell(result);
-        let most = most.entry((row.clone(), column.clone())).or_default();
-        *most = steps(result).max(*most);
+        let (cell, steps) = cell_and_steps(result);
+        let most = most.entry(cell.map(String::clone)).or_default();
+        *most = steps.max(*most);
     }
     results.retain(|result| {
-        let (row, column) = cell(result);
-        steps(result) == most[&(row.clone(), column.clone())]
+        let (cell, steps) = cell_and_steps(result);
+        steps == most[&cell.map(String::clone)]
     });
     results
 }
@@ -137,8 +133,7 @@ fn summary(lines: &[Line]) -> String {
     if earlier > 0 {
         sentences.push(format!("{earlier} are of an earlier search, without the runs in full at its end."));
     }
-    let made: Vec<String> = lines.iter().filter_map(how_made).collect();
-    sentences.extend(once(made.iter().map(String::as_str)).into_iter().map(str::to_owned));
+    sentences.extend(distinct(lines.iter().filter_map(how_made)));
     sentences.join("\n")
 }
 
@@ -165,8 +160,8 @@ fn is_reached(line: &Line) -> bool {
 
 /// Rows and columns as in the paper.
 fn grid(lines: &[Line]) -> String {
-    let rows = once(lines.iter().map(|line| &line.row[..]));
-    let columns = once(lines.iter().map(|line| &line.column[..]));
+    let rows = distinct(lines.iter().map(|line| &line.row[..]));
+    let columns = distinct(lines.iter().map(|line| &line.column[..]));
     let mut text = format!("| | {} |\n|---|{}\n", columns.join(" | "), "---:|".repeat(columns.len()));
     for row in rows {
         let _ = write!(text, "| {row} |");
@@ -264,28 +259,31 @@ fn cost_section(from: &Path, file: &Path) -> Result<String> {
 /// Pictures of the scores on the validation images against the step, the first seed's: one for each row of a table, or for
 /// each column where those are fewer.
 fn draw_curves(from: &Path, table: &str, curves: &[Curve]) -> Result<Vec<(String, PathBuf)>> {
-    let row = |curve: &Curve| curve.row.clone();
-    let column = |curve: &Curve| curve.column.clone();
-    let count = |name: &dyn Fn(&Curve) -> String| distinct(curves.iter().map(name)).len();
-    match count(&row) <= count(&column) {
-        true => draw_each(from, table, curves, &row, &column),
-        false => draw_each(from, table, curves, &column, &row),
+    let (row, column): (NameOf, NameOf) = (|curve| &curve.row, |curve| &curve.column);
+    let count = |name| distinct(curves.iter().map(name)).len();
+    match count(row) <= count(column) {
+        true => draw_each(from, table, curves, row, column),
+        false => draw_each(from, table, curves, column, row),
     }
 }
+
+/// Which of a curve's names.
+type NameOf = fn(&Curve) -> &str;
 
 fn draw_each(
     from: &Path,
     table: &str,
     curves: &[Curve],
-    picture_of: &dyn Fn(&Curve) -> String,
-    line_of: &dyn Fn(&Curve) -> String,
+    picture_of: NameOf,
+    line_of: NameOf,
 ) -> Result<Vec<(String, PathBuf)>> {
     let mut pictures = Vec::new();
     for (i, name) in distinct(curves.iter().map(picture_of)).into_iter().enumerate() {
         let inside: Vec<&Curve> = curves.iter().filter(|curve| picture_of(curve) == name).collect();
         let firsts = distinct(inside.iter().map(|curve| line_of(curve)));
-        let first =
-            |line: String| inside.iter().find(|curve| line_of(curve) == line).map(|curve| (line, *curve));
+        let first = |line: &str| {
+            inside.iter().find(|curve| line_of(curve) == line).map(|curve| (line.to_owned(), *curve))
+        };
         let lines: Vec<plot::Curve> = firsts
             .into_iter()
             .filter_map(first)
@@ -305,12 +303,6 @@ fn draw_each(
         pictures.push((format!("{title} by step"), path));
     }
     Ok(pictures)
-}
-
-/// Each name once, in order.
-fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
-    let names: Vec<String> = names.collect();
-    once(names.iter().map(String::as_str)).into_iter().map(str::to_owned).collect()
 }
 
 /// A picture as the page beside the folder names it.

@@ -2,11 +2,11 @@
 
 use std::sync::atomic::AtomicBool;
 
-use reparam::Result;
 use reparam::models::Guidance;
 use reparam::train::{
     CLASSIFICATION_WEIGHT, CellModel, CellSettings, GUIDANCE, LABELS_PER_CLASS, Labels, ModelKind, Settings,
 };
+use reparam::{Error, Result};
 
 use super::cell::Cell;
 use super::search::Choice;
@@ -61,6 +61,10 @@ pub(super) fn cells(plan: Plan) -> Vec<Cell> {
 
 /// Both parts: the cells, and the cost.
 pub(super) fn run(args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
+    if let Some(samples) = args.samples {
+        let expected = "no such flag here: the test figure is -ELBO, the bound of one sample";
+        return Err(Error::invalid("--samples", expected, samples));
+    }
     let plan = args.plan(1_000, 10_000);
     match args.data.dir() {
         Some(_) => say!("images are binarized anew in every batch"),
