@@ -145,8 +145,7 @@ impl Checkpoint {
     /// # Errors
     /// If it cannot be written; the file that was there stays as it was.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let bytes = self.to_bytes();
-        write_atomically(path, |file| std::io::Write::write_all(file, &bytes))
+        write_atomically(path, self.to_bytes())
     }
 
     /// Reads a file that [`save`](Self::save) wrote.

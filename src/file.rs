@@ -1,7 +1,7 @@
 //! Writing a file whole or not at all.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,34 +15,31 @@ use crate::error::{Error, Result};
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("metrics.json");
-/// reparam::write_atomically(&path, |file| writeln!(file, "{{}}"))?;
+/// reparam::write_atomically(&path, "{}\n")?;
 /// # Ok::<(), reparam::Error>(())
 /// ```
 ///
 /// # Errors
-/// If `write` fails or the system refuses (no such folder, no permission, a full disk). Nothing half-written
-/// remains then.
-pub fn write_atomically(
-    path: impl AsRef<Path>,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<()> {
-    let path = path.as_ref();
+/// If the system refuses (no such folder, no permission, a full disk). Nothing half-written remains then.
+pub fn write_atomically(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> Result<()> {
+    let (path, contents) = (path.as_ref(), contents.as_ref());
     let is_special = fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
     let written = if is_special {
-        OpenOptions::new().write(true).open(path).and_then(|file| write_all(file, write)).map(drop)
+        OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(contents))
     } else {
-        replace(path, write)
+        replace(path, |file| file.write_all(contents))
     };
     written.map_err(|source| Error::io(path, "write", source))
 }
 
-fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let target = target_of(path);
-    let (file, beside) = Beside::create(&target)?;
+    let (mut file, beside) = Beside::create(&target)?;
     if let Ok(old) = fs::metadata(&target) {
         file.set_permissions(old.permissions())?;
     }
-    write_all(file, write)?.sync_all()?;
+    write(&mut file)?;
+    file.sync_all()?;
     fs::rename(&beside.path, &target)
 }
 
@@ -50,12 +47,6 @@ fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
 fn target_of(path: &Path) -> PathBuf {
     let of_link = |_| fs::read_link(path).map(|place| path.with_file_name("").join(place));
     fs::canonicalize(path).or_else(of_link).unwrap_or_else(|_: io::Error| path.into())
-}
-
-fn write_all(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<File> {
-    let mut buffer = BufWriter::with_capacity(1 << 16, file);
-    write(&mut buffer)?;
-    buffer.into_inner().map_err(io::IntoInnerError::into_error)
 }
 
 /// A temporary name in the folder of the target, where a rename is atomic. The file goes when this is dropped;
@@ -107,8 +98,8 @@ mod tests {
     fn writes_and_overwrites_and_leaves_nothing_beside() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.txt");
-        write_atomically(&path, |file| file.write_all(b"one")).unwrap();
-        write_atomically(&path, |file| file.write_all(b"two")).unwrap();
+        write_atomically(&path, b"one").unwrap();
+        write_atomically(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(names(folder.path()), ["a.txt"]);
     }
@@ -118,16 +109,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.txt");
         fs::write(&path, "old").unwrap();
-        let error = write_atomically(&path, |file| {
+        let error = replace(&path, |file| {
             file.write_all(&[7; 1 << 20])?;
             Err(io::ErrorKind::StorageFull.into())
         });
-        assert_eq!(
-            error.unwrap_err().to_string(),
-            format!("{}: cannot write: no storage space", path.display())
-        );
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
         assert_eq!(fs::read(&path).unwrap(), b"old");
-        let panicked = std::panic::catch_unwind(|| write_atomically(&path, |_| panic!("in the middle")));
+        let panicked = std::panic::catch_unwind(|| replace(&path, |_| panic!("in the middle")));
         assert!(panicked.is_err());
         assert_eq!(names(folder.path()), ["a.txt"]);
     }
@@ -136,7 +124,7 @@ mod tests {
     fn what_cannot_be_a_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         for path in [folder.path().join("missing/a.txt"), folder.path().into(), "/".into(), "..".into()] {
-            write_atomically(&path, |file| file.write_all(b"x")).unwrap_err();
+            write_atomically(&path, b"x").unwrap_err();
         }
         assert_eq!(names(folder.path()), [""; 0]);
     }
@@ -149,7 +137,7 @@ mod tests {
         let path = folder.path().join("a.txt");
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        write_atomically(&path, |file| file.write_all(b"new")).unwrap();
+        write_atomically(&path, b"new").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
@@ -160,14 +148,14 @@ mod tests {
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
         fs::write(&file, "old").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        write_atomically(&link, |out| out.write_all(b"new")).unwrap();
+        write_atomically(&link, b"new").unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"new");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         fs::remove_file(&file).unwrap();
-        write_atomically(&link, |out| out.write_all(b"anew")).unwrap();
+        write_atomically(&link, b"anew").unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"anew");
 
-        write_atomically("/dev/null", |out| out.write_all(b"x")).unwrap();
+        write_atomically("/dev/null", b"x").unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
     }
 }

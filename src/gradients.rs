@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use reparam_ops::matmul::Write;
 
-use crate::params::ParamId;
-use crate::tape::{Leaf, Recorded};
-use crate::var::Var;
+use crate::params::{ParamId, Params};
+use crate::tape::{Leaf, Recorded, next_recording};
+use crate::var::{Var, tier};
 
 /// The gradient of one node, absent until something has been added to it.
 #[derive(Debug, Default)]
@@ -68,7 +68,67 @@ impl Drop for Gradients {
     }
 }
 
+impl Default for Gradients {
+    fn default() -> Gradients {
+        Gradients::new()
+    }
+}
+
 impl Gradients {
+    /// None yet, for [`add`](Self::add): gradients that come from elsewhere than a tape, another process for example.
+    ///
+    /// ```
+    /// use reparam::optim::{Optimizer, Sgd};
+    /// use reparam::{Gradients, Params};
+    ///
+    /// let mut params = Params::new();
+    /// let w = params.add("w", [2], vec![3.0, 4.0]);
+    /// let mut gradients = Gradients::new();
+    /// gradients.add(&params, w, &[1.0, 0.0]);
+    /// Sgd::new(0.5, 0.0).step(&mut params, &gradients);
+    /// assert_eq!(params.value(w), [2.5, 4.0]);
+    /// ```
+    pub fn new() -> Gradients {
+        Gradients { tape: next_recording(), storage: Storage::default(), pool: GradientPool::default() }
+    }
+
+    /// Adds numbers to the gradient of a parameter.
+    ///
+    /// # Panics
+    /// If there are not as many as the parameter has.
+    #[track_caller]
+    pub fn add(&mut self, params: &Params, id: ParamId, gradient: &[f32]) {
+        let (shape, found) = (params.shape(id), gradient.len());
+        assert!(
+            shape.len() == found,
+            "Gradients::add: {found} numbers for `{}` of shape {shape}",
+            params.name(id)
+        );
+        self.add_of(|| params.leaf(id), id, gradient);
+    }
+
+    /// Adds to the gradient of parameter `id`, whose `leaf` is new here if there is none yet.
+    fn add_of(&mut self, leaf: impl FnOnce() -> Leaf, id: ParamId, more: &[f32]) {
+        let node = self.leaf(id).unwrap_or_else(|| {
+            let Storage { slots, used, leaves, .. } = &mut self.storage;
+            if *used == slots.len() {
+                slots.push(Slot::default());
+            }
+            slots[*used].present = false;
+            leaves.push(Leaf { node: *used as u32, ..leaf() });
+            *used += 1;
+            *used as u32 - 1
+        });
+        let slot = &mut self.storage.slots[node as usize];
+        if slot.present {
+            reparam_ops::elementwise::add_scaled(tier(), 1.0, more, &mut slot.buffer);
+        } else {
+            slot.buffer.clear();
+            slot.buffer.extend_from_slice(more);
+            slot.present = true;
+        }
+    }
+
     /// The gradient with respect to a value on the tape; `None` if the loss does not depend on it, or only through
     /// values that have no gradient.
     ///
@@ -120,6 +180,17 @@ impl Gradients {
     }
 
     /// Limits every entry of every parameter's gradient to `[-max, max]`.
+    ///
+    /// ```
+    /// use reparam::{Gradients, Params};
+    ///
+    /// let mut params = Params::new();
+    /// let w = params.add("w", [3], vec![0.0; 3]);
+    /// let mut gradients = Gradients::new();
+    /// gradients.add(&params, w, &[0.3, -7.0, 7.0]);
+    /// gradients.clip_value(1.0);
+    /// assert_eq!(gradients.parameter(w).unwrap(), [0.3, -1.0, 1.0]);
+    /// ```
     pub fn clip_value(&mut self, max: f32) {
         self.for_each_parameter(|gradient| gradient.iter_mut().for_each(|g| *g = g.clamp(-max, max)));
     }
@@ -153,23 +224,8 @@ impl Gradients {
 impl std::ops::AddAssign<&Gradients> for Gradients {
     fn add_assign(&mut self, other: &Gradients) {
         for theirs in &other.storage.leaves {
-            let Some(more) = other.node(theirs.node) else { continue };
-            if self.leaf(theirs.parameter).is_none() {
-                let Storage { slots, used, leaves, .. } = &mut self.storage;
-                if *used == slots.len() {
-                    slots.push(Slot::default());
-                }
-                leaves.push(Leaf { node: *used as u32, ..theirs.clone() });
-                *used += 1;
-            }
-            let leaf = self.leaf(theirs.parameter).expect("it was just added");
-            let slot = &mut self.storage.slots[leaf as usize];
-            if slot.present {
-                reparam_ops::elementwise::add_scaled(reparam_ops::Tier::best(), 1.0, more, &mut slot.buffer);
-            } else {
-                slot.buffer.clear();
-                slot.buffer.extend_from_slice(more);
-                slot.present = true;
+            if let Some(more) = other.node(theirs.node) {
+                self.add_of(|| theirs.clone(), theirs.parameter, more);
             }
         }
     }

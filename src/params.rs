@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::shape::Shape;
-use crate::tape::Tape;
+use crate::tape::{Leaf, Tape};
 use crate::var::Var;
 
 /// Names a parameter of one [`Params`]. Two layers that are given one id are tied: its gradient is the sum over
@@ -171,6 +171,17 @@ impl Params {
     }
 
     /// Keeps a parameter as it is: it gets no gradient from now on, and optimizers pass it over.
+    ///
+    /// ```
+    /// use reparam::{Params, Tape};
+    ///
+    /// let mut params = Params::new();
+    /// let w = params.add("w", [1], vec![3.0]);
+    /// params.freeze(w);
+    /// assert!(!params.on(&Tape::new(), w).is_tracked());
+    /// params.unfreeze(w);
+    /// assert!(params.on(&Tape::new(), w).is_tracked());
+    /// ```
     #[track_caller]
     pub fn freeze(&mut self, id: ParamId) {
         self.check(id);
@@ -188,6 +199,11 @@ impl Params {
     #[track_caller]
     pub fn is_frozen(&self, id: ParamId) -> bool {
         self.entry(id).frozen
+    }
+
+    /// The leaf that a tape would have of a parameter, but for its place.
+    pub(crate) fn leaf(&self, id: ParamId) -> Leaf {
+        Leaf { parameter: id, name: self.entry(id).name.clone(), node: 0 }
     }
 
     #[track_caller]

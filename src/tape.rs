@@ -188,7 +188,7 @@ impl Default for Tape {
 }
 
 /// A number that no other recording of the process has.
-fn next_id() -> u64 {
+pub(crate) fn next_recording() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
@@ -196,7 +196,12 @@ fn next_id() -> u64 {
 impl Tape {
     /// An empty tape.
     pub fn new() -> Tape {
-        Tape { id: next_id(), nodes: RefCell::default(), recording: true, pool: GradientPool::default() }
+        Tape {
+            id: next_recording(),
+            nodes: RefCell::default(),
+            recording: true,
+            pool: GradientPool::default(),
+        }
     }
 
     /// A tape that computes values and keeps nothing for a backward pass: no rules, no saved state, no gradients.
@@ -207,7 +212,7 @@ impl Tape {
     /// Forgets every node and lets go of the parameters, keeping all buffers for the next step.
     pub fn reset(&mut self) {
         // Gradients of the last recording know nothing of the values of the next.
-        self.id = next_id();
+        self.id = next_recording();
         let nodes = self.nodes.get_mut();
         for node in &mut nodes.slots[..nodes.len] {
             node.value = Value::Own;
@@ -453,7 +458,8 @@ impl Tape {
         gradients
     }
 
-    /// Names the first node that holds a NaN, or an infinity that is not a mask (-inf), with where it is.
+    /// Names the first node that holds a NaN, or an infinity that is not a mask (-inf), with where it is. Where all values are
+    /// finite and a gradient is not, [`to_table`](Self::to_table) shows where that begins.
     ///
     /// # Errors
     /// That node, if there is one.

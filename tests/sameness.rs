@@ -13,7 +13,7 @@ use reparam::train::{
 };
 #[path = "common/bars.rs"]
 mod bars;
-use bars::{images, write_images};
+use bars::images;
 use reparam_ops::noise::{Draws, Stream, draws_forward};
 use reparam_ops::{Tier, matmul};
 
@@ -784,7 +784,7 @@ mod binary {
     #[test]
     fn a_process_trains_the_same_on_every_tier() {
         let folder = tempfile::tempdir().unwrap();
-        write_images(folder.path(), 12, 300, 20);
+        bars::write_images(folder.path(), 12, 300, 20);
         let data = folder.path().to_str().unwrap();
         let args = ["--data", data, "--steps", "30", "--hidden", "32", "--latents", "3"];
         let expected = checkpoint(&args, "1", "portable");

@@ -19,12 +19,6 @@ pub enum Normals<'a> {
     Given(&'a [f32]),
 }
 
-impl<'a> From<Draws<'a>> for Normals<'a> {
-    fn from(draws: Draws<'a>) -> Self {
-        Normals::Draws(draws)
-    }
-}
-
 impl<'a> Normals<'a> {
     #[inline(always)]
     fn reader(self, first: usize) -> NormalReader<'a> {

@@ -98,4 +98,11 @@ impl<'t> Bernoulli<'t> {
     pub fn kl(self, q: Bernoulli<'t>) -> Var<'t> {
         self.logits.bernoulli_kl(q.logits)
     }
+
+    /// KL(self || uniform) = ln 2 - entropy, elementwise, in nats: the uniform law has logit 0.
+    #[track_caller]
+    pub fn kl_uniform(self) -> Var<'t> {
+        let uniform = self.logits.tape().input_with(self.logits.shape(), |logits| logits.fill(0.0));
+        self.kl(Bernoulli { logits: uniform })
+    }
 }

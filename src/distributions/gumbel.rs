@@ -2,6 +2,7 @@
 
 use reparam_ops::draw::fill_gumbel;
 
+use crate::distributions::normal::HALF_LN_2PI;
 use crate::distributions::parts::{check_shapes, noise_like};
 use crate::noise::DrawSource;
 use crate::var::Var;
@@ -115,11 +116,10 @@ impl<'t> Gumbel<'t> {
 /// the series leaves out is below 1 / (1680 y^7) < 4e-8.
 #[track_caller]
 fn ln_gamma_of_one_plus(r: Var<'_>) -> Var<'_> {
-    const HALF_LN_TAU: f32 = 0.918_938_5;
     let y = r + 4.0;
     let inverse = 1.0 / y;
     let square = inverse.square();
     let series = inverse * (1.0 / 12.0 - square * (1.0 / 360.0 - square * (1.0 / 1260.0)));
-    let stirling = (y - 0.5) * y.ln() - y + HALF_LN_TAU + series;
+    let stirling = (y - 0.5) * y.ln() - y + HALF_LN_2PI + series;
     stirling - ((r + 1.0).ln() + (r + 2.0).ln() + (r + 3.0).ln())
 }

@@ -5,7 +5,7 @@ use crate::noise::NormalSource;
 use crate::var::Var;
 
 /// ln(2 pi) / 2
-const HALF_LN_TAU: f32 = 0.918_938_5;
+pub(super) const HALF_LN_2PI: f32 = 0.918_938_5;
 
 /// Normal variables, elementwise: x = mean + e^log_std eps, eps standard normal noise.
 ///
@@ -68,13 +68,13 @@ impl<'t> Normal<'t> {
     pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
         check_shapes("Normal::log_prob", ("x", x), ("the mean", self.mean));
         let z = (x - self.mean) * (-self.log_std).exp();
-        z.square().affine(-0.5, -HALF_LN_TAU) - self.log_std
+        z.square().affine(-0.5, -HALF_LN_2PI) - self.log_std
     }
 
     /// log_std + (1 + ln(2 pi)) / 2, elementwise, in nats.
     #[track_caller]
     pub fn entropy(self) -> Var<'t> {
-        self.log_std + (0.5 + HALF_LN_TAU)
+        self.log_std + (0.5 + HALF_LN_2PI)
     }
 
     /// The mean.

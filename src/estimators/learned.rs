@@ -64,19 +64,13 @@ impl Learned {
         if !copies.iter().all(finite) {
             return;
         }
-        // Optimizers take the gradients of parameters: those of the sum of parameter times constant are the constants.
-        let mut tape = Tape::new();
-        let mut sum = tape.input(&[0.0], []);
+        let mut of_params = Gradients::new();
         for (id, &copy) in self.params.ids().zip(copies) {
             if let Some(gradient) = gradients.of(copy) {
-                sum = sum + (self.params.on(&tape, id) * tape.input(gradient, copy.shape())).sum();
+                of_params.add(&self.params, id, gradient);
             }
         }
-        let gradients = sum.is_tracked().then(|| sum.backward());
-        tape.reset();
-        if let Some(gradients) = gradients {
-            self.adam.step(&mut self.params, &gradients);
-        }
+        self.adam.step(&mut self.params, &of_params);
     }
 }
 

@@ -1,5 +1,6 @@
 //! A variational autoencoder with categorical or binary latent variables.
 
+use crate::distributions::Bernoulli;
 use crate::estimators::{Discrete, Estimator, Kind};
 use crate::models::bound::multi_sample_bound;
 use crate::models::{check_objective, frozen_mean, start_at_base_rates};
@@ -120,9 +121,7 @@ impl Vae {
     /// KL(q(z | x) || uniform) of each variable, in nats.
     fn kl_of_each(variable: Discrete<'_>) -> Var<'_> {
         match variable {
-            Discrete::Bernoulli(logits) => {
-                logits.bernoulli_kl(logits.tape().input_with(logits.shape(), |prior| prior.fill(0.0)))
-            }
+            Discrete::Bernoulli(logits) => Bernoulli::new(logits).kl_uniform(),
             Discrete::Categorical(logits) => logits.categorical_kl_uniform(),
         }
     }

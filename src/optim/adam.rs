@@ -38,7 +38,20 @@ impl Adam {
         self
     }
 
-    /// Another epsilon.
+    /// Another epsilon, which is added to the root.
+    ///
+    /// ```
+    /// use reparam::optim::{Adam, Optimizer};
+    /// use reparam::{Gradients, Params};
+    ///
+    /// let mut params = Params::new();
+    /// let w = params.add("w", [1], vec![0.0]);
+    /// let mut gradients = Gradients::new();
+    /// gradients.add(&params, w, &[3.0]);
+    /// // The first step is learning rate x g / (|g| + epsilon).
+    /// Adam::new(0.1).epsilon(1.0).step(&mut params, &gradients);
+    /// assert!((params.value(w)[0] + 0.1 * 3.0 / 4.0).abs() < 1e-6);
+    /// ```
     pub fn epsilon(mut self, epsilon: f64) -> Adam {
         self.hyper.epsilon = epsilon;
         self

@@ -29,6 +29,8 @@ impl<'t> Var<'t> {
     /// -t ln sigmoid(x) - (1 - t) ln(1 - sigmoid(x)), elementwise, in nats: `self` holds the logits x, `target` the
     /// data t in \[0, 1\]. Finite for every finite x.
     ///
+    /// dx = dy (sigmoid(x) - t) and dt = -dy x.
+    ///
     /// # Panics
     /// If the shapes differ.
     #[track_caller]

@@ -46,7 +46,8 @@ impl Rule for CategoricalKlUniform {
 
 impl<'t> Var<'t> {
     /// KL(p || q) = sum_i p_i (ln p_i - ln q_i) per row, in nats, p and q the softmax of `self` and `q`; the last
-    /// axis, the classes, disappears. A class that p masks with -inf has share and gradient 0.
+    /// axis, the classes, disappears. A class that p masks with -inf has share and gradient 0; one
+    /// that only q masks makes the divergence infinite.
     ///
     /// # Panics
     /// If the shapes differ, or a row is fully masked.

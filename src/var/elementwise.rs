@@ -46,17 +46,17 @@ unary! {
     Ln ln;
     /// ln(1 + x), accurate near 0. Within 2 ulp.
     Log1p log1p;
-    /// The square root.
+    /// The square root. The gradient at 0 is infinite, and NaN where none comes in: keep arguments off 0.
     Sqrt sqrt;
     /// x^2
     Square square;
     /// |x|; the gradient at 0 is 0.
     Abs abs;
-    /// 1 / (1 + e^-x). Within 2 ulp.
+    /// 1 / (1 + e^-x), with dx = dy y (1 - y). Within 2 ulp.
     Sigmoid sigmoid;
-    /// ln(1 + e^x)
+    /// ln(1 + e^x), with dx = dy sigmoid(x).
     Softplus softplus;
-    /// The hyperbolic tangent.
+    /// The hyperbolic tangent, with dx = dy (1 - y^2).
     Tanh tanh;
     /// max(x, 0); the gradient at 0 is 0.
     Relu relu;

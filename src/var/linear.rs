@@ -52,6 +52,8 @@ impl Linear {
 impl<'t> Var<'t> {
     /// activation(x W + b): `x` is `[.., inputs]`, `weight` `[inputs, outputs]`, `bias` `[outputs]`.
     ///
+    /// With dz = dy activation'(z): dx = dz Wᵀ, dW = xᵀ dz, db = the sum of dz over the rows.
+    ///
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]

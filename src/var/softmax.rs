@@ -59,7 +59,9 @@ impl Rule for LogSumExp {
 }
 
 impl<'t> Var<'t> {
-    /// e^x / sum e^x over the last axis. Masked classes (-inf) get exactly 0, and so does their gradient.
+    /// e^x / sum e^x over the last axis, `[.., classes]`. Masked classes (-inf) get exactly 0, and so does their gradient.
+    ///
+    /// dx = y (dy - sum(dy y)).
     ///
     /// # Panics
     /// If a row is fully masked, or there are no classes.
@@ -74,7 +76,9 @@ impl<'t> Var<'t> {
         y.unless_masked("softmax", checked)
     }
 
-    /// x - ln sum e^x over the last axis. Masked classes stay at -inf with gradient 0.
+    /// x - ln sum e^x over the last axis, `[.., classes]`. Masked classes stay at -inf with gradient 0.
+    ///
+    /// dx = dy - e^y sum(dy).
     ///
     /// # Panics
     /// If a row is fully masked, or there are no classes.
@@ -90,6 +94,8 @@ impl<'t> Var<'t> {
     }
 
     /// ln sum e^x over the last axis, which disappears; -inf for a fully masked row.
+    ///
+    /// dx = dy softmax(x).
     ///
     /// # Panics
     /// If there are no classes.

@@ -119,14 +119,14 @@ pub(crate) fn fail(error: &Error) -> ! {
     process::exit(1)
 }
 
+/// One JSON object a line.
+pub(crate) fn json_lines(lines: &[impl Serialize]) -> String {
+    lines.iter().map(|line| serde_json::to_string(line).expect("numbers and text") + "\n").collect()
+}
+
 /// Writes one JSON object a line.
 pub(crate) fn write_lines(path: &Path, lines: &[impl Serialize]) -> Result<()> {
-    write_atomically(path, |file| {
-        lines.iter().try_for_each(|line| {
-            serde_json::to_writer(&mut *file, line)?;
-            file.write_all(b"\n")
-        })
-    })
+    write_atomically(path, json_lines(lines))
 }
 
 /// Makes a folder and checks that files can be written there, before hours are spent.

@@ -32,7 +32,7 @@ pub(crate) fn run(command: Command) -> Result<i32> {
     match command {
         Command::Pack { dir, out } => {
             let bytes = pack(&dir)?;
-            reparam::write_atomically(&out, |file| std::io::Write::write_all(file, &bytes))?;
+            reparam::write_atomically(&out, &bytes)?;
             say!("packed {} into {} ({} bytes)", dir.display(), out.display(), bytes.len());
         }
         Command::Inspect { path, picture } => {

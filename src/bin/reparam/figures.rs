@@ -74,10 +74,8 @@ pub(crate) fn run(args: Args) -> Result<i32> {
             let pictures = (work.draw)()?;
             for (name, svg) in work.names.iter().zip(pictures).filter(|(name, _)| wanted(name)) {
                 let png = raster::png(&svg)?;
-                write_atomically(args.out.join(format!("{name}.svg")), |file| {
-                    file.write_all(svg.as_bytes())
-                })?;
-                write_atomically(args.out.join(format!("{name}.png")), |file| file.write_all(&png))?;
+                write_atomically(args.out.join(format!("{name}.svg")), svg)?;
+                write_atomically(args.out.join(format!("{name}.png")), png)?;
                 bar.suspend(|| say!("{name}"));
             }
             bar.inc(1);

@@ -29,11 +29,9 @@ impl Grid {
     /// Writes the grid as a PNG file.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
         let ([height, width], pixels) = self.pixels();
-        let png = encode([height, width], png::ColorType::Grayscale, &pixels);
-        write_atomically(path, |file| file.write_all(&png?)).map_err(|error| match error {
-            Error::Io { source, .. } => Error::io(path, "write the picture", source),
-            other => other,
-        })
+        let png = encode([height, width], png::ColorType::Grayscale, &pixels)
+            .map_err(|error| Error::io(path, "write the picture", error))?;
+        write_atomically(path, png)
     }
 
     /// Height, width and grey values.

@@ -150,7 +150,7 @@ pub(crate) fn linear(path: &Path, axes: &Axes<'_>, curves: &[Curve]) -> Result<(
 
 fn write(path: &Path, draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<()> {
     let svg = picture(SIZE, draw)?;
-    write_atomically(path, |file| file.write_all(svg.as_bytes()))
+    write_atomically(path, svg)
 }
 
 /// The least and the largest of both coordinates.

@@ -57,7 +57,7 @@ impl Metrics {
             Some(step) if path.is_file() => lines_up_to(path, step)?,
             _ => (Vec::new(), 0.0),
         };
-        write_atomically(path, |file| file.write_all(&kept))?;
+        write_atomically(path, kept)?;
         let file =
             OpenOptions::new().append(true).open(path).map_err(|error| Error::io(path, "open", error))?;
         Ok(Metrics { path: path.to_owned(), file, seconds_before })

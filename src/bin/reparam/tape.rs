@@ -62,7 +62,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     };
     match args.out {
         None => say!("{}", shown.trim_end()),
-        Some(path) => write_atomically(&path, |file| file.write_all(shown.as_bytes()))?,
+        Some(path) => write_atomically(&path, shown)?,
     }
     Ok(0)
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Budget;
 use super::cell::Cell;
+use crate::common::json_lines;
 
 /// A result.
 #[derive(Serialize, Deserialize, Clone)]
@@ -170,12 +171,7 @@ pub(super) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
 
 /// Adds lines: all of them, or none.
 pub(super) fn append(path: &Path, lines: &[impl Serialize]) -> Result<()> {
-    let mut text = read_text(path)?;
-    for line in lines {
-        text += &serde_json::to_string(line).expect("numbers and text");
-        text.push('\n');
-    }
-    write_atomically(path, |file| file.write_all(text.as_bytes()))
+    write_atomically(path, read_text(path)? + &json_lines(lines))
 }
 
 /// What is in a file; nothing where there is none.

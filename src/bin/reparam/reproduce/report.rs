@@ -88,7 +88,7 @@ pub(super) fn run(args: &Args) -> Result<i32> {
             format!("a folder with one of {}", TABLES.map(|(table, ..)| format!("{table}.jsonl")).join(", "));
         return Err(Error::format(&args.from, expected, "none"));
     }
-    write_atomically(&args.out, |file| file.write_all(page.as_bytes()))?;
+    write_atomically(&args.out, page)?;
     say!("wrote {}", args.out.display());
     Ok(0)
 }

@@ -8,7 +8,7 @@ use reparam::{Error, Result, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
-use super::lines::{Trial, file_name};
+use super::lines::{Trial, file_name, read_text};
 use crate::common::{remove_partial, writable_dir};
 
 /// The folder of unfinished cells, and this cell's name in it.
@@ -40,10 +40,10 @@ impl Work {
         let identity =
             format!("{settings:?}, {samples} test samples, search {search:?}, on {}", data.fingerprint());
         let path = folder.join(format!("{name}.json"));
-        let known = match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice::<Known>(&bytes)
+        let known = match &read_text(&path)?[..] {
+            "" => Known { cell: identity.clone(), ..Known::default() },
+            text => serde_json::from_str::<Known>(text)
                 .map_err(|error| Error::format(&path, "what reproduce wrote", error))?,
-            Err(_) => Known { cell: identity.clone(), ..Known::default() },
         };
         if known.cell != identity {
             let expected = "a cell of this command's settings and data (remove it to begin again)";
@@ -76,7 +76,7 @@ impl Work {
 
     pub(super) fn save(&self) -> Result<()> {
         let text = serde_json::to_string(&self.known).expect("numbers and text");
-        write_atomically(self.path("json"), |file| file.write_all(text.as_bytes()))
+        write_atomically(self.path("json"), text)
     }
 
     /// Removes run number `number`, whose result is known.
