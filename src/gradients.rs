@@ -92,10 +92,10 @@ impl Gradients {
         Gradients { tape: next_recording(), storage: Storage::default(), pool: GradientPool::default() }
     }
 
-    /// Adds numbers to the gradient of a parameter.
+    /// Adds numbers to the gradient of a parameter, frozen or not: optimizers pass frozen ones over.
     ///
     /// # Panics
-    /// If there are not as many as the parameter has.
+    /// If there are not as many as the parameter has, or the id is of other parameters.
     #[track_caller]
     pub fn add(&mut self, params: &Params, id: ParamId, gradient: &[f32]) {
         let (shape, found) = (params.shape(id), gradient.len());
@@ -143,7 +143,7 @@ impl Gradients {
         self.node(var.index()).filter(|_| (var.index() as usize) < self.storage.nodes)
     }
 
-    /// The gradient with respect to a parameter; `None` if the loss does not depend on it or it is frozen.
+    /// The gradient with respect to a parameter; `None` if the loss does not depend on it or it was frozen then.
     pub fn parameter(&self, id: ParamId) -> Option<&[f32]> {
         self.node(self.leaf(id)?)
     }

@@ -51,6 +51,16 @@ fn check_objective(model: &str, estimator: &dyn Estimator) {
     );
 }
 
+/// Panics unless there is such an estimator for each of so many layers.
+#[track_caller]
+fn check_estimators(model: &str, layers: usize, estimators: &[Box<dyn Estimator>]) {
+    let found = estimators.len();
+    assert!(found == layers, "{model}: {found} estimators given for {layers} layers");
+    for estimator in estimators {
+        check_objective(model, estimator.as_ref());
+    }
+}
+
 /// How many rows of logits are largest at their label.
 fn right_answers(logits: Var<'_>, labels: &[u32]) -> usize {
     let (rows, classes) = (logits.value(), logits.shape().classes());

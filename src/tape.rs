@@ -242,6 +242,8 @@ impl Tape {
     /// To be written, which no value that is still being read may see.
     #[track_caller]
     fn nodes_mut(&self) -> RefMut<'_, Nodes> {
+        // Whether it is being written has a text of its own.
+        drop(self.nodes());
         let Ok(nodes) = self.nodes.try_borrow_mut() else {
             panic!("a value on this tape is still borrowed while another is recorded; read it with .to_vec()")
         };

@@ -9,6 +9,7 @@ mod settings;
 mod task;
 mod trained;
 mod trainer;
+mod training_loss;
 
 pub use cell::{CellRun, CellSettings, Score};
 pub use cell_model::CellModel;

@@ -191,12 +191,18 @@ fn batches_resume_exactly_anywhere() {
 
 #[test]
 fn a_state_of_other_batches_is_refused() {
-    let mut others = Batches::new(11, Noise::seed(1));
-    others.next_batch(11);
     let mut checkpoint = Checkpoint::new();
-    others.save("order.", &mut checkpoint);
-    let refused = Batches::new(10, Noise::seed(1)).restore("order.", &checkpoint).unwrap_err();
-    assert_snapshot!(refused, @"the checkpoint: expected at most 10, the number of examples, in the setting `order.cursor`, found 11");
+    Batches::new(11, Noise::seed(1)).save("order.", &mut checkpoint);
+    let refused = |checkpoint: &Checkpoint, len| {
+        Batches::new(len, Noise::seed(1)).restore("order.", checkpoint).unwrap_err().to_string()
+    };
+    assert_eq!(refused(&checkpoint, 10), "the checkpoint: expected batches of 10 examples, found of 11");
+    assert_eq!(refused(&checkpoint, 12), "the checkpoint: expected batches of 12 examples, found of 11");
+    checkpoint.set("order.cursor", 12);
+    assert_eq!(
+        refused(&checkpoint, 11),
+        "the checkpoint: expected at most 11, the number of examples, in the setting `order.cursor`, found 12"
+    );
 }
 
 #[test]

@@ -11,11 +11,12 @@ use reparam::models::{BeliefNetShape, Guidance, Link, SemiSupervisedShape};
 use reparam::train::{
     CellModel, CellRun, CellSettings, Labels, ModelKind, OptimizerKind, Record, Settings, Trainer,
 };
+use reparam_ops::noise::{Draws, Stream, draws_forward};
+use reparam_ops::{Tier, matmul};
+
 #[path = "common/bars.rs"]
 mod bars;
 use bars::images;
-use reparam_ops::noise::{Draws, Stream, draws_forward};
-use reparam_ops::{Tier, matmul};
 
 /// Thread counts: alone, even, odd, and more than this machine may have.
 const THREADS: [usize; 4] = [1, 2, 3, 8];
@@ -543,7 +544,6 @@ fn matrix_products_do_not_depend_on_threads() {
     }
 }
 
-/// A data set of `size x size` images, its files written and read back.
 /// Goes on to the end, or to a step, as the command line does; returns what validation said.
 fn train(trainer: &mut Trainer<'_>, until: u64) -> Vec<Record> {
     let mut records = Vec::new();

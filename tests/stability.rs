@@ -3,9 +3,13 @@
 
 use insta::assert_snapshot;
 use reparam::distributions::Categorical;
+use reparam::estimators::{Kind, parse};
+use reparam::models::{
+    BeliefNet, BeliefNetShape, Link, Nodes, Prediction, SemiSupervised, SemiSupervisedShape, Vae, VaeShape,
+};
 use reparam::nn::Mlp;
 use reparam::optim::{Adam, Optimizer};
-use reparam::{Activation, Checkpoint, InputGradients, Noise, Params, Recorded, Rule, Tape, Var};
+use reparam::{Activation, Checkpoint, Gradients, InputGradients, Noise, Params, Recorded, Rule, Tape, Var};
 use reparam_ops::draw;
 
 // -------------------------------------------------------------------------------------------- numbers of a seed
@@ -560,6 +564,8 @@ fn mistakes_with_tapes_and_parameters() {
         mistake(|| params.value_mut(w)),
         mistake(|| adam.step(&mut params, &gradients)),
         mistake(|| Mlp::new(&mut params, "net", &[3], Activation::Relu, &mut *noise)),
+        mistake(|| Gradients::new().add(&params, w, &[1.0])),
+        mistake(|| Gradients::new().add(&params, foreign, &[1.0, 2.0])),
     ];
     assert_snapshot!(texts.join("\n"), @r"
     add: input 1 was recorded on another tape; bring its value over with tape.input
@@ -592,6 +598,45 @@ fn mistakes_with_tapes_and_parameters() {
     parameter `w` is still on a tape; call tape.reset() before changing it
     parameter `w` is still on a tape; call tape.reset() before changing it
     Mlp `net`: at least an input and an output size expected, found [3]
+    Gradients::add: 1 numbers for `w` of shape [2]
+    this parameter id belongs to other Params
+    ");
+}
+
+/// A bound of several samples is another objective than these losses.
+#[test]
+fn mistakes_with_models() {
+    let (tape, mut params) = (Tape::new(), Params::new());
+    let (noise, mean) = (&mut Noise::seed(1), [0.5; 4]);
+    let bits = Kind { variables: 2, classes: None };
+    let shape = VaeShape { pixels: 4, encoder: vec![], decoder: vec![], latents: bits };
+    let vae = Vae::new(shape, &mean, &mut params, noise);
+    let shape = SemiSupervisedShape { classes: 2, latents: 1, hidden: vec![2], shift: 0 };
+    let semi = SemiSupervised::new(shape, (&mean, 2), &mut Params::new(), noise);
+    let shape = BeliefNetShape { layers: vec![2, 2], link: Link::Linear };
+    let (mut of_net, mut of_prediction) = (Params::new(), Params::new());
+    let net = BeliefNet::new(&shape, &mean, &mut of_net, noise);
+    let prediction = Prediction::new(&[bits, bits], &mean[..2], &mean[2..], &mut of_prediction, noise);
+    let (x, half) = (tape.input(&[1.0; 4], [1, 4]), tape.input(&[1.0; 2], [1, 2]));
+    let estimators = |names: [&str; 2]| names.map(|name| parse(name).unwrap());
+    let (vimco, mut mixed) = (&mut *parse("vimco:2").unwrap(), estimators(["nvil", "vimco:2"]));
+    let texts = [
+        mistake(|| vae.loss(&params, x, vimco, noise)),
+        mistake(|| semi.unlabelled_loss(&params, x, vimco, noise)),
+        mistake(|| net.loss(&of_net, x, &mut mixed, noise)),
+        mistake(|| net.loss(&of_net, x, &mut mixed[..1], noise)),
+        mistake(|| prediction.loss(&of_prediction, half, half, &mut mixed, noise)),
+        mistake(|| prediction.loss(&of_prediction, x, half, &mut estimators(["nvil"; 2]), noise)),
+        mistake(|| prediction.bound(&of_prediction, x, half, Nodes::Hard, 2, noise)),
+    ];
+    assert_snapshot!(texts.join("\n"), @r"
+    Vae: its loss is an expectation, and vimco:2 estimates a bound of several samples; `bound` is that where there is one
+    SemiSupervised: its loss is an expectation, and vimco:2 estimates a bound of several samples; `bound` is that where there is one
+    BeliefNet: its loss is an expectation, and vimco:2 estimates a bound of several samples; `bound` is that where there is one
+    BeliefNet: 1 estimators given for 2 layers
+    Prediction: its loss is an expectation, and vimco:2 estimates a bound of several samples; `bound` is that where there is one
+    linear: x is [1, 4] and the weight [2, 2]; the last axis of x must be the first of the weight
+    linear: x is [1, 4] and the weight [2, 2]; the last axis of x must be the first of the weight
     ");
 }
 
@@ -617,9 +662,11 @@ fn mistakes_with_borrowed_values() {
         while_reading,
         mistake(|| tape.record(Own, &[x], [1], |_, y| y[0] = x.value()[0])),
         mistake(|| tape.record(Own, &[x], [1], |_, y| y[0] = (x + 1.0).sum().item())),
+        mistake(|| tape.record(Own, &[x], [1], |_, y| y[0] = tape.input(&[1.0], [1]).item())),
     ];
     assert_snapshot!(texts.join("\n"), @r"
     a value on this tape is still borrowed while another is recorded; read it with .to_vec()
+    the tape is being written: an op's `forward` reads its inputs by their position, other values with .to_vec() beforehand
     the tape is being written: an op's `forward` reads its inputs by their position, other values with .to_vec() beforehand
     the tape is being written: an op's `forward` reads its inputs by their position, other values with .to_vec() beforehand
     ");

@@ -81,6 +81,7 @@ impl Batches {
 
     /// Puts where they stand into a checkpoint, as settings whose names begin with `prefix`.
     pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
+        checkpoint.set(&format!("{prefix}examples"), self.order.len());
         self.epoch_noise.save(prefix, checkpoint);
         checkpoint.set(&format!("{prefix}cursor"), self.cursor);
         checkpoint.set(&format!("{prefix}epoch"), self.epoch);
@@ -89,9 +90,15 @@ impl Batches {
     /// Goes on from where [`save`](Self::save) found batches of as many examples.
     ///
     /// # Errors
-    /// If something is missing, or those were batches of more examples.
+    /// If something is missing, or those were batches of another number of examples.
     pub fn restore(&mut self, prefix: &str, checkpoint: &Checkpoint) -> Result<()> {
         let len = self.order.len();
+        let found: usize = checkpoint.get(&format!("{prefix}examples"))?;
+        if found != len {
+            return Err(
+                checkpoint.unfit(format_args!("batches of {len} examples"), format_args!("of {found}"))
+            );
+        }
         let key = format!("{prefix}cursor");
         let cursor = checkpoint.get(&key)?;
         if cursor > len {

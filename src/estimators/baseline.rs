@@ -68,18 +68,14 @@ impl Baseline {
     pub(super) fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
         self.average.save(&format!("{prefix}average"), checkpoint);
         self.variance.save(&format!("{prefix}variance"), checkpoint);
-        if let Some(network) = &self.network {
-            network.save(prefix, checkpoint);
-        }
+        Learned::save(self.network.as_ref(), prefix, checkpoint);
     }
 
     pub(super) fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> Result<()> {
         self.average.restore(&format!("{prefix}average"), checkpoint)?;
         self.variance.restore(&format!("{prefix}variance"), checkpoint)?;
-        if !Learned::is_in(checkpoint, prefix) {
-            return Ok(());
-        }
-        self.network.insert(new_network(kind)).restore(prefix, checkpoint)
+        self.network = Learned::restore(|| new_network(kind), prefix, checkpoint)?;
+        Ok(())
     }
 }
 

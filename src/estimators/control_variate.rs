@@ -167,16 +167,13 @@ impl Estimator for ControlVariate {
     }
 
     fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
-        if let Some(control) = &self.control {
-            control.save(prefix, checkpoint);
-        }
+        Learned::save(self.control.as_ref(), prefix, checkpoint);
     }
 
     fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> crate::Result<()> {
-        if !Learned::is_in(checkpoint, prefix) {
-            return Ok(());
-        }
-        self.control(kind).restore(prefix, checkpoint)
+        let make = || new_control(kind, self.start, self.hidden);
+        self.control = Learned::restore(make, prefix, checkpoint)?;
+        Ok(())
     }
 }
 

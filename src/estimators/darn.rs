@@ -1,4 +1,4 @@
-//! DARN's estimator: a Taylor expansion of the loss about the uniform vector, taken at the sample.
+//! DARN's estimator: a Taylor expansion of the loss about the sample, taken at the uniform vector.
 
 use super::{Discrete, Estimator, Loss, accept, evaluate};
 use crate::noise::Noise;

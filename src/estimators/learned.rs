@@ -35,19 +35,28 @@ impl Learned {
         );
     }
 
-    pub(super) fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
-        self.params.save(prefix, checkpoint);
-        self.adam.save(&format!("{prefix}optimizer."), &self.params, checkpoint);
+    /// Puts it into a checkpoint, or that there is none yet: it is made on first use.
+    pub(super) fn save(learned: Option<&Learned>, prefix: &str, checkpoint: &mut Checkpoint) {
+        checkpoint.set(&format!("{prefix}used"), learned.is_some());
+        if let Some(Learned { params, adam, .. }) = learned {
+            params.save(prefix, checkpoint);
+            adam.save(&format!("{prefix}optimizer."), params, checkpoint);
+        }
     }
 
-    /// Whether something has been put under that prefix.
-    pub(super) fn is_in(checkpoint: &Checkpoint, prefix: &str) -> bool {
-        checkpoint.text(&format!("{prefix}optimizer.steps")).is_some()
-    }
-
-    pub(super) fn restore(&mut self, prefix: &str, checkpoint: &Checkpoint) -> Result<()> {
-        self.params.restore(prefix, checkpoint)?;
-        self.adam.restore(&format!("{prefix}optimizer."), &self.params, checkpoint)
+    /// What [`save`](Self::save) put, if there was one, in the place of the fresh one that `make` makes.
+    pub(super) fn restore(
+        make: impl FnOnce() -> Learned,
+        prefix: &str,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<Learned>> {
+        if !checkpoint.get(&format!("{prefix}used"))? {
+            return Ok(None);
+        }
+        let mut learned = make();
+        learned.params.restore(prefix, checkpoint)?;
+        learned.adam.restore(&format!("{prefix}optimizer."), &learned.params, checkpoint)?;
+        Ok(Some(learned))
     }
 
     /// Copies of all parameters as variables, in declaration order: unlike the leaves of [`Params::on`] they do not keep

@@ -163,6 +163,7 @@ impl<'t> Discrete<'t> {
     }
 
     /// Values of [`as_categorical`](Self::as_categorical)'s variables in this variable's own form.
+    #[track_caller]
     pub fn from_categorical(self, z: Var<'t>) -> Var<'t> {
         match self {
             Discrete::Bernoulli(logits) => z.slice(2, 0..1).reshape(logits.shape()),

@@ -4,7 +4,7 @@ use crate::distributions::Bernoulli;
 use crate::estimators::{Discrete, Estimator};
 use crate::models::bound::multi_sample_bound;
 use crate::models::nodes::{Nodes, repeated};
-use crate::models::{check_objective, frozen_mean, start_at_base_rates};
+use crate::models::{check_estimators, frozen_mean, start_at_base_rates};
 use crate::nn::Mlp;
 use crate::noise::Noise;
 use crate::params::{ParamId, Params};
@@ -108,12 +108,7 @@ impl BeliefNet {
         estimators: &mut [Box<dyn Estimator>],
         noise: &mut Noise,
     ) -> Var<'t> {
-        assert!(
-            estimators.len() == self.inference.len(),
-            "BeliefNet: {} estimators given for {} layers",
-            estimators.len(),
-            self.inference.len()
-        );
+        check_estimators("BeliefNet", self.inference.len(), estimators);
         self.behind(0, params, self.first_logits(params, x), x, estimators, noise)
     }
 
@@ -128,7 +123,6 @@ impl BeliefNet {
         noise: &mut Noise,
     ) -> Var<'t> {
         let (first, others) = estimators.split_first_mut().expect("an estimator per layer");
-        check_objective("BeliefNet", first.as_ref());
         first.estimate(Discrete::Bernoulli(logits), noise, &mut |h, noise| {
             let value = signs(h);
             let log_q = Bernoulli::new(logits.stop_gradient()).log_prob(h).sum_axis(1);
@@ -179,6 +173,7 @@ impl BeliefNet {
     }
 
     /// The logits of q(h_1 | x).
+    #[track_caller]
     fn first_logits<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {
         self.inference[0].forward_centred(params, x, params.on(x.tape(), self.pixel_mean))
     }

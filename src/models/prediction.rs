@@ -3,7 +3,7 @@
 use crate::estimators::{Estimator, Kind};
 use crate::models::bound::multi_sample_bound;
 use crate::models::nodes::{Nodes, repeated};
-use crate::models::{check_objective, frozen_mean, start_at_base_rates};
+use crate::models::{check_estimators, frozen_mean, start_at_base_rates};
 use crate::nn::{Init, Linear};
 use crate::noise::Noise;
 use crate::params::{ParamId, Params};
@@ -63,16 +63,12 @@ impl Prediction {
         estimators: &mut [Box<dyn Estimator>],
         noise: &mut Noise,
     ) -> Var<'t> {
-        assert!(
-            estimators.len() == self.layers.len(),
-            "Prediction: {} estimators given for {} layers",
-            estimators.len(),
-            self.layers.len()
-        );
+        check_estimators("Prediction", self.layers.len(), estimators);
         self.behind(0, params, self.first_logits(params, x), y, estimators, noise)
     }
 
     /// The logits of the first layer.
+    #[track_caller]
     fn first_logits<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {
         self.maps[0].forward_centred(params, x, params.on(x.tape(), self.input_mean))
     }
@@ -126,7 +122,6 @@ impl Prediction {
         let Some((first, others)) = estimators.split_first_mut() else {
             return logits.bce_with_logits(y).sum_axis(1);
         };
-        check_objective("Prediction", first.as_ref());
         let kind = self.layers[layer];
         first.estimate(kind.with_logits(logits), noise, &mut |h, noise| {
             let h = h.reshape([logits.shape().dims()[0], kind.elements()]);

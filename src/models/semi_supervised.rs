@@ -122,6 +122,9 @@ impl SemiSupervised {
 
     /// The loss of a step, a scalar in nats: the means over the images whose class is known, given with their labels, and over
     /// `others`, and the guidance for these.
+    ///
+    /// # Panics
+    /// If the estimator is of a bound of several samples: the divergence would have to be inside it.
     #[track_caller]
     pub fn loss<'t>(
         &self,

@@ -10,8 +10,9 @@ use crate::optim::Adam;
 use crate::params::Params;
 use crate::schedule::Schedule;
 use crate::train::best::Best;
-use crate::train::cell_model::{CellModel, Model, Objective};
+use crate::train::cell_model::{CellModel, Model};
 use crate::train::progress::Progress;
+use crate::train::training_loss::TrainingLoss;
 
 /// Everything a cell's result depends on, beside the data.
 #[derive(Clone, PartialEq, Debug)]
@@ -58,7 +59,7 @@ pub struct CellRun<'d> {
     data: &'d Digits,
     params: Params,
     model: Model,
-    objective: Objective,
+    training_loss: TrainingLoss,
     progress: Progress,
     step: u64,
     curve: Vec<(u64, f64)>,
@@ -90,10 +91,10 @@ impl<'d> CellRun<'d> {
         let adam = Adam::new(settings.learning_rate).betas(settings.betas.0, settings.betas.1);
         let images = data.train().len();
         let (progress, mut init) = Progress::new(settings.seed, settings.batch, images, Box::new(adam))?;
-        let objective = Objective::new(&settings)?;
+        let training_loss = TrainingLoss::new(&settings)?;
         let mut params = Params::new();
         let model = Model::new(&settings.model, data, &mut params, &mut init)?;
-        Ok(CellRun { settings, data, params, model, objective, progress, step: 0, curve: Vec::new() })
+        Ok(CellRun { settings, data, params, model, training_loss, progress, step: 0, curve: Vec::new() })
     }
 
     /// Steps made.
@@ -109,11 +110,14 @@ impl<'d> CellRun<'d> {
     /// One step; returns the training loss per image, in nats. Scores the validation split where that is due.
     pub fn step(&mut self) -> f64 {
         if let Some(tau) = self.settings.tau_at(self.step) {
-            self.objective.estimators_mut().iter_mut().for_each(|estimator| estimator.set_temperature(tau));
+            self.training_loss
+                .estimators_mut()
+                .iter_mut()
+                .for_each(|estimator| estimator.set_temperature(tau));
         }
         let Progress { tape, batches, noise, .. } = &mut self.progress;
         let batch = (self.data.train(), batches.next_batch(self.settings.batch));
-        let loss = self.model.loss((tape, &self.params), batch, &mut self.objective, noise).mean();
+        let loss = self.model.loss((tape, &self.params), batch, &mut self.training_loss, noise).mean();
         let (mean, gradients) = (f64::from(loss.item()), loss.backward());
         self.progress.update(&mut self.params, &gradients, self.settings.learning_rate_at(self.step));
         self.step += 1;
@@ -227,7 +231,7 @@ impl<'d> CellRun<'d> {
         checkpoint.set("step", self.step);
         self.params.save("", &mut checkpoint);
         self.progress.write(&self.params, &mut checkpoint);
-        for (layer, estimator) in self.objective.estimators().iter().enumerate() {
+        for (layer, estimator) in self.training_loss.estimators().iter().enumerate() {
             estimator.save(&format!("estimator.{layer}."), &mut checkpoint);
         }
         let curve: Vec<f64> = self.curve.iter().flat_map(|&(step, score)| [step as f64, score]).collect();
@@ -260,7 +264,7 @@ impl<'d> CellRun<'d> {
         self.params.restore("", checkpoint)?;
         self.progress.read(&self.params, checkpoint)?;
         let layers = self.settings.model.layers();
-        for (layer, estimator) in self.objective.estimators_mut().iter_mut().enumerate() {
+        for (layer, estimator) in self.training_loss.estimators_mut().iter_mut().enumerate() {
             estimator.restore(&format!("estimator.{layer}."), layers[layer], checkpoint)?;
         }
         let curve = checkpoint.get_numbers("curve")?;

@@ -1,19 +1,18 @@
 //! The models behind the cells of a table, and how each is trained and scored.
 
 use crate::data::{Digits, Split};
-use crate::error::{Error, Result};
-use crate::estimators::{Estimator, Kind, parse};
+use crate::error::Result;
+use crate::estimators::Kind;
 use crate::models::{
-    BeliefNet, BeliefNetShape, Guidance, LossWeights, Nodes, Prediction, SemiSupervised, SemiSupervisedShape,
-    Vae, VaeShape,
+    BeliefNet, BeliefNetShape, Guidance, LossWeights, Prediction, SemiSupervised, SemiSupervisedShape, Vae,
+    VaeShape,
 };
 use crate::noise::Noise;
 use crate::params::Params;
 use crate::tape::Tape;
-use crate::train::CellSettings;
 use crate::train::known::{Known, Labels};
+use crate::train::training_loss::TrainingLoss;
 use crate::var::Var;
-use crate::var::temperature::is_temperature;
 
 /// What a cell trains.
 #[derive(Clone, PartialEq, Debug)]
@@ -67,81 +66,6 @@ impl CellModel {
     }
 }
 
-/// How the training loss is made.
-pub(super) enum Objective {
-    /// One sample, with an estimator for each layer.
-    Estimators(Vec<Box<dyn Estimator>>),
-    /// The bound of some samples.
-    Bound { nodes: Nodes, samples: usize },
-}
-
-impl Objective {
-    /// The one that the settings name: `concrete:POSTERIOR:PRIOR`, `vimco`, or an estimator.
-    pub(super) fn new(settings: &CellSettings) -> Result<Objective> {
-        let CellSettings { model, estimator, samples, .. } = settings;
-        let parts: Vec<&str> = estimator.split(':').collect();
-        let nodes = match parts[..] {
-            ["concrete", posterior, prior] => {
-                let tau = |text: &str| text.parse().ok().filter(|&tau| is_temperature(tau));
-                let (Some(posterior), Some(prior)) = (tau(posterior), tau(prior)) else {
-                    return Err(Error::invalid("estimator", "concrete:TAU:TAU", format!("`{estimator}`")));
-                };
-                Nodes::Relaxed { posterior, prior }
-            }
-            ["vimco"] if *samples > 1 => Nodes::Hard,
-            _ if *samples == 1 => return Objective::of_estimators(settings),
-            _ => {
-                let found = format!("`{estimator}` with {samples}");
-                return Err(Error::invalid(
-                    "estimator",
-                    "concrete:TAU:TAU or vimco for several samples",
-                    found,
-                ));
-            }
-        };
-        let has_bound = matches!(model, CellModel::Prediction(_) | CellModel::BeliefNet(_));
-        if !has_bound || model.layers().iter().any(|kind| kind.classes.is_some()) {
-            let expected = "a net of bits for a bound of several samples";
-            return Err(Error::invalid("the model", expected, format!("{model:?}")));
-        }
-        Ok(Objective::Bound { nodes, samples: *samples })
-    }
-
-    fn of_estimators(settings: &CellSettings) -> Result<Objective> {
-        let of_layer = |kind: Kind| {
-            let mut estimator = parse(&settings.estimator)?;
-            if estimator.objective() != crate::estimators::Objective::Expected {
-                let found = "one of a bound of several samples; `vimco` takes their number from the settings";
-                return Err(Error::invalid(&settings.estimator, "an estimator of an expected loss", found));
-            }
-            if let Some(tau) = settings.tau_at(0) {
-                estimator.set_temperature(tau);
-            }
-            estimator.check(kind).map_err(|reason| {
-                Error::invalid(&settings.estimator, format!("an estimator for {kind}"), reason)
-            })?;
-            Ok(estimator)
-        };
-        settings.model.layers().into_iter().map(of_layer).collect::<Result<_>>().map(Objective::Estimators)
-    }
-
-    /// The estimators, of which some learn; none for a bound.
-    pub(super) fn estimators(&self) -> &[Box<dyn Estimator>] {
-        match self {
-            Objective::Estimators(estimators) => estimators,
-            Objective::Bound { .. } => &[],
-        }
-    }
-
-    /// The same, to be changed.
-    pub(super) fn estimators_mut(&mut self) -> &mut [Box<dyn Estimator>] {
-        match self {
-            Objective::Estimators(estimators) => estimators,
-            Objective::Bound { .. } => &mut [],
-        }
-    }
-}
-
 /// A model with its parameters declared.
 pub(super) enum Model {
     Prediction(Prediction),
@@ -182,33 +106,36 @@ impl Model {
         &self,
         (tape, params): (&'t Tape, &Params),
         (split, indices): (&Split, &[u32]),
-        objective: &mut Objective,
+        how: &mut TrainingLoss,
         noise: &mut Noise,
     ) -> Var<'t> {
         let batch = [indices.len(), split.pixels()];
         let whole =
             |noise: &mut Noise| tape.input_with(batch, |out| split.sample_pixels_into(indices, noise, out));
-        match (self, objective) {
-            (Model::Prediction(prediction), objective) => {
+        match (self, how) {
+            (Model::Prediction(prediction), how) => {
                 let (rows, half) = (whole(noise), batch[1] / 2);
                 let (x, y) = (rows.slice(1, 0..half), rows.slice(1, half..batch[1]));
-                match objective {
-                    Objective::Estimators(estimators) => prediction.loss(params, x, y, estimators, noise),
-                    &mut Objective::Bound { nodes, samples } => {
+                match how {
+                    TrainingLoss::Estimators(estimators) => prediction.loss(params, x, y, estimators, noise),
+                    &mut TrainingLoss::Bound { nodes, samples } => {
                         prediction.bound(params, x, y, nodes, samples, noise)
                     }
                 }
             }
-            (Model::Vae(vae), Objective::Estimators(estimators)) => {
+            (Model::Vae(vae), TrainingLoss::Estimators(estimators)) => {
                 vae.loss(params, whole(noise), estimators[0].as_mut(), noise)
             }
-            (Model::BeliefNet(net), Objective::Estimators(estimators)) => {
+            (Model::BeliefNet(net), TrainingLoss::Estimators(estimators)) => {
                 net.loss(params, whole(noise), estimators, noise)
             }
-            (Model::BeliefNet(net), &mut Objective::Bound { nodes, samples }) => {
+            (Model::BeliefNet(net), &mut TrainingLoss::Bound { nodes, samples }) => {
                 net.bound(params, whole(noise), nodes, samples, noise)
             }
-            (Model::SemiSupervised { model, known, weight, guidance }, Objective::Estimators(estimators)) => {
+            (
+                Model::SemiSupervised { model, known, weight, guidance },
+                TrainingLoss::Estimators(estimators),
+            ) => {
                 let others = whole(noise);
                 let x = tape.input_with([known.indices.len(), split.pixels()], |out| {
                     split.sample_pixels_into(&known.indices, noise, out);
@@ -217,7 +144,7 @@ impl Model {
                 let weights = LossWeights { share, classification: *weight, guidance: *guidance };
                 model.loss(params, others, (x, &known.labels), weights, estimators[0].as_mut(), noise)
             }
-            (_, Objective::Bound { .. }) => unreachable!("refused when the objective was made"),
+            (_, TrainingLoss::Bound { .. }) => unreachable!("refused when the loss was chosen"),
         }
     }
 

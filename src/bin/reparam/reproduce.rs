@@ -1,6 +1,7 @@
 //! `reparam reproduce`: a paper's table, cell by cell, beside the paper's figures.
 
 mod cell;
+mod choice;
 mod concrete;
 mod cost;
 mod jang;
@@ -9,6 +10,7 @@ mod modern;
 mod only;
 mod print;
 mod report;
+mod runner;
 mod search;
 mod semi_supervised;
 mod work;
@@ -20,9 +22,10 @@ use clap::{Subcommand, ValueEnum};
 use reparam::{Error, Result};
 
 use crate::common::{DataArgs, INTERRUPTED, ThreadArgs, at_least_one, interrupt_flag, number, say};
-use cell::{Cell, Outcome, Runner};
+use cell::{Cell, Outcome};
+use choice::Stages;
 use lines::Results;
-use search::Stages;
+use runner::Runner;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -54,8 +57,8 @@ struct RunArgs {
     /// Steps of each cell, instead of the budget's
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     steps: Option<u64>,
-    /// Hard samples per test image, instead of the budget's; concrete's predictions take at most the paper's 100, and
-    /// semi-supervised always takes one, whose bound is -ELBO
+    /// Hard samples per test image, instead of the budget's; concrete's predictions take at most the paper's 100;
+    /// not for semi-supervised, whose figure is -ELBO, the bound of one
     #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     samples: Option<usize>,
     /// Only cells of these names "ROW / COLUMN", rows or columns, or whose name has one of these texts in it as whole words;

@@ -5,7 +5,7 @@ use reparam::models::{BeliefNetShape, Link};
 use reparam::train::{CellModel, CellSettings};
 
 use super::cell::Cell;
-use super::search::Choice;
+use super::choice::Choice;
 use super::{Budget, Plan};
 
 /// Row, and the paper's figures for Concrete and for VIMCO (NVIL where m is 1), with m = 1, 5 and 50.

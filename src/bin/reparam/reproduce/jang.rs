@@ -5,7 +5,7 @@ use reparam::train::{CellModel, CellSettings};
 
 use super::Plan;
 use super::cell::Cell;
-use super::search::{Choice, Stages};
+use super::choice::{Choice, Stages};
 
 /// The paper's columns, and the estimators that stand for them. The paper's score function has a variance normalisation
 /// and gets nowhere without a baseline: ours is NVIL. A slope that grows is a temperature that falls.

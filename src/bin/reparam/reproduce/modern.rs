@@ -5,7 +5,7 @@ use reparam::train::{CellModel, CellSettings};
 
 use super::Plan;
 use super::cell::Cell;
-use super::search::Choice;
+use super::choice::Choice;
 
 /// The rows, with Gumbel-Softmax and its straight-through form to compare with.
 const ESTIMATORS: [&str; 10] = [

@@ -1,59 +1,12 @@
 //! Settings that are chosen on the validation split, by short runs and then by two in full.
 
-use std::fmt;
-
 use reparam::Result;
-use reparam::train::{CellModel, CellSettings};
+use reparam::train::CellSettings;
 
-use super::cell::{Cell, Runner, rounded};
+use super::cell::Cell;
 use super::lines::{IN_FULL, Trial, rate};
+use super::runner::{Runner, rounded};
 use super::work::Work;
-
-/// A setting's value that may be chosen.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) enum Choice {
-    LearningRate(f64),
-    /// The temperature at the first and the last step.
-    Tau(f64, f64),
-    /// Adam's decays.
-    Betas(f64, f64),
-    Estimator(&'static str),
-    /// How much the classes of labelled images count.
-    Weight(f32),
-}
-
-impl Choice {
-    pub(super) fn apply(&self, settings: &CellSettings) -> CellSettings {
-        let mut settings = settings.clone();
-        match *self {
-            Choice::LearningRate(rate) => settings.learning_rate = rate,
-            Choice::Tau(start, end) => settings.tau = Some((start, end)),
-            Choice::Betas(beta1, beta2) => settings.betas = (beta1, beta2),
-            Choice::Estimator(name) => settings.estimator = name.to_owned(),
-            Choice::Weight(chosen) => {
-                if let CellModel::SemiSupervised { weight, .. } = &mut settings.model {
-                    *weight = chosen;
-                }
-            }
-        }
-        settings
-    }
-}
-
-impl fmt::Display for Choice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Choice::LearningRate(rate) => write!(f, "learning rate {rate}"),
-            Choice::Tau(start, end) => write!(f, "tau {start} to {end}"),
-            Choice::Betas(beta1, beta2) => write!(f, "betas {beta1} {beta2}"),
-            Choice::Estimator(name) => write!(f, "estimator {name}"),
-            Choice::Weight(weight) => write!(f, "weight {weight}"),
-        }
-    }
-}
-
-/// Values to choose from, setting after setting: each stage keeps what the stages before it chose.
-pub(super) type Stages = Vec<Vec<Choice>>;
 
 /// The settings of a trial: a fifth of the steps, scored five times.
 fn short(settings: &CellSettings) -> CellSettings {

@@ -9,7 +9,7 @@ use reparam::train::{
 use reparam::{Error, Result};
 
 use super::cell::Cell;
-use super::search::Choice;
+use super::choice::Choice;
 use super::{Plan, RunArgs, cost, only};
 use crate::common::say;
 

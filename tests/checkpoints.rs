@@ -1,0 +1,135 @@
+//! Does everything that has a state come back from a checkpoint, and only whole?
+
+use reparam::estimators::{Discrete, Kind, parse};
+use reparam::optim::{Adam, Optimizer, Sgd};
+use reparam::{Checkpoint, Gradients, Noise, ParamId, Params, Tape};
+
+/// Two parameters that are trained, one without elements and a frozen one.
+fn params(values: [f32; 2]) -> (Params, [ParamId; 4]) {
+    let mut params = Params::new();
+    let first = params.add("first", [2], vec![values[0]; 2]);
+    let empty = params.add("empty", [0, 3], vec![]);
+    let frozen = params.add("frozen", [1], vec![7.0]);
+    let last = params.add("last", [1], vec![values[1]]);
+    params.freeze(frozen);
+    (params, [first, empty, frozen, last])
+}
+
+#[test]
+fn parameters_come_back_all_or_none() {
+    let mut checkpoint = Checkpoint::new();
+    params([1.0, 2.0]).0.save("model.", &mut checkpoint);
+    let (mut others, [first, .., last]) = params([3.0, 4.0]);
+    others.restore("model.", &checkpoint).unwrap();
+    assert_eq!((others.value(first), others.value(last)), (&[1.0; 2][..], &[2.0][..]));
+
+    let mut without_last = Checkpoint::new();
+    for (name, shape, value) in checkpoint.tensors().filter(|(name, ..)| *name != "model.last") {
+        without_last.put(name, shape, value);
+    }
+    let (mut others, [first, ..]) = params([3.0, 4.0]);
+    let error = others.restore("model.", &without_last).unwrap_err().to_string();
+    assert_eq!(error, "the checkpoint: expected a tensor `model.last` of shape [1], found none");
+    assert_eq!(others.value(first), [3.0; 2]);
+}
+
+#[test]
+fn gradients_of_ones_own_add_up() {
+    let (params, [first, .., last]) = params([1.0, 2.0]);
+    let mut gradients = Gradients::new();
+    gradients.add(&params, first, &[1.0, 2.0]);
+    gradients.add(&params, first, &[10.0, 20.0]);
+    assert_eq!(gradients.parameter(first), Some(&[11.0, 22.0][..]));
+    assert_eq!(gradients.parameter(last), None);
+
+    let tape = Tape::new();
+    let mut of_tape = params.on(&tape, first).sum().backward();
+    of_tape.add(&params, last, &[0.5]);
+    of_tape += &gradients;
+    assert_eq!(of_tape.parameter(first), Some(&[12.0, 23.0][..]));
+    assert_eq!(of_tape.parameter(last), Some(&[0.5][..]));
+    gradients += &of_tape;
+    assert_eq!(gradients.parameter(first), Some(&[23.0, 45.0][..]));
+    assert_eq!(gradients.parameters().collect::<Vec<_>>(), [first, last]);
+}
+
+/// Steps before and after the checkpoint, in which the last parameter has a gradient only after it.
+#[test]
+fn optimizers_go_on_as_if_nothing_had_happened() {
+    let optimizers: [fn() -> Box<dyn Optimizer>; 2] =
+        [|| Box::new(Adam::new(0.1)), || Box::new(Sgd::new(0.1, 0.9))];
+    for make in optimizers {
+        let step = |params: &mut Params, optimizer: &mut dyn Optimizer, ids: &[ParamId]| {
+            let mut gradients = Gradients::new();
+            for &id in ids {
+                let numbers = params.shape(id).len();
+                gradients.add(params, id, &vec![0.3; numbers]);
+            }
+            optimizer.step(params, &gradients);
+        };
+        let (mut whole, ids) = params([1.0, 2.0]);
+        let mut optimizer = make();
+        (0..3).for_each(|_| step(&mut whole, optimizer.as_mut(), &ids[..3]));
+        let mut checkpoint = Checkpoint::new();
+        whole.save("", &mut checkpoint);
+        optimizer.save("optimizer.", &whole, &mut checkpoint);
+
+        let (mut resumed, other_ids) = params([0.0, 0.0]);
+        let mut other = make();
+        resumed.restore("", &checkpoint).unwrap();
+        other.restore("optimizer.", &resumed, &checkpoint).unwrap();
+        assert_eq!(other.steps(), 3);
+        for _ in 0..3 {
+            step(&mut whole, optimizer.as_mut(), &ids);
+            step(&mut resumed, other.as_mut(), &other_ids);
+        }
+        for (id, other_id) in ids.into_iter().zip(other_ids) {
+            assert_eq!(whole.value(id), resumed.value(other_id));
+        }
+        assert_eq!(resumed.value(other_ids[2]), [7.0]);
+        let missing = make().restore("elsewhere.", &resumed, &checkpoint).unwrap_err().to_string();
+        assert_eq!(missing, "the checkpoint: expected the setting `elsewhere.steps`, found none");
+    }
+}
+
+#[test]
+fn noise_goes_on_from_its_place() {
+    let mut noise = Noise::seed(3);
+    noise.take(1000);
+    let mut checkpoint = Checkpoint::new();
+    noise.save("noise.", &mut checkpoint);
+    let mut other = Noise::seed(4);
+    assert!(other.restore("elsewhere.", &checkpoint).is_err());
+    other.restore("noise.", &checkpoint).unwrap();
+    assert_eq!(noise, other);
+}
+
+/// One that has learned forgets that when it takes up a checkpoint of one that had not been used.
+#[test]
+fn estimators_come_back_used_or_not() {
+    let kind = Kind { variables: 3, classes: None };
+    for name in ["moving-average", "nvil", "muprop-baseline", "rebar", "relax", "st-slope-annealed"] {
+        let learn = |estimator: &mut dyn reparam::estimators::Estimator| {
+            let tape = Tape::new();
+            let variable = Discrete::Bernoulli(tape.variable(&[0.3; 12], [4, 3]));
+            let loss = estimator
+                .estimate(variable, &mut Noise::seed(1), &mut |z, _| (z - 0.4).square().sum_axis(1) + 5.0);
+            loss.sum().backward();
+        };
+        let saved = |estimator: &dyn reparam::estimators::Estimator| {
+            let mut checkpoint = Checkpoint::new();
+            estimator.save("e.", &mut checkpoint);
+            checkpoint
+        };
+        let unused = saved(parse(name).unwrap().as_ref());
+        let mut estimator = parse(name).unwrap();
+        learn(estimator.as_mut());
+        let used = saved(estimator.as_ref());
+        assert!(used.to_bytes() != unused.to_bytes(), "{name} learns nothing");
+        for checkpoint in [&unused, &used, &unused] {
+            estimator.restore("e.", kind, checkpoint).unwrap();
+            assert!(saved(estimator.as_ref()).to_bytes() == checkpoint.to_bytes(), "{name}");
+        }
+        assert!(estimator.restore("elsewhere.", kind, &used).is_err(), "{name}");
+    }
+}
