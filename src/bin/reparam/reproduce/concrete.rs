@@ -66,7 +66,12 @@ fn cell(plan: Plan, row: &str, (method, m): (&str, usize), estimator: &str, pape
         validate_every: plan.validate_every(),
         seed: plan.seed,
     };
-    let search = plan.search(vec![rates(row).map(Choice::LearningRate).to_vec()]);
+    let mut stages = vec![rates(row).map(Choice::LearningRate).to_vec()];
+    // The paper's NVIL divides its signal by a running deviation.
+    if estimator == "nvil" {
+        stages.push(["nvil", "nvil-normalised"].map(Choice::Estimator).to_vec());
+    }
+    let search = plan.search(stages);
     let samples = match settings.model {
         CellModel::Prediction(_) => plan.samples.min(PREDICTION_SAMPLES),
         _ => plan.samples,
