@@ -191,12 +191,8 @@ impl<F: for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>> Check<'_, F> {
         let terms = values.iter().zip(&self.weights).filter(|(y, _)| y.is_finite());
         let size = terms.map(|(&y, &w)| (f64::from(y) * f64::from(w)).powi(2)).sum::<f64>().sqrt();
 
-        let projected = (y * self.tape.input(&self.weights, y.shape())).sum();
-        let gradients = projected.is_tracked().then(|| projected.backward());
-        let of = |&x: &Var<'_>| match gradients.as_ref().and_then(|gradients| gradients.of(x)) {
-            Some(gradient) => gradient.to_vec(),
-            None => vec![0.0; x.shape().len()],
-        };
+        let gradients = (y * self.tape.input(&self.weights, y.shape())).sum().gradients_if_any();
+        let of = |x: &Var<'_>| gradients.of(*x).map_or_else(|| vec![0.0; x.shape().len()], <[f32]>::to_vec);
         Ok((variables.iter().map(of).collect(), size))
     }
 

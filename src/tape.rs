@@ -431,7 +431,7 @@ impl Tape {
 
     /// As [`backward`](Self::backward), showing `watch` each node whose rule has run and the gradients as they are then.
     #[track_caller]
-    pub(crate) fn backward_watched(&self, root: u32, mut watch: impl FnMut(u32, &Gradients)) -> Gradients {
+    pub(crate) fn backward_watched(&self, root: u32, watch: impl FnMut(u32, &Gradients)) -> Gradients {
         let nodes = self.nodes();
         let shape = &nodes.slots[root as usize].shape;
         assert!(
@@ -447,6 +447,16 @@ impl Tape {
             "backward: nothing that the loss was computed from has a gradient; Var::is_tracked tells where it ends \
              (a hard sample, an argmax and stop_gradient pass none on, inputs and frozen parameters have none)"
         );
+        self.go_back(&nodes, root, watch)
+    }
+
+    /// As [`backward`](Self::backward), and no gradients where there are none to give.
+    #[track_caller]
+    pub(crate) fn gradients_if_any(&self, root: u32) -> Gradients {
+        self.go_back(&self.nodes(), root, |_, _| {})
+    }
+
+    fn go_back(&self, nodes: &Nodes, root: u32, mut watch: impl FnMut(u32, &Gradients)) -> Gradients {
         let mut gradients = self.pool.take(self.id, root, &nodes.leaves);
         for index in (0..=root).rev() {
             let node = &nodes.slots[index as usize];

@@ -126,6 +126,12 @@ impl<'t> Var<'t> {
     pub fn backward(self) -> Gradients {
         self.tape.backward(self.index)
     }
+
+    /// Those gradients, none where nothing it was computed from has one: for losses of which that is no mistake.
+    #[track_caller]
+    pub(crate) fn gradients_if_any(self) -> Gradients {
+        self.tape.gradients_if_any(self.index)
+    }
 }
 
 impl fmt::Debug for Var<'_> {

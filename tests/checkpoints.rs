@@ -1,6 +1,6 @@
 //! Does everything that has a state come back from a checkpoint, and only whole?
 
-use reparam::estimators::{Discrete, Kind, parse};
+use reparam::estimators::{Discrete, Estimator, Kind, parse};
 use reparam::optim::{Adam, Optimizer, Sgd};
 use reparam::{Checkpoint, Gradients, Noise, ParamId, Params, Tape};
 
@@ -109,14 +109,14 @@ fn noise_goes_on_from_its_place() {
 fn estimators_come_back_used_or_not() {
     let kind = Kind { variables: 3, classes: None };
     for name in ["moving-average", "nvil", "muprop-baseline", "rebar", "relax", "st-slope-annealed"] {
-        let learn = |estimator: &mut dyn reparam::estimators::Estimator| {
+        let learn = |estimator: &mut dyn Estimator| {
             let tape = Tape::new();
             let variable = Discrete::Bernoulli(tape.variable(&[0.3; 12], [4, 3]));
             let loss = estimator
                 .estimate(variable, &mut Noise::seed(1), &mut |z, _| (z - 0.4).square().sum_axis(1) + 5.0);
             loss.sum().backward();
         };
-        let saved = |estimator: &dyn reparam::estimators::Estimator| {
+        let saved = |estimator: &dyn Estimator| {
             let mut checkpoint = Checkpoint::new();
             estimator.save("e.", &mut checkpoint);
             checkpoint

@@ -17,13 +17,10 @@ pub(super) fn copy_as_variable(x: Var<'_>) -> Var<'_> {
 /// The gradient of the sum of a loss by a variable, as a constant; 0 where the loss has none, as on a tape that keeps
 /// nothing to go back along.
 pub(super) fn gradient_of<'t>(loss: Var<'t>, variable: Var<'t>) -> Var<'t> {
-    let tape = variable.tape();
-    let gradients = loss.is_tracked().then(|| loss.sum().backward());
-    tape.input_with(variable.shape(), |out| {
-        match gradients.as_ref().and_then(|gradients| gradients.of(variable)) {
-            Some(gradient) => out.copy_from_slice(gradient),
-            None => out.fill(0.0),
-        }
+    let gradients = loss.sum().gradients_if_any();
+    variable.tape().input_with(variable.shape(), |out| match gradients.of(variable) {
+        Some(gradient) => out.copy_from_slice(gradient),
+        None => out.fill(0.0),
     })
 }
 

@@ -39,9 +39,7 @@ pub fn training_curve(
         let gradient = {
             let logits = tape.variable(&[logit], [1, 1]);
             let loss = estimator.estimate(Discrete::Bernoulli(logits), noise, &mut |z, _| toy.loss(z));
-            // A loss that does not depend on the bit has none.
-            let gradients = loss.is_tracked().then(|| loss.sum().backward());
-            gradients.as_ref().and_then(|gradients| gradients.of(logits)).map_or(0.0, |gradient| gradient[0])
+            loss.sum().gradients_if_any().of(logits).map_or(0.0, |gradient| gradient[0])
         };
         tape.reset();
         logit -= learning_rate * gradient;

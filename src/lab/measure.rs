@@ -127,8 +127,8 @@ fn run(
             problem.loss(z)
         });
         size = loss.value().iter().map(|&loss| f64::from(loss).abs()).sum();
-        let gradients = loss.is_tracked().then(|| loss.sum().backward());
-        estimates = match gradients.as_ref().and_then(|gradients| gradients.of(variable.logits())) {
+        let gradients = loss.sum().gradients_if_any();
+        estimates = match gradients.of(variable.logits()) {
             Some(gradient) => gradient.to_vec(),
             None => vec![0.0; variable.logits().shape().len()],
         };

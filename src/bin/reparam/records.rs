@@ -8,6 +8,8 @@ use reparam::train::Record;
 use reparam::{Error, Result, write_atomically};
 use serde::{Deserialize, Serialize};
 
+use crate::common::json_lines;
+
 /// A line of the metrics file.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Line {
@@ -65,8 +67,7 @@ impl Metrics {
 
     /// Adds a line, or nothing at all.
     pub(crate) fn write(&mut self, line: &Line) -> Result<()> {
-        let mut text = serde_json::to_string(line).expect("plain numbers and words");
-        text.push('\n');
+        let text = json_lines(std::slice::from_ref(line));
         let before = self.file.metadata().map(|found| found.len());
         self.file.write_all(text.as_bytes()).map_err(|error| {
             // A full disk takes the front of a line.
