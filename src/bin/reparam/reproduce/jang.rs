@@ -90,11 +90,15 @@ fn temperature(row: &str, column: &str) -> Option<(f64, f64)> {
 
 /// What the full budget chooses from.
 fn stages(row: &str, column: &str) -> Stages {
-    let rates: &[f64] = if row.starts_with("VAE") { &[3e-3, 1e-2, 3e-2] } else { &[3e-3, 1e-2] };
+    let rates: &[f64] = match column {
+        _ if row.starts_with("SBN") => &[3e-3, 1e-2],
+        "annealed ST" => &[3e-3, 1e-2, 3e-2, 6e-2],
+        _ => &[3e-3, 1e-2, 3e-2],
+    };
     let mut stages = vec![rates.iter().map(|&rate| Choice::LearningRate(rate)).collect::<Vec<_>>()];
     let taus = |taus: &[(f64, f64)]| taus.iter().map(|&(start, end)| Choice::Tau(start, end)).collect();
     match column {
-        "annealed ST" => stages.push(taus(&[(2.0, 1.0), (1.0, 0.7), (3.0, 1.0)])),
+        "annealed ST" => stages.push(taus(&[(2.0, 1.0), (1.5, 1.0), (1.0, 0.7), (3.0, 1.0)])),
         "Gumbel-Softmax" | "ST Gumbel-Softmax" if row.starts_with("VAE") => {
             stages.push(taus(&[(1.0, 0.25), (1.0, 0.5), (1.0, 0.1), (0.5, 0.1)]));
         }
