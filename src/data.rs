@@ -58,6 +58,11 @@ pub struct Digits {
     test: Split,
 }
 
+/// Training images without which none would be left for validation.
+const FEWEST: usize = 6;
+/// What is expected then.
+const ENOUGH: &str = "at least 6 images, of which a sixth are for validation";
+
 impl Digits {
     /// MNIST with fixed binary pixels: each pixel was drawn once, 1 with probability intensity / 255.
     ///
@@ -95,7 +100,7 @@ impl Digits {
 
     fn new(sets: Sets, kind: fn(Vec<u8>) -> Pixels) -> Digits {
         let Sets { rows, cols, mut train, test } = sets;
-        let kept = train.labels.len() - train.labels.len() / 6;
+        let kept = train.labels.len() - train.labels.len() / FEWEST;
         let stride = train.pixels.len() / train.labels.len();
         let validation =
             Labelled { labels: train.labels.split_off(kept), pixels: train.pixels.split_off(kept * stride) };

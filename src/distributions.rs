@@ -60,6 +60,7 @@ mod relaxed_one_hot;
 mod uniform;
 
 pub use bernoulli::Bernoulli;
+pub(crate) use bernoulli::is_positive;
 pub use categorical::Categorical;
 pub use exp_concrete::ExpConcrete;
 pub use gumbel::Gumbel;

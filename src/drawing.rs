@@ -8,8 +8,9 @@ mod svg;
 use crate::tape::{NodeView, Tape};
 use layout::Cell;
 
-/// Width of a character and height of a line of the fixed-width font, of size [`FONT`].
+/// Size of the fixed-width font.
 const FONT: usize = 13;
+/// Width of its characters and height of its lines.
 const CHARACTER: f64 = 7.9;
 const LINE: f64 = 17.0;
 

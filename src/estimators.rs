@@ -35,7 +35,7 @@
 //! | `vimco:K` | [`Vimco`]: the multi-sample bound | both | yes, for that bound | K |
 //! | `gumbel-softmax:TAU` | [`GumbelSoftmax`]: the relaxed sample | both | no | 1 |
 //! | `st-gumbel-softmax:TAU` | [`StGumbelSoftmax`]: hard forward, relaxed backward | both | no | 1 |
-//! | `st-gumbel-softmax:FORWARD:BACKWARD` | the same with two temperatures | both | no | 1 |
+//! | `st-gumbel-softmax:FORWARD:BACKWARD` | the same with two temperatures: the sample is of the law softmax(logits / FORWARD) | both | no | 1 |
 //! | `gumbel-rao:K:TAU` | [`GumbelRao`]: that, averaged over K noises with one sample | both | no | 1 |
 //! | `st-identity`, `st-softmax:TAU`, `st-hard-tanh`, `st-slope-annealed` | [`StraightThrough`] | both (hard tanh: bits) | no | 1 |
 //! | `darn` | [`Darn`]: Taylor expansion about the sample, taken at the uniform vector | both | for quadratic losses of bits | 1 |

@@ -22,6 +22,11 @@ impl ParamId {
     pub fn index(self) -> usize {
         self.index as usize
     }
+
+    /// Whether both name parameters of the same [`Params`].
+    pub(crate) fn is_beside(self, other: ParamId) -> bool {
+        self.store == other.store
+    }
 }
 
 #[derive(Debug)]
@@ -151,7 +156,29 @@ impl Params {
 
     /// Puts all values into a checkpoint, each as a tensor named `prefix` and the parameter's name.
     pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
-        checkpoint.put_values(prefix, self, self.ids().map(|id| self.value(id)));
+        self.save_values(prefix, self.ids().map(|id| self.value(id)), checkpoint);
+    }
+
+    /// The same with `values` in the place of the parameters' own.
+    pub(crate) fn save_values<'v>(
+        &self,
+        prefix: &str,
+        values: impl IntoIterator<Item = &'v [f32]>,
+        checkpoint: &mut Checkpoint,
+    ) {
+        for (id, value) in self.ids().zip(values) {
+            checkpoint.put(&format!("{prefix}{}", self.name(id)), self.shape(id), value);
+        }
+    }
+
+    /// What [`save_values`](Self::save_values) put.
+    pub(crate) fn saved_values<'c>(
+        &self,
+        prefix: &str,
+        checkpoint: &'c Checkpoint,
+    ) -> Result<Vec<&'c [f32]>> {
+        let value = |id| checkpoint.shaped(&format!("{prefix}{}", self.name(id)), self.shape(id));
+        self.ids().map(value).collect()
     }
 
     /// Takes up what [`save`](Self::save) put, into parameters that were declared as those were.
@@ -163,7 +190,7 @@ impl Params {
     /// If a tape still shares a parameter.
     #[track_caller]
     pub fn restore(&mut self, prefix: &str, checkpoint: &Checkpoint) -> Result<()> {
-        let values = checkpoint.get_values(prefix, self)?;
+        let values = self.saved_values(prefix, checkpoint)?;
         for (id, value) in self.ids().zip(values) {
             self.value_mut(id).copy_from_slice(value);
         }

@@ -60,9 +60,9 @@ impl Shape {
         shape
     }
 
-    /// How a kernel sees one axis: the elements outside it and inside it.
-    pub(crate) fn around(&self, axis: usize) -> (usize, usize) {
-        (self.0[..axis].iter().product(), self.0[axis + 1..].iter().product())
+    /// The elements behind one position of an axis.
+    pub(crate) fn inner(&self, axis: usize) -> usize {
+        self.0[axis + 1..].iter().product()
     }
 
     /// The shape with `axis` set to `len`.
@@ -79,10 +79,10 @@ impl Shape {
         shape
     }
 
-    /// The shape with an axis of length 1 in front of axis `axis`.
-    pub(crate) fn with_new_axis(&self, axis: usize) -> Shape {
+    /// The shape with an axis of length 1 in front.
+    pub(crate) fn with_first_axis(&self) -> Shape {
         let mut shape = self.clone();
-        shape.0.insert(axis, 1);
+        shape.0.insert(0, 1);
         shape
     }
 

@@ -4,6 +4,7 @@ mod best;
 mod cell;
 mod cell_model;
 mod known;
+mod moments;
 mod progress;
 mod settings;
 mod task;

@@ -142,6 +142,21 @@ impl fmt::Debug for Var<'_> {
     }
 }
 
+/// The shape of two values, which must be one: broadcasting a sample or a target is more often a mistake than meant.
+#[track_caller]
+pub(crate) fn one_shape(
+    op: &str,
+    (name, value): (&str, Var<'_>),
+    (other_name, other): (&str, Var<'_>),
+) -> Shape {
+    let (shape, other_shape) = (value.shape(), other.shape());
+    assert!(
+        shape == other_shape,
+        "{op}: {name} is {shape} and {other_name} {other_shape}; they must have one shape: use .broadcast_to"
+    );
+    shape
+}
+
 /// The tier every op of this process runs on.
 pub(crate) fn tier() -> reparam_ops::Tier {
     reparam_ops::Tier::best()

@@ -464,7 +464,7 @@ fn flags_that_cannot_be_are_refused() {
     error: invalid value 'many' for '--steps <N>': expected a whole number from 1, found `many`
     error: invalid value '0' for '--batch <N>': expected a whole number from 1, found `0`
     error: invalid value '-1' for '--batch <N>': expected a whole number from 1, found `-1`
-    error: invalid value '0' for '--threads <N>': 0 is not in 1..=65535
+    error: invalid value '0' for '--threads <N>': expected a whole number from 1 to 65535, found `0`
     error: invalid value '0' for '--latents <N>': expected a whole number from 1, found `0`
     error: invalid value '0' for '--classes <N>': expected a whole number from 1, found `0`
     error: invalid value '16,x' for '--hidden <WIDTHS>': expected widths like 512,256, or none, found `16,x`
@@ -472,7 +472,7 @@ fn flags_that_cannot_be_are_refused() {
     error: invalid value 'anneal:1,2' for '--tau <SCHEDULE>': expected a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO (EVERY at least 1, TO after FROM), found `anneal:1,2`
     error: invalid value 'fast' for '--learning-rate <SCHEDULE>': expected a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO (EVERY at least 1, TO after FROM), found `fast`
     error: invalid value 'x' for '--momentum <X>': expected a number, found `x`
-    error: invalid value '0' for '--samples <N>': 0 is not in 1..=100000
+    error: invalid value '0' for '--samples <N>': expected a whole number from 1 to 100000, found `0`
     error: invalid value 'adagrad' for '--optimizer <NAME>': expected one of adam, adamw, sgd, found `adagrad`
     error: invalid value '-1' for '--seed <N>': expected a whole number, found `-1`
     error: the argument '--resume' cannot be used with '--steps <N>'
@@ -484,7 +484,7 @@ fn flags_that_cannot_be_are_refused() {
     error: invalid value 'gan' for '<MODEL>': expected one of vae, sbn, semi, mlp, found `gan`
     error: the following required arguments were not provided:
     error: unrecognized subcommand 'dance'
-    error: invalid value '0' for '--count <COUNT>': 0 is not in 1..=10000
+    error: invalid value '0' for '--count <N>': expected a whole number from 1 to 10000, found `0`
     error: invalid value 'dev' for '--split <SPLIT>': expected one of train, validation, test, found `dev`
     ");
 }
@@ -532,8 +532,8 @@ fn settings_that_cannot_be_are_refused() {
     error: latents x classes: expected at most 32768, found 399999996
     error: momentum: expected a number from 0 to below 1, found 1
     error: momentum: expected a number from 0 to below 1, found NaN
-    error: beta1: expected a number from 0 to below 1, found -0.1
-    error: beta2: expected a number from 0 to below 1, found 1
+    error: beta1: expected a number from 0 to 0.99999, found -0.1
+    error: beta2: expected a number from 0 to 0.99999, found 1
     error: weight decay: expected a number that is not negative, found -1
     error: clip norm: expected a number that is not negative, found NaN
     error: validate every: expected at least 1 with patience, found 0
@@ -701,6 +701,7 @@ fn checkpoints_that_lack_something_are_refused() {
         ("hidden", Some("x")),
         ("classes", Some("1")),
         ("latents", Some("999999999")),
+        ("hidden", Some("32768")),
         ("model", Some("gan")),
         ("step", Some("-1")),
     ] {
@@ -716,6 +717,7 @@ fn checkpoints_that_lack_something_are_refused() {
     error: out/model.safetensors: expected layer widths, found `x`
     error: out/model.safetensors: expected settings that can be run, found classes: expected at least 2, found 1
     error: out/model.safetensors: expected settings that can be run, found latents x classes: expected at most 32768, found 3999999996
+    error: out/model.safetensors: expected the weights of a layer from 144 pixels to 32768 units, found 15684 numbers in all
     error: out/model.safetensors: expected a readable setting `model`, found `gan`
     error: out/model.safetensors: expected a readable setting `step`, found `-1`
     ");
@@ -949,7 +951,7 @@ fn tape_shows_every_model_in_every_format() {
     assert_snapshot!(all(lines), @"
     error: invalid value 'lstm' for '[MODEL]'
     error: invalid value 'png' for '--format <FORMAT>'
-    error: invalid value 'x' for '--seed <N>': invalid digit found in string
+    error: invalid value 'x' for '--seed <N>': expected a whole number, found `x`
     error: missing/tape.txt: cannot write: No such file or directory (os error 2)
     error: data: cannot write: Is a directory (os error 21)
     ");
@@ -1050,7 +1052,7 @@ fn help_is_stable() {
     Options:
           --split <SPLIT>  Images to evaluate on: train, validation or test [default: test]
           --samples <N>    Hard samples per image in the bound on -ln p [default: 100]
-          --seed <SEED>    Where the randomness comes from [default: 1]
+          --seed <N>       Where the randomness comes from [default: 1]
           --json <FILE>    Write the scores as a JSON line
           --data <DIR>     Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, instead of the embedded fixed-binarized MNIST
           --threads <N>    Threads to work on; what is computed does not depend on it [default: one per core]
@@ -1065,11 +1067,11 @@ fn help_is_stable() {
       <CHECKPOINT>  Checkpoint that `reparam train vae` or `reparam train semi` wrote; images of the latter go through the classes in turn
 
     Options:
-          --count <COUNT>  Number of images [default: 100]
-          --seed <SEED>    Where the randomness comes from [default: 1]
-          --out <FILE>     Picture to write [default: samples.png]
-          --threads <N>    Threads to work on; what is computed does not depend on it [default: one per core]
-      -h, --help           Print help
+          --count <N>    Number of images [default: 100]
+          --seed <N>     Where the randomness comes from [default: 1]
+          --out <FILE>   Picture to write [default: samples.png]
+          --threads <N>  Threads to work on; what is computed does not depend on it [default: one per core]
+      -h, --help         Print help
     ");
     assert_snapshot!(desk.run("tape -h"), @"
     Show the tape of a small model: text, DOT, a picture, or a page that steps through it
@@ -1270,7 +1272,7 @@ fn lab_refuses_what_it_cannot_do() {
     error: rloo:x: expected a whole number of samples, found `x`
     error: lab: expected an estimator that treats one of the problems, found none, see above
     error: no-such-folder: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found nothing
-    error: invalid value '3' for '--samples <N>': 3 is not in 100..=4294967295
+    error: invalid value '3' for '--samples <N>': expected a whole number from 100 to 4294967295, found `3`
     "
     );
 }
@@ -1624,9 +1626,9 @@ fn reproduce_refuses_what_it_cannot_do() {
         .map(|line| desk.misused(line)),
     );
     assert_snapshot!(all(lines), @r"
-    error: --only: expected words of a cell's name, ROW / COLUMN, found nothing-like-it
-    error: --only: expected words of a cell's name, ROW / COLUMN, found ARN
-    error: --only: expected words of a cell's name, ROW / COLUMN, found cost
+    error: --only: expected words of a cell's name, like `SBN bernoulli / score function`, found nothing-like-it
+    error: --only: expected words of a cell's name, like `SBN bernoulli / score function`, found ARN
+    error: --only: expected words of a cell's name, like `SBN bernoulli / score function`, found cost
     error: bad.jsonl: expected lines that reproduce wrote, found line 1: missing field `row` at line 1 column 23
     error: data: cannot read: Is a directory (os error 21)
     error: nowhere: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found nothing

@@ -389,7 +389,8 @@ mod gzip {
         assert_snapshot!(error(b"BITS\x02\0\0\0"), @"DIR/packed: expected format version 1, found version 2");
         let header = |words: [u32; 5]| [b"BITS".to_vec(), words.map(u32::to_le_bytes).concat()].concat();
         assert_snapshot!(error(&header([1, 6, 1, 28, 28])), @"DIR/packed: expected 6 training and 1 test images of 28 x 28 pixels, 612 bytes, found only 24 bytes");
-        assert_snapshot!(error(&header([1, 0, 1, 28, 28])), @"DIR/packed: expected at least one image of at least one pixel, found 0 training and 1 test images of 28 x 28 pixels");
+        assert_snapshot!(error(&header([1, 5, 1, 28, 28])), @"DIR/packed: expected at least 6 images, of which a sixth are for validation, found 5 training and 1 test images of 28 x 28 pixels");
+        assert_snapshot!(error(&header([1, 6, 0, 28, 28])), @"DIR/packed: expected at least one test image of at least one pixel, found 6 training and 0 test images of 28 x 28 pixels");
         assert_snapshot!(error(&header([1, u32::MAX, 1, u32::MAX, u32::MAX])), @"DIR/packed: expected images that fit in memory, found 4294967295 training and 1 test images of 4294967295 x 4294967295 pixels");
         assert_snapshot!(error(&[header([1, 6, 1, 2, 2]), vec![0; 15]].concat()), @"DIR/packed: expected 6 training and 1 test images of 2 x 2 pixels, 38 bytes, found more bytes after them");
     }

@@ -562,6 +562,15 @@ fn masked_classes_count_nothing() {
     assert!(total.item().is_finite() && of_logits.iter().all(|g| g.is_finite()), "{of_logits:?}");
     assert_eq!((of_logits[1], of_logits[4]), (0.0, 0.0));
 
+    // The temperature's gradient too.
+    let tau = tape.variable(&[0.7], []);
+    let mode = ExpConcrete::new(rows([0.5, MASK, 1.0]), tau).mode();
+    assert_eq!(mode.to_vec()[1], MASK);
+    let dtau = mode.slice(1, 0..1).sum().backward().of(tau).unwrap()[0];
+    // d/dtau of a - ln(e^a + e^b), a = 0.5 / tau and b = 1 / tau, is p_b (b - a) / tau; twice, for two rows.
+    let expected = 2.0 * (0.5 / 0.7) / 0.7 / (1.0 + (-0.5f32 / 0.7).exp());
+    assert!((dtau - expected).abs() < 1e-5, "{dtau} {expected}");
+
     // A bit that is certain.
     let law = RelaxedBernoulli::new(tape.variable(&[f32::INFINITY, MASK, 0.0], [3]), 1.0);
     let y = law.rsample(&[1 << 31; 3]);
@@ -929,6 +938,25 @@ fn gradients_are_those_of_the_values() {
 }
 
 // ---------------------------------------------------------------------------------------------------- mistakes
+
+/// Down to scales that f32 knows as subnormal numbers only.
+#[test]
+fn densities_at_tiny_scales_are_those_of_the_formulas() {
+    let tape = Tape::new();
+    let (at, log_scale) = (tape.input(&[0.0], [1]), tape.input(&[-90.0], [1]));
+    let half_ln_2pi = 0.918_938_5;
+    assert_close("normal", Normal::new(at, log_scale).log_prob(at).item().into(), 90.0 - half_ln_2pi, 1e-4);
+    assert_close("gumbel", Gumbel::new(at, log_scale).log_prob(at).item().into(), 89.0, 1e-4);
+    let two_ln_2 = 2.0 * std::f64::consts::LN_2;
+    assert_close("logistic", Logistic::new(at, log_scale).log_prob(at).item().into(), 90.0 - two_ln_2, 1e-4);
+}
+
+#[test]
+fn a_bit_of_nan_has_no_mode() {
+    let tape = Tape::new();
+    let mode = Bernoulli::new(tape.input(&[f32::NAN, 0.0, 1.0], [3])).mode().to_vec();
+    assert!(mode[0].is_nan() && mode[1..] == [0.0, 1.0], "{mode:?}");
+}
 
 #[test]
 fn mistakes_name_the_law_the_shapes_and_a_hint() {

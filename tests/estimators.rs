@@ -5,6 +5,7 @@
 //! errors). The seeds are fixed: a failure means that the code has changed.
 
 use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use reparam::data::Digits;
 use reparam::estimators::{
@@ -591,6 +592,52 @@ fn masks_extreme_logits_and_no_rows_stay_finite() {
                 }
             }
         }
+    }
+}
+
+/// What a diverged layer gives shows in the loss of its row, and in no other.
+#[test]
+fn a_nan_comes_out_of_every_estimator() {
+    for (name, classes) in DEFAULT_ESTIMATORS.into_iter().flat_map(|name| [(name, None), (name, Some(4))]) {
+        let mut estimator = parse(name).unwrap();
+        if estimator.check(Kind { variables: 1, classes }).is_err() {
+            continue;
+        }
+        let tape = Tape::new();
+        let variable = match classes {
+            None => Discrete::Bernoulli(tape.variable(&[f32::NAN, 0.5], [2, 1])),
+            Some(_) => {
+                let logits = [0.0, f32::NAN, 1.0, 0.0, 0.5, 0.0, 1.0, 0.0];
+                Discrete::Categorical(tape.variable(&logits, [2, 1, 4]))
+            }
+        };
+        let loss = estimator.estimate(variable, &mut Noise::seed(1), &mut |z, _| {
+            (z.reshape([2, z.shape().len() / 2]) - 0.3).square().sum_axis(1)
+        });
+        let is_nan: Vec<bool> = loss.to_vec().iter().map(|loss| loss.is_nan()).collect();
+        assert_eq!(is_nan, [true, false], "{name} of {}: {loss:?}", variable.kind());
+    }
+}
+
+#[test]
+fn a_row_without_a_class_is_named_by_every_estimator() {
+    for name in DEFAULT_ESTIMATORS {
+        let mut estimator = parse(name).unwrap();
+        if estimator.check(Kind { variables: 1, classes: Some(4) }).is_err() {
+            continue;
+        }
+        let run = || {
+            let tape = Tape::new();
+            let logits = tape.variable(&[[0.0; 4], [f32::NEG_INFINITY; 4]].concat(), [2, 1, 4]);
+            estimator
+                .estimate(Discrete::Categorical(logits), &mut Noise::seed(1), &mut |z, _| {
+                    z.sum_axis(2).sum_axis(1)
+                })
+                .to_vec()
+        };
+        let panic = catch_unwind(AssertUnwindSafe(run)).expect_err(name);
+        let text = panic.downcast_ref::<String>().expect("a text");
+        assert!(text.contains("row 1 has no class left"), "{name}: {text}");
     }
 }
 

@@ -605,6 +605,26 @@ fn a_number_whose_inverse_is_none_divides() {
     assert!((x / 0.0).value()[0].is_nan() && (x / 0.0).value()[2] == INF);
 }
 
+/// The logarithm of a probability of 0 is a mask: what has no share in the loss has none in the gradient.
+#[test]
+fn a_probability_of_0_masks_its_class() {
+    let tape = Tape::new();
+    let p = tape.variable(&[0.9, 0.1, 0.0], [1, 3]);
+    let weights = tape.input(&[1.0, 2.0, 4.0], [1, 3]);
+    let losses = [
+        (p.ln().softmax() * weights).sum(),
+        (p.ln().gumbel_softmax(0.5, &draws(3)) * weights).sum(),
+        p.ln().cross_entropy(&[1]).sum(),
+        p.ln().categorical_kl_uniform().sum(),
+    ];
+    for loss in losses {
+        let gradients = loss.backward();
+        let dp = gradients.of(p).expect("a gradient");
+        assert!(dp[..2].iter().all(|dp| dp.is_finite() && *dp != 0.0) && dp[2] == 0.0, "{dp:?}");
+    }
+    assert_eq!(tape.variable(&[0.0], [1]).ln().item(), -INF);
+}
+
 // ----------------------------------------------------------------------------------------------------- NaN
 
 /// A NaN is no mask: it comes out again, in the value of its row, and in no other row.

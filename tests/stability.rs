@@ -363,7 +363,7 @@ fn mistakes_in_shapes() {
     linear: the weight must be [inputs, outputs], its shape is [3]
     linear: x is [2, 3] and the weight [2, 4]; the last axis of x must be the first of the weight
     linear: the bias is [3] and the weight [3, 2]; the bias must be [2]
-    bce_with_logits: logits are [2, 3] and targets [3, 2]; they must have one shape: use .broadcast_to
+    bce_with_logits: x is [2, 3] and the target [3, 2]; they must have one shape: use .broadcast_to
     bernoulli_kl: p is [2, 3] and q [2, 4]; they must have one shape: use .broadcast_to
     categorical_kl: p is [2, 3] and q [2, 4]; they must have one shape: use .broadcast_to
     cross_entropy: 1 targets for logits of shape [2, 3]; one per row is needed, 2
@@ -528,6 +528,8 @@ fn mistakes_with_tapes_and_parameters() {
     let w = params.add("w", [2], vec![0.0; 2]);
     let foreign = others.add("w", [2], vec![0.0; 2]);
     let gradients = params.on(&tape, w).sum().backward();
+    let mut others_gradients = Gradients::new();
+    others_gradients.add(&others, foreign, &[1.0, 1.0]);
     let mut reset = Tape::new();
     let before_reset = zeros(&reset, &[2]).sum().backward();
     reset.reset();
@@ -563,6 +565,8 @@ fn mistakes_with_tapes_and_parameters() {
         mistake(|| params.value(foreign)),
         mistake(|| params.value_mut(w)),
         mistake(|| adam.step(&mut params, &gradients)),
+        mistake(|| adam.step(&mut others, &others_gradients)),
+        mistake(|| Adam::new(0.1).betas(0.9, 0.9999999)),
         mistake(|| Mlp::new(&mut params, "net", &[3], Activation::Relu, &mut *noise)),
         mistake(|| Gradients::new().add(&params, w, &[1.0])),
         mistake(|| Gradients::new().add(&params, foreign, &[1.0, 2.0])),
@@ -597,6 +601,8 @@ fn mistakes_with_tapes_and_parameters() {
     this parameter id belongs to other Params
     parameter `w` is still on a tape; call tape.reset() before changing it
     parameter `w` is still on a tape; call tape.reset() before changing it
+    the optimizer has made steps of other Params; each Params needs an optimizer of its own
+    beta2: a number from 0 to 0.99999 expected, found 0.9999999
     Mlp `net`: at least an input and an output size expected, found [3]
     Gradients::add: 1 numbers for `w` of shape [2]
     this parameter id belongs to other Params

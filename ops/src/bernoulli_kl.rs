@@ -5,6 +5,7 @@
 //! then exactly 0 or 1); where q excludes an outcome that p allows, the divergence is +inf.
 
 use crate::Tier;
+use crate::bernoulli::sigmoid_slope;
 use crate::math;
 use crate::parallel::{Rows, RowsMut, for_rows};
 
@@ -39,8 +40,7 @@ crate::simd! {
 crate::simd! {
     fn backward_p_piece(p: &[f32], q: &[f32], dkl: &[f32], dp: &mut [f32]) {
         for (((dp, &a), &b), &dkl) in dp.iter_mut().zip(p).zip(q).zip(dkl) {
-            let e = math::exp_nonpositive(-a.abs());
-            *dp = dkl.mul_add(weighted(e / ((1.0 + e) * (1.0 + e)), a - b), *dp);
+            *dp = dkl.mul_add(weighted(sigmoid_slope(a), a - b), *dp);
         }
     }
 }

@@ -9,14 +9,9 @@ use crate::lanes;
 use crate::math;
 use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::scratch;
-use crate::softmax::{self, Checked, MaskedRow, block_len, check_rows, is_masked, max_and_log_sum};
-
-/// The masked row's error, or the largest logit and ln of the rest of the normaliser.
-#[inline(always)]
-fn normalizer(row: &[f32], r: usize) -> Result<(f32, f32), MaskedRow> {
-    let (max, log_sum) = max_and_log_sum(row);
-    if is_masked(row, max) { Err(MaskedRow(r)) } else { Ok((max, log_sum)) }
-}
+use crate::softmax::{
+    self, Checked, MaskedRow, block_len, check_rows, is_masked, max_and_log_sum, normalizer,
+};
 
 /// For a block of rows: `shifted` = logits - the row's largest, `exps` = e^shifted. One flat pass of exponentials
 /// fills whole vectors however few the classes are.

@@ -6,15 +6,12 @@
 use crate::Tier;
 use crate::math;
 use crate::parallel::{Rows, RowsMut, for_rows};
-use crate::softmax::{self, Checked, MaskedRow, check_rows, is_masked, max_and_log_sum};
+use crate::softmax::{self, Checked, MaskedRow, check_rows, max_and_log_sum, normalizer};
 
 crate::simd! {
     fn forward_piece(logits: &[f32], classes: usize, targets: &[u32], loss: &mut [f32]) -> Checked {
         for (r, ((row, &target), loss)) in logits.chunks_exact(classes).zip(targets).zip(loss).enumerate() {
-            let (max, log_sum) = max_and_log_sum(row);
-            if is_masked(row, max) {
-                return Err(MaskedRow(r));
-            }
+            let (max, log_sum) = normalizer(row, r)?;
             *loss = log_sum + (max - row[target as usize]);
         }
         Ok(())

@@ -54,8 +54,8 @@ macro_rules! unary {
 unary! {
     /// y = e^x
     exp: |x| math::exp(x), |y| y;
-    /// y = ln x
-    ln: |x| math::ln(x), |y| 1.0 / x;
+    /// y = ln x; the slope at 0 is the largest number, so that a dy of 0 (that of a masked class) stays 0
+    ln: |x| math::ln(x), |y| if x == 0.0 { f32::MAX } else { 1.0 / x };
     /// y = ln(1 + x)
     log1p: |x| math::log1p(x), |y| 1.0 / (1.0 + x);
     /// y = the square root of x
@@ -148,7 +148,7 @@ zipped! {
     add_quotient: |a, b, out| *out + a / b;
 }
 
-/// dx -= dy y / b: the gradient of the denominator of y = a / b.
+/// db -= dy y / b: the gradient of the denominator of y = a / b.
 #[track_caller]
 pub fn div_backward_denominator(tier: Tier, b: &[f32], y: &[f32], dy: &[f32], db: &mut [f32]) {
     crate::simd! {

@@ -234,6 +234,7 @@ pub fn st_backward(
 ) -> f32 {
     let rows = softmax::rows(logits, classes, dlogits);
     assert_eq!(logits.len(), dy.len(), "dy must be rows x classes");
+    draws.check(logits.len());
     let h_ln_y = sum_rows(
         rows,
         classes,

@@ -15,6 +15,13 @@ pub struct Span {
 }
 
 impl Span {
+    /// Panics unless the part is that stretch of the whole.
+    #[track_caller]
+    fn check(self, whole: usize, part: usize) {
+        assert!(self.start + self.len <= self.axis, "{self:?} goes beyond its axis");
+        assert_eq!(whole * self.len, part * self.axis, "whole and part must be those of {self:?}");
+    }
+
     /// Pairs each stretch of the whole with its stretch of the part.
     fn zip<'a>(
         self,
@@ -41,22 +48,30 @@ impl Span {
 }
 
 /// part = whole\[span\]: a slice's value.
+#[track_caller]
 pub fn read_span(span: Span, whole: &[f32], part: &mut [f32]) {
+    span.check(whole.len(), part.len());
     span.zip(whole, part).for_each(|(from, to)| to.copy_from_slice(from));
 }
 
 /// part += whole\[span\]: the gradient of one input of a concatenation.
+#[track_caller]
 pub fn add_from_span(span: Span, whole: &[f32], part: &mut [f32]) {
+    span.check(whole.len(), part.len());
     span.zip(whole, part).for_each(|(from, to)| add(from, to));
 }
 
 /// whole\[span\] = part: one input of a concatenation.
+#[track_caller]
 pub fn write_span(span: Span, part: &[f32], whole: &mut [f32]) {
+    span.check(whole.len(), part.len());
     span.zip_mut(part, whole).for_each(|(from, to)| to.copy_from_slice(from));
 }
 
 /// whole\[span\] += part: a slice's gradient.
+#[track_caller]
 pub fn add_to_span(span: Span, part: &[f32], whole: &mut [f32]) {
+    span.check(whole.len(), part.len());
     span.zip_mut(part, whole).for_each(|(from, to)| add(from, to));
 }
 
@@ -83,6 +98,7 @@ pub fn scatter_add(indices: &[u32], width: usize, dy: &[f32], dx: &mut [f32]) {
 #[track_caller]
 pub fn select(indices: &[u32], width: usize, x: &[f32], y: &mut [f32]) {
     assert_eq!(x.len(), indices.len() * width, "x must be indices x width");
+    assert_eq!(y.len(), indices.len(), "y must have an entry per index");
     for ((&index, x), y) in indices.iter().zip(x.chunks_exact(width.max(1))).zip(y) {
         *y = x[index as usize];
     }
@@ -92,6 +108,7 @@ pub fn select(indices: &[u32], width: usize, x: &[f32], y: &mut [f32]) {
 #[track_caller]
 pub fn select_backward(indices: &[u32], width: usize, dy: &[f32], dx: &mut [f32]) {
     assert_eq!(dx.len(), indices.len() * width, "dx must be indices x width");
+    assert_eq!(dy.len(), indices.len(), "dy must have an entry per index");
     for ((&index, dx), &dy) in indices.iter().zip(dx.chunks_exact_mut(width.max(1))).zip(dy) {
         dx[index as usize] += dy;
     }

@@ -1,8 +1,10 @@
 //! Kernels on flat `f32` slices: forward and backward side by side. They know no tape, no shape beyond
 //! rows x classes and no file, and can be used without the engine.
 //!
-//! A kernel with arithmetic takes the [`Tier`] to run on first (usually [`Tier::best`]); results are bit-for-bit the same on
-//! every tier and at any number of rayon threads. Forwards overwrite their output, backwards add to the gradient.
+//! A kernel whose loops depend on it takes the [`Tier`] to run on first (usually [`Tier::best`]); results are bit-for-bit the
+//! same on every tier and at any number of rayon threads. Products of matrices alone are those of `matrixmultiply`, which
+//! looks at the CPU itself. Forwards overwrite their output, backwards add to the gradient; where one can do either, the
+//! signature says so.
 //! Stochastic kernels take [`noise::Draws`], one 32-bit draw per number: a place in a stream, or injected.
 //! Nothing stores noise, and nothing allocates but the packing buffer inside `matrixmultiply` and [`scratch`] at first use.
 //!

@@ -169,7 +169,7 @@ fn normalize_wide(inverse_tau: f32, scores: &mut impl Scores, y: &mut [f32]) -> 
     Ok(())
 }
 
-/// y = e^(inverse_tau (y - max)); returns the sum in the order of [`lanes::sum`].
+/// y = e^(inverse_tau (y - max)); returns the sum, in an order that the length alone decides.
 #[inline(always)]
 fn exponentials_and_sum(max: f32, inverse_tau: f32, y: &mut [f32]) -> f32 {
     let (wide, rest) = y.as_chunks_mut::<{ lanes::WIDE }>();
@@ -221,30 +221,21 @@ fn shift_rows<const C: usize>(classes: usize, inverse_tau: f32, y: &mut [f32]) -
     Ok(())
 }
 
-/// Replaces each entry by `$value`. A last, incomplete vector is filled up with `$pad`: it costs as much as a single number.
-macro_rules! replace_in_vectors {
-    ($x:expr, $pad:expr, |$entry:ident| $value:expr) => {
-        let (vectors, rest) = $x.as_chunks_mut::<LANES>();
-        for x in vectors.as_flattened_mut() {
-            let $entry = *x;
-            *x = $value;
-        }
-        if !rest.is_empty() {
-            let mut vector = [$pad; LANES];
-            vector[..rest.len()].copy_from_slice(rest);
-            for x in &mut vector {
-                let $entry = *x;
-                *x = $value;
-            }
-            rest.copy_from_slice(&vector[..rest.len()]);
-        }
-    };
-}
-
-/// y = e^y for y <= 0.
+/// y = e^y for y <= 0. A last, incomplete vector is filled up: it costs as much as a single number.
 #[inline(always)]
 fn exponentials(y: &mut [f32]) {
-    replace_in_vectors!(y, 0.0, |y| math::exp_nonpositive(y));
+    let (vectors, rest) = y.as_chunks_mut::<LANES>();
+    for y in vectors.as_flattened_mut() {
+        *y = math::exp_nonpositive(*y);
+    }
+    if !rest.is_empty() {
+        let mut vector = [0.0; LANES];
+        vector[..rest.len()].copy_from_slice(rest);
+        for y in &mut vector {
+            *y = math::exp_nonpositive(*y);
+        }
+        rest.copy_from_slice(&vector[..rest.len()]);
+    }
 }
 
 /// Divides each row by its sum.
@@ -488,7 +479,14 @@ pub(crate) fn max_and_log_sum(row: &[f32]) -> (f32, f32) {
     (max, math::ln(sum_exp(row, max)))
 }
 
-/// Sum of exp(x - shift) in the order of [`lanes::sum`].
+/// The same of row number `r`, or the error if it has no class.
+#[inline(always)]
+pub(crate) fn normalizer(row: &[f32], r: usize) -> Result<(f32, f32), MaskedRow> {
+    let (max, log_sum) = max_and_log_sum(row);
+    if is_masked(row, max) { Err(MaskedRow(r)) } else { Ok((max, log_sum)) }
+}
+
+/// Sum of exp(x - shift), in an order that the length alone decides.
 #[inline(always)]
 pub(crate) fn sum_exp(row: &[f32], shift: f32) -> f32 {
     const PIECE: usize = 256;
@@ -561,10 +559,7 @@ pub fn logsumexp_backward(
 crate::simd! {
     fn log_softmax_piece(logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
         for (r, (row, y)) in logits.chunks_exact(classes).zip(y.chunks_exact_mut(classes)).enumerate() {
-            let (max, log_sum) = max_and_log_sum(row);
-            if is_masked(row, max) {
-                return Err(MaskedRow(r));
-            }
+            let (max, log_sum) = normalizer(row, r)?;
             for (y, &x) in y.iter_mut().zip(row) {
                 *y = (x - max) - log_sum;
             }

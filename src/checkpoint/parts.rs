@@ -2,28 +2,9 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
-use crate::params::Params;
 use crate::shape::Shape;
 
 impl Checkpoint {
-    /// One tensor per parameter, named `prefix` and its name.
-    pub(crate) fn put_values<'v>(
-        &mut self,
-        prefix: &str,
-        params: &Params,
-        values: impl IntoIterator<Item = &'v [f32]>,
-    ) {
-        for (id, value) in params.ids().zip(values) {
-            self.put(&format!("{prefix}{}", params.name(id)), params.shape(id), value);
-        }
-    }
-
-    /// What [`put_values`](Self::put_values) put.
-    pub(crate) fn get_values(&self, prefix: &str, params: &Params) -> Result<Vec<&[f32]>> {
-        let value = |id| self.shaped(&format!("{prefix}{}", params.name(id)), params.shape(id));
-        params.ids().map(value).collect()
-    }
-
     /// The tensor of that name, if it has that shape.
     pub(crate) fn shaped(&self, name: &str, shape: &Shape) -> Result<&[f32]> {
         let expected = format_args!("a tensor `{name}` of shape {shape}");

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::source::Source;
-use super::{Labelled, Sets};
+use super::{ENOUGH, FEWEST, Labelled, Sets};
 use crate::error::{Error, Result};
 
 /// Reads the four files of a folder; pixels are intensities.
@@ -22,14 +22,10 @@ pub(super) fn read_dir(dir: &Path) -> Result<Sets> {
         return Err(Error::format(test_images, expected, test_size));
     }
     if train.labels.len() < FEWEST {
-        let expected = format_args!("at least {FEWEST} images, of which a sixth are for validation");
-        return Err(Error::format(train_images, expected, train.labels.len()));
+        return Err(Error::format(train_images, ENOUGH, train.labels.len()));
     }
     Ok(Sets { rows: size.rows as usize, cols: size.cols as usize, train, test })
 }
-
-/// Training images without which none would be left for validation.
-const FEWEST: usize = 6;
 
 const STEMS: [&str; 4] = [
     "train-images-idx3-ubyte",

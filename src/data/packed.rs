@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::source::Source;
 use super::split::Pixels;
-use super::{Digits, Labelled, Sets};
+use super::{Digits, ENOUGH, FEWEST, Labelled, Sets};
 use crate::error::Result;
 
 const MAGIC: [u8; 4] = *b"BITS";
@@ -77,8 +77,11 @@ fn unpack(mut source: Source) -> Result<Digits> {
     let [Some(train_len), Some(test_len)] = lens else {
         return source.wrong("images that fit in memory", what);
     };
-    if train == 0 || stride == 0 {
-        return source.wrong("at least one image of at least one pixel", what);
+    if test == 0 || stride == 0 {
+        return source.wrong("at least one test image of at least one pixel", what);
+    }
+    if (train as usize) < FEWEST {
+        return source.wrong(ENOUGH, what);
     }
     let [train_pixels, test_pixels] = [source.take(train_len, &what)?, source.take(test_len, &what)?];
     let [train_labels, test_labels] = [source.take(train.into(), &what)?, source.take(test.into(), &what)?];

@@ -1,8 +1,7 @@
 //! Binary variables.
 
-use crate::distributions::parts::check_shapes;
 use crate::noise::DrawSource;
-use crate::var::Var;
+use crate::var::{Var, one_shape};
 
 /// A binary variable for each element: P(1) = sigmoid(logits). The logits are finite and of any shape.
 ///
@@ -50,7 +49,7 @@ impl<'t> Bernoulli<'t> {
     /// If the shapes differ.
     #[track_caller]
     pub fn log_prob(self, z: Var<'t>) -> Var<'t> {
-        check_shapes("Bernoulli::log_prob", ("z", z), ("the logits", self.logits));
+        one_shape("Bernoulli::log_prob", ("z", z), ("the logits", self.logits));
         -self.logits.bce_with_logits(z)
     }
 
@@ -83,10 +82,10 @@ impl<'t> Bernoulli<'t> {
         self.probs()
     }
 
-    /// The more probable value, elementwise: 1 where the logit is above 0, else 0. It has no gradient.
+    /// The more probable value, elementwise: 1 where the logit is above 0, else 0; NaN where it is NaN. It has no gradient.
     #[track_caller]
     pub fn mode(self) -> Var<'t> {
-        let mode: Vec<f32> = self.logits.value().iter().map(|&logit| f32::from(logit > 0.0)).collect();
+        let mode: Vec<f32> = self.logits.value().iter().map(|&logit| is_positive(logit)).collect();
         self.logits.tape().input(&mode, self.logits.shape())
     }
 
@@ -105,4 +104,9 @@ impl<'t> Bernoulli<'t> {
         let uniform = self.logits.tape().input_with(self.logits.shape(), |logits| logits.fill(0.0));
         self.kl(Bernoulli { logits: uniform })
     }
+}
+
+/// The bit that says whether a score is above 0; a NaN stays.
+pub(crate) fn is_positive(score: f32) -> f32 {
+    if score.is_nan() { score } else { f32::from(score > 0.0) }
 }

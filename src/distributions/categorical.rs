@@ -1,7 +1,6 @@
 //! A categorical variable as a class index.
 
 use reparam_ops::lanes;
-use reparam_ops::softmax::MaskedRow;
 
 use crate::distributions::OneHot;
 use crate::distributions::parts::check_classes;
@@ -92,10 +91,9 @@ impl<'t> Categorical<'t> {
     pub fn mode(self) -> Vec<u32> {
         const OP: &str = "Categorical::mode";
         self.logits.check_index_can_tell(OP);
+        self.logits.check_rows(OP);
         let logits = self.logits.value();
         let rows = logits.chunks_exact(self.logits.shape().classes());
-        let masked = rows.clone().position(|row| lanes::max(row) == f32::NEG_INFINITY);
-        self.logits.unless_masked(OP, masked.map_or(Ok(()), |row| Err(MaskedRow(row))));
         rows.map(|row| lanes::argmax(row) as u32).collect()
     }
 

@@ -1,8 +1,8 @@
 //! The Concrete distribution's logarithm.
 
-use crate::distributions::parts::{check_classes, check_shapes, constant, divided};
+use crate::distributions::parts::{check_classes, constant};
 use crate::noise::DrawSource;
-use crate::var::{Temperature, Var};
+use crate::var::{Temperature, Var, one_shape};
 
 /// The logarithm of a relaxed categorical variable: y = log_softmax((logits + g) / tau), g standard Gumbel noise.
 ///
@@ -75,7 +75,7 @@ impl<'t> ExpConcrete<'t> {
     /// If the shapes differ, or a row is fully masked.
     #[track_caller]
     pub fn log_prob(self, log_y: Var<'t>) -> Var<'t> {
-        check_shapes("ExpConcrete::log_prob", ("log_y", log_y), ("the logits", self.logits));
+        one_shape("ExpConcrete::log_prob", ("log_y", log_y), ("the logits", self.logits));
         log_y.exp_concrete_log_prob(self.logits, self.tau)
     }
 
@@ -85,7 +85,9 @@ impl<'t> ExpConcrete<'t> {
     /// If a row is fully masked.
     #[track_caller]
     pub fn mode(self) -> Var<'t> {
-        divided(self.logits, self.tau).log_softmax()
+        // Equal noise on all classes is none. Unlike a division by tau, this op keeps the gradient of tau finite where a class is
+        // masked.
+        self.logits.exp_concrete(self.tau, &vec![1 << 31; self.logits.shape().len()])
     }
 
     /// ln self(log_y) - ln prior(log_y) per row, in nats: if log_y is a sample of `self`, an unbiased estimate of

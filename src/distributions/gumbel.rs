@@ -3,9 +3,9 @@
 use reparam_ops::draw::fill_gumbel;
 
 use crate::distributions::normal::HALF_LN_2PI;
-use crate::distributions::parts::{check_shapes, noise_like};
+use crate::distributions::parts::noise_like;
 use crate::noise::DrawSource;
-use crate::var::Var;
+use crate::var::{Var, one_shape};
 
 /// The Euler-Mascheroni constant, the mean of a standard Gumbel variable.
 const EULER: f32 = 0.577_215_7;
@@ -39,7 +39,7 @@ impl<'t> Gumbel<'t> {
     /// If the shapes differ.
     #[track_caller]
     pub fn new(loc: Var<'t>, log_scale: Var<'t>) -> Gumbel<'t> {
-        check_shapes("Gumbel", ("loc", loc), ("log_scale", log_scale));
+        one_shape("Gumbel", ("loc", loc), ("log_scale", log_scale));
         Gumbel { loc, log_scale }
     }
 
@@ -68,8 +68,8 @@ impl<'t> Gumbel<'t> {
     /// If the shapes differ.
     #[track_caller]
     pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
-        check_shapes("Gumbel::log_prob", ("x", x), ("loc", self.loc));
-        let minus_z = (self.loc - x) * (-self.log_scale).exp();
+        one_shape("Gumbel::log_prob", ("x", x), ("loc", self.loc));
+        let minus_z = (self.loc - x) / self.log_scale.exp();
         minus_z - minus_z.exp() - self.log_scale
     }
 
@@ -102,10 +102,10 @@ impl<'t> Gumbel<'t> {
     /// If the shapes differ.
     #[track_caller]
     pub fn kl(self, q: Gumbel<'t>) -> Var<'t> {
-        check_shapes("Gumbel::kl", ("p", self.loc), ("q", q.loc));
+        one_shape("Gumbel::kl", ("p", self.loc), ("q", q.loc));
         let log_ratio = self.log_scale - q.log_scale;
         let ratio = log_ratio.exp();
-        let shift = (q.loc - self.loc) * (-q.log_scale).exp();
+        let shift = (q.loc - self.loc) / q.log_scale.exp();
         // E e^-z, z being x as q standardises it.
         let moment = (shift + ln_gamma_of_one_plus(ratio)).exp();
         (ratio * EULER - log_ratio - shift) + (moment - (1.0 + EULER))

@@ -2,9 +2,9 @@
 
 use reparam_ops::draw::fill_logistic;
 
-use crate::distributions::parts::{check_shapes, noise_like};
+use crate::distributions::parts::noise_like;
 use crate::noise::DrawSource;
-use crate::var::Var;
+use crate::var::{Var, one_shape};
 
 /// Logistic variables, elementwise: x = loc + e^log_scale l, l standard logistic noise.
 ///
@@ -37,7 +37,7 @@ impl<'t> Logistic<'t> {
     /// If the shapes differ.
     #[track_caller]
     pub fn new(loc: Var<'t>, log_scale: Var<'t>) -> Logistic<'t> {
-        check_shapes("Logistic", ("loc", loc), ("log_scale", log_scale));
+        one_shape("Logistic", ("loc", loc), ("log_scale", log_scale));
         Logistic { loc, log_scale }
     }
 
@@ -66,8 +66,8 @@ impl<'t> Logistic<'t> {
     /// If the shapes differ.
     #[track_caller]
     pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
-        check_shapes("Logistic::log_prob", ("x", x), ("loc", self.loc));
-        let minus_z = (self.loc - x) * (-self.log_scale).exp();
+        one_shape("Logistic::log_prob", ("x", x), ("loc", self.loc));
+        let minus_z = (self.loc - x) / self.log_scale.exp();
         minus_z - 2.0 * minus_z.softplus() - self.log_scale
     }
 

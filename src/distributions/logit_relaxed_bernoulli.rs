@@ -1,8 +1,8 @@
 //! The binary Concrete distribution's logit.
 
-use crate::distributions::parts::{check_shapes, constant, divided};
+use crate::distributions::parts::{constant, divided};
 use crate::noise::DrawSource;
-use crate::var::{Temperature, Var};
+use crate::var::{Temperature, Var, one_shape};
 
 /// The logit of a relaxed binary variable, elementwise: y = (logits + l) / tau, l standard logistic noise.
 ///
@@ -69,7 +69,7 @@ impl<'t> LogitRelaxedBernoulli<'t> {
     /// If the shapes differ.
     #[track_caller]
     pub fn log_prob(self, y: Var<'t>) -> Var<'t> {
-        check_shapes("LogitRelaxedBernoulli::log_prob", ("y", y), ("the logits", self.logits));
+        one_shape("LogitRelaxedBernoulli::log_prob", ("y", y), ("the logits", self.logits));
         y.logit_binary_concrete_log_prob(self.logits, self.tau)
     }
 

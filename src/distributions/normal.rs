@@ -1,8 +1,7 @@
 //! The normal distribution.
 
-use crate::distributions::parts::check_shapes;
 use crate::noise::NormalSource;
-use crate::var::Var;
+use crate::var::{Var, one_shape};
 
 /// ln(2 pi) / 2
 pub(super) const HALF_LN_2PI: f32 = 0.918_938_5;
@@ -37,7 +36,7 @@ impl<'t> Normal<'t> {
     /// If the shapes differ.
     #[track_caller]
     pub fn new(mean: Var<'t>, log_std: Var<'t>) -> Normal<'t> {
-        check_shapes("Normal", ("the mean", mean), ("log_std", log_std));
+        one_shape("Normal", ("the mean", mean), ("log_std", log_std));
         Normal { mean, log_std }
     }
 
@@ -66,8 +65,8 @@ impl<'t> Normal<'t> {
     /// If the shapes differ.
     #[track_caller]
     pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
-        check_shapes("Normal::log_prob", ("x", x), ("the mean", self.mean));
-        let z = (x - self.mean) * (-self.log_std).exp();
+        one_shape("Normal::log_prob", ("x", x), ("the mean", self.mean));
+        let z = (x - self.mean) / self.log_std.exp();
         z.square().affine(-0.5, -HALF_LN_2PI) - self.log_std
     }
 
@@ -96,9 +95,9 @@ impl<'t> Normal<'t> {
     /// If the shapes differ.
     #[track_caller]
     pub fn kl(self, q: Normal<'t>) -> Var<'t> {
-        check_shapes("Normal::kl", ("p", self.mean), ("q", q.mean));
+        one_shape("Normal::kl", ("p", self.mean), ("q", q.mean));
         // In q's units q is standard.
-        let mean = (self.mean - q.mean) * (-q.log_std).exp();
+        let mean = (self.mean - q.mean) / q.log_std.exp();
         mean.gaussian_kl_standard(self.log_std - q.log_std)
     }
 

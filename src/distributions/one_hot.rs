@@ -1,8 +1,8 @@
 //! A categorical variable as a one-hot vector.
 
-use crate::distributions::parts::{check_classes, check_shapes, weighted_sum};
+use crate::distributions::parts::{check_classes, weighted_sum};
 use crate::noise::DrawSource;
-use crate::var::Var;
+use crate::var::{Var, one_shape};
 
 /// A categorical variable for each row, whose values are one-hot vectors: P(class k) = softmax(logits)_k.
 ///
@@ -62,7 +62,7 @@ impl<'t> OneHot<'t> {
     /// If the shapes differ, or a row is fully masked.
     #[track_caller]
     pub fn log_prob(self, z: Var<'t>) -> Var<'t> {
-        check_shapes("OneHot::log_prob", ("z", z), ("the logits", self.logits));
+        one_shape("OneHot::log_prob", ("z", z), ("the logits", self.logits));
         weighted_sum(z, self.log_probs())
     }
 

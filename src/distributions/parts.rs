@@ -6,16 +6,6 @@ use reparam_ops::noise::Draws;
 use crate::noise::DrawSource;
 use crate::var::{Temperature, Var, tier};
 
-/// Panics unless both values have one shape.
-#[track_caller]
-pub(super) fn check_shapes(op: &str, (name, value): (&str, Var<'_>), (other_name, other): (&str, Var<'_>)) {
-    let (shape, other_shape) = (value.shape(), other.shape());
-    assert!(
-        shape == other_shape,
-        "{op}: {name} is {shape} and {other_name} {other_shape}; they must have one shape: use .broadcast_to"
-    );
-}
-
 /// Panics unless the last axis holds classes.
 #[track_caller]
 pub(super) fn check_classes(op: &str, logits: Var<'_>) {

@@ -1,9 +1,9 @@
 //! The binary Concrete distribution.
 
-use crate::distributions::parts::{check_shapes, constant, places, with_zeros};
+use crate::distributions::parts::{constant, places, with_zeros};
 use crate::distributions::{Bernoulli, LogitRelaxedBernoulli};
 use crate::noise::DrawSource;
-use crate::var::{Temperature, Var};
+use crate::var::{Temperature, Var, one_shape};
 
 /// A number in (0, 1) for each element, together with its logit: the number itself rounds to 1 where the logit is 17.4
 /// and above, which a sample at a low temperature easily is.
@@ -112,7 +112,7 @@ impl<'t> RelaxedBernoulli<'t> {
     /// If the shapes differ.
     #[track_caller]
     pub fn log_prob(self, y: RelaxedBit<'t>) -> Var<'t> {
-        check_shapes("RelaxedBernoulli::log_prob", ("y.logit", y.logit), ("the logits", self.logits));
+        one_shape("RelaxedBernoulli::log_prob", ("y.logit", y.logit), ("the logits", self.logits));
         // -ln(y (1 - y)) = softplus(-logit) + softplus(logit)
         let stretch = (-y.logit).softplus() + y.logit.softplus();
         let certain = {

@@ -1,9 +1,9 @@
 //! The Concrete distribution, also called Gumbel-Softmax.
 
-use crate::distributions::parts::{check_classes, check_shapes, constant, places, sum_classes, with_zeros};
+use crate::distributions::parts::{check_classes, constant, places, sum_classes, with_zeros};
 use crate::distributions::{ExpConcrete, OneHot};
 use crate::noise::DrawSource;
-use crate::var::{Temperature, Var};
+use crate::var::{Temperature, Var, one_shape};
 
 /// A point on the simplex for each row, together with its logarithm: an f32 on the simplex rounds to 0 where its
 /// logarithm is -104 and below, which a sample at a low temperature easily is.
@@ -125,7 +125,7 @@ impl<'t> RelaxedOneHot<'t> {
     /// Maddison, Mnih, Teh 2017, equation 11; Jang, Gu, Poole 2017, appendix B.
     #[track_caller]
     pub fn log_prob(self, y: Simplex<'t>) -> Var<'t> {
-        check_shapes("RelaxedOneHot::log_prob", ("y.log", y.log), ("the logits", self.logits));
+        one_shape("RelaxedOneHot::log_prob", ("y.log", y.log), ("the logits", self.logits));
         let in_log_space = self.log_space().log_prob(y.log);
         let masked = {
             let log = y.log.value();

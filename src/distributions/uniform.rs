@@ -2,9 +2,9 @@
 
 use reparam_ops::draw::fill_uniform;
 
-use crate::distributions::parts::{check_shapes, noise_like, places, with_zeros};
+use crate::distributions::parts::{noise_like, places, with_zeros};
 use crate::noise::DrawSource;
-use crate::var::Var;
+use crate::var::{Var, one_shape};
 
 /// Uniform variables, elementwise: x = low + (high - low) v, v uniform on (0, 1).
 ///
@@ -35,7 +35,7 @@ impl<'t> Uniform<'t> {
     /// If the shapes differ, or an interval's lower end is not below its upper end, or its length is not finite.
     #[track_caller]
     pub fn new(low: Var<'t>, high: Var<'t>) -> Uniform<'t> {
-        check_shapes("Uniform", ("low", low), ("high", high));
+        one_shape("Uniform", ("low", low), ("high", high));
         for (i, (&low, &high)) in low.value().iter().zip(&*high.value()).enumerate() {
             assert!(
                 low < high && (high - low).is_finite(),
@@ -71,7 +71,7 @@ impl<'t> Uniform<'t> {
     /// If the shapes differ.
     #[track_caller]
     pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
-        check_shapes("Uniform::log_prob", ("x", x), ("low", self.low));
+        one_shape("Uniform::log_prob", ("x", x), ("low", self.low));
         let outside = {
             let (low, high, x) = (self.low.value(), self.high.value(), x.value());
             places(x.len(), |i| !(low[i] <= x[i] && x[i] <= high[i]))
@@ -98,7 +98,7 @@ impl<'t> Uniform<'t> {
     /// If the shapes differ.
     #[track_caller]
     pub fn kl(self, q: Uniform<'t>) -> Var<'t> {
-        check_shapes("Uniform::kl", ("p", self.low), ("q", q.low));
+        one_shape("Uniform::kl", ("p", self.low), ("q", q.low));
         let outside = {
             let (p_low, q_low) = (self.low.value(), q.low.value());
             let (p_high, q_high) = (self.high.value(), q.high.value());

@@ -62,7 +62,7 @@ struct Place {
     is_wire: bool,
 }
 
-/// A line from a place to one of the next layer, at input `port` of `ports`.
+/// A line from a place to one of the next layer, `port` above (less than 0) or below its middle.
 struct Link {
     from: usize,
     to: usize,

@@ -43,8 +43,8 @@ impl Tape {
         let mut steps =
             vec![Step { node: None, received: vec![facts[loss.index() as usize].receive(&[1.0])] }];
         self.backward_watched(loss.index(), |node, so_far| {
-            let readers = distinct(&nodes[node as usize].inputs);
-            let received = readers.into_iter().filter_map(|input| {
+            let inputs = distinct(&nodes[node as usize].inputs);
+            let received = inputs.into_iter().filter_map(|input| {
                 so_far.of(Var::new(self, input as u32)).map(|now| facts[input].receive(now))
             });
             steps.push(Step { node: Some(node), received: received.collect() });

@@ -2,6 +2,7 @@
 
 use super::variable::over_row;
 use super::{Discrete, Estimator, Kind, Loss, accept, evaluate, with_logits_gradient};
+use crate::distributions::is_positive;
 use crate::noise::Noise;
 use crate::var::Var;
 
@@ -83,8 +84,7 @@ fn antithetic<'t>(
     // u = sigmoid(l): z is 1 where l > -logit, z' where l < logit.
     let l = logistic(logits, noise);
     let where_positive = |sign: f32| {
-        let bits: Vec<f32> =
-            logits.value().iter().zip(&l).map(|(x, l)| f32::from(x + sign * l > 0.0)).collect();
+        let bits: Vec<f32> = logits.value().iter().zip(&l).map(|(x, l)| is_positive(x + sign * l)).collect();
         tape.input(&bits, shape.clone())
     };
     let (z, other) = (where_positive(1.0), where_positive(-1.0));

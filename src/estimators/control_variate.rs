@@ -6,6 +6,7 @@ use super::slope::{copy_as_variable, gradient_of, own_leaf};
 use super::variable::{over_row, sum_of_row};
 use super::{Discrete, Estimator, Kind, Loss, accept, evaluate, with_logits_gradient};
 use crate::checkpoint::Checkpoint;
+use crate::distributions::is_positive;
 use crate::noise::Noise;
 use crate::params::Params;
 use crate::var::Var;
@@ -243,7 +244,7 @@ impl<'t> TiedNoise<'t> {
         let (tape, shape) = (logits.tape(), logits.shape());
         let l = logistic(logits, noise);
         let values = logits.to_vec();
-        let bits: Vec<f32> = values.iter().zip(&l).map(|(x, l)| f32::from(x + l > 0.0)).collect();
+        let bits: Vec<f32> = values.iter().zip(&l).map(|(x, l)| is_positive(x + l)).collect();
         let sign: Vec<f32> = bits.iter().map(|bit| 2.0 * bit - 1.0).collect();
         let l_given: Vec<f32> = (0..l.len())
             .map(|i| {
@@ -265,7 +266,8 @@ impl<'t> TiedNoise<'t> {
         for row in (0..g.len()).step_by(classes) {
             let z = |i: usize| f64::from(log_p[row + i]) + f64::from(g[row + i]);
             let winner = (1..classes).fold(0, |best, i| if z(i) > z(best) { i } else { best });
-            hard[row + winner] = 1.0;
+            // A NaN is no class, and shows.
+            hard[row + winner] = if z(winner).is_nan() { f32::NAN } else { 1.0 };
             winning.push(z(winner) as f32);
             for i in 0..classes {
                 a[row + i] = if i == winner {

@@ -65,6 +65,7 @@ impl Estimator for UnorderedSet {
         let logits = variable.logits();
         let (tape, shape) = (logits.tape(), logits.shape());
         let (k, classes, rows) = (self.samples, shape.classes(), variable.rows());
+        logits.check_rows("unordered-set");
         let probs = softmax_in_f64(&logits.value(), classes);
         let sets: Vec<Set> = probs.chunks_exact(classes).map(|p| Set::draw(p, k, noise)).collect();
 
@@ -122,7 +123,8 @@ impl Set {
             .collect();
         scores.sort_by(|a, b| b.0.total_cmp(&a.0));
         let order = || scores.iter().map(|&(_, class)| class);
-        let chosen: Vec<f64> = order().take(k).map(|class| p[class]).filter(|&p| p > 0.0).collect();
+        // A NaN is kept, and goes through to the loss.
+        let chosen: Vec<f64> = order().take(k).map(|class| p[class]).filter(|&p| p != 0.0).collect();
         // A sum of what is left, never 1 less what is gone: nothing cancels.
         let others = order().skip(k).map(|class| p[class]).sum();
         let all = set_probability(&chosen, others);

@@ -39,7 +39,7 @@ pub struct Measurement {
     pub claims_unbiased: bool,
     /// The mean estimate.
     pub mean: Vec<f64>,
-    /// The exact gradient of the estimator's own objective.
+    /// The exact gradient of [`Estimator::objective`].
     pub exact: Vec<f64>,
     /// Each estimate's projection on the exact gradient's direction.
     pub projections: Vec<f32>,
@@ -91,15 +91,7 @@ pub fn measure(
         sums.losses += batch.loss;
         batch.estimates.chunks_exact(exact.len()).for_each(|estimate| sums.add(estimate));
     }
-    let per_sample = |total: f64| total / samples as f64;
-    Ok(Measurement {
-        problem: problem.name(),
-        estimator: estimator.name(),
-        evaluations: per_sample(evaluations as f64),
-        ns_per_gradient: per_sample(nanoseconds),
-        claims_unbiased: estimator.is_unbiased(),
-        ..sums.summary()
-    })
+    Ok(sums.summary(problem, estimator, evaluations as f64, nanoseconds))
 }
 
 struct Batch {
@@ -194,7 +186,14 @@ impl<'a> Sums<'a> {
         self.projections.push(projection as f32);
     }
 
-    fn summary(self) -> Measurement {
+    /// With the evaluations and the nanoseconds that all estimates took.
+    fn summary(
+        self,
+        problem: &dyn Problem,
+        estimator: &dyn Estimator,
+        evaluations: f64,
+        nanoseconds: f64,
+    ) -> Measurement {
         let n = self.count as f64;
         let misses: Vec<f64> = self.misses.iter().map(|sum| sum / n).collect();
         let variances: Vec<f64> = self
@@ -213,19 +212,19 @@ impl<'a> Sums<'a> {
         let z_bound = z_bound(misses.len());
         let mean = misses.iter().zip(self.exact).map(|(miss, exact)| exact + miss).collect();
         Measurement {
-            problem: String::new(),
-            estimator: String::new(),
+            problem: problem.name(),
+            estimator: estimator.name(),
             samples: self.count,
             bias,
             bias_standard_error,
             variance: variances.iter().sum(),
             cosine: if self.cosine_count > 0 { self.cosines / self.cosine_count as f64 } else { 0.0 },
-            evaluations: 0.0,
-            ns_per_gradient: 0.0,
+            evaluations: evaluations / n,
+            ns_per_gradient: nanoseconds / n,
             worst_z,
             z_bound,
             agrees: bias.abs() <= BIAS_BOUND * bias_standard_error + rounding && worst_z <= z_bound,
-            claims_unbiased: false,
+            claims_unbiased: estimator.is_unbiased(),
             mean,
             exact: self.exact.to_vec(),
             projections: self.projections,

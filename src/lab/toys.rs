@@ -127,7 +127,7 @@ pub struct Quadratic {
 }
 
 impl Quadratic {
-    /// Of that many classes; the logits fall from 0.5 to -0.5.
+    /// Of that many classes; the logits fall from 0.5 in steps of 1 / `classes`.
     pub fn new(classes: usize) -> Quadratic {
         let matrix =
             (0..classes * classes).map(|at| (-2.0 * (at / classes).abs_diff(at % classes) as f32).exp());

@@ -2,7 +2,7 @@
 
 use crate::distributions::Bernoulli;
 use crate::estimators::{Discrete, Estimator};
-use crate::models::bound::multi_sample_bound;
+use crate::models::bound::bound_on;
 use crate::models::nodes::{Nodes, repeated};
 use crate::models::{check_estimators, frozen_mean, start_at_base_rates};
 use crate::nn::Mlp;
@@ -145,14 +145,10 @@ impl BeliefNet {
         let mut tape = Tape::inference();
         let first = self.first_logits(params, tape.input(pixels, [images, of_image])).to_vec();
         tape.reset();
-        multi_sample_bound(images, samples, |_, out| {
-            {
-                let x = tape.input(pixels, [images, of_image]);
-                let logits = tape.input(&first, [images, bits]);
-                let (log_weights, _) = self.log_weights(params, x, logits, Nodes::Hard, 1, noise);
-                out.iter_mut().zip(&log_weights.value()[..]).for_each(|(out, &w)| *out = f64::from(w));
-            }
-            tape.reset();
+        bound_on(&mut tape, images, samples, |tape| {
+            let x = tape.input(pixels, [images, of_image]);
+            let logits = tape.input(&first, [images, bits]);
+            self.log_weights(params, x, logits, Nodes::Hard, 1, noise).0
         })
     }
 

@@ -1,5 +1,8 @@
 //! The multi-sample bound, which every model with latent variables is evaluated by.
 
+use crate::tape::Tape;
+use crate::var::Var;
+
 /// -ln(1/m sum_k w_k) per image, in nats, over m = `samples` rounds: `log_weights(round, out)` writes ln w of a fresh
 /// sample for each image. With w = p(x, z) / q(z | x) it is an upper bound on -ln p(x) in expectation, and the tighter
 /// the more samples; with w = p(y | z), z drawn from p(z | x), one on -ln p(y | x).
@@ -20,6 +23,21 @@ pub fn multi_sample_bound(
         }
     }
     means.into_iter().map(|mean| -mean.value()).collect()
+}
+
+/// The same, of log-weights that are recorded on a tape, which every round begins anew.
+pub(super) fn bound_on(
+    tape: &mut Tape,
+    images: usize,
+    samples: usize,
+    mut log_weights: impl for<'t> FnMut(&'t Tape) -> Var<'t>,
+) -> Vec<f64> {
+    multi_sample_bound(images, samples, |_, out| {
+        for (out, &log_weight) in out.iter_mut().zip(&log_weights(tape).value()[..]) {
+            *out = f64::from(log_weight);
+        }
+        tape.reset();
+    })
 }
 
 /// ln of the mean of e^value over values that arrive one by one.

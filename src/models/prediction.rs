@@ -1,7 +1,7 @@
 //! Structured output prediction: a net with layers of discrete variables between input and output.
 
 use crate::estimators::{Estimator, Kind};
-use crate::models::bound::multi_sample_bound;
+use crate::models::bound::bound_on;
 use crate::models::nodes::{Nodes, repeated};
 use crate::models::{check_estimators, frozen_mean, start_at_base_rates};
 use crate::nn::{Init, Linear};
@@ -167,15 +167,10 @@ impl Prediction {
             (x.shape().dims()[0], self.first_logits(params, x).to_vec(), y.to_vec())
         };
         tape.reset();
-        multi_sample_bound(rows, samples, |_, log_weights| {
-            {
-                let first = tape.input(&first, [rows, self.layers[0].elements()]);
-                let logits = self.behind_samples(params, first, noise);
-                let losses = logits.bce_with_logits(tape.input(&y, [rows, y.len() / rows])).sum_axis(1);
-                let losses = losses.value();
-                log_weights.iter_mut().zip(&losses[..]).for_each(|(w, &loss)| *w = -f64::from(loss));
-            }
-            tape.reset();
+        bound_on(&mut tape, rows, samples, |tape| {
+            let first = tape.input(&first, [rows, self.layers[0].elements()]);
+            let logits = self.behind_samples(params, first, noise);
+            -logits.bce_with_logits(tape.input(&y, [rows, y.len() / rows])).sum_axis(1)
         })
     }
 }

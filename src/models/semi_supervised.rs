@@ -3,7 +3,7 @@
 use crate::distributions::OneHot;
 use crate::estimators::{Discrete, Estimator};
 use crate::models::adversary::adversary;
-use crate::models::bound::multi_sample_bound;
+use crate::models::bound::bound_on;
 use crate::models::{check_objective, frozen_mean, right_answers, start_at_base_rates};
 use crate::nn::{Init, Linear, Mlp};
 use crate::noise::Noise;
@@ -320,22 +320,17 @@ impl SemiSupervised {
         let of_image = params.shape(self.pixel_mean).len();
         let images = pixels.len() / of_image;
         let mut tape = Tape::inference();
-        multi_sample_bound(images, samples, |_, out| {
-            {
-                let x = tape.input(pixels, [images, of_image]);
-                let class = OneHot::new(self.classify(params, x));
-                let y = class.sample(&mut *noise);
-                let (mean, log_std) = self.encode(params, self.image_part(params, x), y);
-                let z = mean.gaussian_rsample(log_std, &mut *noise);
-                // ln p(z) - ln q(z | x, y): the constants are the same.
-                let residual = (z - mean) / log_std.exp();
-                let log_ratio = ((residual.square() - z.square()) * 0.5 + log_std).sum_axis(1);
-                let log_p_y = -(self.shape.classes as f32).ln();
-                let log_weights =
-                    log_ratio - self.reconstruction(params, x, y, z) - class.log_prob(y) + log_p_y;
-                out.iter_mut().zip(&log_weights.value()[..]).for_each(|(out, &w)| *out = f64::from(w));
-            }
-            tape.reset();
+        bound_on(&mut tape, images, samples, |tape| {
+            let x = tape.input(pixels, [images, of_image]);
+            let class = OneHot::new(self.classify(params, x));
+            let y = class.sample(&mut *noise);
+            let (mean, log_std) = self.encode(params, self.image_part(params, x), y);
+            let z = mean.gaussian_rsample(log_std, &mut *noise);
+            // ln p(z) - ln q(z | x, y): the constants are the same.
+            let residual = (z - mean) / log_std.exp();
+            let log_ratio = ((residual.square() - z.square()) * 0.5 + log_std).sum_axis(1);
+            let log_p_y = -(self.shape.classes as f32).ln();
+            log_ratio - self.reconstruction(params, x, y, z) - class.log_prob(y) + log_p_y
         })
     }
 }

@@ -1,11 +1,12 @@
 //! Adam and AdamW.
 
-use reparam_ops::adam::{Hyper, update};
+use reparam_ops::adam::{Hyper, LARGEST_BETA, update};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::gradients::Gradients;
-use crate::optim::{Optimizer, buffer, restore_buffers, save_buffers};
+use crate::optim::Optimizer;
+use crate::optim::buffers::Buffers;
 use crate::params::Params;
 use crate::var::tier;
 
@@ -21,19 +22,29 @@ use crate::var::tier;
 pub struct Adam {
     hyper: Hyper,
     steps: u64,
-    means: Vec<Vec<f32>>,
-    squares: Vec<Vec<f32>>,
+    means: Buffers,
+    squares: Buffers,
 }
 
 impl Adam {
     /// Adam with the usual constants.
     pub fn new(learning_rate: f64) -> Adam {
         let hyper = Hyper { learning_rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };
-        Adam { hyper, steps: 0, means: Vec::new(), squares: Vec::new() }
+        Adam { hyper, steps: 0, means: Buffers::default(), squares: Buffers::default() }
     }
 
     /// Other decay rates of the two moments.
+    ///
+    /// # Panics
+    /// If one is not from 0 to 0.99999.
+    #[track_caller]
     pub fn betas(mut self, beta1: f64, beta2: f64) -> Adam {
+        for (name, beta) in [("beta1", beta1), ("beta2", beta2)] {
+            assert!(
+                (0.0..=LARGEST_BETA).contains(&beta),
+                "{name}: a number from 0 to {LARGEST_BETA} expected, found {beta}"
+            );
+        }
         (self.hyper.beta1, self.hyper.beta2) = (beta1, beta2);
         self
     }
@@ -70,8 +81,8 @@ impl Optimizer for Adam {
         self.steps += 1;
         for id in params.ids() {
             let Some(gradient) = gradients.parameter(id).filter(|_| !params.is_frozen(id)) else { continue };
-            let mean = buffer(&mut self.means, id.index(), gradient.len());
-            let square = buffer(&mut self.squares, id.index(), gradient.len());
+            let mean = self.means.get(id, gradient.len());
+            let square = self.squares.get(id, gradient.len());
             update(tier(), self.hyper, self.steps, gradient, mean, square, params.value_mut(id));
         }
     }
@@ -90,14 +101,14 @@ impl Optimizer for Adam {
 
     fn save(&self, prefix: &str, params: &Params, checkpoint: &mut Checkpoint) {
         checkpoint.set(&format!("{prefix}steps"), self.steps);
-        save_buffers(&format!("{prefix}mean."), params, &self.means, checkpoint);
-        save_buffers(&format!("{prefix}square."), params, &self.squares, checkpoint);
+        self.means.save(&format!("{prefix}mean."), params, checkpoint);
+        self.squares.save(&format!("{prefix}square."), params, checkpoint);
     }
 
     fn restore(&mut self, prefix: &str, params: &Params, checkpoint: &Checkpoint) -> Result<()> {
         let steps = checkpoint.get(&format!("{prefix}steps"))?;
-        let means = restore_buffers(&format!("{prefix}mean."), params, checkpoint)?;
-        let squares = restore_buffers(&format!("{prefix}square."), params, checkpoint)?;
+        let means = Buffers::restored(&format!("{prefix}mean."), params, checkpoint)?;
+        let squares = Buffers::restored(&format!("{prefix}square."), params, checkpoint)?;
         (self.steps, self.means, self.squares) = (steps, means, squares);
         Ok(())
     }

@@ -5,7 +5,8 @@ use reparam_ops::sgd_momentum::update;
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::gradients::Gradients;
-use crate::optim::{Optimizer, buffer, restore_buffers, save_buffers};
+use crate::optim::Optimizer;
+use crate::optim::buffers::Buffers;
 use crate::params::Params;
 use crate::var::tier;
 
@@ -16,13 +17,13 @@ pub struct Sgd {
     momentum: f64,
     weight_decay: f64,
     steps: u64,
-    velocities: Vec<Vec<f32>>,
+    velocities: Buffers,
 }
 
 impl Sgd {
     /// With momentum; 0 is plain gradient descent.
     pub fn new(learning_rate: f64, momentum: f64) -> Sgd {
-        Sgd { learning_rate, momentum, weight_decay: 0.0, steps: 0, velocities: Vec::new() }
+        Sgd { learning_rate, momentum, weight_decay: 0.0, steps: 0, velocities: Buffers::default() }
     }
 
     /// Adds `decay` x p to the gradient of p.
@@ -40,7 +41,7 @@ impl Optimizer for Sgd {
             (self.learning_rate as f32, self.momentum as f32, self.weight_decay as f32);
         for id in params.ids() {
             let Some(gradient) = gradients.parameter(id).filter(|_| !params.is_frozen(id)) else { continue };
-            let velocity = buffer(&mut self.velocities, id.index(), gradient.len());
+            let velocity = self.velocities.get(id, gradient.len());
             update(tier(), rate, momentum, decay, gradient, velocity, params.value_mut(id));
         }
     }
@@ -59,12 +60,12 @@ impl Optimizer for Sgd {
 
     fn save(&self, prefix: &str, params: &Params, checkpoint: &mut Checkpoint) {
         checkpoint.set(&format!("{prefix}steps"), self.steps);
-        save_buffers(&format!("{prefix}velocity."), params, &self.velocities, checkpoint);
+        self.velocities.save(&format!("{prefix}velocity."), params, checkpoint);
     }
 
     fn restore(&mut self, prefix: &str, params: &Params, checkpoint: &Checkpoint) -> Result<()> {
         let steps = checkpoint.get(&format!("{prefix}steps"))?;
-        let velocities = restore_buffers(&format!("{prefix}velocity."), params, checkpoint)?;
+        let velocities = Buffers::restored(&format!("{prefix}velocity."), params, checkpoint)?;
         (self.steps, self.velocities) = (steps, velocities);
         Ok(())
     }

@@ -32,7 +32,7 @@ impl Best {
     pub(super) fn write(&self, params: &Params, checkpoint: &mut Checkpoint) {
         checkpoint.set("best.step", self.step);
         checkpoint.set("best.score", self.score);
-        checkpoint.put_values("best.", params, self.params.iter().map(|value| &value[..]));
+        params.save_values("best.", self.params.iter().map(|value| &value[..]), checkpoint);
     }
 
     /// What [`write`](Self::write) put there, if it did.
@@ -40,7 +40,7 @@ impl Best {
         if checkpoint.text("best.step").is_none() {
             return Ok(None);
         }
-        let params = checkpoint.get_values("best.", params)?.into_iter().map(<[f32]>::to_vec).collect();
+        let params = params.saved_values("best.", checkpoint)?.into_iter().map(<[f32]>::to_vec).collect();
         let (step, score) = (checkpoint.get("best.step")?, checkpoint.get("best.score")?);
         Ok(Some(Best { step, score, params }))
     }

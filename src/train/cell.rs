@@ -61,6 +61,8 @@ pub struct CellRun<'d> {
     model: Model,
     training_loss: TrainingLoss,
     progress: Progress,
+    /// What a checkpoint must be of to be continued.
+    identity: String,
     step: u64,
     curve: Vec<(u64, f64)>,
 }
@@ -94,7 +96,9 @@ impl<'d> CellRun<'d> {
         let training_loss = TrainingLoss::new(&settings)?;
         let mut params = Params::new();
         let model = Model::new(&settings.model, data, &mut params, &mut init)?;
-        Ok(CellRun { settings, data, params, model, training_loss, progress, step: 0, curve: Vec::new() })
+        let identity = format!("{settings:?} on {}", data.fingerprint());
+        let curve = Vec::new();
+        Ok(CellRun { settings, data, params, model, training_loss, progress, identity, step: 0, curve })
     }
 
     /// Steps made.
@@ -227,7 +231,7 @@ impl<'d> CellRun<'d> {
     /// have given.
     pub fn checkpoint(&self) -> Checkpoint {
         let mut checkpoint = Checkpoint::new();
-        checkpoint.set("settings", self.identity());
+        checkpoint.set("settings", &self.identity);
         checkpoint.set("step", self.step);
         self.params.save("", &mut checkpoint);
         self.progress.write(&self.params, &mut checkpoint);
@@ -249,14 +253,9 @@ impl<'d> CellRun<'d> {
         Ok(run)
     }
 
-    /// What a checkpoint must be of to be continued.
-    fn identity(&self) -> String {
-        format!("{:?} on {}", self.settings, self.data.fingerprint())
-    }
-
     fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        let (identity, found): (_, String) = (self.identity(), checkpoint.get("settings")?);
-        if found != identity {
+        let found: String = checkpoint.get("settings")?;
+        if found != self.identity {
             let expected = "a run of this command's settings and data (remove it to begin again)";
             return Err(checkpoint.unfit(expected, "one of others"));
         }

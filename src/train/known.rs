@@ -24,24 +24,22 @@ impl Known {
         let mut order: Vec<u32> = (0..split.len() as u32).collect();
         noise.shuffle(&mut order);
         let label = |index: u32| u32::from(split.labels()[index as usize]);
-        let indices: Vec<u32> = match labels {
-            Labels::Random(count) => order.into_iter().take(count).collect(),
+        match labels {
+            Labels::Random(count) => {
+                order.truncate(count);
+                let labels = order.iter().map(|_| noise.below(classes as u32)).collect();
+                Ok(Known { indices: order, labels })
+            }
             Labels::OfEachClass(count) => {
                 let of_class = |class| order.iter().copied().filter(move |&i| label(i) == class).take(count);
-                (0..classes as u32).flat_map(of_class).collect()
-            }
-        };
-        let labels = match labels {
-            Labels::Random(_) => indices.iter().map(|_| noise.below(classes as u32)).collect(),
-            Labels::OfEachClass(count) => {
-                let (expected, found) = (count * classes, indices.len());
-                if found < expected {
+                let indices: Vec<u32> = (0..classes as u32).flat_map(of_class).collect();
+                if indices.len() < count * classes {
                     let expected = format!("{count} training images of each of {classes} classes");
-                    return Err(Error::invalid("the data", expected, format!("{found} in all")));
+                    return Err(Error::invalid("the data", expected, format!("{} in all", indices.len())));
                 }
-                indices.iter().map(|&index| label(index)).collect()
+                let labels = indices.iter().map(|&index| label(index)).collect();
+                Ok(Known { indices, labels })
             }
-        };
-        Ok(Known { indices, labels })
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What a run is made from. A run is a function of its settings and its data.
 
+use reparam_ops::adam::LARGEST_BETA;
+
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::models::{Sample, SemiSupervisedShape};
@@ -204,10 +206,30 @@ impl Settings {
                 return Err(Error::invalid(what, "a number that is not negative", value));
             }
         }
-        for (what, value) in [("beta1", self.beta1), ("beta2", self.beta2), ("momentum", self.momentum)] {
-            if !(0.0..1.0).contains(&value) {
-                return Err(Error::invalid(what, "a number from 0 to below 1", value));
+        for (what, value) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            if !(0.0..=LARGEST_BETA).contains(&value) {
+                return Err(Error::invalid(what, format!("a number from 0 to {LARGEST_BETA}"), value));
             }
+        }
+        if !(0.0..1.0).contains(&self.momentum) {
+            return Err(Error::invalid("momentum", "a number from 0 to below 1", self.momentum));
+        }
+        Ok(())
+    }
+
+    /// Checks that a checkpoint is large enough to hold a layer from the pixels, before memory is taken for one.
+    pub(super) fn check_first_layer(&self, pixels: usize, checkpoint: &Checkpoint) -> Result<()> {
+        let least = match self.model {
+            ModelKind::Vae | ModelKind::Sbn => self.latents.saturating_mul(self.classes),
+            ModelKind::Semi => self.latents,
+            ModelKind::Mlp => 1,
+        };
+        let units = self.hidden.first().copied().unwrap_or(least);
+        let held: usize = checkpoint.tensors().map(|(_, _, value)| value.len()).sum();
+        // The belief net's is from half of them.
+        if (pixels / 2).saturating_mul(units) > held {
+            let expected = format_args!("the weights of a layer from {pixels} pixels to {units} units");
+            return Err(checkpoint.unfit(expected, format_args!("{held} numbers in all")));
         }
         Ok(())
     }

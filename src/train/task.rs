@@ -5,6 +5,7 @@ use crate::estimators::{Estimator, GumbelSoftmax, Kind, StGumbelSoftmax};
 use crate::models::{Classifier, Guidance, LossWeights, Prediction, Sample, SemiSupervised, Vae, VaeShape};
 use crate::noise::Noise;
 use crate::params::Params;
+use crate::train::moments::Moments;
 use crate::train::{ModelKind, Settings};
 use crate::var::Var;
 
@@ -187,7 +188,7 @@ impl Task {
         match self {
             Task::Vae(vae) => vae.evaluate(params, pixels, samples, noise).iter().for_each(|bound| {
                 totals.elbo -= bound.negative_elbo;
-                totals.add(bound.nll);
+                totals.nll.add(bound.nll);
             }),
             Task::Sbn(net) => {
                 totals.add_bounds(samples, |samples| net.evaluate(params, pixels, samples, noise));
@@ -198,7 +199,7 @@ impl Task {
             }
             Task::Mlp(classifier) => {
                 let (losses, right) = classifier.evaluate(params, pixels, labels);
-                losses.into_iter().for_each(|loss| totals.add(f64::from(loss)));
+                losses.into_iter().for_each(|loss| totals.nll.add(f64::from(loss)));
                 totals.right += right;
             }
         }
@@ -215,37 +216,28 @@ fn estimator((sample, tau): (Sample, f32)) -> Box<dyn Estimator> {
 
 #[derive(Default)]
 struct Totals {
-    images: f64,
+    nll: Moments,
     elbo: f64,
-    nll: f64,
-    square: f64,
     right: usize,
 }
 
 impl Totals {
-    fn add(&mut self, nll: f64) {
-        self.images += 1.0;
-        self.nll += nll;
-        self.square += nll * nll;
-    }
-
     /// Takes what `bound` gives for one sample and for `samples`.
     fn add_bounds(&mut self, samples: usize, mut bound: impl FnMut(usize) -> Vec<f64>) {
         let single = bound(1);
         self.elbo -= single.iter().sum::<f64>();
         let all = if samples == 1 { single } else { bound(samples) };
-        all.into_iter().for_each(|nll| self.add(nll));
+        all.into_iter().for_each(|nll| self.nll.add(nll));
     }
 
     fn scores(&self, task: &Task) -> Scores {
-        let mean = self.nll / self.images;
-        let variance = (self.square / self.images - mean * mean).max(0.0);
+        let images = self.nll.count;
         let (is_mlp, is_semi) = (matches!(task, Task::Mlp(_)), matches!(task, Task::Semi(_)));
         Scores {
-            elbo: (!is_mlp).then_some(self.elbo / self.images),
-            nll: mean,
-            standard_error: (variance / self.images).sqrt(),
-            accuracy: (is_mlp || is_semi).then_some(self.right as f64 / self.images),
+            elbo: (!is_mlp).then_some(self.elbo / images),
+            nll: self.nll.mean(),
+            standard_error: self.nll.standard_error(),
+            accuracy: (is_mlp || is_semi).then_some(self.right as f64 / images),
         }
     }
 }

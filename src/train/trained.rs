@@ -95,6 +95,7 @@ impl Trained {
             let found = format!("{} x {} pixels, {} classes", size[0], size[1], images.classes);
             return Err(checkpoint.unfit("images that can be", found));
         }
+        settings.check_first_layer(pixels, checkpoint)?;
         let mut params = Params::new();
         let task = Task::new(&settings, &images, &mut params, &mut Noise::seed(settings.seed));
         params.restore("", checkpoint)?;

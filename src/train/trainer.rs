@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::params::Params;
 use crate::train::best::Best;
 use crate::train::known::{Known, Labels};
+use crate::train::moments::Moments;
 use crate::train::progress::Progress;
 use crate::train::{Images, KnownLabels, LABELS_PER_CLASS, Scores, Settings, Task, Trained};
 
@@ -35,21 +36,14 @@ pub struct Trainer<'d> {
     model: Trained,
     data: &'d Digits,
     progress: Progress,
-    window: Window,
+    /// Training losses since the last record.
+    window: Moments,
     /// The images of a step, and the labels known of the first of them.
     indices: Vec<u32>,
     labels: Vec<u32>,
     /// The images whose class is known; all where that is not said.
     known: Option<Known>,
     fingerprint: String,
-}
-
-/// Training losses since the last record.
-#[derive(Clone, Copy, Default, Debug)]
-struct Window {
-    sum: f64,
-    square: f64,
-    count: f64,
 }
 
 impl<'d> Trainer<'d> {
@@ -79,7 +73,7 @@ impl<'d> Trainer<'d> {
             model: Trained { settings, step: 0, images, task, params },
             data,
             progress,
-            window: Window::default(),
+            window: Moments::default(),
             indices: Vec::new(),
             labels: Vec::new(),
             known,
@@ -144,12 +138,11 @@ impl<'d> Trainer<'d> {
     /// The mean training loss since the last call.
     pub fn training_record(&mut self) -> Record {
         let window = std::mem::take(&mut self.window);
-        let mean = window.sum / window.count;
-        let variance = (window.square / window.count - mean * mean).max(0.0);
+        let mean = window.mean();
         let scores = Scores {
             elbo: matches!(self.model.task, Task::Vae(_) | Task::Sbn(_)).then_some(-mean),
             nll: mean,
-            standard_error: (variance / window.count).sqrt(),
+            standard_error: window.standard_error(),
             accuracy: None,
         };
         self.record(SplitKind::Train, 0, scores)
@@ -195,14 +188,6 @@ impl<'d> Trainer<'d> {
     }
 }
 
-impl Window {
-    fn add(&mut self, loss: f64) {
-        self.sum += loss;
-        self.square += loss * loss;
-        self.count += 1.0;
-    }
-}
-
 /// Saving and resuming.
 impl<'d> Trainer<'d> {
     /// The whole state: continuing from it gives the bytes that going on would have given.
@@ -227,11 +212,12 @@ impl<'d> Trainer<'d> {
             let expected = format!("a checkpoint of the data {fingerprint}");
             return Err(checkpoint.unfit(expected, format_args!("one of {made_with}")));
         }
+        settings.check_first_layer(data.train().pixels(), &checkpoint)?;
         let mut trainer = Trainer::with_fingerprint(settings, data, fingerprint)
             .map_err(|error| checkpoint.unfit("settings that can be run", error))?;
         trainer.model.step = checkpoint.get("step")?;
         let [sum, square, count] = checkpoint.get_array("window")?;
-        trainer.window = Window { sum, square, count };
+        trainer.window = Moments { sum, square, count };
         trainer.model.params.restore("", &checkpoint)?;
         trainer.progress.read(&trainer.model.params, &checkpoint)?;
         Ok(trainer)

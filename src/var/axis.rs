@@ -80,7 +80,7 @@ impl<'t> Var<'t> {
     pub fn sum_axis(self, axis: usize) -> Var<'t> {
         let shape = self.shape();
         assert!(axis < shape.rank(), "sum_axis: axis {axis} of a value of shape {shape}; axes count from 0");
-        let (n, (_, inner)) = (shape.dims()[axis], shape.around(axis));
+        let (n, inner) = (shape.dims()[axis], shape.inner(axis));
         self.tape().record(SumAxis { n, inner }, &[self], shape.without_axis(axis), |x, y| {
             y.fill(0.0);
             kernel::add_sum(tier(), n, inner, &x[0], y);
@@ -131,7 +131,7 @@ impl<'t> Var<'t> {
     fn stretch(self, to: &Shape) -> Var<'t> {
         let mut value = self;
         while value.shape().rank() < to.rank() {
-            value = value.reshape(value.shape().with_new_axis(0));
+            value = value.reshape(value.shape().with_first_axis());
         }
         let mut end = to.rank();
         while end > 0 {
@@ -158,7 +158,7 @@ impl<'t> Var<'t> {
             shape = shape.with_axis(axis, to.dims()[axis]);
         }
         let n = to.dims()[start..end].iter().product();
-        let inner = shape.around(end - 1).1;
+        let inner = shape.inner(end - 1);
         self.tape().record(Repeat { n, inner }, &[self], shape, |x, y| {
             y.fill(0.0);
             kernel::add_repeat(tier(), n, inner, &x[0], y);

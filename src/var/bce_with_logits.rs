@@ -4,7 +4,7 @@ use reparam_ops::bce_with_logits as kernel;
 
 use crate::gradients::InputGradients;
 use crate::tape::{Recorded, Rule};
-use crate::var::{Var, tier};
+use crate::var::{Var, one_shape, tier};
 
 /// loss = softplus(x) - t x
 #[derive(Debug)]
@@ -35,11 +35,9 @@ impl<'t> Var<'t> {
     /// If the shapes differ.
     #[track_caller]
     pub fn bce_with_logits(self, target: Var<'t>) -> Var<'t> {
-        let (x, t) = (self.shape(), target.shape());
-        assert!(
-            x == t,
-            "bce_with_logits: logits are {x} and targets {t}; they must have one shape: use .broadcast_to"
-        );
-        self.tape().record(BceWithLogits, &[self, target], x, |v, y| kernel::forward(tier(), &v[0], &v[1], y))
+        let shape = one_shape("bce_with_logits", ("x", self), ("the target", target));
+        self.tape().record(BceWithLogits, &[self, target], shape, |v, y| {
+            kernel::forward(tier(), &v[0], &v[1], y);
+        })
     }
 }

@@ -4,7 +4,7 @@ use reparam_ops::bernoulli_kl as kernel;
 
 use crate::gradients::InputGradients;
 use crate::tape::{Recorded, Rule};
-use crate::var::{Var, tier};
+use crate::var::{Var, one_shape, tier};
 
 /// kl = p (a - b) - softplus(a) + softplus(b)
 #[derive(Debug)]
@@ -35,12 +35,8 @@ impl<'t> Var<'t> {
     /// If the shapes differ.
     #[track_caller]
     pub fn bernoulli_kl(self, q: Var<'t>) -> Var<'t> {
-        let (p_shape, q_shape) = (self.shape(), q.shape());
-        assert!(
-            p_shape == q_shape,
-            "bernoulli_kl: p is {p_shape} and q {q_shape}; they must have one shape: use .broadcast_to"
-        );
-        self.tape().record(BernoulliKl, &[self, q], p_shape, |v, kl| {
+        let shape = one_shape("bernoulli_kl", ("p", self), ("q", q));
+        self.tape().record(BernoulliKl, &[self, q], shape, |v, kl| {
             kernel::forward(tier(), &v[0], &v[1], kl);
         })
     }

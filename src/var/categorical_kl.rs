@@ -4,7 +4,7 @@ use reparam_ops::categorical_kl as kernel;
 
 use crate::gradients::InputGradients;
 use crate::tape::{Recorded, Rule};
-use crate::var::{Var, tier};
+use crate::var::{Var, one_shape, tier};
 
 /// kl = sum p (ln p - ln q), per row.
 #[derive(Debug)]
@@ -53,17 +53,11 @@ impl<'t> Var<'t> {
     /// If the shapes differ, or a row is fully masked.
     #[track_caller]
     pub fn categorical_kl(self, q: Var<'t>) -> Var<'t> {
-        let (p_shape, q_shape) = (self.shape(), q.shape());
-        assert!(
-            p_shape == q_shape,
-            "categorical_kl: p is {p_shape} and q {q_shape}; they must have one shape: use .broadcast_to"
-        );
+        let shape = one_shape("categorical_kl", ("p", self), ("q", q));
         let classes = self.classes("categorical_kl");
-        let mut checked = Ok(());
-        let kl = self.tape().record(CategoricalKl { classes }, &[self, q], p_shape.rows(), |v, kl| {
-            checked = kernel::forward(tier(), &v[0], &v[1], classes, kl);
-        });
-        kl.unless_masked("categorical_kl", checked)
+        self.record_rows(CategoricalKl { classes }, &[self, q], shape.rows(), |v, kl| {
+            kernel::forward(tier(), &v[0], &v[1], classes, kl)
+        })
     }
 
     /// KL(p || uniform) = sum_i p_i ln p_i + ln(classes) per row, in nats, p the softmax of `self`; the last axis,
@@ -75,10 +69,8 @@ impl<'t> Var<'t> {
     pub fn categorical_kl_uniform(self) -> Var<'t> {
         let shape = self.shape();
         let classes = self.classes("categorical_kl_uniform");
-        let mut checked = Ok(());
-        let kl = self.tape().record(CategoricalKlUniform { classes }, &[self], shape.rows(), |v, kl| {
-            checked = kernel::uniform_forward(tier(), &v[0], classes, kl);
-        });
-        kl.unless_masked("categorical_kl_uniform", checked)
+        self.record_rows(CategoricalKlUniform { classes }, &[self], shape.rows(), |v, kl| {
+            kernel::uniform_forward(tier(), &v[0], classes, kl)
+        })
     }
 }

@@ -60,11 +60,9 @@ impl<'t> Var<'t> {
             shape.rows().len()
         );
         check_indices(OP, targets, classes, "classes");
-        let mut checked = Ok(());
         let inputs = [self, self.tape().indices(targets)];
-        let loss = self.tape().record(CrossEntropy { classes }, &inputs, shape.rows(), |x, loss| {
-            checked = kernel::forward(tier(), &x[0], classes, targets, loss);
-        });
-        loss.unless_masked(OP, checked)
+        self.record_rows(CrossEntropy { classes }, &inputs, shape.rows(), |x, loss| {
+            kernel::forward(tier(), &x[0], classes, targets, loss)
+        })
     }
 }

@@ -7,7 +7,7 @@ use crate::gradients::InputGradients;
 use crate::noise::DrawSource;
 use crate::tape::{Recorded, Rule};
 use crate::var::temperature::{Temperature, add_tau, backward_with_tau, wants_tau};
-use crate::var::{Var, tier};
+use crate::var::{Var, one_shape, tier};
 
 /// y = log_softmax((logits + g) / tau); the gradient needs only y.
 #[derive(Debug)]
@@ -98,12 +98,9 @@ impl<'t> Var<'t> {
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
         let (classes, draws) = (self.classes(OP), draws.into().take(OP, shape.len()));
-        let mut checked = Ok(());
-        let rule = ExpConcrete { classes, tau };
-        let y = self.tape().record(rule, &temperature.inputs([self]), shape, |x, y| {
-            checked = kernel::forward(tier(), draws, &x[0], classes, tau, y);
-        });
-        y.unless_masked(OP, checked)
+        self.record_rows(ExpConcrete { classes, tau }, &temperature.inputs([self]), shape, |x, y| {
+            kernel::forward(tier(), draws, &x[0], classes, tau, y)
+        })
     }
 
     /// The log-density of an [`exp_concrete`](Self::exp_concrete) sample, per row, in nats:
@@ -128,18 +125,12 @@ impl<'t> Var<'t> {
     pub fn exp_concrete_log_prob(self, logits: Var<'t>, tau: impl Into<Temperature<'t>>) -> Var<'t> {
         const OP: &str = "exp_concrete_log_prob";
         let temperature = tau.into();
-        let (shape, logits_shape, tau) = (self.shape(), logits.shape(), temperature.check(OP));
-        assert!(
-            shape == logits_shape,
-            "{OP}: log_y is {shape} and the logits {logits_shape}; they must have one shape: use .broadcast_to"
-        );
+        let tau = temperature.check(OP);
+        let shape = one_shape(OP, ("log_y", self), ("the logits", logits));
         let classes = self.classes(OP);
-        let mut checked = Ok(());
         let rule = ExpConcreteLogProb { classes, tau };
-        let inputs = temperature.inputs([self, logits]);
-        let log_prob = self.tape().record(rule, &inputs, shape.rows(), |x, log_prob| {
-            checked = kernel::log_prob_forward(tier(), &x[0], &x[1], classes, tau, log_prob);
-        });
-        log_prob.unless_masked(OP, checked)
+        self.record_rows(rule, &temperature.inputs([self, logits]), shape.rows(), |x, log_prob| {
+            kernel::log_prob_forward(tier(), &x[0], &x[1], classes, tau, log_prob)
+        })
     }
 }

@@ -6,7 +6,7 @@ use reparam_ops::gaussian as kernel;
 use crate::gradients::InputGradients;
 use crate::noise::{NormalSource, ReplayNormals};
 use crate::tape::{Recorded, Rule};
-use crate::var::{Var, tier};
+use crate::var::{Var, one_shape, tier};
 
 /// z = mean + e^log_std eps; the noise is taken again for the gradient.
 #[derive(Debug)]
@@ -79,11 +79,7 @@ impl<'t> Var<'t> {
     #[track_caller]
     pub fn gaussian_rsample<'a>(self, log_std: Var<'t>, noise: impl Into<NormalSource<'a>>) -> Var<'t> {
         const OP: &str = "gaussian_rsample";
-        let (shape, std_shape) = (self.shape(), log_std.shape());
-        assert!(
-            shape == std_shape,
-            "{OP}: the mean is {shape} and log_std {std_shape}; they must have one shape: use .broadcast_to"
-        );
+        let shape = one_shape(OP, ("the mean", self), ("log_std", log_std));
         let noise = noise.into().take(OP, shape.len());
         let rule = GaussianRsample { noise: noise.into() };
         self.tape().record(rule, &[self, log_std], shape, |x, z| {
@@ -103,12 +99,7 @@ impl<'t> Var<'t> {
     /// Kingma, Welling 2014, appendix B.
     #[track_caller]
     pub fn gaussian_kl_standard(self, log_std: Var<'t>) -> Var<'t> {
-        let (shape, std_shape) = (self.shape(), log_std.shape());
-        assert!(
-            shape == std_shape,
-            "gaussian_kl_standard: the mean is {shape} and log_std {std_shape}; they must have one shape: use \
-             .broadcast_to"
-        );
+        let shape = one_shape("gaussian_kl_standard", ("the mean", self), ("log_std", log_std));
         self.tape().record(GaussianKlStandard, &[self, log_std], shape, |x, kl| {
             kernel::kl_standard_forward(tier(), &x[0], &x[1], kl);
         })

@@ -74,10 +74,6 @@ impl<'t> Var<'t> {
         let (classes, draws) = (self.classes(OP), draws.into().take(OP, shape.len() * (1 + samples)));
         let (for_value, for_gradient) = draws.split_at(shape.len());
         let rule = GumbelRao { classes, samples, tau, draws: for_gradient.into() };
-        let mut checked = Ok(());
-        let y = self.tape().record(rule, &[self], shape, |x, y| {
-            checked = kernel::forward(tier(), for_value, &x[0], classes, y);
-        });
-        y.unless_masked(OP, checked)
+        self.record_rows(rule, &[self], shape, |x, y| kernel::forward(tier(), for_value, &x[0], classes, y))
     }
 }

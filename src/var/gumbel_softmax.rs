@@ -100,12 +100,9 @@ impl<'t> Var<'t> {
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
         let (classes, draws) = (self.classes(OP), draws.into().take(OP, shape.len()));
-        let mut checked = Ok(());
-        let y =
-            self.tape().record(GumbelSoftmax { classes, tau }, &temperature.inputs([self]), shape, |x, y| {
-                checked = kernel::forward(tier(), draws, &x[0], classes, tau, y);
-            });
-        y.unless_masked(OP, checked)
+        self.record_rows(GumbelSoftmax { classes, tau }, &temperature.inputs([self]), shape, |x, y| {
+            kernel::forward(tier(), draws, &x[0], classes, tau, y)
+        })
     }
 
     /// An exact one-hot sample, differentiated as if it were the relaxed one: the value is the one-hot vector of
@@ -131,10 +128,8 @@ impl<'t> Var<'t> {
         let (shape, tau) = (self.shape(), temperature.check(OP));
         let (classes, draws) = (self.classes(OP), draws.into().take(OP, shape.len()));
         let rule = StGumbelSoftmax { classes, tau, draws: draws.into() };
-        let mut checked = Ok(());
-        let y = self.tape().record(rule, &temperature.inputs([self]), shape, |x, y| {
-            checked = kernel::st_forward(tier(), draws, &x[0], classes, y);
-        });
-        y.unless_masked(OP, checked)
+        self.record_rows(rule, &temperature.inputs([self]), shape, |x, y| {
+            kernel::st_forward(tier(), draws, &x[0], classes, y)
+        })
     }
 }

@@ -36,7 +36,7 @@ struct Concat {
 impl Concat {
     /// Where an input of `len` positions lies in the whole.
     fn span(&self, whole: &Shape, start: usize, len: usize) -> Span {
-        Span { axis: whole.dims()[self.axis], inner: whole.around(self.axis).1, start, len }
+        Span { axis: whole.dims()[self.axis], inner: whole.inner(self.axis), start, len }
     }
 }
 
@@ -121,7 +121,7 @@ impl<'t> Var<'t> {
             range.start <= range.end && range.end <= length,
             "slice: {range:?} of axis {axis} of a value of shape {shape}; that axis has positions 0..{length}"
         );
-        let span = Span { axis: length, inner: shape.around(axis).1, start: range.start, len: range.len() };
+        let span = Span { axis: length, inner: shape.inner(axis), start: range.start, len: range.len() };
         self.tape().record(Slice { span }, &[self], shape.with_axis(axis, range.len()), |x, y| {
             kernel::read_span(span, &x[0], y);
         })
@@ -190,7 +190,7 @@ impl<'t> Var<'t> {
         let shape = self.shape();
         assert!(shape.rank() > 0, "gather: a scalar has no rows; reshape it to one axis first");
         check_indices("gather", indices, shape.dims()[0], "rows");
-        let width = shape.around(0).1;
+        let width = shape.inner(0);
         let inputs = [self, self.tape().indices(indices)];
         self.tape().record(Gather { width }, &inputs, shape.with_axis(0, indices.len()), |x, y| {
             kernel::gather(indices, width, &x[0], y);

@@ -7,7 +7,7 @@ use crate::gradients::InputGradients;
 use crate::noise::DrawSource;
 use crate::tape::{Recorded, Rule};
 use crate::var::temperature::{Temperature, add_tau, wants_tau};
-use crate::var::{Var, tier};
+use crate::var::{Var, one_shape, tier};
 
 /// y = (logits + l) / tau; the gradient needs only y.
 #[derive(Debug)]
@@ -119,11 +119,8 @@ impl<'t> Var<'t> {
     pub fn logit_binary_concrete_log_prob(self, logits: Var<'t>, tau: impl Into<Temperature<'t>>) -> Var<'t> {
         const OP: &str = "logit_binary_concrete_log_prob";
         let temperature = tau.into();
-        let (shape, logits_shape, tau) = (self.shape(), logits.shape(), temperature.check(OP));
-        assert!(
-            shape == logits_shape,
-            "{OP}: the sample is {shape} and the logits {logits_shape}; they must have one shape: use .broadcast_to"
-        );
+        let tau = temperature.check(OP);
+        let shape = one_shape(OP, ("the sample", self), ("the logits", logits));
         let rule = LogitBinaryConcreteLogProb { tau };
         self.tape().record(rule, &temperature.inputs([self, logits]), shape, |x, log_prob| {
             kernel::log_prob_forward(tier(), &x[0], &x[1], tau, log_prob);

@@ -1,9 +1,11 @@
 //! `softmax`, `log_softmax` and `logsumexp` over the last axis.
 
+use reparam_ops::lanes;
 use reparam_ops::softmax::{self as kernel, MaskedRow};
 
 use crate::gradients::InputGradients;
-use crate::tape::{Recorded, Rule};
+use crate::shape::Shape;
+use crate::tape::{Inputs, Recorded, Rule};
 use crate::var::{Var, tier};
 
 /// y = softmax(logits); the gradient needs only y.
@@ -69,11 +71,9 @@ impl<'t> Var<'t> {
     pub fn softmax(self) -> Var<'t> {
         let shape = self.shape();
         let classes = self.classes("softmax");
-        let mut checked = Ok(());
-        let y = self.tape().record(Softmax { classes }, &[self], shape, |x, y| {
-            checked = kernel::forward(tier(), &x[0], classes, 1.0, y);
-        });
-        y.unless_masked("softmax", checked)
+        self.record_rows(Softmax { classes }, &[self], shape, |x, y| {
+            kernel::forward(tier(), &x[0], classes, 1.0, y)
+        })
     }
 
     /// x - ln sum e^x over the last axis, `[.., classes]`. Masked classes stay at -inf with gradient 0.
@@ -86,11 +86,9 @@ impl<'t> Var<'t> {
     pub fn log_softmax(self) -> Var<'t> {
         let shape = self.shape();
         let classes = self.classes("log_softmax");
-        let mut checked = Ok(());
-        let y = self.tape().record(LogSoftmax { classes }, &[self], shape, |x, y| {
-            checked = kernel::log_softmax_forward(tier(), &x[0], classes, y);
-        });
-        y.unless_masked("log_softmax", checked)
+        self.record_rows(LogSoftmax { classes }, &[self], shape, |x, y| {
+            kernel::log_softmax_forward(tier(), &x[0], classes, y)
+        })
     }
 
     /// ln sum e^x over the last axis, which disappears; -inf for a fully masked row.
@@ -106,6 +104,32 @@ impl<'t> Var<'t> {
         self.tape().record(LogSumExp { classes }, &[self], shape.rows(), |x, y| {
             kernel::logsumexp_forward(tier(), &x[0], classes, y);
         })
+    }
+
+    /// Records a value whose kernel wants a class in every row.
+    #[track_caller]
+    pub(crate) fn record_rows<R: Rule>(
+        self,
+        rule: R,
+        inputs: &[Var<'t>],
+        shape: Shape,
+        forward: impl FnOnce(Inputs<'_>, &mut [f32]) -> Result<(), MaskedRow>,
+    ) -> Var<'t> {
+        let op = rule.name();
+        let mut checked = Ok(());
+        let y = self.tape().record(rule, inputs, shape, |x, y| checked = forward(x, y));
+        y.unless_masked(op, checked)
+    }
+
+    /// Panics if a row is fully masked.
+    #[track_caller]
+    pub(crate) fn check_rows(self, op: &str) {
+        let masked = {
+            let logits = self.value();
+            let mut rows = logits.chunks_exact(self.shape().classes().max(1));
+            rows.position(|row| lanes::max(row) == f32::NEG_INFINITY)
+        };
+        self.unless_masked(op, masked.map_or(Ok(()), |row| Err(MaskedRow(row))));
     }
 
     /// The value itself, unless a kernel found a row without any class.

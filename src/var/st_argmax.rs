@@ -53,11 +53,8 @@ impl<'t> Var<'t> {
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
         let classes = self.classes(OP);
-        let mut checked = Ok(());
-        let rule = StArgmax { classes, tau };
-        let y = self.tape().record(rule, &temperature.inputs([self]), shape, |x, y| {
-            checked = kernel::forward(tier(), &x[0], classes, y);
-        });
-        y.unless_masked(OP, checked)
+        self.record_rows(StArgmax { classes, tau }, &temperature.inputs([self]), shape, |x, y| {
+            kernel::forward(tier(), &x[0], classes, y)
+        })
     }
 }

@@ -54,11 +54,8 @@ impl<'t> Var<'t> {
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
         let (classes, draws) = (self.classes(OP), draws.into().take(OP, shape.len()));
-        let mut checked = Ok(());
-        let rule = StCategorical { classes, tau };
-        let y = self.tape().record(rule, &temperature.inputs([self]), shape, |x, y| {
-            checked = kernel::forward(tier(), draws, &x[0], classes, y);
-        });
-        y.unless_masked(OP, checked)
+        self.record_rows(StCategorical { classes, tau }, &temperature.inputs([self]), shape, |x, y| {
+            kernel::forward(tier(), draws, &x[0], classes, y)
+        })
     }
 }

@@ -5,7 +5,7 @@ use reparam_ops::elementwise::add_scaled;
 use crate::gradients::InputGradients;
 use crate::shape::Shape;
 use crate::tape::{Recorded, Rule};
-use crate::var::{Var, tier};
+use crate::var::{Var, one_shape, tier};
 
 /// The same numbers under another shape.
 #[derive(Debug)]
@@ -78,11 +78,8 @@ impl<'t> Var<'t> {
     /// If the shapes differ.
     #[track_caller]
     pub fn with_gradient_of(self, surrogate: Var<'t>) -> Var<'t> {
-        let (shape, other) = (self.shape(), surrogate.shape());
-        assert!(
-            shape == other,
-            "with_gradient_of: the value is {shape} and the surrogate {other}; they must have one shape: use .broadcast_to"
-        );
-        self.tape().record_view("with_gradient_of", Some(WithGradientOf), &[self, surrogate], shape)
+        const OP: &str = "with_gradient_of";
+        let shape = one_shape(OP, ("the value", self), ("the surrogate", surrogate));
+        self.tape().record_view(OP, Some(WithGradientOf), &[self, surrogate], shape)
     }
 }

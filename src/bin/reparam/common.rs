@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::str::FromStr;
@@ -53,7 +54,7 @@ pub(crate) fn embedded() -> Result<Digits> {
 #[derive(clap::Args)]
 pub(crate) struct ThreadArgs {
     /// Threads to work on; what is computed does not depend on it [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = whole(1..=u16::MAX))]
     threads: Option<u16>,
 }
 
@@ -87,6 +88,19 @@ pub(crate) fn number<T: FromStr>(text: &str) -> std::result::Result<T, String> {
         let kind = if "0.5".parse::<T>().is_ok() { "a number" } else { "a whole number" };
         format!("expected {kind}, found `{text}`")
     })
+}
+
+/// A parser of whole numbers in a range.
+pub(crate) fn whole<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> std::result::Result<T, String> + Clone
+where
+    T: FromStr + PartialOrd + fmt::Display + Clone,
+{
+    move |text| match text.parse() {
+        Ok(value) if range.contains(&value) => Ok(value),
+        _ => {
+            Err(format!("expected a whole number from {} to {}, found `{text}`", range.start(), range.end()))
+        }
+    }
 }
 
 /// A whole number that is not 0.

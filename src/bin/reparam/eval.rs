@@ -7,8 +7,8 @@ use reparam::data::SplitKind;
 use reparam::train::{Task, Trained};
 use reparam::{Error, Noise, Result};
 
-use crate::common::{DataArgs, ThreadArgs, progress, writable_folder_of};
-use crate::records::{Line, Metrics};
+use crate::common::{DataArgs, ThreadArgs, number, progress, whole, writable_folder_of, write_lines};
+use crate::records::Line;
 use crate::scores::{SAMPLES, describe};
 
 #[derive(clap::Args)]
@@ -19,10 +19,10 @@ pub(crate) struct Args {
     #[arg(long, default_value = "test")]
     split: SplitKind,
     /// Hard samples per image in the bound on -ln p [default: 100]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", value_parser = whole(1..=100_000_u32))]
     samples: Option<u32>,
     /// Where the randomness comes from
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = number::<u64>)]
     seed: u64,
     /// Write the scores as a JSON line
     #[arg(long, value_name = "FILE")]
@@ -53,7 +53,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     let record = trained.record(args.split, data.train().len(), samples, scores);
     describe(&trained.task, &record, seconds);
     if let Some(path) = &args.json {
-        Metrics::open(path, None)?.write(&Line::new(&record, seconds))?;
+        write_lines(path, &[Line::new(&record, seconds)])?;
     }
     Ok(0)
 }

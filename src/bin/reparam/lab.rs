@@ -10,7 +10,9 @@ use reparam::lab::{DEFAULT_ESTIMATORS, Measurement, PROBLEMS, Problem, measure, 
 use reparam::{Error, Noise, Result};
 use serde::Serialize;
 
-use crate::common::{DataArgs, ThreadArgs, progress, say, writable_dir, writable_folder_of, write_lines};
+use crate::common::{
+    DataArgs, ThreadArgs, number, progress, say, whole, writable_dir, writable_folder_of, write_lines,
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -22,17 +24,17 @@ pub(crate) struct Args {
     estimator: Vec<String>,
     /// Estimates of each; a twentieth in the sweep over a cubic [default: 100000, with --quick 20000, for more than eight
     /// numbers 2000, in sweeps 5000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(100..))]
+    #[arg(long, value_name = "N", value_parser = whole(100..=u32::MAX))]
     samples: Option<u32>,
     /// Steps in which estimators with a learned baseline, control variate or schedule may adapt before they are frozen
     /// [default: 1000, with --quick 100]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<usize>)]
     adapt: Option<usize>,
     /// Fewer estimates: under a minute
     #[arg(long)]
     quick: bool,
     /// Where the randomness comes from
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = number::<u64>)]
     seed: u64,
     /// Write the measurements to this file, one JSON object a line
     #[arg(long, value_name = "FILE")]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use reparam::train::{Task, Trained};
 use reparam::{Error, Noise, Result};
 
-use crate::common::{ThreadArgs, say};
+use crate::common::{ThreadArgs, number, say, whole};
 use crate::picture::Grid;
 
 #[derive(clap::Args)]
@@ -13,10 +13,10 @@ pub(crate) struct Args {
     /// Checkpoint that `reparam train vae` or `reparam train semi` wrote; images of the latter go through the classes in turn
     checkpoint: PathBuf,
     /// Number of images
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = whole(1..=10_000_u32))]
     count: u32,
     /// Where the randomness comes from
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = number::<u64>)]
     seed: u64,
     /// Picture to write
     #[arg(long, default_value = "samples.png", value_name = "FILE")]

@@ -7,7 +7,7 @@ use reparam::models::{Sample, Vae, VaeShape};
 use reparam::nn::Mlp;
 use reparam::{Activation, Noise, Params, Result, Tape, Var, write_atomically};
 
-use crate::common::say;
+use crate::common::{number, say};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -18,7 +18,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Where the randomness comes from
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = number::<u64>)]
     seed: u64,
     /// File to write [default: standard output]
     #[arg(long, value_name = "FILE")]

@@ -11,7 +11,7 @@ use reparam::{Error, Noise, Result, Schedule};
 
 use crate::common::{
     DataArgs, INTERRUPTED, ThreadArgs, at_least_one, interrupt_flag, number, progress, remove_partial, say,
-    thousands, writable_dir,
+    thousands, whole, writable_dir,
 };
 use crate::picture::Grid;
 use crate::records::{Line, Metrics};
@@ -75,7 +75,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SCHEDULE")]
     tau: Option<Schedule>,
     /// First step whose samples are straight-through instead of relaxed [default: never]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<u64>)]
     straight_through_from: Option<u64>,
     /// Largest norm of the gradient; 0 for no limit [default: 0]
     #[arg(long, value_name = "X", value_parser = number::<f64>)]
@@ -87,7 +87,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = number::<u64>)]
     patience: Option<u64>,
     /// Hard samples per test image in the bound on -ln p [default: 100]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", value_parser = whole(1..=100_000_u32))]
     samples: Option<u32>,
     /// Folder for model.safetensors, metrics.jsonl and digits.png [default: out/MODEL]
     #[arg(long, value_name = "DIR")]

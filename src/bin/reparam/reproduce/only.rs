@@ -25,8 +25,10 @@ pub(super) fn choose(cells: Vec<Cell>, texts: &[&str]) -> Result<Vec<Cell>> {
     let mut is_chosen = vec![texts.is_empty(); cells.len()];
     for text in texts {
         let names = WAYS.into_iter().find(|names| cells.iter().any(|cell| names(cell, text)));
-        let names =
-            names.ok_or_else(|| Error::invalid("--only", "words of a cell's name, ROW / COLUMN", text))?;
+        let names = names.ok_or_else(|| {
+            let example = cells.first().map_or_else(String::new, |cell| format!(", like `{}`", cell.name()));
+            Error::invalid("--only", format!("words of a cell's name{example}"), text)
+        })?;
         for (is_chosen, cell) in is_chosen.iter_mut().zip(&cells) {
             *is_chosen |= names(cell, text);
         }

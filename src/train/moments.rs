@@ -1,0 +1,25 @@
+//! Mean and standard error of losses that arrive one by one.
+
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Moments {
+    pub(super) sum: f64,
+    pub(super) square: f64,
+    pub(super) count: f64,
+}
+
+impl Moments {
+    pub(super) fn add(&mut self, loss: f64) {
+        self.sum += loss;
+        self.square += loss * loss;
+        self.count += 1.0;
+    }
+
+    pub(super) fn mean(self) -> f64 {
+        self.sum / self.count
+    }
+
+    pub(super) fn standard_error(self) -> f64 {
+        let variance = (self.square / self.count - self.mean() * self.mean()).max(0.0);
+        (variance / self.count).sqrt()
+    }
+}
