@@ -64,6 +64,8 @@ fn check_estimators(model: &str, layers: usize, estimators: &[Box<dyn Estimator>
 /// How many rows of logits are largest at their label.
 fn right_answers(logits: Var<'_>, labels: &[u32]) -> usize {
     let (rows, classes) = (logits.value(), logits.shape().classes());
-    let right = |(row, label): &(&[f32], &u32)| argmax(row) == **label as usize;
+    // A NaN is no answer.
+    let is_answer = |row: &[f32]| !row.iter().any(|logit| logit.is_nan());
+    let right = |(row, label): &(&[f32], &u32)| is_answer(row) && argmax(row) == **label as usize;
     rows.chunks_exact(classes).zip(labels).filter(right).count()
 }

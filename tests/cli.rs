@@ -702,6 +702,7 @@ fn checkpoints_that_lack_something_are_refused() {
         ("classes", Some("1")),
         ("latents", Some("999999999")),
         ("hidden", Some("32768")),
+        ("hidden", Some("16,32768")),
         ("model", Some("gan")),
         ("step", Some("-1")),
     ] {
@@ -717,7 +718,8 @@ fn checkpoints_that_lack_something_are_refused() {
     error: out/model.safetensors: expected layer widths, found `x`
     error: out/model.safetensors: expected settings that can be run, found classes: expected at least 2, found 1
     error: out/model.safetensors: expected settings that can be run, found latents x classes: expected at most 32768, found 3999999996
-    error: out/model.safetensors: expected the weights of a layer from 144 pixels to 32768 units, found 15684 numbers in all
+    error: out/model.safetensors: expected the weights of a layer from 72 to 32768 units, found 15684 numbers in all
+    error: out/model.safetensors: expected the weights of a layer from 16 to 32768 units, found 15684 numbers in all
     error: out/model.safetensors: expected a readable setting `model`, found `gan`
     error: out/model.safetensors: expected a readable setting `step`, found `-1`
     ");

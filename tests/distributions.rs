@@ -571,6 +571,13 @@ fn masked_classes_count_nothing() {
     let expected = 2.0 * (0.5 / 0.7) / 0.7 / (1.0 + (-0.5f32 / 0.7).exp());
     assert!((dtau - expected).abs() < 1e-5, "{dtau} {expected}");
 
+    let bits = tape.variable(&[f32::INFINITY, MASK, 1.4], [3]);
+    let mean = LogitRelaxedBernoulli::new(bits, tau).mean();
+    assert_eq!(mean.to_vec(), [f32::INFINITY, MASK, 1.4 / 0.7]);
+    let dtau = mean.sigmoid().sum().backward().of(tau).unwrap()[0];
+    let at = 1.0 / (1.0 + (-2.0f32).exp());
+    assert!((dtau + at * (1.0 - at) * 1.4 / 0.49).abs() < 1e-5, "{dtau}");
+
     // A bit that is certain.
     let law = RelaxedBernoulli::new(tape.variable(&[f32::INFINITY, MASK, 0.0], [3]), 1.0);
     let y = law.rsample(&[1 << 31; 3]);
@@ -939,16 +946,22 @@ fn gradients_are_those_of_the_values() {
 
 // ---------------------------------------------------------------------------------------------------- mistakes
 
-/// Down to scales that f32 knows as subnormal numbers only.
+/// With scales and inverse scales beyond f32's numbers.
 #[test]
-fn densities_at_tiny_scales_are_those_of_the_formulas() {
-    let tape = Tape::new();
-    let (at, log_scale) = (tape.input(&[0.0], [1]), tape.input(&[-90.0], [1]));
-    let half_ln_2pi = 0.918_938_5;
-    assert_close("normal", Normal::new(at, log_scale).log_prob(at).item().into(), 90.0 - half_ln_2pi, 1e-4);
-    assert_close("gumbel", Gumbel::new(at, log_scale).log_prob(at).item().into(), 89.0, 1e-4);
-    let two_ln_2 = 2.0 * std::f64::consts::LN_2;
-    assert_close("logistic", Logistic::new(at, log_scale).log_prob(at).item().into(), 90.0 - two_ln_2, 1e-4);
+fn densities_at_extreme_scales_are_those_of_the_formulas() {
+    for extreme in [-90.0f32, 90.0] {
+        let tape = Tape::new();
+        let (at, log_scale) = (tape.input(&[0.0], [1]), tape.variable(&[extreme], [1]));
+        let at_the_centre = [
+            ("normal", Normal::new(at, log_scale).log_prob(at), -0.918_938_5),
+            ("gumbel", Gumbel::new(at, log_scale).log_prob(at), -1.0),
+            ("logistic", Logistic::new(at, log_scale).log_prob(at), -2.0 * std::f64::consts::LN_2),
+        ];
+        for (name, log_prob, standard) in at_the_centre {
+            assert_close(name, log_prob.item().into(), standard - f64::from(extreme), 1e-4);
+            assert_eq!(log_prob.backward().of(log_scale).unwrap(), [-1.0], "{name} at {extreme}");
+        }
+    }
 }
 
 #[test]

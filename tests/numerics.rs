@@ -610,6 +610,7 @@ fn a_number_whose_inverse_is_none_divides() {
 fn a_probability_of_0_masks_its_class() {
     let tape = Tape::new();
     let p = tape.variable(&[0.9, 0.1, 0.0], [1, 3]);
+    assert_eq!(p.ln().value()[2], -INF);
     let weights = tape.input(&[1.0, 2.0, 4.0], [1, 3]);
     let losses = [
         (p.ln().softmax() * weights).sum(),
@@ -622,7 +623,9 @@ fn a_probability_of_0_masks_its_class() {
         let dp = gradients.of(p).expect("a gradient");
         assert!(dp[..2].iter().all(|dp| dp.is_finite() && *dp != 0.0) && dp[2] == 0.0, "{dp:?}");
     }
-    assert_eq!(tape.variable(&[0.0], [1]).ln().item(), -INF);
+    // Of a number whose inverse is beyond f32 as well.
+    let p = tape.variable(&[0.0, 1e-40, 0.5], [3]);
+    assert_eq!(p.ln().slice(0, 2..3).sum().backward().of(p), Some(&[0.0, 0.0, 2.0][..]));
 }
 
 // ----------------------------------------------------------------------------------------------------- NaN

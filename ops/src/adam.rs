@@ -22,8 +22,8 @@ pub struct Hyper {
     pub weight_decay: f64,
 }
 
-/// The largest decay of a moment. The moments decay by the nearest `f32`, the corrections know the `f64`: here a step is 0.07 %
-/// off, nearer to 1 much more.
+/// The largest decay of a moment. The moments decay by the nearest `f32`, the corrections know the `f64`: here they are 0.14 %
+/// apart, nearer to 1 much more.
 pub const LARGEST_BETA: f64 = 0.99999;
 
 /// The same with the bias corrections of a given step worked in, so that the loop is free of divisions but one.

@@ -54,8 +54,8 @@ macro_rules! unary {
 unary! {
     /// y = e^x
     exp: |x| math::exp(x), |y| y;
-    /// y = ln x; the slope at 0 is the largest number, so that a dy of 0 (that of a masked class) stays 0
-    ln: |x| math::ln(x), |y| if x == 0.0 { f32::MAX } else { 1.0 / x };
+    /// y = ln x; the slope is the largest number at most, so that a dy of 0 (that of a masked class) stays 0
+    ln: |x| math::ln(x), |y| if x.abs() <= 1.0 / f32::MAX { f32::MAX } else { 1.0 / x };
     /// y = ln(1 + x)
     log1p: |x| math::log1p(x), |y| 1.0 / (1.0 + x);
     /// y = the square root of x

@@ -1,6 +1,6 @@
 //! The Concrete distribution's logarithm.
 
-use crate::distributions::parts::{check_classes, constant};
+use crate::distributions::parts::{check_classes, constant, divided};
 use crate::noise::DrawSource;
 use crate::var::{Temperature, Var, one_shape};
 
@@ -85,9 +85,7 @@ impl<'t> ExpConcrete<'t> {
     /// If a row is fully masked.
     #[track_caller]
     pub fn mode(self) -> Var<'t> {
-        // Equal noise on all classes is none. Unlike a division by tau, this op keeps the gradient of tau finite where a class is
-        // masked.
-        self.logits.exp_concrete(self.tau, &vec![1 << 31; self.logits.shape().len()])
+        divided(self.logits, self.tau).log_softmax()
     }
 
     /// ln self(log_y) - ln prior(log_y) per row, in nats: if log_y is a sample of `self`, an unbiased estimate of

@@ -3,7 +3,7 @@
 use reparam_ops::draw::fill_gumbel;
 
 use crate::distributions::normal::HALF_LN_2PI;
-use crate::distributions::parts::noise_like;
+use crate::distributions::parts::{in_units, noise_like};
 use crate::noise::DrawSource;
 use crate::var::{Var, one_shape};
 
@@ -69,7 +69,7 @@ impl<'t> Gumbel<'t> {
     #[track_caller]
     pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
         one_shape("Gumbel::log_prob", ("x", x), ("loc", self.loc));
-        let minus_z = (self.loc - x) / self.log_scale.exp();
+        let minus_z = in_units(self.loc - x, self.log_scale);
         minus_z - minus_z.exp() - self.log_scale
     }
 
@@ -105,7 +105,7 @@ impl<'t> Gumbel<'t> {
         one_shape("Gumbel::kl", ("p", self.loc), ("q", q.loc));
         let log_ratio = self.log_scale - q.log_scale;
         let ratio = log_ratio.exp();
-        let shift = (q.loc - self.loc) / q.log_scale.exp();
+        let shift = in_units(q.loc - self.loc, q.log_scale);
         // E e^-z, z being x as q standardises it.
         let moment = (shift + ln_gamma_of_one_plus(ratio)).exp();
         (ratio * EULER - log_ratio - shift) + (moment - (1.0 + EULER))

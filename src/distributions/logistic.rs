@@ -2,7 +2,7 @@
 
 use reparam_ops::draw::fill_logistic;
 
-use crate::distributions::parts::noise_like;
+use crate::distributions::parts::{in_units, noise_like};
 use crate::noise::DrawSource;
 use crate::var::{Var, one_shape};
 
@@ -67,7 +67,7 @@ impl<'t> Logistic<'t> {
     #[track_caller]
     pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
         one_shape("Logistic::log_prob", ("x", x), ("loc", self.loc));
-        let minus_z = (self.loc - x) / self.log_scale.exp();
+        let minus_z = in_units(self.loc - x, self.log_scale);
         minus_z - 2.0 * minus_z.softplus() - self.log_scale
     }
 

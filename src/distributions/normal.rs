@@ -1,5 +1,6 @@
 //! The normal distribution.
 
+use crate::distributions::parts::in_units;
 use crate::noise::NormalSource;
 use crate::var::{Var, one_shape};
 
@@ -66,7 +67,7 @@ impl<'t> Normal<'t> {
     #[track_caller]
     pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
         one_shape("Normal::log_prob", ("x", x), ("the mean", self.mean));
-        let z = (x - self.mean) / self.log_std.exp();
+        let z = in_units(x - self.mean, self.log_std);
         z.square().affine(-0.5, -HALF_LN_2PI) - self.log_std
     }
 
@@ -97,7 +98,7 @@ impl<'t> Normal<'t> {
     pub fn kl(self, q: Normal<'t>) -> Var<'t> {
         one_shape("Normal::kl", ("p", self.mean), ("q", q.mean));
         // In q's units q is standard.
-        let mean = (self.mean - q.mean) / q.log_std.exp();
+        let mean = in_units(self.mean - q.mean, q.log_std);
         mean.gaussian_kl_standard(self.log_std - q.log_std)
     }
 

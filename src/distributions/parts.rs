@@ -24,13 +24,26 @@ pub(super) fn constant(tau: Temperature<'_>) -> Temperature<'_> {
     }
 }
 
-/// x / tau, in the shape of x.
+/// x / tau, in the shape of x. Infinite logits stay, and say nothing of tau.
 #[track_caller]
 pub(super) fn divided<'t>(x: Var<'t>, tau: Temperature<'t>) -> Var<'t> {
-    match tau {
-        Temperature::Fixed(tau) => x / tau,
-        Temperature::Variable(tau) => x / tau.reshape([]),
+    let tau = match tau {
+        Temperature::Fixed(tau) => return x / tau,
+        Temperature::Variable(tau) => tau.reshape([]),
+    };
+    let infinities: Vec<f32> = x.value().iter().map(|&x| if x.is_infinite() { x } else { 0.0 }).collect();
+    let infinite = places(infinities.len(), |i| infinities[i] != 0.0);
+    if infinite.is_empty() {
+        return x / tau;
     }
+    with_zeros(x, &infinite) / tau + x.tape().input(&infinities, x.shape())
+}
+
+/// x / e^log_scale, by two factors: a single one leaves f32 at a log-scale of 88.
+#[track_caller]
+pub(super) fn in_units<'t>(x: Var<'t>, log_scale: Var<'t>) -> Var<'t> {
+    let root = (log_scale * -0.5).exp();
+    x * root * root
 }
 
 /// Numbers without a gradient, from one draw each, in the shape of `like`.

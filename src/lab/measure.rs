@@ -200,7 +200,9 @@ impl<'a> Sums<'a> {
             .squares
             .iter()
             .zip(&misses)
-            .map(|(square, miss)| (square / n - miss * miss).max(0.0) * n / (n - 1.0).max(1.0))
+            .map(|(square, miss)| square / n - miss * miss)
+            // Rounding may take it below 0; a NaN stays, which `max` would make 0.
+            .map(|variance| if variance < 0.0 { 0.0 } else { variance * n / (n - 1.0).max(1.0) })
             .collect();
         let rounding = ROUNDING * (self.size / n).sqrt() + ROUNDING_OF_LOSS * self.losses / n;
         let z = |miss: f64, standard_error: f64| (miss.abs() - rounding).max(0.0) / standard_error;

@@ -19,7 +19,8 @@ impl Moments {
     }
 
     pub(super) fn standard_error(self) -> f64 {
-        let variance = (self.square / self.count - self.mean() * self.mean()).max(0.0);
-        (variance / self.count).sqrt()
+        let variance = self.square / self.count - self.mean() * self.mean();
+        // Rounding may take it below 0; a NaN stays, which `max` would make 0.
+        if variance < 0.0 { 0.0 } else { (variance / self.count).sqrt() }
     }
 }

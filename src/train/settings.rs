@@ -211,25 +211,30 @@ impl Settings {
                 return Err(Error::invalid(what, format!("a number from 0 to {LARGEST_BETA}"), value));
             }
         }
-        if !(0.0..1.0).contains(&self.momentum) {
+        if !(0.0..1.0).contains(&(self.momentum as f32)) {
             return Err(Error::invalid("momentum", "a number from 0 to below 1", self.momentum));
         }
         Ok(())
     }
 
-    /// Checks that a checkpoint is large enough to hold a layer from the pixels, before memory is taken for one.
-    pub(super) fn check_first_layer(&self, pixels: usize, checkpoint: &Checkpoint) -> Result<()> {
-        let least = match self.model {
+    /// Checks that the settings of a checkpoint can be run, and that it is large enough for each layer between the pixels and
+    /// the code, before memory is taken for any.
+    pub(super) fn check_read(&self, pixels: usize, checkpoint: &Checkpoint) -> Result<()> {
+        self.check().map_err(|error| checkpoint.unfit("settings that can be run", error))?;
+        let code = match self.model {
             ModelKind::Vae | ModelKind::Sbn => self.latents.saturating_mul(self.classes),
             ModelKind::Semi => self.latents,
             ModelKind::Mlp => 1,
         };
-        let units = self.hidden.first().copied().unwrap_or(least);
         let held: usize = checkpoint.tensors().map(|(_, _, value)| value.len()).sum();
-        // The belief net's is from half of them.
-        if (pixels / 2).saturating_mul(units) > held {
-            let expected = format_args!("the weights of a layer from {pixels} pixels to {units} units");
-            return Err(checkpoint.unfit(expected, format_args!("{held} numbers in all")));
+        // The belief net's first one is from half of them.
+        let widths: Vec<usize> = [&[pixels / 2], &self.hidden[..], &[code]].concat();
+        for pair in widths.windows(2) {
+            let (from, to) = (pair[0], pair[1]);
+            if from.saturating_mul(to) > held {
+                let expected = format_args!("the weights of a layer from {from} to {to} units");
+                return Err(checkpoint.unfit(expected, format_args!("{held} numbers in all")));
+            }
         }
         Ok(())
     }

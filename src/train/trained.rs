@@ -78,7 +78,6 @@ impl Trained {
 
     fn read(checkpoint: &Checkpoint) -> Result<Trained> {
         let settings = Settings::read(checkpoint)?;
-        settings.check().map_err(|error| checkpoint.unfit("settings that can be run", error))?;
         let size: [usize; 2] = [checkpoint.get("images.rows")?, checkpoint.get("images.cols")?];
         let pixels = size[0].saturating_mul(size[1]);
         let pixel_mean = match settings.model {
@@ -95,7 +94,7 @@ impl Trained {
             let found = format!("{} x {} pixels, {} classes", size[0], size[1], images.classes);
             return Err(checkpoint.unfit("images that can be", found));
         }
-        settings.check_first_layer(pixels, checkpoint)?;
+        settings.check_read(pixels, checkpoint)?;
         let mut params = Params::new();
         let task = Task::new(&settings, &images, &mut params, &mut Noise::seed(settings.seed));
         params.restore("", checkpoint)?;

@@ -212,7 +212,7 @@ impl<'d> Trainer<'d> {
             let expected = format!("a checkpoint of the data {fingerprint}");
             return Err(checkpoint.unfit(expected, format_args!("one of {made_with}")));
         }
-        settings.check_first_layer(data.train().pixels(), &checkpoint)?;
+        settings.check_read(data.train().pixels(), &checkpoint)?;
         let mut trainer = Trainer::with_fingerprint(settings, data, fingerprint)
             .map_err(|error| checkpoint.unfit("settings that can be run", error))?;
         trainer.model.step = checkpoint.get("step")?;

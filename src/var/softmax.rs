@@ -1,6 +1,5 @@
 //! `softmax`, `log_softmax` and `logsumexp` over the last axis.
 
-use reparam_ops::lanes;
 use reparam_ops::softmax::{self as kernel, MaskedRow};
 
 use crate::gradients::InputGradients;
@@ -127,7 +126,8 @@ impl<'t> Var<'t> {
         let masked = {
             let logits = self.value();
             let mut rows = logits.chunks_exact(self.shape().classes().max(1));
-            rows.position(|row| lanes::max(row) == f32::NEG_INFINITY)
+            // A NaN is no mask.
+            rows.position(|row| row.iter().all(|&logit| logit == f32::NEG_INFINITY))
         };
         self.unless_masked(op, masked.map_or(Ok(()), |row| Err(MaskedRow(row))));
     }
