@@ -146,9 +146,11 @@ pub trait Estimator: Send {
         Objective::Expected
     }
 
-    /// Another temperature from now on, where it has one that is annealed: that of the relaxed sample.
-    fn set_temperature(&mut self, tau: f32) {
+    /// Another temperature from now on, and whether it has one that can be annealed: that of the relaxed sample, or of the
+    /// softmax whose derivative stands for the sample's.
+    fn set_temperature(&mut self, tau: f32) -> bool {
         let _ = tau;
+        false
     }
 
     /// Whether it learns anything on the way: a baseline, a control variate, a schedule.

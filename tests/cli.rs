@@ -1554,7 +1554,11 @@ fn an_interrupted_cell_goes_on_as_if_nothing_had_happened() {
     let desk = Desk::new();
     let flags = "--data data --samples 2 --steps 400 --budget full --only DARN";
     let line = |file: &str| format!("reproduce jang-table1 {flags} --json {file}");
+    // Left of another run, whose file with its settings has been removed.
+    fs::create_dir(desk.path("whole.work")).unwrap();
+    fs::write(desk.path("whole.work/SBN-bernoulli-DARN-1.0.safetensors"), "of other settings").unwrap();
     desk.run(&line("whole.jsonl"));
+    assert!(!desk.path("whole.work").exists());
     let mut interruptions = 0;
     loop {
         let mut run = Running::start(&desk, &line("cut.jsonl"));

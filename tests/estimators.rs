@@ -657,6 +657,25 @@ fn names_can_be_read_back() {
     }
 }
 
+/// With another temperature an estimator is the one whose name has it.
+#[test]
+fn annealed_estimators_have_the_new_temperature() {
+    for (before, after) in [
+        ("gumbel-softmax:1", "gumbel-softmax:0.7"),
+        ("st-gumbel-softmax:1", "st-gumbel-softmax:0.7"),
+        ("st-gumbel-softmax:2:0.5", "st-gumbel-softmax:2:0.7"),
+        ("gumbel-rao:10:1", "gumbel-rao:10:0.7"),
+        ("st-softmax:1", "st-softmax:0.7"),
+    ] {
+        let mut estimator = parse(before).unwrap();
+        assert!(estimator.set_temperature(0.7), "{before}");
+        assert_eq!(estimator.name(), after);
+    }
+    for name in ["st-identity", "st-slope-annealed", "reinmax:1", "rebar", "rloo:2"] {
+        assert!(!parse(name).unwrap().set_temperature(0.7), "{name}");
+    }
+}
+
 /// A class that is masked can be in a set; a loss with its log-probability is infinite there.
 #[test]
 fn a_class_that_cannot_be_has_no_share_in_an_unordered_set() {

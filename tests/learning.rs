@@ -63,6 +63,26 @@ fn every_kind_of_cell_learns() {
     }
 }
 
+/// A temperature that is not there would be annealed without effect, and stand in the results all the same.
+#[test]
+fn only_a_temperature_can_be_annealed() {
+    let data = images(10, 60, 20);
+    let vae = CellModel::Vae { latents: CATEGORIES, encoder: vec![], decoder: vec![20] };
+    let net = CellModel::BeliefNet(BeliefNetShape { layers: vec![8, 6], link: Link::Linear });
+    let refusal = |model: &CellModel, estimator: &str| {
+        let settings = CellSettings { tau: Some((2.0, 1.0)), ..settings(model.clone(), estimator, 1) };
+        CellRun::new(settings, &data).err().map(|error| error.to_string())
+    };
+    for estimator in ["gumbel-softmax:1", "st-gumbel-softmax:1", "gumbel-rao:10:1", "st-softmax:1"] {
+        assert_eq!(refusal(&vae, estimator), None, "{estimator}");
+    }
+    for (model, estimator) in [(&vae, "reinmax:1.5"), (&vae, "rloo:2"), (&net, "concrete:0.6666667:0.5")] {
+        let expected =
+            format!("tau: expected an estimator with a temperature to anneal, found `{estimator}`");
+        assert_eq!(refusal(model, estimator), Some(expected));
+    }
+}
+
 /// Twenty images with a class among five hundred; one class in ten is right by chance.
 #[test]
 fn a_semi_supervised_cell_learns_to_tell_classes() {

@@ -26,8 +26,9 @@ impl Estimator for GumbelRao {
         false
     }
 
-    fn set_temperature(&mut self, tau: f32) {
+    fn set_temperature(&mut self, tau: f32) -> bool {
         self.tau = tau;
+        true
     }
 
     fn check(&self, _kind: Kind) -> Result<(), String> {

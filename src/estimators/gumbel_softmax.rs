@@ -28,8 +28,9 @@ impl Estimator for GumbelSoftmax {
         check_temperature(self.tau)
     }
 
-    fn set_temperature(&mut self, tau: f32) {
+    fn set_temperature(&mut self, tau: f32) -> bool {
         self.tau = tau;
+        true
     }
 
     fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
@@ -82,8 +83,9 @@ impl Estimator for StGumbelSoftmax {
         check_temperature(self.forward).and_then(|()| check_temperature(self.backward))
     }
 
-    fn set_temperature(&mut self, tau: f32) {
+    fn set_temperature(&mut self, tau: f32) -> bool {
         self.backward = tau;
+        true
     }
 
     fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {

@@ -90,10 +90,10 @@ impl Estimator for StraightThrough {
         evaluate(loss, variable.sample(noise).with_gradient_of(soft), noise)
     }
 
-    fn set_temperature(&mut self, tau: f32) {
-        if let Surrogate::Softmax(own) = &mut self.surrogate {
-            *own = tau;
-        }
+    fn set_temperature(&mut self, tau: f32) -> bool {
+        let Surrogate::Softmax(own) = &mut self.surrogate else { return false };
+        *own = tau;
+        true
     }
 
     fn adapts(&self) -> bool {

@@ -138,6 +138,9 @@ impl BeliefNet {
     }
 
     /// The bound on -ln p(x) of each image from `samples` hard samples of h, in nats. `pixels` holds whole images.
+    ///
+    /// # Panics
+    /// If `samples` is 0 or `pixels` is not whole images.
     #[track_caller]
     pub fn evaluate(&self, params: &Params, pixels: &[f32], samples: usize, noise: &mut Noise) -> Vec<f64> {
         let (of_image, bits) = (params.shape(self.pixel_mean).len(), self.first_bits(params));

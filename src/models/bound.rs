@@ -7,13 +7,18 @@ use crate::var::Var;
 /// sample for each image. With w = p(x, z) / q(z | x) it is an upper bound on -ln p(x) in expectation, and the tighter
 /// the more samples; with w = p(y | z), z drawn from p(z | x), one on -ln p(y | x).
 ///
+/// # Panics
+/// If `samples` is 0.
+///
 /// # Source
 /// Burda, Grosse, Salakhutdinov 2016, equation 8.
+#[track_caller]
 pub fn multi_sample_bound(
     images: usize,
     samples: usize,
     mut log_weights: impl FnMut(usize, &mut [f64]),
 ) -> Vec<f64> {
+    assert!(samples > 0, "a bound of several samples: at least one is needed, found 0");
     let mut means = vec![LogMean::default(); images];
     let mut of_round = vec![0.0; images];
     for round in 0..samples {
@@ -26,6 +31,7 @@ pub fn multi_sample_bound(
 }
 
 /// The same, of log-weights that are recorded on a tape, which every round begins anew.
+#[track_caller]
 pub(super) fn bound_on(
     tape: &mut Tape,
     images: usize,
@@ -86,6 +92,12 @@ mod tests {
         }
         let expected = -1000.0 + ((1.0 + (-1.0f64).exp() + 0.5f64.exp()) / 3.0).ln();
         assert!((mean.value() - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    #[should_panic = "at least one is needed, found 0"]
+    fn a_bound_of_no_sample_panics() {
+        multi_sample_bound(1, 0, |_, _| {});
     }
 
     #[test]

@@ -159,6 +159,9 @@ impl Prediction {
     }
 
     /// The bound on -ln p(y | x) of each row from `samples` hard samples of h, in nats. `rows` holds whole rows of x and y.
+    ///
+    /// # Panics
+    /// If `samples` is 0 or `rows` is not whole rows.
     #[track_caller]
     pub fn evaluate(&self, params: &Params, rows: &[f32], samples: usize, noise: &mut Noise) -> Vec<f64> {
         let mut tape = Tape::inference();

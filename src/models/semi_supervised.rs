@@ -315,16 +315,26 @@ impl SemiSupervised {
 
     /// The bound on -ln p(x) of each image from `samples` samples of (y, z), in nats; of one sample it is -ELBO in
     /// expectation. `pixels` holds whole images.
+    ///
+    /// # Panics
+    /// If `samples` is 0 or `pixels` is not whole images.
     #[track_caller]
     pub fn evaluate(&self, params: &Params, pixels: &[f32], samples: usize, noise: &mut Noise) -> Vec<f64> {
         let of_image = params.shape(self.pixel_mean).len();
         let images = pixels.len() / of_image;
         let mut tape = Tape::inference();
+        // What every round needs alike.
+        let (logits, image_part) = {
+            let x = tape.input(pixels, [images, of_image]);
+            (self.classify(params, x).to_vec(), self.image_part(params, x).to_vec())
+        };
+        tape.reset();
         bound_on(&mut tape, images, samples, |tape| {
             let x = tape.input(pixels, [images, of_image]);
-            let class = OneHot::new(self.classify(params, x));
+            let class = OneHot::new(tape.input(&logits, [images, self.shape.classes]));
             let y = class.sample(&mut *noise);
-            let (mean, log_std) = self.encode(params, self.image_part(params, x), y);
+            let image_part = tape.input(&image_part, [images, self.shape.hidden[0]]);
+            let (mean, log_std) = self.encode(params, image_part, y);
             let z = mean.gaussian_rsample(log_std, &mut *noise);
             // ln p(z) - ln q(z | x, y): the constants are the same.
             let residual = (z - mean) / log_std.exp();

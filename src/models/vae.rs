@@ -181,7 +181,6 @@ impl Vae {
         samples: usize,
         noise: &mut Noise,
     ) -> Vec<HardBound> {
-        assert!(samples > 0, "Vae::evaluate: at least one sample is needed");
         let images = pixels.len() / self.shape.pixels;
         let mut tape = Tape::inference();
         let code = self.encode_values(&mut tape, params, pixels);

@@ -24,7 +24,8 @@ pub struct CellSettings {
     pub estimator: String,
     /// Samples per image in the training loss; more than one with `concrete` and `vimco` only.
     pub samples: usize,
-    /// The estimator's temperature at the first and the last step, on a straight line between; `None` keeps that of its name.
+    /// The estimator's temperature at the first and the last step, on a straight line between; `None` keeps that of its name,
+    /// and is all that an estimator without such a temperature takes.
     pub tau: Option<(f64, f64)>,
     /// Adam's step size; it falls on a straight line to a hundredth over the last 60 % of the run.
     pub learning_rate: f64,
@@ -114,10 +115,9 @@ impl<'d> CellRun<'d> {
     /// One step; returns the training loss per image, in nats. Scores the validation split where that is due.
     pub fn step(&mut self) -> f64 {
         if let Some(tau) = self.settings.tau_at(self.step) {
-            self.training_loss
-                .estimators_mut()
-                .iter_mut()
-                .for_each(|estimator| estimator.set_temperature(tau));
+            for estimator in self.training_loss.estimators_mut() {
+                estimator.set_temperature(tau);
+            }
         }
         let Progress { tape, batches, noise, .. } = &mut self.progress;
         let batch = (self.data.train(), batches.next_batch(self.settings.batch));

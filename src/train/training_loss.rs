@@ -43,7 +43,10 @@ impl TrainingLoss {
             let expected = "a net of bits for a bound of several samples";
             return Err(Error::invalid("the model", expected, format!("{model:?}")));
         }
-        Ok(TrainingLoss::Bound { nodes, samples: *samples })
+        match settings.tau {
+            Some(_) => Err(without_temperature(settings)),
+            None => Ok(TrainingLoss::Bound { nodes, samples: *samples }),
+        }
     }
 
     fn of_estimators(settings: &CellSettings) -> Result<TrainingLoss> {
@@ -53,8 +56,8 @@ impl TrainingLoss {
                 let found = "one of a bound of several samples; `vimco` takes their number from the settings";
                 return Err(Error::invalid(&settings.estimator, "an estimator of an expected loss", found));
             }
-            if let Some(tau) = settings.tau_at(0) {
-                estimator.set_temperature(tau);
+            if settings.tau_at(0).is_some_and(|tau| !estimator.set_temperature(tau)) {
+                return Err(without_temperature(settings));
             }
             estimator.check(kind).map_err(|reason| {
                 Error::invalid(&settings.estimator, format!("an estimator for {kind}"), reason)
@@ -79,4 +82,8 @@ impl TrainingLoss {
             TrainingLoss::Bound { .. } => &mut [],
         }
     }
+}
+
+fn without_temperature(settings: &CellSettings) -> Error {
+    Error::invalid("tau", "an estimator with a temperature to anneal", format!("`{}`", settings.estimator))
 }

@@ -85,7 +85,7 @@ struct RunArgs {
 enum Budget {
     /// Seconds a cell, settings as they are, 10 samples at evaluation
     Quick,
-    /// Minutes a cell, settings chosen by short runs on the validation split, 1000 samples at evaluation
+    /// Minutes to hours a cell, settings chosen by short runs and two in full on the validation split, 1000 samples at evaluation
     Full,
 }
 

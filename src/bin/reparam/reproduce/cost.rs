@@ -92,7 +92,8 @@ pub(super) fn run(args: &RunArgs, plan: Plan, earlier: &[Line], interrupted: &At
             path.display()
         );
         print(earlier);
-        return Ok(0);
+        // An interrupted command may have left it out.
+        return draw(&path.with_extension("svg"), earlier).map(|()| 0);
     }
     let data = args.data.load()?;
     let Some(measured) = args.threads.run(|| measure(args, plan, &data, interrupted))? else {

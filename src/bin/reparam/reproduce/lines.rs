@@ -87,7 +87,7 @@ pub(super) struct Trial {
 }
 
 /// The scores of a cell on the validation split, by step.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, PartialEq)]
 pub(super) struct Curve {
     pub(super) table: String,
     pub(super) row: String,
@@ -150,8 +150,11 @@ impl Results {
     }
 
     pub(super) fn add(&mut self, lines: Vec<Line>, curve: &Curve) -> Result<()> {
-        // The lines come last: they say that the cell is done.
-        append(&self.path.with_extension("curves.jsonl"), &[curve])?;
+        // The lines come last: they say that the cell is done. A kill in between has left the curve there.
+        let curves = self.path.with_extension("curves.jsonl");
+        if !read_lines(&curves)?.contains(curve) {
+            append(&curves, &[curve])?;
+        }
         append(&self.path, &lines)?;
         self.lines.extend(lines);
         Ok(())

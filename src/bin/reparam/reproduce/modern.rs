@@ -33,14 +33,14 @@ pub(super) fn cells(plan: Plan) -> Vec<Cell> {
     for estimator in ESTIMATORS {
         for (column, latents) in COLUMNS {
             let treats = parse(estimator).is_ok_and(|estimator| estimator.check(latents).is_ok());
-            let seeds = plan.seed..plan.seed + SEEDS;
+            let seeds = (0..SEEDS).map(|i| plan.seed.wrapping_add(i));
             cells.extend(seeds.filter(|_| treats).map(|seed| cell(plan, estimator, (column, latents), seed)));
         }
     }
     cells
 }
 
-/// 784-200-z-200-784 with ReLU. Where the estimator has a temperature, it is annealed.
+/// 784-200-z-200-784 with ReLU. Where the estimator has a relaxed sample, its temperature is annealed.
 fn cell(plan: Plan, estimator: &str, (column, latents): (&str, Kind), seed: u64) -> Cell {
     let is_annealed = estimator.contains("gumbel");
     let settings = CellSettings {

@@ -40,11 +40,14 @@ impl Work {
         let identity =
             format!("{settings:?}, {samples} test samples, search {search:?}, on {}", data.fingerprint());
         let path = folder.join(format!("{name}.json"));
-        let known = match &read_text(&path)?[..] {
-            "" => Known { cell: identity.clone(), ..Known::default() },
-            text => serde_json::from_str::<Known>(text)
-                .map_err(|error| Error::format(&path, "what reproduce wrote", error))?,
-        };
+        let text = read_text(&path)?;
+        if text.is_empty() {
+            // Checkpoints without that file are of a run that is not wanted any more.
+            remove_runs(&folder, &name);
+            return Ok(Work { folder, name, known: Known { cell: identity, ..Known::default() } });
+        }
+        let known = serde_json::from_str::<Known>(&text)
+            .map_err(|error| Error::format(&path, "what reproduce wrote", error))?;
         if known.cell != identity {
             let expected = "a cell of this command's settings and data (remove it to begin again)";
             return Err(Error::format(path, expected, "one of others"));
@@ -90,5 +93,17 @@ impl Work {
         let _ = std::fs::remove_file(self.path("json"));
         remove_partial(&self.folder, &[&self.name]);
         let _ = std::fs::remove_dir(&self.folder);
+    }
+}
+
+/// Removes the checkpoints of a cell.
+fn remove_runs(folder: &Path, name: &str) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let file = entry.file_name();
+        let file = file.to_string_lossy();
+        if file.starts_with(&format!("{name}.")) && file.ends_with(".safetensors") {
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
