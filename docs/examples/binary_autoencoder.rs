@@ -61,10 +61,12 @@ impl Autoencoder {
 }
 
 /// What the pixels cost under these probabilities, in nats per image.
-fn cost(pixels: &[f32], probabilities: &[f32]) -> f32 {
-    let of_pixel = |(&pixel, &p): (&f32, &f32)| if pixel == 1.0 { -p.ln() } else { -(1.0 - p).ln() };
-    let clamped: Vec<f32> = probabilities.iter().map(|p| p.clamp(1e-4, 1.0 - 1e-4)).collect();
-    pixels.iter().zip(&clamped).map(of_pixel).sum::<f32>() / (pixels.len() / 784) as f32
+fn cost(pixels: &[f32], probabilities: &[f32]) -> f64 {
+    let of_pixel = |(&pixel, &p): (&f32, &f32)| {
+        let p = f64::from(p).clamp(1e-4, 1.0 - 1e-4);
+        if pixel == 1.0 { -p.ln() } else { -(1.0 - p).ln() }
+    };
+    pixels.iter().zip(probabilities).map(of_pixel).sum::<f64>() / (pixels.len() / 784) as f64
 }
 
 fn first_images(split: &Split, count: u32) -> Vec<f32> {
@@ -88,7 +90,7 @@ fn show(left: &[f32], right: &[f32]) {
 }
 
 /// The cost on 1000 validation images: of the mean image, and of their own codes.
-fn learn(steps: usize, learning_rate: f64) -> (Autoencoder, f32, f32) {
+fn learn(steps: usize, learning_rate: f64) -> (Autoencoder, f64, f64) {
     let (digits, mut noise) = (Digits::embedded(), Noise::seed(1));
     let mut model = Autoencoder::new(&mut noise);
     model.train(digits.train(), steps, learning_rate, &mut noise);

@@ -34,6 +34,9 @@ fn bandit(estimator: &str, learning_rate: f64, steps: usize) -> Vec<f32> {
             let chance = (arm.stop_gradient() * tape.input(&PAYS, [10])).sum_axis(1);
             let paid = (chance / (1.0 - chance)).ln().bernoulli(noise);
             let believed = (arm * params.on(&tape, model).stop_gradient()).sum_axis(1);
+            // The loss is what was not paid. Two gradients go with it: `fit` trains the model, which sees hard arms only; `believed`
+            // is the model's word for the pay, and the way to the policy of an arm that has a gradient (straight-through). A
+            // score function's arm has none: its policy learns from the loss itself.
             let fit = ((arm.stop_gradient() * params.on(&tape, model)).sum_axis(1) - paid).square();
             (-paid).with_gradient_of(fit - believed)
         });
@@ -65,7 +68,7 @@ fn transitions(tape: &Tape) -> Var<'_> {
     })
 }
 
-/// The mean number of steps to the goal, at most the horizon, of a walk behind `cell` with one estimator per action.
+/// The steps to the goal that each walk takes from `cell` on, `[walks]`, at most the horizon; one estimator per action.
 fn walk<'t>(
     policy: Var<'t>,
     matrix: Var<'t>,

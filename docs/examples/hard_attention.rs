@@ -2,8 +2,9 @@
 //!
 //! A reader sees a digit through three patches of 7 x 7 pixels out of a grid of 4 x 4. The first place is fixed; each
 //! further one is a categorical variable of what was seen so far, drawn and hard: what is not looked at is not seen. The
-//! rest of the glimpses is the loss behind each choice, so estimators nest, and any of them will do. The yardsticks are
-//! places drawn at random, and learned ones that are the same for every image.
+//! rest of the glimpses is the loss behind each choice, so estimators nest, and any of them trains. The yardsticks are
+//! places drawn at random, and learned ones that are the same for every image: in so few steps only straight-through
+//! Gumbel-Softmax gets beyond these, which takes places that heed what was seen.
 //!
 //! Source: V. Mnih, N. Heess, A. Graves, K. Kavukcuoglu, "Recurrent Models of Visual Attention", NeurIPS 2014.
 
