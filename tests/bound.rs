@@ -381,40 +381,37 @@ fn relu(x: Vec<f64>) -> Vec<f64> {
     x.into_iter().map(|x| x.max(0.0)).collect()
 }
 
-/// The integral of f under the standard normal law, as a sum of steps of 0.02.
+/// The integral of f under the standard normal law, as a sum of steps of 0.01.
 fn over_normal(f: impl Fn(f64) -> f64) -> f64 {
-    let step = 0.02;
+    let step = 0.01;
     let density = |z: f64| (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt();
-    (-400..=400).map(|i| f64::from(i) * step).map(|z| f(z) * density(z) * step).sum()
+    (-800..=800).map(|i| f64::from(i) * step).map(|z| f(z) * density(z) * step).sum()
 }
 
-fn one_hot(class: usize) -> Vec<f64> {
-    (0..3).map(|other| f64::from(u8::from(other == class))).collect()
-}
+/// The class of the semi-supervised model.
+const CLASS: Kind = Kind { variables: 1, classes: Some(3) };
 
-/// ln p(x | y, z) of the semi-supervised model.
-fn log_given(params: &Params, class: usize, z: f64) -> f64 {
-    let hidden = relu(affine(params, "decoder.0", &[one_hot(class), vec![z]].concat()));
+/// ln p(x | y, z).
+fn log_given(params: &Params, y: &[f64], z: f64) -> f64 {
+    let hidden = relu(affine(params, "decoder.0", &[y, &[z]].concat()));
     log_bernoulli(&affine(params, "decoder.1", &hidden), &IMAGE)
 }
 
-/// -L(x, y), the bound of Kingma and others 2014, equation 6, of the class.
-fn loss_of_class(params: &Params, class: usize) -> f64 {
+/// L(x, y), as the model's documentation has it.
+fn loss_of_class(params: &Params, y: &[f64]) -> f64 {
     let x = centred(&IMAGE, &values(params, "pixel_mean"));
-    let parts = [affine(params, "encoder.x", &x), affine(params, "encoder.y", &one_hot(class))];
+    let parts = [affine(params, "encoder.x", &x), affine(params, "encoder.y", y)];
     let hidden = relu(parts[0].iter().zip(&parts[1]).map(|(x, y)| x + y).collect());
     let law = affine(params, "encoder.0", &hidden);
     let (mean, log_std) = (law[0], law[1]);
     let kl = 0.5 * (mean * mean + (2.0 * log_std).exp() - 1.0) - log_std;
-    kl + 3f64.ln() - over_normal(|z| log_given(params, class, mean + log_std.exp() * z))
+    kl + 3f64.ln() - over_normal(|z| log_given(params, y, mean + log_std.exp() * z))
 }
 
-/// ln q(y | x).
-fn log_classes(params: &Params) -> Vec<f64> {
+/// Each y with ln q(y | x).
+fn classified(params: &Params) -> Vec<(Vec<f64>, f64)> {
     let x = centred(&IMAGE, &values(params, "pixel_mean"));
-    let logits = affine(params, "classifier.1", &relu(affine(params, "classifier.0", &x)));
-    let total = logits.iter().map(|logit| logit.exp()).sum::<f64>().ln();
-    logits.iter().map(|logit| logit - total).collect()
+    all_values(CLASS, &affine(params, "classifier.1", &relu(affine(params, "classifier.0", &x))))
 }
 
 #[test]
@@ -425,8 +422,7 @@ fn a_semi_supervised_model_learns_along_the_gradient_of_the_integrated_bounds() 
 
     let mut estimator = parse("rloo:2").unwrap();
     let unlabelled = |params: &Params| {
-        let log_q = log_classes(params).into_iter().enumerate();
-        log_q.map(|(class, log_q)| log_q.exp() * (loss_of_class(params, class) + log_q)).sum()
+        classified(params).iter().map(|(y, log_q)| log_q.exp() * (loss_of_class(params, y) + log_q)).sum()
     };
     hold_gradient_against("without labels", &mut params, unlabelled, |tape, params, images, noise| {
         let x = tape.input(&copies(&IMAGE, images), [images, 5]);
@@ -434,7 +430,10 @@ fn a_semi_supervised_model_learns_along_the_gradient_of_the_integrated_bounds() 
     });
 
     let weights = LossWeights { share: 0.5, classification: 3.0, guidance: None };
-    let labelled = |params: &Params| 0.5 * loss_of_class(params, 1) - 3.0 * log_classes(params)[1];
+    let labelled = |params: &Params| {
+        let (y, log_q) = &classified(params)[1];
+        0.5 * loss_of_class(params, y) - 3.0 * log_q
+    };
     hold_gradient_against("with labels", &mut params, labelled, |tape, params, images, noise| {
         let x = tape.input(&copies(&IMAGE, images), [images, 5]);
         model.labelled_loss(params, (x, &vec![1; images]), weights, noise)
@@ -446,7 +445,8 @@ fn a_semi_supervised_model_is_bounded_as_enumeration_says() {
     let mut params = Params::new();
     let shape = SemiSupervisedShape { classes: 3, latents: 1, hidden: vec![4], shift: 1 };
     let model = SemiSupervised::new(shape, (&MEAN, 5), &mut params, &mut Noise::seed(12));
-    let p = over_normal(|z| (0..3).map(|class| log_given(&params, class, z).exp() / 3.0).sum());
+    let classes = all_values(CLASS, &[0.0; 3]);
+    let p = over_normal(|z| classes.iter().map(|(y, log_p)| (log_p + log_given(&params, y, z)).exp()).sum());
     let many = model.evaluate(&params, &copies(&IMAGE, 10), 20_000, &mut Noise::seed(13));
     assert!(many.iter().all(|bound| (bound + p.ln()).abs() < 0.03), "{many:?}, -ln p is {}", -p.ln());
 

@@ -160,11 +160,16 @@ pub(crate) fn writable_folder_of(file: Option<&Path>) -> Result<()> {
 
 /// Removes what an unfinished [`reparam::write_atomically`] of one of the `names` left in a folder.
 pub(crate) fn remove_partial(dir: &Path, names: &[&str]) {
+    remove_files(dir, |file| {
+        file.ends_with(".partial") && names.iter().any(|name| file.starts_with(&format!(".{name}.")))
+    });
+}
+
+/// Removes the files of a folder whose name is one to remove.
+pub(crate) fn remove_files(dir: &Path, is_to_remove: impl Fn(&str) -> bool) {
     let Ok(entries) = std::fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
-        let file = entry.file_name();
-        let file = file.to_string_lossy();
-        if file.ends_with(".partial") && names.iter().any(|name| file.starts_with(&format!(".{name}."))) {
+        if is_to_remove(&entry.file_name().to_string_lossy()) {
             let _ = std::fs::remove_file(entry.path());
         }
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
 use super::lines::{Trial, file_name, read_text};
-use crate::common::{remove_partial, writable_dir};
+use crate::common::{remove_files, remove_partial, writable_dir};
 
 /// The folder of unfinished cells, and this cell's name in it.
 pub(super) struct Work {
@@ -89,7 +89,7 @@ impl Work {
 
     /// Removes what is left of a finished cell, and the folder with the last one.
     pub(super) fn close(self) {
-        (0..self.known.trials.len()).for_each(|number| self.forget_run(number));
+        remove_runs(&self.folder, &self.name);
         let _ = std::fs::remove_file(self.path("json"));
         remove_partial(&self.folder, &[&self.name]);
         let _ = std::fs::remove_dir(&self.folder);
@@ -98,12 +98,5 @@ impl Work {
 
 /// Removes the checkpoints of a cell.
 fn remove_runs(folder: &Path, name: &str) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let file = entry.file_name();
-        let file = file.to_string_lossy();
-        if file.starts_with(&format!("{name}.")) && file.ends_with(".safetensors") {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
+    remove_files(folder, |file| file.starts_with(&format!("{name}.")) && file.ends_with(".safetensors"));
 }
