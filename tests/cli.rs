@@ -1417,6 +1417,28 @@ fn reproduce_chooses_settings_on_the_validation_split() {
     }
 }
 
+/// On images so few, more steps learn them by heart.
+#[test]
+fn a_short_run_counts_where_it_is_the_best_one() {
+    let desk = Desk::new();
+    desk.write_data("few", 120, 3);
+    let line = "reproduce jang-table1 --data few --samples 2 --threads 1 --steps 1500 --budget full";
+    let name = ["--json", "jang-table1.jsonl", "--only", "SBN bernoulli / ST"];
+    let output = desk.command(line).args(name).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let [line, curve] =
+        ["jang-table1.jsonl", "jang-table1.curves.jsonl"].map(|file| json_lines(&desk, file).remove(0));
+    let search = line["search"].as_array().unwrap();
+    let scores = search.iter().map(|trial| trial["validation"].as_f64().unwrap());
+    assert_eq!(line["validation"].as_f64(), scores.min_by(f64::total_cmp), "{line}");
+    assert_eq!([&line["steps"], &line["short_steps"]], [1500, 300], "{line}");
+    assert_eq!(curve["curve"].as_array().unwrap().last().unwrap()[0], 300);
+
+    desk.run("reproduce report --from . --out page.md");
+    let page = text(&desk.read("page.md"));
+    assert!(page.contains(" | 300 | ") && page.contains("(jang-table1.0.svg)"), "{page}");
+}
+
 #[test]
 fn reproduce_runs_the_concrete_and_the_modern_table() {
     let desk = Desk::new();
@@ -1461,6 +1483,8 @@ fn reproduce_runs_the_semi_supervised_table_and_its_cost() {
     let said = desk.run(&format!("reproduce semi-supervised {ONE_SAMPLE} --only cost --json semi.jsonl"));
     assert!(said.contains("as measured before") && said.contains("(paper 9.9)"), "{said}");
     assert!(desk.read("semi.cost.jsonl") == before, "it was measured again");
+    let steps = format!("reproduce semi-supervised {ONE_SAMPLE} --only cost --steps 7 --json semi.jsonl");
+    assert_snapshot!(desk.refused(&steps), @"error: --steps: expected no such flag with `--only cost`: the budget says how many steps are timed, found 7");
     let full = format!("reproduce semi-supervised {ONE_SAMPLE} --only cost --budget full --json semi.jsonl");
     assert_snapshot!(desk.refused(&full), @"error: semi.cost.jsonl: expected nothing or medians of 20 steps; another --json keeps both, found medians of 3");
     let svg = fs::read_to_string(desk.path("semi.cost.svg")).unwrap();

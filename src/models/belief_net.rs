@@ -90,7 +90,7 @@ impl BeliefNet {
     ) -> Var<'t> {
         let logits = self.first_logits(params, x);
         let (log_weights, log_q) = self.log_weights(params, x, logits, nodes, samples, noise);
-        nodes.bound(log_weights, log_q)
+        nodes.bound(log_weights, || log_q)
     }
 
     /// -ELBO of each image from one hard sample, in nats, with an estimator's gradient for each layer, the one next to the

@@ -58,10 +58,11 @@ impl Nodes {
     }
 
     /// -ln(1/m sum_k w_k) of each row `[rows]` with its gradient, from m log-weights a row `[rows, m]` and the
-    /// log-probabilities of the samples behind them: pathwise for relaxed nodes, VIMCO's for hard ones.
-    pub(super) fn bound<'t>(self, log_weights: Var<'t>, log_probs: Var<'t>) -> Var<'t> {
+    /// log-probabilities of the samples behind them, which only hard ones need: pathwise for relaxed nodes, VIMCO's for hard
+    /// ones.
+    pub(super) fn bound<'t>(self, log_weights: Var<'t>, log_probs: impl FnOnce() -> Var<'t>) -> Var<'t> {
         match self {
-            Nodes::Hard => crate::estimators::Vimco::bound(log_weights, log_probs),
+            Nodes::Hard => crate::estimators::Vimco::bound(log_weights, log_probs()),
             Nodes::Relaxed { .. } => (log_weights.shape().classes() as f32).ln() - log_weights.logsumexp(),
         }
     }

@@ -97,16 +97,17 @@ impl Prediction {
         );
         let rows = x.shape().dims()[0];
         let mut logits = repeated(self.first_logits(params, x), samples);
-        let mut log_probs = None;
+        let mut drawn = Vec::with_capacity(self.layers.len());
         for map in &self.maps[1..] {
             let node = nodes.sample(logits, noise);
-            let log_prob = nodes.log_posterior(logits, node);
-            log_probs = Some(log_probs.map_or(log_prob, |sum: Var<'t>| sum + log_prob));
+            drawn.push((logits, node));
             logits = map.forward(params, nodes.value(node));
         }
         let log_weights = -logits.bce_with_logits(repeated(y, samples)).sum_axis(1);
-        let log_probs = log_probs.expect("at least one layer");
-        nodes.bound(log_weights.reshape([rows, samples]), log_probs.reshape([rows, samples]))
+        nodes.bound(log_weights.reshape([rows, samples]), || {
+            let log_probs = drawn.into_iter().map(|(logits, node)| nodes.log_posterior(logits, node));
+            log_probs.reduce(|sum, next| sum + next).expect("at least one layer").reshape([rows, samples])
+        })
     }
 
     /// The loss given the logits of layer `layer`, or of y behind the last.

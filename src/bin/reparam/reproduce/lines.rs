@@ -21,6 +21,9 @@ pub(super) struct Line {
     pub(super) standard_error: f64,
     pub(super) validation: f64,
     pub(super) steps: u64,
+    /// The steps of the run that counts, where that was a short one of the search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) short_steps: Option<u64>,
     pub(super) best_step: u64,
     pub(super) seconds: f64,
     pub(super) seed: u64,
@@ -47,6 +50,11 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn label(&self) -> String {
         label(&self.row, &self.column, self.seed)
+    }
+
+    /// The steps of the run that counts.
+    pub(super) fn steps_of_run(&self) -> u64 {
+        self.short_steps.unwrap_or(self.steps)
     }
 }
 
@@ -95,6 +103,17 @@ pub(super) struct Curve {
     pub(super) seed: u64,
     /// Without a score where that was no finite number.
     pub(super) curve: Vec<(u64, Option<f64>)>,
+}
+
+impl Curve {
+    /// Whether it is the one of a line's run.
+    pub(super) fn is_of(&self, line: &Line) -> bool {
+        let steps = self.curve.last().map(|&(step, _)| step);
+        self.row == line.row
+            && self.column == line.column
+            && self.seed == line.seed
+            && steps == Some(line.steps_of_run())
+    }
 }
 
 /// The lines of a file, which grows by whole ones.

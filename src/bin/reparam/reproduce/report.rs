@@ -60,8 +60,7 @@ pub(super) fn run(args: &Args) -> Result<i32> {
     let mut found = 0;
     for (table, heading, note) in TABLES {
         let file = args.from.join(format!("{table}.jsonl"));
-        let lines: Vec<Line> =
-            longest(read_lines(&file)?, |line: &Line| ([&line.row, &line.column], line.steps));
+        let lines = longest(read_lines(&file)?);
         if lines.is_empty() {
             continue;
         }
@@ -71,11 +70,8 @@ pub(super) fn run(args: &Args) -> Result<i32> {
         let parts: Vec<&str> =
             parts.iter().map(|part| part.trim_end()).filter(|part| !part.is_empty()).collect();
         let _ = writeln!(page, "\n## {heading}\n\n{}", parts.join("\n\n"));
-        let steps = |curve: &Curve| curve.curve.last().map_or(0, |&(step, _)| step);
-        let curves: Vec<Curve> =
-            longest(read_lines(&file.with_extension("curves.jsonl"))?, |curve: &Curve| {
-                ([&curve.row, &curve.column], steps(curve))
-            });
+        let mut curves: Vec<Curve> = read_lines(&file.with_extension("curves.jsonl"))?;
+        curves.retain(|curve| lines.iter().any(|line| curve.is_of(line)));
         for (alt, picture) in draw_curves(&args.from, table, &curves)? {
             let _ = write!(page, "\n![{alt}]({})\n", link(&args.from, &picture));
         }
@@ -106,18 +102,14 @@ are by the clock, whatever else the machine did meanwhile.
 ";
 
 /// Of cells that were run with several numbers of steps, the results of the most.
-fn longest<T>(mut results: Vec<T>, cell_and_steps: impl Fn(&T) -> ([&String; 2], u64)) -> Vec<T> {
+fn longest(lines: Vec<Line>) -> Vec<Line> {
     let mut most: BTreeMap<[String; 2], u64> = BTreeMap::new();
-    for result in &results {
-        let (cell, steps) = cell_and_steps(result);
-        let most = most.entry(cell.map(String::clone)).or_default();
-        *most = steps.max(*most);
+    let cell = |line: &Line| [line.row.clone(), line.column.clone()];
+    for line in &lines {
+        let most = most.entry(cell(line)).or_default();
+        *most = line.steps.max(*most);
     }
-    results.retain(|result| {
-        let (cell, steps) = cell_and_steps(result);
-        steps == most[&cell.map(String::clone)]
-    });
-    results
+    lines.into_iter().filter(|line| line.steps == most[&cell(line)]).collect()
 }
 
 /// How many cells are as good as the paper's, and how many were chosen otherwise than they would be now.
@@ -200,7 +192,7 @@ fn details(lines: &[Line]) -> String {
             line.seed,
             line.ours,
             line.standard_error,
-            line.steps,
+            line.steps_of_run(),
             line.best_step,
             line.estimator,
             line.optimizer,

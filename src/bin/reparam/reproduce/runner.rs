@@ -35,7 +35,8 @@ impl Runner<'_> {
     pub(super) fn run(&self, cell: &Cell, results: &mut Results) -> Result<Outcome> {
         let mut work = Work::open(&results.path, cell, self.data)?;
         let Some((number, settings)) = self.choose(cell, &mut work)? else { return Ok(Outcome::Interrupted) };
-        let mut run = work.take_up(number, settings.clone(), self.data)?;
+        let trained = self.train(number, settings.clone(), &cell.label(), &mut work)?;
+        let Some(mut run) = trained else { return Ok(Outcome::Interrupted) };
         let diverged = |split: &str| {
             say!("{}: no finite loss on the {split} split: it diverged", cell.label());
             Ok(Outcome::Diverged)
@@ -56,7 +57,7 @@ impl Runner<'_> {
             "{}: {:.2}{paper}, {} steps of {} at {}, {:.0} s",
             cell.label(),
             line.ours,
-            line.steps,
+            line.steps_of_run(),
             line.optimizer,
             rate(line.learning_rate),
             line.seconds
@@ -98,7 +99,8 @@ impl Runner<'_> {
             ours: rounded(score.mean),
             standard_error: rounded(score.standard_error),
             validation: rounded(validation),
-            steps: settings.steps,
+            steps: cell.settings.steps,
+            short_steps: (settings.steps != cell.settings.steps).then_some(settings.steps),
             best_step,
             seconds: (known.seconds * 10.0).round() / 10.0,
             seed: settings.seed,

@@ -1,4 +1,4 @@
-//! Settings that are chosen on the validation split, by short runs and then by two in full.
+//! Settings that are chosen on the validation split, by short runs and then by two in full; the best run of all counts.
 
 use reparam::Result;
 use reparam::train::CellSettings;
@@ -21,48 +21,73 @@ fn finalists(cell: &Cell, chosen: CellSettings) -> Vec<CellSettings> {
     if cell.search.is_empty() { vec![chosen] } else { vec![chosen, slower] }
 }
 
+/// A run of a cell.
+struct Run {
+    number: usize,
+    settings: CellSettings,
+    /// The best one on the validation split; none if none was finite.
+    score: Option<f64>,
+}
+
+/// What the short runs say.
+struct Searched {
+    /// The settings of a run in full that they choose.
+    chosen: CellSettings,
+    /// The best of them; none where there was no search, or no finite score.
+    best: Option<Run>,
+    /// How many there were.
+    count: usize,
+}
+
 /// Whether a score is the better one; none is the worst.
 fn is_better(score: Option<f64>, than: Option<f64>) -> bool {
     score.is_some_and(|score| than.is_none_or(|than| score < than))
 }
 
 impl Runner<'_> {
-    /// Number and settings of the run in full that is best on the validation split; `None` if interrupted.
+    /// Number and settings of the run that is best on the validation split: one in full, unless a short one was better still.
+    /// `None` if interrupted.
     pub(super) fn choose(&self, cell: &Cell, work: &mut Work) -> Result<Option<(usize, CellSettings)>> {
-        let Some((first, chosen)) = self.search(cell, work)? else { return Ok(None) };
-        let mut best = (first, chosen.clone(), None);
-        for (number, settings) in (first..).zip(finalists(cell, chosen)) {
+        let Some(Searched { chosen, best, count }) = self.search(cell, work)? else { return Ok(None) };
+        let mut best = best.unwrap_or(Run { number: count, settings: chosen.clone(), score: None });
+        for (number, settings) in (count..).zip(finalists(cell, chosen)) {
             let choice = format!("{IN_FULL}, learning rate {}", rate(settings.learning_rate));
             let Some(score) = self.trial(number, &choice, &settings, cell, work)? else { return Ok(None) };
-            if is_better(score, best.2) {
-                best = (number, settings, score);
+            if is_better(score, best.score) {
+                best = Run { number, settings, score };
             }
         }
-        Ok(Some((best.0, best.1)))
+        Ok(Some((best.number, best.settings)))
     }
 
-    /// The number of short runs and the settings that they choose; `None` if interrupted.
-    fn search(&self, cell: &Cell, work: &mut Work) -> Result<Option<(usize, CellSettings)>> {
-        let mut best = (cell.settings.clone(), None);
-        let mut number = 0;
+    /// The short runs; `None` if interrupted. Of their checkpoints only the best one's is kept.
+    fn search(&self, cell: &Cell, work: &mut Work) -> Result<Option<Searched>> {
+        let mut chosen = cell.settings.clone();
+        let mut best: Option<Run> = None;
+        let mut count = 0;
         for stage in &cell.search {
-            let base = best.0.clone();
+            let base = chosen.clone();
             for choice in stage {
                 let candidate = choice.apply(&base);
-                if candidate == base && best.1.is_some() {
+                if candidate == base && best.is_some() {
                     // An earlier stage has its score.
                     continue;
                 }
-                let trial = self.trial(number, &choice.to_string(), &short(&candidate), cell, work)?;
+                let (number, settings) = (count, short(&candidate));
+                let trial = self.trial(number, &choice.to_string(), &settings, cell, work)?;
                 let Some(score) = trial else { return Ok(None) };
-                work.forget_run(number);
-                number += 1;
-                if is_better(score, best.1) {
-                    best = (candidate, score);
+                count += 1;
+                if !is_better(score, best.as_ref().and_then(|best| best.score)) {
+                    work.forget_run(number);
+                    continue;
                 }
+                if let Some(worse) = best.replace(Run { number, settings, score }) {
+                    work.forget_run(worse.number);
+                }
+                chosen = candidate;
             }
         }
-        Ok(Some((number, best.0)))
+        Ok(Some(Searched { chosen, best, count }))
     }
 
     /// The best score on the validation split of run number `number`, made now or earlier, none if none was finite; `None`

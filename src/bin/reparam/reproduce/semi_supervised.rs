@@ -66,6 +66,16 @@ pub(super) fn run(args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
         return Err(Error::invalid("--samples", expected, samples));
     }
     let plan = args.plan(1_000, 10_000);
+    let cells = cells(plan);
+    let mut texts = only::texts(&args.only, &cells);
+    let wants_all = texts.is_empty();
+    let wants_cost = wants_all || texts.contains(&"cost");
+    texts.retain(|&text| text != "cost");
+    let wants_cells = wants_all || !texts.is_empty();
+    if let (Some(steps), false) = (args.steps, wants_cells) {
+        let expected = "no such flag with `--only cost`: the budget says how many steps are timed";
+        return Err(Error::invalid("--steps", expected, steps));
+    }
     match args.data.dir() {
         Some(_) => say!("images are binarized anew in every batch"),
         None => say!("the embedded images are binarized once: the same in every batch, unlike the paper's"),
@@ -74,14 +84,9 @@ pub(super) fn run(args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
         "unlike the paper's, the nets are fully connected; labelled images are shifted at random, and q(y | x) of the others \
          is led by virtual adversarial training and by equal use of the classes"
     );
-    let cells = cells(plan);
-    let mut texts = only::texts(&args.only, &cells);
-    let wants_all = texts.is_empty();
-    let wants_cost = wants_all || texts.contains(&"cost");
-    texts.retain(|&text| text != "cost");
     // Before the cells, which take their time.
     let earlier = if wants_cost { cost::earlier(args, plan)? } else { Vec::new() };
-    if wants_all || !texts.is_empty() {
+    if wants_cells {
         let code = super::run_cells("semi-supervised", &only::choose(cells, &texts)?, args, interrupted)?;
         if code != 0 {
             return Ok(code);
