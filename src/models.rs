@@ -23,7 +23,7 @@ pub use classifier::Classifier;
 pub use nodes::Nodes;
 pub use prediction::Prediction;
 pub use semi_supervised::{Guidance, LossWeights, SemiSupervised, SemiSupervisedShape};
-pub use vae::{Bound, HardBound, Sample, Vae, VaeShape};
+pub use vae::{HardBound, Vae, VaeShape};
 
 /// Gives the last layer's bias the logits of the base rates, which are kept off 0 and 1: some pixels are never lit.
 fn start_at_base_rates(params: &mut Params, last: &Linear, means: &[f32]) {

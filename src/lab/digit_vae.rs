@@ -2,8 +2,8 @@
 
 use super::problem::Problem;
 use crate::data::{Batches, Digits};
-use crate::estimators::Kind;
-use crate::models::{Sample, Vae, VaeShape};
+use crate::estimators::{GumbelSoftmax, Kind};
+use crate::models::{Vae, VaeShape};
 use crate::noise::Noise;
 use crate::optim::{Adam, Optimizer};
 use crate::params::Params;
@@ -42,11 +42,11 @@ impl DigitVae {
         let (mut adam, mut tape) = (Adam::new(LEARNING_RATE), Tape::new());
         let batch = BATCH.min(train.len());
         let mut images = vec![0.0; batch * pixels];
+        let mut relaxed = GumbelSoftmax { tau: 1.0 };
         for _ in 0..STEPS {
             train.sample_pixels_into(batches.next_batch(batch), &mut noise, &mut images);
             let x = tape.input(&images, [batch, pixels]);
-            let bound = vae.negative_elbo(&params, x, Sample::GumbelSoftmax, 1.0, &mut noise);
-            let gradients = ((bound.reconstruction + bound.kl) / batch as f32).backward();
+            let gradients = vae.loss(&params, x, &mut relaxed, &mut noise).mean().backward();
             tape.reset();
             adam.step(&mut params, &gradients);
         }

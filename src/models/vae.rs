@@ -8,7 +8,7 @@ use crate::nn::Mlp;
 use crate::noise::Noise;
 use crate::params::{ParamId, Params};
 use crate::tape::Tape;
-use crate::var::{Activation, Temperature, Var};
+use crate::var::{Activation, Var};
 
 /// The sizes of a VAE: pixels - encoder - latents - decoder - pixels.
 ///
@@ -42,24 +42,6 @@ impl Default for VaeShape {
     fn default() -> VaeShape {
         VaeShape::symmetric(784, &[512, 256], 20, 10)
     }
-}
-
-/// What stands for the one-hot sample of q(z | x) while training.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sample {
-    /// The relaxed sample: smooth gradients, but the decoder sees vectors it will not see at evaluation.
-    GumbelSoftmax,
-    /// The one-hot sample with the relaxed one's gradient: the loss is -ELBO itself, the encoder's gradient biased.
-    StGumbelSoftmax,
-}
-
-/// The two terms of -ELBO on a batch, in nats, each summed over the batch.
-#[derive(Clone, Copy, Debug)]
-pub struct Bound<'t> {
-    /// -ln p(x | z) at one sample z of q(z | x).
-    pub reconstruction: Var<'t>,
-    /// KL(q(z | x) || uniform), the discrete one, in closed form.
-    pub kl: Var<'t>,
 }
 
 /// An encoder q(z | x), a decoder p(x | z), a uniform prior over the states of z.
@@ -126,7 +108,9 @@ impl Vae {
         }
     }
 
-    /// -ELBO of each image of a batch `[images, pixels]`, in nats, with an estimator's gradient for the encoder.
+    /// -ELBO of each image of a batch of binary images `[images, pixels]`, in nats, with an estimator's gradient for the
+    /// encoder. With a relaxed sample it is the objective of Jang, Gu and Poole 2017, section 4.2, which is no bound: the
+    /// decoder sees vectors that it will not see at evaluation, and the divergence is that of the hard sample.
     ///
     /// # Panics
     /// If the estimator is of a bound of several samples: the divergence would have to be inside it.
@@ -143,28 +127,6 @@ impl Vae {
         let reconstruction = estimator
             .estimate(variable, noise, &mut |z, _| self.decode(params, z).bce_with_logits(x).sum_axis(1));
         reconstruction + Vae::kl_of_each(variable).sum_axis(1)
-    }
-
-    /// Both terms of -ELBO for a batch of binary images `[images, pixels]`: with a relaxed sample the objective of
-    /// Jang, Gu and Poole 2017, section 4.2, which is not a bound, since the sample is relaxed and the KL discrete.
-    #[track_caller]
-    pub fn negative_elbo<'t>(
-        &self,
-        params: &Params,
-        x: Var<'t>,
-        sample: Sample,
-        tau: impl Into<Temperature<'t>>,
-        noise: &mut Noise,
-    ) -> Bound<'t> {
-        let variable = self.encode(params, x);
-        let z = match (sample, variable) {
-            (Sample::GumbelSoftmax, Discrete::Categorical(logits)) => logits.gumbel_softmax(tau, noise),
-            (Sample::GumbelSoftmax, Discrete::Bernoulli(logits)) => logits.binary_concrete(tau, noise),
-            (Sample::StGumbelSoftmax, Discrete::Categorical(logits)) => logits.st_gumbel_softmax(tau, noise),
-            (Sample::StGumbelSoftmax, Discrete::Bernoulli(logits)) => logits.st_binary_concrete(tau, noise),
-        };
-        let reconstruction = self.decode(params, z).bce_with_logits(x).sum();
-        Bound { reconstruction, kl: Vae::kl_of_each(variable).sum() }
     }
 
     /// With hard samples, per image and in nats: -ELBO from one sample of z and the closed KL, and

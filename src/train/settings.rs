@@ -4,7 +4,7 @@ use reparam_ops::adam::LARGEST_BETA;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::models::{Sample, SemiSupervisedShape};
+use crate::models::SemiSupervisedShape;
 use crate::optim::{Adam, Optimizer, Sgd};
 use crate::schedule::Schedule;
 use crate::words::words;
@@ -138,11 +138,6 @@ impl Settings {
     /// The sizes of the semi-supervised model, for images of so many classes.
     pub fn semi_supervised_shape(&self, classes: usize) -> SemiSupervisedShape {
         SemiSupervisedShape { classes, latents: self.latents, hidden: self.hidden.clone(), shift: 2 }
-    }
-
-    /// What stands for a one-hot sample at a step.
-    pub(crate) fn sample_at(&self, step: u64) -> Sample {
-        if step < self.straight_through_from { Sample::GumbelSoftmax } else { Sample::StGumbelSoftmax }
     }
 
     /// The optimizer at its first step.

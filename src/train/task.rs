@@ -1,8 +1,8 @@
 //! What a trainer needs of a model: a loss on a batch and scores on a split.
 
 use crate::data::{Digits, Split};
-use crate::estimators::{Estimator, GumbelSoftmax, Kind, StGumbelSoftmax};
-use crate::models::{Classifier, Guidance, LossWeights, Prediction, Sample, SemiSupervised, Vae, VaeShape};
+use crate::estimators::{Estimator, Kind};
+use crate::models::{Classifier, Guidance, LossWeights, Prediction, SemiSupervised, Vae, VaeShape};
 use crate::noise::Noise;
 use crate::params::Params;
 use crate::train::moments::Moments;
@@ -115,27 +115,31 @@ impl Task {
         }
     }
 
-    /// The loss per image of a batch, a scalar in nats: -ELBO, or the cross-entropy; for the semi-supervised model with what
-    /// leads q(y | x).
+    /// Layers of discrete variables that are sampled.
+    pub fn layers(&self) -> usize {
+        match self {
+            Task::Vae(_) | Task::Semi(_) => 1,
+            Task::Sbn(_) => LAYERS,
+            Task::Mlp(_) => 0,
+        }
+    }
+
+    /// The loss per image of a batch, a scalar in nats, with an estimator for each layer: -ELBO, or the cross-entropy; for the
+    /// semi-supervised model with what leads q(y | x).
     pub fn loss<'t>(
         &self,
         params: &Params,
         x: Var<'t>,
         known: KnownLabels<'_>,
-        relaxation: (Sample, f32),
+        estimators: &mut [Box<dyn Estimator>],
         noise: &mut Noise,
     ) -> Var<'t> {
         let &[images, pixels] = x.shape().dims() else { panic!("{}: images are rows of pixels", x.shape()) };
         match self {
-            Task::Vae(vae) => {
-                let (sample, tau) = relaxation;
-                let bound = vae.negative_elbo(params, x, sample, tau, noise);
-                (bound.reconstruction + bound.kl) / images as f32
-            }
+            Task::Vae(vae) => vae.loss(params, x, &mut *estimators[0], noise).mean(),
             Task::Sbn(net) => {
                 let (upper, lower) = (x.slice(1, 0..pixels / 2), x.slice(1, pixels / 2..pixels));
-                let mut estimators: Vec<_> = (0..LAYERS).map(|_| estimator(relaxation)).collect();
-                net.loss(params, upper, lower, &mut estimators, noise).mean()
+                net.loss(params, upper, lower, estimators, noise).mean()
             }
             Task::Semi(model) => {
                 let (with_class, others) =
@@ -145,8 +149,8 @@ impl Task {
                     classification: CLASSIFICATION_WEIGHT,
                     guidance: Some(GUIDANCE),
                 };
-                let (known, estimator) = ((with_class, known.labels), &mut *estimator(relaxation));
-                model.loss(params, others, known, weights, estimator, noise)
+                let known = (with_class, known.labels);
+                model.loss(params, others, known, weights, &mut *estimators[0], noise)
             }
             Task::Mlp(classifier) => classifier.loss(params, x, known.labels) / images as f32,
         }
@@ -203,14 +207,6 @@ impl Task {
                 totals.right += right;
             }
         }
-    }
-}
-
-/// What differentiates through a categorical variable.
-fn estimator((sample, tau): (Sample, f32)) -> Box<dyn Estimator> {
-    match sample {
-        Sample::GumbelSoftmax => Box::new(GumbelSoftmax { tau }),
-        Sample::StGumbelSoftmax => Box::new(StGumbelSoftmax::new(tau)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::checkpoint::Checkpoint;
 use crate::data::{Digits, SplitKind};
 use crate::error::Result;
+use crate::estimators::{Estimator, GumbelSoftmax, StGumbelSoftmax};
 use crate::params::Params;
 use crate::train::best::Best;
 use crate::train::known::{Known, Labels};
@@ -36,6 +37,9 @@ pub struct Trainer<'d> {
     model: Trained,
     data: &'d Digits,
     progress: Progress,
+    /// What differentiates through each layer of discrete variables: relaxed samples, then straight-through ones.
+    relaxed: Vec<Box<dyn Estimator>>,
+    straight_through: Vec<Box<dyn Estimator>>,
     /// Training losses since the last record.
     window: Moments,
     /// The images of a step, and the labels known of the first of them.
@@ -69,7 +73,10 @@ impl<'d> Trainer<'d> {
             }
             _ => None,
         };
+        let layers = task.layers();
         Ok(Trainer {
+            relaxed: (0..layers).map(|_| Box::new(GumbelSoftmax { tau: 1.0 }) as _).collect(),
+            straight_through: (0..layers).map(|_| Box::new(StGumbelSoftmax::new(1.0)) as _).collect(),
             model: Trained { settings, step: 0, images, task, params },
             data,
             progress,
@@ -122,8 +129,12 @@ impl<'d> Trainer<'d> {
         let known = KnownLabels { labels, share: labels.len() as f32 / split.len() as f32 };
         let shape = [self.indices.len(), split.pixels()];
         let x = tape.input_with(shape, |out| split.sample_pixels_into(&self.indices, noise, out));
-        let relaxation = (self.model.settings.sample_at(self.model.step), tau as f32);
-        let loss = self.model.task.loss(&self.model.params, x, known, relaxation, noise);
+        let is_relaxed = self.model.step < self.model.settings.straight_through_from;
+        let estimators = if is_relaxed { &mut self.relaxed } else { &mut self.straight_through };
+        for estimator in estimators.iter_mut() {
+            estimator.set_temperature(tau as f32);
+        }
+        let loss = self.model.task.loss(&self.model.params, x, known, estimators, noise);
         let value = f64::from(loss.item());
         let mut gradients = loss.backward();
         if self.model.settings.clip_norm > 0.0 {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use reparam::models::{Sample, Vae, VaeShape};
+use reparam::estimators::GumbelSoftmax;
+use reparam::models::{Vae, VaeShape};
 use reparam::nn::Mlp;
 use reparam::{Activation, Noise, Params, Result, Tape, Var, write_atomically};
 
@@ -102,8 +103,7 @@ impl Model {
                 let mut params = Params::new();
                 let vae = Vae::new(VaeShape::symmetric(4, &[], 1, 3), &[0.5; 4], &mut params, noise);
                 let images = tape.input(&[1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0], [2, 4]);
-                let bound = vae.negative_elbo(&params, images, Sample::GumbelSoftmax, 0.5, noise);
-                (bound.reconstruction + bound.kl) / 2.0
+                vae.loss(&params, images, &mut GumbelSoftmax { tau: 0.5 }, noise).mean()
             }
         }
     }
