@@ -129,12 +129,12 @@ impl Checkpoint {
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let text: String = self.settings.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
-        let views = self.tensors.iter().map(|(name, (shape, value))| {
-            let bytes = bytemuck::cast_slice(value);
-            (
-                name,
-                TensorView::new(Dtype::F32, shape.dims().to_vec(), bytes).expect("the shape is the value's"),
-            )
+        let bytes = |value: &Vec<f32>| value.iter().flat_map(|number| number.to_le_bytes()).collect();
+        let tensors: Vec<(&String, &Shape, Vec<u8>)> =
+            self.tensors.iter().map(|(name, (shape, value))| (name, shape, bytes(value))).collect();
+        let views = tensors.iter().map(|(name, shape, bytes)| {
+            let view = TensorView::new(Dtype::F32, shape.dims().to_vec(), bytes);
+            (name, view.expect("the shape is the value's"))
         });
         safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), text)])))
             .expect("plain f32 tensors")

@@ -67,6 +67,7 @@ fn hold_against(what: &str, states: &States, evaluate: impl Fn(usize, usize) -> 
     assert!(one > two && two > all, "{what}: {one} {two} {all}");
     check(what, &evaluate(40_000, 1), one);
     check(what, &evaluate(40_000, 2), two);
+    assert!(evaluate(0, 3).is_empty(), "{what}: of no images");
     let many = evaluate(10, 20_000);
     assert!(many.iter().all(|bound| (bound - all).abs() < 0.03), "{what}: {many:?}, -ln p is {all}");
 }
@@ -461,6 +462,9 @@ fn a_semi_supervised_model_is_bounded_as_enumeration_says() {
     let error = (2.0 * spread / 40_000.0).sqrt();
     let mean = single.iter().sum::<f64>() / 40_000.0;
     assert!((mean - f64::from(loss)).abs() < 4.5 * error, "{mean} +- {error}, marginal {loss}");
+
+    assert!(model.evaluate(&params, &[], 3, &mut Noise::seed(16)).is_empty());
+    assert_eq!(model.right_answers(&params, &[], &[]), 0);
 }
 
 #[test]

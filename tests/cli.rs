@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
-use reparam::train::{ModelKind, Settings};
+use reparam::train::{ModelKind, OptimizerKind, Settings, Trained};
 use reparam::{Checkpoint, Noise, Shape};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -309,6 +309,28 @@ fn data_is_inspected_and_packed() {
     desk.run("data pack data --out packed.gz");
     let said = desk.run("data inspect packed.gz");
     assert!(said.contains("250 binary images of 12 x 12"), "{said}");
+    // It can be trained on.
+    let line = "--steps 2 --hidden 8 --latents 2 --classes 2 --batch 20 --samples 2";
+    let said = desk.run(&format!("train vae --data packed.gz {line} --out out"));
+    assert!(said.contains("250 images, steps 0 to 2"), "{said}");
+    let said = desk.run("reproduce semi-supervised --data packed.gz --steps 1 --only marginalization");
+    assert!(said.contains("the images are binarized once"), "{said}");
+}
+
+#[test]
+fn only_models_that_read_labels_mind_others() {
+    let desk = Desk::new();
+    desk.run(&format!("train vae {TRAIN} --out vae"));
+    desk.run(&format!("train mlp {TRAIN_MLP} --out mlp"));
+    desk.write_data("more", 300, 0);
+    for name in ["train", "t10k"] {
+        let file = format!("more/{name}-labels-idx1-ubyte");
+        let mut labels = desk.read(&file);
+        *labels.last_mut().unwrap() = 10;
+        fs::write(desk.path(&file), labels).unwrap();
+    }
+    desk.run("eval vae/model.safetensors --data more --samples 1");
+    assert_snapshot!(desk.refused("eval mlp/model.safetensors --data more"), @"error: the data: expected at most the 10 classes the model was trained on, found 11");
 }
 
 /// A child process; it does not outlive the test.
@@ -516,7 +538,9 @@ fn settings_that_cannot_be_are_refused() {
         "--weight-decay 0.01",
         "--optimizer sgd --beta1 0.5",
     ];
-    let lines = flags.map(|flag| desk.refused(&format!("train vae {TRAIN} --out out {flag}")));
+    let mut lines: Vec<String> =
+        flags.iter().map(|flag| desk.refused(&format!("train vae {TRAIN} --out out {flag}"))).collect();
+    lines.push(desk.refused("train semi --data data --out out --latents 40000"));
     assert_snapshot!(all(lines), @"
     error: batch: expected at most the 250 training images, found 251
     error: tau: expected a number from 0.001 to 1000 at every step, found 0
@@ -540,6 +564,7 @@ fn settings_that_cannot_be_are_refused() {
     error: --momentum: expected it with --optimizer sgd only, found adam
     error: --weight-decay: expected it with --optimizer adamw or sgd only, found adam
     error: --beta1: expected it with --optimizer adam or adamw only, found sgd
+    error: latents: expected at most 32768, found 40000
     ");
     // Not even the folder was made.
     assert!(!desk.path("out").exists());
@@ -576,7 +601,7 @@ fn data_that_cannot_be_read_is_refused() {
     lines.push(desk.refused("data pack data --out packed.gz"));
     assert_snapshot!(all(lines), @r"
     error: nowhere: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found nothing
-    error: data/t10k-labels-idx1-ubyte: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found a file
+    error: data/t10k-labels-idx1-ubyte: expected a file that `pack` made (starts with BITS), found a file that starts with \x00\x00\x08\x01
     error: data/train-images-idx3-ubyte: expected 300 images of 12 x 12 pixels, 43216 bytes, found only 43215 bytes
     error: data/train-images-idx3-ubyte: expected a whole IDX header, 16 bytes, found only 9 bytes
     error: data/train-images-idx3-ubyte: expected IDX images (magic number 0x00000803), found an empty file
@@ -584,7 +609,7 @@ fn data_that_cannot_be_read_is_refused() {
     error: data/train-images-idx3-ubyte: expected 300 images of 12 x 12 pixels, 43216 bytes, found more bytes after them
     error: data/train-images-idx3-ubyte: expected IDX images (magic number 0x00000803), found IDX labels (magic number 0x00000801)
     error: data: expected train-images-idx3-ubyte (or the same with .gz), found no such file
-    error: nothing: cannot open: No such file or directory (os error 2)
+    error: nothing: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found nothing
     error: data/train-labels-idx1-ubyte: expected a file that `pack` made (starts with BITS), found a file that starts with \x00\x00\x08\x01
     error: data: expected train-images-idx3-ubyte (or the same with .gz), found no such file
     ");
@@ -908,11 +933,13 @@ fn flags_that_a_model_does_not_read_are_refused() {
 fn a_run_that_diverges_says_so() {
     let desk = Desk::new();
     for (model, flags) in [("vae", TRAIN), ("mlp", TRAIN_MLP)] {
+        desk.run(&format!("train {model} {flags} --out {model}"));
         let line = format!("train {model} {flags} --optimizer sgd --learning-rate 1e30 --out {model}");
         let error = desk.error(&line, &desk.output(&line));
         assert!(error.starts_with("error: the loss: expected a finite number, found "), "{error}");
-        // No checkpoint with NaN in it.
-        assert_eq!(desk.names(model), ["metrics.jsonl"]);
+        // Not the model of the run before, and none with NaN in it.
+        let model = Trained::load(&desk.path(model).join("model.safetensors")).unwrap();
+        assert_eq!((model.step, model.settings.optimizer), (0, OptimizerKind::Sgd));
     }
 }
 
@@ -1039,7 +1066,7 @@ fn help_is_stable() {
           --out <DIR>                  Folder for model.safetensors, metrics.jsonl and digits.png [default: out/MODEL]
           --json <FILE>                File for the metrics, one JSON object a line [default: metrics.jsonl in the output folder]
           --resume                     Go on from the checkpoint in the output folder, with the settings it was begun with
-          --data <DIR>                 Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, instead of the embedded fixed-binarized MNIST
+          --data <PATH>                Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, or a file that `reparam data pack` wrote, instead of the embedded fixed-binarized MNIST
           --threads <N>                Threads to work on; what is computed does not depend on it [default: one per core]
       -h, --help                       Print help
     "#);
@@ -1056,7 +1083,7 @@ fn help_is_stable() {
           --samples <N>    Hard samples per image in the bound on -ln p [default: 100]
           --seed <N>       Where the randomness comes from [default: 1]
           --json <FILE>    Write the scores as a JSON line
-          --data <DIR>     Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, instead of the embedded fixed-binarized MNIST
+          --data <PATH>    Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, or a file that `reparam data pack` wrote, instead of the embedded fixed-binarized MNIST
           --threads <N>    Threads to work on; what is computed does not depend on it [default: one per core]
       -h, --help           Print help
     ");

@@ -159,7 +159,6 @@ fn every_example_comes_once_an_epoch() {
         let mut batches = Batches::new(len, Noise::seed(3));
         let mut stream = Vec::new();
         while stream.len() < 7 * len {
-            assert_eq!(batches.epochs(), stream.len() as f64 / len as f64);
             stream.extend_from_slice(batches.next_batch(size));
         }
         let epochs: Vec<&[u32]> = stream.chunks_exact(len).collect();
@@ -180,11 +179,9 @@ fn batches_resume_exactly_anywhere() {
         batches.save("order.", &mut checkpoint);
         let (mut resumed, mut original) = (Batches::new(10, Noise::seed(5)), batches.clone());
         resumed.restore("order.", &checkpoint).unwrap();
-        assert_eq!(resumed.epochs(), batches.epochs());
         for size in [4, 10, 1, 7, 3, 5] {
             assert_eq!(resumed.next_batch(size), original.next_batch(size), "step {step}");
         }
-        assert_eq!(resumed.epochs(), original.epochs());
         batches.next_batch(1 + step % 5);
     }
 }

@@ -326,7 +326,8 @@ fn a_uniform_sample_stays_inside_and_its_density_ends_there() {
     let law = Uniform::new(tape.variable(&[0.0; 4], [4]), tape.variable(&[2.0; 4], [4]));
     let log_prob = law.log_prob(tape.input(&[-0.1, 0.0, 2.0, f32::NAN], [4]));
     let inside = -2f32.ln();
-    assert_eq!(log_prob.to_vec(), [MASK, inside, inside, MASK]);
+    assert_eq!(log_prob.to_vec()[..3], [MASK, inside, inside]);
+    assert!(log_prob.to_vec()[3].is_nan());
     let gradients = (log_prob * tape.input(&[1.0; 4], [4])).sum().backward();
     assert_eq!(gradients.of(law.low).unwrap(), [0.0, 0.5, 0.5, 0.0]);
     assert_eq!(gradients.of(law.high).unwrap(), [0.0, -0.5, -0.5, 0.0]);

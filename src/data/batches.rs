@@ -33,7 +33,6 @@ pub struct Batches {
     /// Before it.
     epoch_noise: Noise,
     cursor: usize,
-    epoch: u64,
 }
 
 impl Batches {
@@ -46,8 +45,7 @@ impl Batches {
         assert!(len > 0, "Batches::new: there are no examples to make batches of");
         assert!(u32::try_from(len).is_ok(), "Batches::new: {len} examples, but indices have 32 bits");
         let epoch_noise = noise.clone();
-        let mut batches =
-            Batches { order: vec![0; len], batch: Vec::new(), noise, epoch_noise, cursor: 0, epoch: 0 };
+        let mut batches = Batches { order: vec![0; len], batch: Vec::new(), noise, epoch_noise, cursor: 0 };
         batches.shuffle();
         batches
     }
@@ -63,7 +61,6 @@ impl Batches {
         self.batch.clear();
         while self.batch.len() < size {
             if self.cursor == len {
-                self.epoch += 1;
                 self.cursor = 0;
                 self.shuffle();
             }
@@ -74,17 +71,11 @@ impl Batches {
         &self.batch
     }
 
-    /// Epochs passed, with the share of the current one: 1.5 in the middle of the second.
-    pub fn epochs(&self) -> f64 {
-        self.epoch as f64 + self.cursor as f64 / self.order.len() as f64
-    }
-
     /// Puts where they stand into a checkpoint, as settings whose names begin with `prefix`.
     pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
         checkpoint.set(&format!("{prefix}examples"), self.order.len());
         self.epoch_noise.save(prefix, checkpoint);
         checkpoint.set(&format!("{prefix}cursor"), self.cursor);
-        checkpoint.set(&format!("{prefix}epoch"), self.epoch);
     }
 
     /// Goes on from where [`save`](Self::save) found batches of as many examples.
@@ -105,10 +96,9 @@ impl Batches {
             let expected = format_args!("at most {len}, the number of examples, in the setting `{key}`");
             return Err(checkpoint.unfit(expected, cursor));
         }
-        let epoch = checkpoint.get(&format!("{prefix}epoch"))?;
         self.noise.restore(prefix, checkpoint)?;
         self.shuffle();
-        (self.cursor, self.epoch) = (cursor, epoch);
+        self.cursor = cursor;
         Ok(())
     }
 

@@ -65,18 +65,18 @@ impl<'t> Uniform<'t> {
     }
 
     /// The log-density of x, elementwise, in nats: -ln(high - low) in \[low, high\], and -inf, with gradients 0,
-    /// outside.
+    /// outside. A NaN stays one.
     ///
     /// # Panics
     /// If the shapes differ.
     #[track_caller]
     pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
         one_shape("Uniform::log_prob", ("x", x), ("low", self.low));
-        let outside = {
+        let (outside, nan) = {
             let (low, high, x) = (self.low.value(), self.high.value(), x.value());
-            places(x.len(), |i| !(low[i] <= x[i] && x[i] <= high[i]))
+            (places(x.len(), |i| x[i] < low[i] || x[i] > high[i]), places(x.len(), |i| x[i].is_nan()))
         };
-        with_infinities(-self.entropy(), &outside, f32::NEG_INFINITY)
+        with_values(with_values(-self.entropy(), &outside, f32::NEG_INFINITY), &nan, f32::NAN)
     }
 
     /// ln(high - low), elementwise, in nats.
@@ -104,19 +104,19 @@ impl<'t> Uniform<'t> {
             let (p_high, q_high) = (self.high.value(), q.high.value());
             places(p_low.len(), |i| !(q_low[i] <= p_low[i] && p_high[i] <= q_high[i]))
         };
-        with_infinities(q.entropy() - self.entropy(), &outside, f32::INFINITY)
+        with_values(q.entropy() - self.entropy(), &outside, f32::INFINITY)
     }
 }
 
-/// x with an infinity in some places, where it then has no gradient.
+/// x with another value in some places, where it then has no gradient.
 #[track_caller]
-fn with_infinities<'t>(x: Var<'t>, places: &[usize], infinity: f32) -> Var<'t> {
+fn with_values<'t>(x: Var<'t>, places: &[usize], value: f32) -> Var<'t> {
     if places.is_empty() {
         return x;
     }
-    let infinities = x.tape().input_with(x.shape(), |out| {
+    let values = x.tape().input_with(x.shape(), |out| {
         out.fill(0.0);
-        places.iter().for_each(|&place| out[place] = infinity);
+        places.iter().for_each(|&place| out[place] = value);
     });
-    with_zeros(x, places) + infinities
+    with_zeros(x, places) + values
 }

@@ -77,7 +77,7 @@ fn probability(kind: Kind, probs: &[f64], state: usize) -> f64 {
 
 /// For each state s, k times the mean over k - 1 others of -ln(1/k sum e^-f): what d p(s) is to be weighed with.
 fn multi_sample_weights(losses: &[f64], probs: &[f64], k: usize) -> Result<Vec<f64>, String> {
-    let tuples = (losses.len() as u64).checked_pow(k as u32);
+    let tuples = u32::try_from(k).ok().and_then(|k| (losses.len() as u64).checked_pow(k));
     if tuples.is_none_or(|tuples| tuples > MOST_TUPLES) {
         return Err(format!(
             "the objective of {k} samples has {} states to the power of {k} terms, and at most {MOST_TUPLES} are enumerated",
@@ -96,4 +96,15 @@ fn mean_log(weights: &[f64], probs: &[f64], more: usize, sum: f64) -> f64 {
         return sum.ln();
     }
     weights.iter().zip(probs).map(|(w, p)| p * mean_log(weights, probs, more - 1, sum + w)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_samples_than_32_bits_count_are_refused() {
+        let error = multi_sample_weights(&[0.0, 1.0], &[0.5, 0.5], (1 << 32) + 2).unwrap_err();
+        assert!(error.starts_with("the objective of 4294967298 samples"), "{error}");
+    }
 }

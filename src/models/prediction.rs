@@ -142,10 +142,15 @@ impl Prediction {
         Var::concat(&[x, y], 1).to_vec()
     }
 
+    /// Numbers of y.
+    fn outputs(&self, params: &Params) -> usize {
+        let last = self.maps.last().expect("at least one map");
+        params.shape(last.bias).len()
+    }
+
     /// x and y of whole rows.
     fn parts<'t>(&self, params: &Params, tape: &'t Tape, rows: &[f32]) -> (Var<'t>, Var<'t>) {
-        let last = self.maps.last().expect("at least one map");
-        let width = self.inputs + params.shape(last.bias).len();
+        let width = self.inputs + self.outputs(params);
         let rows = tape.input(rows, [rows.len() / width, width]);
         (rows.slice(1, 0..self.inputs), rows.slice(1, self.inputs..width))
     }
@@ -174,7 +179,7 @@ impl Prediction {
         bound_on(&mut tape, rows, samples, |tape| {
             let first = tape.input(&first, [rows, self.layers[0].elements()]);
             let logits = self.behind_samples(params, first, noise);
-            -logits.bce_with_logits(tape.input(&y, [rows, y.len() / rows])).sum_axis(1)
+            -logits.bce_with_logits(tape.input(&y, [rows, self.outputs(params)])).sum_axis(1)
         })
     }
 }

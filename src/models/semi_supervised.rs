@@ -279,7 +279,7 @@ impl SemiSupervised {
     #[track_caller]
     pub fn right_answers(&self, params: &Params, pixels: &[f32], labels: &[u32]) -> usize {
         let tape = Tape::inference();
-        let x = tape.input(pixels, [labels.len(), pixels.len() / labels.len().max(1)]);
+        let x = tape.input(pixels, [labels.len(), params.shape(self.pixel_mean).len()]);
         right_answers(self.classify(params, x), labels)
     }
 

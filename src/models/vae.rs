@@ -12,8 +12,8 @@ use crate::var::{Activation, Var};
 
 /// The sizes of a VAE: pixels - encoder - latents - decoder - pixels.
 ///
-/// The default is 784-512-256-(20 x 10)-256-512-784. Jang, Gu and Poole's is printed as 784-(20 x 10)-200, without hidden
-/// layers in the encoder at least: `VaeShape::symmetric(784, &[], 20, 10)` is one reading of it.
+/// Jang, Gu and Poole's is printed as 784-(20 x 10)-200, without hidden layers in the encoder at least:
+/// `VaeShape::symmetric(784, &[], 20, 10)` is one reading of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VaeShape {
     /// Pixels of an image.
@@ -35,12 +35,6 @@ impl VaeShape {
             decoder: hidden.iter().rev().copied().collect(),
             latents: Kind { variables: latents, classes: Some(classes) },
         }
-    }
-}
-
-impl Default for VaeShape {
-    fn default() -> VaeShape {
-        VaeShape::symmetric(784, &[512, 256], 20, 10)
     }
 }
 

@@ -11,7 +11,9 @@ use crate::params::Params;
 use crate::schedule::Schedule;
 use crate::train::best::Best;
 use crate::train::cell_model::{CellModel, Model};
+use crate::train::moments::Moments;
 use crate::train::progress::Progress;
+use crate::train::settings::falling;
 use crate::train::training_loss::TrainingLoss;
 
 /// Everything a cell's result depends on, beside the data.
@@ -49,8 +51,7 @@ impl CellSettings {
     }
 
     fn learning_rate_at(&self, step: u64) -> f64 {
-        let (start, from) = (self.learning_rate, self.steps * 2 / 5);
-        Schedule::Tail { start, end: start / 100.0, from, to: self.steps }.at(step)
+        falling(self.learning_rate, self.steps).at(step)
     }
 }
 
@@ -218,10 +219,9 @@ impl<'d> CellRun<'d> {
 
 impl Score {
     fn of(losses: &[f64]) -> Score {
-        let n = losses.len() as f64;
-        let mean = losses.iter().sum::<f64>() / n;
-        let square = losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>();
-        Score { mean, standard_error: (square / (n - 1.0) / n).sqrt() }
+        let mut moments = Moments::default();
+        losses.iter().for_each(|&loss| moments.add(loss));
+        Score { mean: moments.mean(), standard_error: moments.standard_error() }
     }
 }
 

@@ -18,8 +18,9 @@ impl Moments {
         self.sum / self.count
     }
 
+    /// Of the mean; 0 for a single loss.
     pub(super) fn standard_error(self) -> f64 {
-        let variance = self.square / self.count - self.mean() * self.mean();
+        let variance = (self.square - self.sum * self.mean()) / (self.count - 1.0).max(1.0);
         // Rounding may take it below 0; a NaN stays, which `max` would make 0.
         if variance < 0.0 { 0.0 } else { (variance / self.count).sqrt() }
     }

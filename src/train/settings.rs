@@ -216,14 +216,9 @@ impl Settings {
     /// the code, before memory is taken for any.
     pub(super) fn check_read(&self, pixels: usize, checkpoint: &Checkpoint) -> Result<()> {
         self.check().map_err(|error| checkpoint.unfit("settings that can be run", error))?;
-        let code = match self.model {
-            ModelKind::Vae | ModelKind::Sbn => self.latents.saturating_mul(self.classes),
-            ModelKind::Semi => self.latents,
-            ModelKind::Mlp => 1,
-        };
         let held: usize = checkpoint.tensors().map(|(_, _, value)| value.len()).sum();
         // The belief net's first one is from half of them.
-        let widths: Vec<usize> = [&[pixels / 2], &self.hidden[..], &[code]].concat();
+        let widths: Vec<usize> = [&[pixels / 2], &self.hidden[..], &[self.code().1]].concat();
         for pair in widths.windows(2) {
             let (from, to) = (pair[0], pair[1]);
             if from.saturating_mul(to) > held {
@@ -234,12 +229,23 @@ impl Settings {
         Ok(())
     }
 
+    /// What gives the number of units of the code, or of the belief net's layers, and that number.
+    fn code(&self) -> (&'static str, usize) {
+        match self.model {
+            ModelKind::Vae | ModelKind::Sbn => {
+                ("latents x classes", self.latents.saturating_mul(self.classes))
+            }
+            ModelKind::Semi => ("latents", self.latents),
+            ModelKind::Mlp => ("latents", 1),
+        }
+    }
+
     /// Checks that no layer is larger than any that could be meant: memory is taken before a checkpoint's tensors
     /// are compared with its settings.
     fn check_size(&self) -> Result<()> {
-        let code = self.latents.saturating_mul(self.classes);
-        if code > MOST_UNITS {
-            return Err(Error::invalid("latents x classes", format!("at most {MOST_UNITS}"), code));
+        let (name, units) = self.code();
+        if units > MOST_UNITS {
+            return Err(Error::invalid(name, format!("at most {MOST_UNITS}"), units));
         }
         if let Some(width) = self.hidden.iter().find(|&&width| width > MOST_UNITS) {
             return Err(Error::invalid("hidden", format!("at most {MOST_UNITS}"), width));
@@ -308,14 +314,18 @@ fn join(widths: &[usize]) -> String {
     widths.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// Falls to 1 % of its start over the last 60 % of the run.
 fn default_learning_rate(model: ModelKind, steps: u64) -> Schedule {
     let start = match model {
         ModelKind::Vae | ModelKind::Semi => 2e-3,
         ModelKind::Sbn => 3e-3,
         ModelKind::Mlp => 1e-3,
     };
-    Schedule::Tail { start, end: start / 100.0, from: steps * 4 / 10, to: steps.max(1) }
+    falling(start, steps)
+}
+
+/// A learning rate that falls on a straight line to a hundredth over the last 60 % of the run.
+pub(super) fn falling(start: f64, steps: u64) -> Schedule {
+    Schedule::Tail { start, end: start / 100.0, from: steps * 2 / 5, to: steps.max(1) }
 }
 
 /// For the VAE it falls from 1 to 0.1 over the whole run: smooth gradients first, samples that are almost one-hot in the end.

@@ -37,7 +37,7 @@ impl Trained {
     /// Checks that the model can be used on that data.
     ///
     /// # Errors
-    /// If the images have another size, or labels the classifier does not know.
+    /// If the images have another size, or labels that a model which reads them does not know.
     pub fn check_fits(&self, data: &Digits) -> Result<()> {
         let [rows, cols] = self.images.size;
         let found = [data.train().rows(), data.train().cols()];
@@ -45,7 +45,8 @@ impl Trained {
             let expected = format!("images of {rows} x {cols} pixels, as the model was trained on");
             return Err(Error::invalid("the data", expected, format!("{} x {}", found[0], found[1])));
         }
-        if data.classes() > self.images.classes {
+        let reads_labels = matches!(self.task, Task::Semi(_) | Task::Mlp(_));
+        if reads_labels && data.classes() > self.images.classes {
             let expected = format!("at most the {} classes the model was trained on", self.images.classes);
             return Err(Error::invalid("the data", expected, data.classes()));
         }

@@ -18,23 +18,29 @@ use serde::Serialize;
 /// Which data a command works on.
 #[derive(clap::Args)]
 pub(crate) struct DataArgs {
-    /// Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, instead of the
-    /// embedded fixed-binarized MNIST
-    #[arg(long, value_name = "DIR")]
+    /// Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, or a file that
+    /// `reparam data pack` wrote, instead of the embedded fixed-binarized MNIST
+    #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
 }
 
 impl DataArgs {
     pub(crate) fn load(&self) -> Result<Digits> {
-        match &self.data {
-            Some(dir) => Digits::read_dir(dir),
-            None => embedded(),
-        }
+        load(self.path())
     }
 
-    /// The folder that was given.
-    pub(crate) fn dir(&self) -> Option<&Path> {
+    /// The folder or file that was given.
+    pub(crate) fn path(&self) -> Option<&Path> {
         self.data.as_deref()
+    }
+}
+
+/// The data in a folder or a file; the embedded one without either.
+pub(crate) fn load(path: Option<&Path>) -> Result<Digits> {
+    match path {
+        None => embedded(),
+        Some(path) if path.is_file() => Digits::read_packed(path),
+        Some(path) => Digits::read_dir(path),
     }
 }
 
@@ -45,8 +51,7 @@ pub(crate) fn embedded() -> Result<Digits> {
 
 #[cfg(not(feature = "embedded"))]
 pub(crate) fn embedded() -> Result<Digits> {
-    let expected =
-        "a build with the feature `embedded`, or a folder of IDX files where the command takes --data";
+    let expected = "a build with the feature `embedded`, or --data where the command takes it";
     Err(Error::invalid("the data", expected, "neither"))
 }
 

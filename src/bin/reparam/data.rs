@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use reparam::Result;
 use reparam::data::{Digits, Split, SplitKind, pack};
-use reparam::{Error, Result};
 
-use crate::common::{embedded, say};
+use crate::common::{load, say};
 use crate::picture::Grid;
 
 #[derive(clap::Subcommand)]
@@ -36,11 +36,7 @@ pub(crate) fn run(command: Command) -> Result<i32> {
             say!("packed {} into {} ({} bytes)", dir.display(), out.display(), bytes.len());
         }
         Command::Inspect { path, picture } => {
-            let digits = match &path {
-                None => embedded()?,
-                Some(path) if path.is_dir() => Digits::read_dir(path)?,
-                Some(path) => Digits::read_packed(path)?,
-            };
+            let digits = load(path.as_deref())?;
             say!("{} classes, fingerprint {}", digits.classes(), digits.fingerprint());
             for &kind in SplitKind::ALL {
                 inspect(kind, digits.split(kind));
@@ -72,9 +68,6 @@ fn inspect(kind: SplitKind, split: &Split) {
 fn draw(digits: &Digits, path: &std::path::Path) -> Result<()> {
     let split = digits.train();
     let indices: Vec<u32> = (0..split.len().min(100) as u32).collect();
-    if indices.is_empty() {
-        return Err(Error::invalid("--picture", "a data set with images", "an empty one"));
-    }
     let mut pixels = vec![0.0; indices.len() * split.pixels()];
     split.pixels_into(&indices, &mut pixels);
     let mut grid = Grid::new([split.rows(), split.cols()], 10);

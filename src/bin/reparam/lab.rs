@@ -95,7 +95,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
         writable_dir(dir)?;
     }
     writable_folder_of(args.json.as_deref())?;
-    if let Some(dir) = args.data.dir().filter(|_| !args.problem.iter().any(|name| name.starts_with("vae"))) {
+    if let Some(dir) = args.data.path().filter(|_| !args.problem.iter().any(|name| name.starts_with("vae"))) {
         return Err(Error::invalid("--data", "it with a problem vae:LATENTSxCLASSES only", dir.display()));
     }
     args.threads.run(|| {

@@ -171,7 +171,7 @@ fn run_cells(table: &'static str, cells: &[Cell], args: &RunArgs, interrupted: &
     let path = args.results(table);
     let mut results = Results::read(&path)?;
     let data = args.data.load()?;
-    let source = args.data.dir().map(|_| data.fingerprint());
+    let source = args.data.path().map(|_| data.fingerprint());
     results.check(cells, args.budget, source.as_deref())?;
     let mut diverged = 0;
     let finished = args.threads.run(|| {

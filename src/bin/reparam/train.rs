@@ -233,6 +233,10 @@ impl<'a> Run<'a> {
         }
         let json = args.json.clone().unwrap_or_else(|| out.join(METRICS));
         let metrics = Metrics::open(&json, args.resume.then_some(trainer.step_count()))?;
+        if !args.resume {
+            // An earlier run's model must not be taken for this one's.
+            trainer.checkpoint().save(&checkpoint)?;
+        }
         say!(
             "{}: {} parameters, {} images, steps {} to {}, {}, {}",
             settings.model,
@@ -271,7 +275,7 @@ impl<'a> Run<'a> {
     fn say_stopped(&self) {
         let Args { model, json, data, samples, .. } = self.args;
         let mut command = format!("reparam train {model} --out {} --resume", quoted(self.out));
-        for (flag, path) in [("--data", data.dir()), ("--json", json.as_deref())] {
+        for (flag, path) in [("--data", data.path()), ("--json", json.as_deref())] {
             if let Some(path) = path {
                 command += &format!(" {flag} {}", quoted(path));
             }
@@ -341,7 +345,7 @@ impl<'a> Run<'a> {
         let is_mlp = matches!(self.trainer.model().task, Task::Mlp(_));
         let record = if is_mlp || samples == 1 { single } else { self.evaluate_bound(samples)? };
         describe(&self.trainer.model().task, &record, self.seconds() - both);
-        if self.args.data.dir().is_none() {
+        if self.args.data.path().is_none() {
             say_paper(&self.trainer.model().task);
         }
         say!("wrote {}", self.out.display());

@@ -76,9 +76,9 @@ pub(super) fn run(args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
         let expected = "no such flag with `--only cost`: the budget says how many steps are timed";
         return Err(Error::invalid("--steps", expected, steps));
     }
-    match args.data.dir() {
-        Some(_) => say!("images are binarized anew in every batch"),
-        None => say!("the embedded images are binarized once: the same in every batch, unlike the paper's"),
+    match args.data.path() {
+        Some(path) if path.is_dir() => say!("images are binarized anew in every batch"),
+        _ => say!("the images are binarized once: the same in every batch, unlike the paper's"),
     }
     say!(
         "unlike the paper's, the nets are fully connected; labelled images are shifted at random, and q(y | x) of the others \
