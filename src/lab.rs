@@ -25,7 +25,6 @@ mod toys;
 
 pub use curve::{CurvePoint, training_curve};
 pub use digit_vae::DigitVae;
-pub use exact::exact_gradient;
 pub use measure::{Measurement, measure, z_bound};
 pub use name::{DEFAULT_ESTIMATORS, PROBLEMS, parse_problem};
 pub use problem::Problem;

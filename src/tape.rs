@@ -3,10 +3,13 @@
 //! Nodes are only ever appended, so their order is a topological order and the backward pass is a loop from the
 //! end to the front. The tape knows no op: it stores values and asks each node's [`Rule`] to pass gradients on.
 
+mod not_finite;
+mod recorded;
+mod view;
+
 use std::any::Any;
 use std::cell::{Ref, RefCell, RefMut};
 use std::fmt;
-use std::ops::Index;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,6 +19,10 @@ use crate::gradients::{GradientPool, Gradients, InputGradients};
 use crate::params::ParamId;
 use crate::shape::Shape;
 use crate::var::Var;
+
+pub use not_finite::NotFinite;
+pub use recorded::{Inputs, Recorded};
+pub(crate) use view::NodeView;
 
 /// How an op passes the gradient of its output on to its inputs. The implementing struct is what the op saves
 /// beyond the values on the tape: every field is named, and the tape prints it.
@@ -520,101 +527,3 @@ impl Tape {
         }
     }
 }
-
-/// What a printer sees of a node.
-pub(crate) struct NodeView<'a> {
-    pub(crate) index: usize,
-    pub(crate) op: &'static str,
-    pub(crate) name: Option<&'a str>,
-    pub(crate) shape: &'a Shape,
-    pub(crate) inputs: &'a [u32],
-    pub(crate) rule: Option<&'a dyn Rule>,
-    pub(crate) tracked: bool,
-    pub(crate) owned: bool,
-    pub(crate) value: &'a [f32],
-    /// The value holds whole numbers, by their bits.
-    pub(crate) is_indices: bool,
-}
-
-/// The values of a node's inputs during its forward computation: `inputs[0]` is the first one's.
-#[derive(Clone, Copy, Debug)]
-pub struct Inputs<'a> {
-    nodes: &'a [Node],
-    indices: &'a [u32],
-}
-
-impl Index<usize> for Inputs<'_> {
-    type Output = [f32];
-
-    fn index(&self, input: usize) -> &[f32] {
-        value_of(self.nodes, self.indices[input])
-    }
-}
-
-/// What a rule sees of its node during the backward pass.
-#[derive(Clone, Copy, Debug)]
-pub struct Recorded<'a> {
-    nodes: &'a [Node],
-    node: &'a Node,
-    index: u32,
-    gradient: &'a [f32],
-}
-
-impl<'a> Recorded<'a> {
-    /// The value of input `i`.
-    pub fn input(self, i: usize) -> &'a [f32] {
-        value_of(self.nodes, self.node.inputs[i])
-    }
-
-    /// The shape of input `i`.
-    pub fn input_shape(self, i: usize) -> &'a Shape {
-        &self.nodes[self.node.inputs[i] as usize].shape
-    }
-
-    /// The node's own value.
-    pub fn output(self) -> &'a [f32] {
-        value_of(self.nodes, self.index)
-    }
-
-    /// The shape of the node's value.
-    pub fn shape(self) -> &'a Shape {
-        &self.node.shape
-    }
-
-    /// The gradient of the loss with respect to the node's value.
-    pub fn gradient(self) -> &'a [f32] {
-        self.gradient
-    }
-
-    /// Number of inputs.
-    pub fn inputs(self) -> usize {
-        self.node.inputs.len()
-    }
-
-    /// Where input `i` is on the tape, and whether it wants a gradient.
-    pub(crate) fn input_slot(self, i: usize) -> (u32, bool) {
-        let index = self.node.inputs[i];
-        (index, self.nodes[index as usize].tracked)
-    }
-}
-
-/// The first node that is not finite: see [`Tape::check_finite`].
-#[derive(Clone, PartialEq, Debug)]
-pub struct NotFinite {
-    /// Position on the tape.
-    pub node: usize,
-    /// The op that computed it.
-    pub op: &'static str,
-    /// Position of the offending number.
-    pub element: usize,
-    /// The number.
-    pub value: f32,
-}
-
-impl fmt::Display for NotFinite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "node %{} ({}) holds {} at element {}", self.node, self.op, self.value, self.element)
-    }
-}
-
-impl std::error::Error for NotFinite {}

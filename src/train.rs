@@ -16,6 +16,6 @@ pub use cell::{CellRun, CellSettings, Score};
 pub use cell_model::CellModel;
 pub use known::Labels;
 pub use settings::{ModelKind, OptimizerKind, Settings};
-pub use task::{CLASSIFICATION_WEIGHT, GUIDANCE, Images, KnownLabels, LABELS_PER_CLASS, Scores, Task};
+pub use task::{CLASSIFICATION_WEIGHT, GUIDANCE, Images, LABELS_PER_CLASS, Scores, Task};
 pub use trained::Trained;
 pub use trainer::{Record, Trainer};

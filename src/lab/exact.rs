@@ -13,7 +13,10 @@ const MOST_TUPLES: u64 = 1 << 26;
 ///
 /// # Errors
 /// A sentence that says how many states there are, and how many can be enumerated.
-pub fn exact_gradient(problem: &(impl Problem + ?Sized), objective: Objective) -> Result<Vec<f64>, String> {
+pub(super) fn exact_gradient(
+    problem: &(impl Problem + ?Sized),
+    objective: Objective,
+) -> Result<Vec<f64>, String> {
     let kind = problem.kind();
     let states = states(kind)?;
     let losses = losses(problem, states);

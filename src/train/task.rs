@@ -31,7 +31,7 @@ pub struct Images {
 
 impl Images {
     /// Those of a data set.
-    pub fn of(data: &Digits) -> Images {
+    pub(super) fn of(data: &Digits) -> Images {
         let train = data.train();
         Images {
             size: [train.rows(), train.cols()],
@@ -85,16 +85,16 @@ pub enum Task {
 
 /// The labels that a batch comes with.
 #[derive(Clone, Copy, Debug)]
-pub struct KnownLabels<'a> {
+pub(super) struct KnownLabels<'a> {
     /// Those of the first images; of all for the classifier.
-    pub labels: &'a [u32],
+    pub(super) labels: &'a [u32],
     /// Their number over that of all training images.
-    pub share: f32,
+    pub(super) share: f32,
 }
 
 impl Task {
     /// Declares the parameters of the model that the settings name, for images of that kind.
-    pub fn new(settings: &Settings, images: &Images, params: &mut Params, noise: &mut Noise) -> Task {
+    pub(super) fn new(settings: &Settings, images: &Images, params: &mut Params, noise: &mut Noise) -> Task {
         let pixel_mean = &images.pixel_mean[..];
         let Settings { hidden, latents, classes, .. } = settings;
         match settings.model {
@@ -116,7 +116,7 @@ impl Task {
     }
 
     /// Layers of discrete variables that are sampled.
-    pub fn layers(&self) -> usize {
+    pub(super) fn layers(&self) -> usize {
         match self {
             Task::Vae(_) | Task::Semi(_) => 1,
             Task::Sbn(_) => LAYERS,
@@ -126,7 +126,7 @@ impl Task {
 
     /// The loss per image of a batch, a scalar in nats, with an estimator for each layer: -ELBO, or the cross-entropy; for the
     /// semi-supervised model with what leads q(y | x).
-    pub fn loss<'t>(
+    pub(super) fn loss<'t>(
         &self,
         params: &Params,
         x: Var<'t>,

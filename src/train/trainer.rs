@@ -11,7 +11,8 @@ use crate::train::best::Best;
 use crate::train::known::{Known, Labels};
 use crate::train::moments::Moments;
 use crate::train::progress::Progress;
-use crate::train::{Images, KnownLabels, LABELS_PER_CLASS, Scores, Settings, Task, Trained};
+use crate::train::task::KnownLabels;
+use crate::train::{Images, LABELS_PER_CLASS, Scores, Settings, Task, Trained};
 
 /// What a run says of itself.
 #[derive(Clone, Copy, PartialEq, Debug)]

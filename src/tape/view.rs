@@ -1,0 +1,19 @@
+//! A node as printing and drawing see it.
+
+use super::Rule;
+use crate::shape::Shape;
+
+/// What a printer sees of a node.
+pub(crate) struct NodeView<'a> {
+    pub(crate) index: usize,
+    pub(crate) op: &'static str,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) shape: &'a Shape,
+    pub(crate) inputs: &'a [u32],
+    pub(crate) rule: Option<&'a dyn Rule>,
+    pub(crate) tracked: bool,
+    pub(crate) owned: bool,
+    pub(crate) value: &'a [f32],
+    /// The value holds whole numbers, by their bits.
+    pub(crate) is_indices: bool,
+}
