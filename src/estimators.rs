@@ -118,7 +118,8 @@ pub enum Objective {
 ///
 /// An estimator of one's own needs a name, a claim and [`estimate`](Self::estimate); the lab then measures it like any other.
 pub trait Estimator: Send {
-    /// Its name, which [`parse`] understands if it is one of this crate's.
+    /// Its name, which [`parse`] understands if it is one of this crate's. Parameters that the name has no place for are left
+    /// out: the temperature and scale of `rebar`, the hidden units of `relax`, a decay, the slope's growth.
     fn name(&self) -> String;
 
     /// Whether its expectation is the exact gradient, for every loss.

@@ -55,7 +55,8 @@ impl<'d> Trainer<'d> {
     /// A run at its first step.
     ///
     /// # Errors
-    /// If a setting is out of its range, or the batch is larger than the training split.
+    /// If a setting is out of its range, the batch is larger than the training split, or, for the semi-supervised model, there
+    /// are not as many images of each class as are to be known.
     pub fn new(settings: Settings, data: &'d Digits) -> Result<Trainer<'d>> {
         Trainer::with_fingerprint(settings, data, data.fingerprint())
     }
