@@ -1417,6 +1417,33 @@ fn reproduce_runs_every_cell_of_jangs_table_once() {
     assert!(desk.read("jang.jsonl") == before, "a cell was run again");
 }
 
+/// The settings of a line are those of the short runs that were better than all before them, the last one of each kind.
+fn check_chosen(line: &Value) {
+    let mut best = f64::INFINITY;
+    let mut chosen: Vec<[&str; 2]> = Vec::new();
+    for trial in line["search"].as_array().unwrap() {
+        let (kind, value) = trial["choice"].as_str().unwrap().split_once(' ').unwrap();
+        let validation = trial["validation"].as_f64().unwrap();
+        if kind != "in" && validation < best {
+            best = validation;
+            chosen.retain(|[other, _]| *other != kind);
+            chosen.push([kind, value]);
+        }
+    }
+    for [kind, value] in chosen {
+        let is_chosen = match kind {
+            "betas" => line["optimizer"] == format!("adam {value}"),
+            "tau" => {
+                let (start, end) = value.split_once(" to ").unwrap();
+                line["tau"] == serde_json::json!([start.parse::<f64>().unwrap(), end.parse::<f64>().unwrap()])
+            }
+            "estimator" => line["estimator"] == value,
+            _ => true,
+        };
+        assert!(is_chosen, "{kind} {value} in {line}");
+    }
+}
+
 #[test]
 fn reproduce_chooses_settings_on_the_validation_split() {
     let desk = Desk::new();
@@ -1441,6 +1468,7 @@ fn reproduce_chooses_settings_on_the_validation_split() {
         assert!([short, short / 3.0].iter().any(|rate| (chosen / rate - 1.0).abs() < 1e-6), "{line}");
         assert!((full / chosen - 1.0).abs() < 0.05, "{line}");
         assert_eq!(line["validation"], validation, "{line}");
+        check_chosen(&line);
     }
 }
 

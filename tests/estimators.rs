@@ -274,6 +274,15 @@ fn variances_on_the_toy_are_those_computed_by_hand() {
 }
 
 #[test]
+#[should_panic = "the loss has no derivative by the sample, which this estimator goes through"]
+fn a_loss_without_a_derivative_is_refused_by_estimators_that_need_one() {
+    let tape = Tape::new();
+    let variable = Discrete::Bernoulli(tape.variable(&[0.3], [1, 1]));
+    let mut estimator = parse("st-softmax:1").unwrap();
+    estimator.estimate(variable, &mut Noise::seed(1), &mut |z, _| z.stop_gradient().reshape([1]));
+}
+
+#[test]
 fn baselines_and_adaptation_lower_the_variance_on_named_problems() {
     let toy = Toy::new(0.45);
     let plain = measured(&toy, "score-function", 20_000).variance;

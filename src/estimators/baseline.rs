@@ -101,4 +101,27 @@ mod tests {
             }
         }
     }
+
+    /// Rows whose signals differ: no average over them is a baseline for both.
+    #[test]
+    fn the_network_learns_what_the_average_cannot() {
+        let mut baseline = Baseline::new(false);
+        let mut left = Vec::new();
+        for _ in 0..3000 {
+            let tape = Tape::new();
+            let variable = Discrete::Bernoulli(tape.variable(&[2.0, -2.0], [2, 1]));
+            left = baseline.reduce("nvil", tape.input(&[5.0, -5.0], [2]), variable).to_vec();
+        }
+        assert!(left.iter().all(|left| left.abs() < 0.5), "{left:?} of 5");
+    }
+
+    #[test]
+    fn a_signal_of_nan_teaches_nothing() {
+        let mut baseline = Baseline::new(false);
+        let tape = Tape::new();
+        let variable = Discrete::Bernoulli(tape.variable(&[2.0, -2.0], [2, 1]));
+        baseline.reduce("nvil", tape.input(&[f32::NAN, 1.0], [2]), variable);
+        let params = &baseline.network.expect("it was made").params;
+        assert!(params.ids().all(|id| params.value(id).iter().all(|weight| weight.is_finite())));
+    }
 }

@@ -318,6 +318,7 @@ fn softplus(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::{Problem, Toy, measure};
     use crate::tape::Tape;
 
     /// The toy's loss: (b - t)^2.
@@ -407,6 +408,19 @@ mod tests {
             for (z, given) in z.iter().zip(&given) {
                 assert!((z - given).abs() <= 2e-6 * z.abs().max(1.0), "{z} {given}");
             }
+        }
+    }
+
+    /// Its output begins at 0.
+    #[test]
+    fn relax_teaches_its_network() {
+        let toy = Toy::new(0.45);
+        let mut relax = ControlVariate::relax(1.0, 0.5, 10);
+        measure(&toy, &mut relax, 10, 100, &mut Noise::seed(1)).unwrap();
+        let (learned, fresh) = (relax.control.unwrap(), new_control(toy.kind(), relax.start, relax.hidden));
+        for (id, fresh_id) in learned.params.ids().zip(fresh.params.ids()) {
+            let name = learned.params.name(id);
+            assert_ne!(learned.params.value(id), fresh.params.value(fresh_id), "{name} stayed as it was");
         }
     }
 }

@@ -25,3 +25,20 @@ impl Moments {
         if variance < 0.0 { 0.0 } else { (variance / self.count).sqrt() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_standard_error_is_that_of_the_mean() {
+        let mut moments = Moments::default();
+        moments.add(1.0);
+        assert_eq!((moments.mean(), moments.standard_error()), (1.0, 0.0));
+        moments.add(2.0);
+        moments.add(6.0);
+        // Squared differences of 4, 1 and 9, over 2 and over 3.
+        assert_eq!(moments.mean(), 3.0);
+        assert!((moments.standard_error() - (14.0f64 / 6.0).sqrt()).abs() < 1e-12);
+    }
+}
