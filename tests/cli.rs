@@ -1285,6 +1285,19 @@ fn lab_is_the_same_at_any_number_of_threads() {
 }
 
 #[test]
+fn lab_lets_estimators_adapt_for_as_long_as_it_is_told() {
+    let desk = Desk::new();
+    let variance = |adapt: u32| {
+        desk.run(&format!(
+            "lab --problem toy:0.45 --estimator moving-average --samples 5000 --adapt {adapt} --json {adapt}.jsonl"
+        ));
+        json_lines(&desk, &format!("{adapt}.jsonl"))[0]["variance"].as_f64().unwrap()
+    };
+    // Without a mean yet it is the plain score function.
+    assert!(variance(100) < 0.2 * variance(0));
+}
+
+#[test]
 fn lab_refuses_what_it_cannot_do() {
     let desk = Desk::new();
     assert_snapshot!(
@@ -1293,6 +1306,7 @@ fn lab_refuses_what_it_cannot_do() {
             desk.refused("lab --estimator rloo:x"),
             desk.refused("lab --problem toy:0.45 --estimator unordered-set:2"),
             desk.refused("lab --data no-such-folder --problem vae:2x8"),
+            desk.refused("lab --data data --problem toy:0.45"),
             desk.misused("lab --samples 3"),
         ]
         .join("\n"),
@@ -1301,6 +1315,7 @@ fn lab_refuses_what_it_cannot_do() {
     error: rloo:x: expected a whole number of samples, found `x`
     error: lab: expected an estimator that treats one of the problems, found none, see above
     error: no-such-folder: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found nothing
+    error: --data: expected it with a problem vae:LATENTSxCLASSES only, found data
     error: invalid value '3' for '--samples <N>': expected a whole number from 100 to 4294967295, found `3`
     "
     );
