@@ -1,6 +1,7 @@
 //! `reparam bench`: how fast the kernels and a training step are on this machine.
 
 mod allocations;
+mod cases;
 mod kernels;
 mod measure;
 mod step;
