@@ -92,10 +92,9 @@ fn vae(latents: Kind) -> (Vae, Params) {
 
 const LATENTS: [Kind; 2] = [Kind { variables: 3, classes: None }, Kind { variables: 2, classes: Some(3) }];
 
-/// The logits of a VAE's pixels.
-fn decoded(params: &Params, z: &[f64]) -> Vec<f64> {
-    let hidden: Vec<f64> = affine(params, "decoder.0", z).iter().map(|x| x.max(0.0)).collect();
-    affine(params, "decoder.1", &hidden)
+/// The logits of the pixels of a model with a decoder.
+fn decoded(params: &Params, code: &[f64]) -> Vec<f64> {
+    affine(params, "decoder.1", &relu(affine(params, "decoder.0", code)))
 }
 
 fn vae_states(latents: Kind, params: &Params) -> States {
@@ -472,8 +471,7 @@ const CLASS: Kind = Kind { variables: 1, classes: Some(3) };
 
 /// ln p(x | y, z).
 fn log_given(params: &Params, y: &[f64], z: f64) -> f64 {
-    let hidden = relu(affine(params, "decoder.0", &[y, &[z]].concat()));
-    log_bernoulli(&affine(params, "decoder.1", &hidden), &IMAGE)
+    log_bernoulli(&decoded(params, &[y, &[z]].concat()), &IMAGE)
 }
 
 /// L(x, y), as the model's documentation has it.
@@ -543,6 +541,22 @@ fn a_semi_supervised_model_is_bounded_as_enumeration_says() {
 
     assert!(model.evaluate(&params, &[], 3, &mut Noise::seed(16)).is_empty());
     assert_eq!(model.right_answers(&params, &[], &[]), 0);
+}
+
+#[test]
+fn a_semi_supervised_model_draws_classes_in_turn() {
+    let mut params = Params::new();
+    let shape = SemiSupervisedShape { classes: 3, latents: 1, hidden: vec![4], shift: 1 };
+    let model = SemiSupervised::new(shape, (&MEAN, 5), &mut params, &mut Noise::seed(12));
+    let drawn = model.generate(&params, 60_000, &mut Noise::seed(21));
+    for (class, (y, _)) in all_values(CLASS, &[0.0; 3]).iter().enumerate() {
+        for pixel in 0..5 {
+            let given = |z| 1.0 / (1.0 + (-decoded(&params, &[y, &[z][..]].concat())[pixel]).exp());
+            let of_class = drawn.chunks(5).skip(class).step_by(3).map(|image| f64::from(image[pixel]));
+            let of_class: Vec<f64> = of_class.collect();
+            check(&format!("class {class}, pixel {pixel}"), &of_class, over_normal(given));
+        }
+    }
 }
 
 #[test]
