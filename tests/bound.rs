@@ -97,13 +97,22 @@ fn decoded(params: &Params, code: &[f64]) -> Vec<f64> {
     affine(params, "decoder.1", &relu(affine(params, "decoder.0", code)))
 }
 
+/// The logits of a VAE's pixels for all values of variables with these logits, each with its log-probability.
+fn decoded_values(latents: Kind, params: &Params, logits: &[f64]) -> Vec<(Vec<f64>, f64)> {
+    let values = all_values(latents, logits).into_iter();
+    values.map(|(z, log_p)| (decoded(params, &z), log_p)).collect()
+}
+
+/// The logits of q(z | x).
+fn encoded(params: &Params) -> Vec<f64> {
+    affine(params, "encoder.0", &centred(&IMAGE, &values(params, "pixel_mean")))
+}
+
 fn vae_states(latents: Kind, params: &Params) -> States {
-    let logits = affine(params, "encoder.0", &centred(&IMAGE, &values(params, "pixel_mean")));
     let log_prior = -(latents.states().unwrap() as f64).ln();
-    let of_value = |(z, log_q): (Vec<f64>, f64)| {
-        (log_q, log_bernoulli(&decoded(params, &z), &IMAGE) + log_prior - log_q)
-    };
-    all_values(latents, &logits).into_iter().map(of_value).collect()
+    let of_value =
+        |(pixels, log_q): (Vec<f64>, f64)| (log_q, log_bernoulli(&pixels, &IMAGE) + log_prior - log_q);
+    decoded_values(latents, params, &encoded(params)).into_iter().map(of_value).collect()
 }
 
 #[test]
@@ -167,14 +176,20 @@ fn prediction_input(params: &Params) -> Vec<f64> {
     centred(&IMAGE[..3], &values(params, "input_mean"))
 }
 
-fn prediction_states(layers: &[Kind], params: &Params) -> States {
-    let mut states = States::new();
-    for (h, log_q) in all_values(layers[0], &affine(params, "layer.0", &prediction_input(params))) {
-        for (g, log_q_of_g) in all_values(layers[1], &affine(params, "layer.1", &h)) {
-            states.push((log_q + log_q_of_g, log_bernoulli(&affine(params, "layer.2", &g), &IMAGE[3..])));
+/// The logits of y for all values of h, each with its log-probability.
+fn predicted_values(layers: &[Kind], params: &Params) -> Vec<(Vec<f64>, f64)> {
+    let mut values = Vec::new();
+    for (h, log_p) in all_values(layers[0], &affine(params, "layer.0", &prediction_input(params))) {
+        for (g, log_p_of_g) in all_values(layers[1], &affine(params, "layer.1", &h)) {
+            values.push((affine(params, "layer.2", &g), log_p + log_p_of_g));
         }
     }
-    states
+    values
+}
+
+fn prediction_states(layers: &[Kind], params: &Params) -> States {
+    let of_value = |(y, log_q): (Vec<f64>, f64)| (log_q, log_bernoulli(&y, &IMAGE[3..]));
+    predicted_values(layers, params).into_iter().map(of_value).collect()
 }
 
 #[test]
@@ -247,15 +262,11 @@ fn hold_drawn_against(what: &str, values: &[(Vec<f64>, f64)], drawn: &[f32]) {
 fn models_draw_as_enumeration_says() {
     for latents in LATENTS {
         let (vae, params) = vae(latents);
-        let uniform = all_values(latents, &vec![0.0; latents.elements()]);
-        let given: Vec<_> = uniform.into_iter().map(|(z, log_p)| (decoded(&params, &z), log_p)).collect();
-        hold_drawn_against("vae", &given, &vae.generate(&params, 40_000, &mut Noise::seed(17)));
-
-        let logits = affine(&params, "encoder.0", &centred(&IMAGE, &values(&params, "pixel_mean")));
-        let posterior = all_values(latents, &logits);
-        let given: Vec<_> = posterior.into_iter().map(|(z, log_q)| (decoded(&params, &z), log_q)).collect();
+        let prior = decoded_values(latents, &params, &vec![0.0; latents.elements()]);
+        hold_drawn_against("vae", &prior, &vae.generate(&params, 40_000, &mut Noise::seed(17)));
+        let posterior = decoded_values(latents, &params, &encoded(&params));
         let drawn = vae.reconstruct(&params, &copies(&IMAGE, 40_000), &mut Noise::seed(18));
-        hold_drawn_against("vae, reconstruction", &given, &drawn);
+        hold_drawn_against("vae, reconstruction", &posterior, &drawn);
     }
     let (net, params) = belief_net(Link::Nonlinear);
     let mut given = Vec::new();
@@ -268,16 +279,10 @@ fn models_draw_as_enumeration_says() {
     }
     hold_drawn_against("belief net", &given, &net.generate(&params, 40_000, &mut Noise::seed(19)));
     for (layers, net, params) in predictions() {
-        let mut given = Vec::new();
-        for (h, log_p) in all_values(layers[0], &affine(&params, "layer.0", &prediction_input(&params))) {
-            for (g, log_p_of_g) in all_values(layers[1], &affine(&params, "layer.1", &h)) {
-                given.push((affine(&params, "layer.2", &g), log_p + log_p_of_g));
-            }
-        }
         let rows = net.complete(&params, &copies(&IMAGE, 40_000), &mut Noise::seed(20));
         assert!(rows.chunks(5).all(|row| row[..3] == [1.0, 0.0, 1.0]), "the upper part is the image's");
         let lower: Vec<f32> = rows.chunks(5).flat_map(|row| row[3..].to_vec()).collect();
-        hold_drawn_against("prediction", &given, &lower);
+        hold_drawn_against("prediction", &predicted_values(&layers, &params), &lower);
     }
 }
 
@@ -466,7 +471,15 @@ fn over_normal(f: impl Fn(f64) -> f64) -> f64 {
     (-800..=800).map(|i| f64::from(i) * step).map(|z| f(z) * density(z) * step).sum()
 }
 
-/// The class of the semi-supervised model.
+/// A semi-supervised model of 3 classes over 5 pixels, which shifts labelled images by up to `shift`.
+fn semi_supervised(shift: usize) -> (SemiSupervised, Params) {
+    let mut params = Params::new();
+    let shape = SemiSupervisedShape { classes: 3, latents: 1, hidden: vec![4], shift };
+    let model = SemiSupervised::new(shape, (&MEAN, 5), &mut params, &mut Noise::seed(12));
+    (model, params)
+}
+
+/// Its class.
 const CLASS: Kind = Kind { variables: 1, classes: Some(3) };
 
 /// ln p(x | y, z).
@@ -493,9 +506,7 @@ fn classified(params: &Params) -> Vec<(Vec<f64>, f64)> {
 
 #[test]
 fn a_semi_supervised_model_learns_along_the_gradient_of_the_integrated_bounds() {
-    let mut params = Params::new();
-    let shape = SemiSupervisedShape { classes: 3, latents: 1, hidden: vec![4], shift: 0 };
-    let model = SemiSupervised::new(shape, (&MEAN, 5), &mut params, &mut Noise::seed(12));
+    let (model, mut params) = semi_supervised(0);
 
     let mut estimator = parse("rloo:2").unwrap();
     let unlabelled = |params: &Params| {
@@ -519,9 +530,7 @@ fn a_semi_supervised_model_learns_along_the_gradient_of_the_integrated_bounds() 
 
 #[test]
 fn a_semi_supervised_model_is_bounded_as_enumeration_says() {
-    let mut params = Params::new();
-    let shape = SemiSupervisedShape { classes: 3, latents: 1, hidden: vec![4], shift: 1 };
-    let model = SemiSupervised::new(shape, (&MEAN, 5), &mut params, &mut Noise::seed(12));
+    let (model, params) = semi_supervised(1);
     let classes = all_values(CLASS, &[0.0; 3]);
     let p = over_normal(|z| classes.iter().map(|(y, log_p)| (log_p + log_given(&params, y, z)).exp()).sum());
     let many = model.evaluate(&params, &copies(&IMAGE, 10), 20_000, &mut Noise::seed(13));
@@ -545,9 +554,7 @@ fn a_semi_supervised_model_is_bounded_as_enumeration_says() {
 
 #[test]
 fn a_semi_supervised_model_draws_classes_in_turn() {
-    let mut params = Params::new();
-    let shape = SemiSupervisedShape { classes: 3, latents: 1, hidden: vec![4], shift: 1 };
-    let model = SemiSupervised::new(shape, (&MEAN, 5), &mut params, &mut Noise::seed(12));
+    let (model, params) = semi_supervised(1);
     let drawn = model.generate(&params, 60_000, &mut Noise::seed(21));
     for (class, (y, _)) in all_values(CLASS, &[0.0; 3]).iter().enumerate() {
         for pixel in 0..5 {

@@ -150,6 +150,9 @@ impl Runner<'_> {
         work: &mut Work,
     ) -> Result<Option<CellRun<'_>>> {
         let mut run = work.take_up(number, settings.clone(), self.data)?;
+        if run.is_finished() {
+            return Ok(Some(run));
+        }
         let bar = progress(run.step_count(), settings.steps, "steps");
         let mut clock = Clock::new();
         while !run.is_finished() && !self.is_interrupted() {
