@@ -195,3 +195,27 @@ fn defaults_are_stable() {
     mlp [256, 128] 20 x 10, 5000 steps of 100, adam 0.9 0.999, rate tail:0.001,0.00001,2000,5000, tau tail:1,0.1,0,5000
     ");
 }
+
+/// The two training frames, given the same VAE, data, seed and schedules, take the same steps to the last bit.
+#[test]
+fn both_frames_train_the_same_vae_to_the_last_bit() {
+    let data = images(6, 60, 10);
+    let rate = Schedule::Tail { start: 0.1, end: 0.001, from: 12, to: 30 };
+    let tau = Schedule::Tail { start: 1.0, end: 0.5, from: 0, to: 30 };
+    let settings = Settings { learning_rate: rate, tau, steps: 30, seed: 5, validate_every: 0, ..small() };
+    let cell = CellSettings {
+        model: CellModel::Vae {
+            latents: Kind { variables: settings.latents, classes: Some(settings.classes) },
+            encoder: settings.hidden.clone(),
+            decoder: settings.hidden.clone(),
+        },
+        tau: Some((1.0, 0.5)),
+        learning_rate: 0.1,
+        betas: (settings.beta1, settings.beta2),
+        ..self::cell(30)
+    };
+    let (mut trainer, mut run) = (Trainer::new(settings, &data).unwrap(), CellRun::new(cell, &data).unwrap());
+    for step in 0..30 {
+        assert_eq!(trainer.step(), run.step(), "step {step}");
+    }
+}
