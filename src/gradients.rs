@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use reparam_ops::matmul::Write;
+use reparam_ops::Write;
 
 use crate::params::{ParamId, Params};
 use crate::tape::{Leaf, Recorded, next_recording};

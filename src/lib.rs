@@ -53,7 +53,7 @@ pub use file::write_atomically;
 pub use gradients::{Gradients, InputGradients};
 pub use noise::{DrawSource, Noise, NormalSource};
 pub use params::{ParamId, Params};
-pub use reparam_ops::matmul::Write;
+pub use reparam_ops::Write;
 pub use schedule::Schedule;
 pub use shape::Shape;
 pub use tape::{Inputs, NotFinite, Recorded, Rule, Tape};

@@ -125,8 +125,22 @@ fn every_rule_and_every_kernel_is_in_the_catalogue() {
     assert!(extra.is_empty(), "rules that the catalogue in ops/src/lib.rs lacks: {extra:?}");
 
     let modules: BTreeSet<String> = catalogue().into_iter().map(|line| line.module).collect();
-    let helpers =
-        ["draw", "lanes", "lib", "math", "noise", "parallel", "scratch", "simd", "small_matmul", "sparse"];
+    let helpers = [
+        "draw",
+        "lanes",
+        "lib",
+        "math",
+        "matrix",
+        "noise",
+        "parallel",
+        "perturbed",
+        "rows",
+        "scratch",
+        "simd",
+        "small_matmul",
+        "soft_rows",
+        "sparse",
+    ];
     for entry in fs::read_dir(root().join("ops/src")).unwrap() {
         let name = entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
         let known = modules.contains(&name) || helpers.contains(&&*name);

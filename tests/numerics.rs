@@ -591,7 +591,7 @@ fn sizes_beyond_what_can_be_are_refused() {
     let text = panic_text(|| tape.input(&vec![0.0; few], [2, wide]));
     assert!(text.ends_with("has more elements than can be"), "{text}");
     let few = vec![0.0; few];
-    let text = panic_text(|| reparam_ops::matmul::Matrix::new(&few, 2, wide));
+    let text = panic_text(|| reparam_ops::Matrix::new(&few, 2, wide));
     assert!(text.contains("matrix"), "{text}");
 }
 

@@ -12,7 +12,7 @@ use reparam::train::{
     CellModel, CellRun, CellSettings, Labels, ModelKind, OptimizerKind, Record, Settings, Trainer,
 };
 use reparam_ops::noise::{Draws, Stream, draws_forward};
-use reparam_ops::{Tier, matmul};
+use reparam_ops::{Matrix, Tier, Write, matmul};
 
 #[path = "common/bars.rs"]
 mod bars;
@@ -31,7 +31,6 @@ mod kernels {
     use reparam_ops::adam::Hyper;
     use reparam_ops::gaussian::Normals;
     use reparam_ops::linear::Activation;
-    use reparam_ops::matmul::{Matrix, Write};
     use reparam_ops::*;
 
     const TAU: f32 = 0.7;
@@ -522,7 +521,6 @@ mod kernels {
 /// Products of any layout, added to what is there, at any number of threads.
 #[test]
 fn matrix_products_do_not_depend_on_threads() {
-    use matmul::{Matrix, Write};
     let numbers = |n: usize| (0..n).map(|i| ((i * 7919) % 1009) as f32 / 500.0 - 1.0).collect::<Vec<_>>();
     for (m, k, n) in [(100, 784, 200), (784, 100, 200), (65, 2000, 67), (1, 4096, 512), (300, 1, 5000)] {
         let (a, b) = (numbers(m * k), numbers(k * n));

@@ -6,25 +6,14 @@
 //! Conditional Computation", 2013, section 4.
 
 use crate::Tier;
-use crate::draw;
-use crate::math;
-use crate::noise::{Draws, PIECE, Reader};
+use crate::math::sigmoid_slope;
+use crate::noise::Draws;
 use crate::parallel::{Rows, RowsMut, for_rows};
-
-/// out = logits + logistic noise.
-#[inline(always)]
-pub(crate) fn perturb(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
-    for (logits, out) in logits.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
-        draw::logistics(reader.take(out.len()), out);
-        for (out, &logit) in out.iter_mut().zip(logits) {
-            *out += logit;
-        }
-    }
-}
+use crate::perturbed::logistic_scores;
 
 crate::simd! {
     fn forward_piece(draws: Draws<'_>, first: usize, logits: &[f32], y: &mut [f32]) {
-        perturb(&mut draws.from_element(first), logits, y);
+        logistic_scores(&mut draws.from_element(first), logits, y);
         for y in y {
             let sample = if *y > 0.0 { 1.0 } else { 0.0 };
             *y = if y.is_nan() { *y } else { sample };
@@ -38,13 +27,6 @@ crate::simd! {
             *dlogits = dy.mul_add(sigmoid_slope(x), *dlogits);
         }
     }
-}
-
-/// sigmoid(x) (1 - sigmoid(x)), without subtracting from 1.
-#[inline(always)]
-pub(crate) fn sigmoid_slope(x: f32) -> f32 {
-    let e = math::exp_nonpositive(-x.abs());
-    e / ((1.0 + e) * (1.0 + e))
 }
 
 /// y = 1 where logits + l > 0, else 0, with l standard logistic noise: 1 with probability sigmoid(logits). Element i

@@ -5,8 +5,7 @@
 //! then exactly 0 or 1); where q excludes an outcome that p allows, the divergence is +inf.
 
 use crate::Tier;
-use crate::bernoulli::sigmoid_slope;
-use crate::math;
+use crate::math::{self, sigmoid_slope};
 use crate::parallel::{Rows, RowsMut, for_rows};
 
 /// p, q, and q's logit, on the side where p <= 1/2.

@@ -6,17 +6,17 @@
 //! B. Poole, "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017.
 
 use crate::Tier;
-use crate::bernoulli::{perturb, sigmoid_slope};
 use crate::lanes;
-use crate::math;
+use crate::math::{self, sigmoid_slope};
 use crate::noise::{Draws, PIECE};
 use crate::parallel::{Rows, RowsMut, for_light_rows, for_rows, sum_rows};
+use crate::perturbed::logistic_scores;
 
 pub use crate::bernoulli::forward as st_forward;
 
 crate::simd! {
     fn forward_piece(draws: Draws<'_>, first: usize, logits: &[f32], inverse_tau: f32, y: &mut [f32]) {
-        perturb(&mut draws.from_element(first), logits, y);
+        logistic_scores(&mut draws.from_element(first), logits, y);
         for y in y {
             *y = math::sigmoid(*y * inverse_tau);
         }
@@ -60,7 +60,7 @@ crate::simd! {
         let mut total = 0.0;
         for ((logits, dy), dlogits) in logits.chunks(PIECE).zip(dy.chunks(PIECE)).zip(dlogits.chunks_mut(PIECE)) {
             let scores = &mut scores[..logits.len()];
-            perturb(&mut reader, logits, scores);
+            logistic_scores(&mut reader, logits, scores);
             for ((score, &dy), dlogits) in scores.iter_mut().zip(dy).zip(dlogits) {
                 let s = *score * inverse_tau;
                 let slope = sigmoid_slope(s);

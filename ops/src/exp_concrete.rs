@@ -9,15 +9,14 @@
 //! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, appendix C.3.2.
 
 use crate::Tier;
-use crate::gumbel_softmax::perturb;
 use crate::lanes;
 use crate::math;
 use crate::noise::Draws;
 use crate::parallel::{Rows, RowsMut, for_rows, sum_rows};
+use crate::perturbed::gumbel_scores;
+use crate::rows::{Checked, MaskedRow, check_rows, is_masked, max_and_log_sum, rows, sum_exp};
 use crate::scratch;
-use crate::softmax::{
-    self, Checked, MaskedRow, Scores, check_rows, is_masked, max_and_log_sum, normalize, sum_exp, with_soft,
-};
+use crate::soft_rows::{Scores, normalize, with_soft};
 
 // ------------------------------------------------------------------------------------------------ the sample
 
@@ -26,7 +25,7 @@ crate::simd! {
         draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, inverse_tau: f32, y: &mut [f32],
     ) -> Checked {
         let mut reader = draws.from_element(first * classes);
-        perturb(&mut reader, logits, y);
+        gumbel_scores(&mut reader, logits, y);
         for (r, row) in y.chunks_exact_mut(classes).enumerate() {
             let max = lanes::max(row);
             if is_masked(row, max) {
@@ -81,7 +80,7 @@ pub fn forward(
     tau: f32,
     y: &mut [f32],
 ) -> Result<(), MaskedRow> {
-    let rows = softmax::rows(logits, classes, y);
+    let rows = rows(logits, classes, y);
     draws.check(logits.len());
     let parts = (Rows(logits, classes), RowsMut(y, classes));
     check_rows(rows, classes, parts, |first, (Rows(logits, _), RowsMut(y, _))| {
@@ -101,7 +100,7 @@ pub fn backward(
     want_tau: bool,
     dlogits: &mut [f32],
 ) -> f32 {
-    let rows = softmax::rows(y, classes, dlogits);
+    let rows = rows(y, classes, dlogits);
     assert_eq!(y.len(), dy.len(), "y and dy must have one length");
     let h_y = sum_rows(
         rows,
@@ -304,7 +303,7 @@ pub fn log_prob_backward(
     dlog_prob: &[f32],
     dlogits: &mut [f32],
 ) {
-    let rows = softmax::rows(logits, classes, dlogits);
+    let rows = rows(logits, classes, dlogits);
     assert_eq!(log_y.len(), logits.len(), "log_y and logits must both be rows x classes");
     assert!(log_prob.len() == rows && dlog_prob.len() == rows, "log_prob must have an entry per row");
     let parts = (
@@ -340,7 +339,7 @@ pub fn log_prob_backward_tau(
     dlog_prob: &[f32],
     h: &[f32],
 ) -> f32 {
-    let rows = softmax::rows(logits, classes, h);
+    let rows = rows(logits, classes, h);
     assert_eq!(log_y.len(), logits.len(), "log_y and logits must both be rows x classes");
     assert!(log_prob.len() == rows && dlog_prob.len() == rows, "log_prob must have an entry per row");
     let parts = (

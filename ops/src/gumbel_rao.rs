@@ -18,10 +18,9 @@ use crate::draw;
 use crate::math;
 use crate::noise::{Draws, PIECE, Reader};
 use crate::parallel::{Rows, RowsMut, for_rows};
+use crate::rows::{block_len, by_classes, max_and_log_sum, row_by_row, rows};
 use crate::scratch;
-use crate::softmax::{
-    self, InPlace, block_len, by_classes, jacobian_rows, max_and_log_sum, normalize, row_by_row,
-};
+use crate::soft_rows::{InPlace, jacobian_rows, normalize};
 
 pub use crate::gumbel_softmax::st_forward as forward;
 
@@ -146,7 +145,7 @@ pub fn backward(
     dlogits: &mut [f32],
 ) {
     assert!(samples > 0, "gumbel_rao needs at least one sample of the noise");
-    let rows = softmax::rows(logits, classes, dlogits);
+    let rows = rows(logits, classes, dlogits);
     assert!(one_hot.len() == logits.len() && dy.len() == logits.len(), "all must be rows x classes");
     draws.check(logits.len() * samples);
     let parts = (Rows(logits, classes), Rows(one_hot, classes), Rows(dy, classes), RowsMut(dlogits, classes));

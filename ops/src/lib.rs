@@ -17,7 +17,7 @@
 //! gumbel_softmax::forward(tier, Stream::new(42).into(), &logits, 3, 0.5, &mut y)?;
 //! let dtau = gumbel_softmax::backward(tier, &y, &dy, 3, 0.5, true, &mut dlogits);
 //! # assert!(dtau.is_finite());
-//! # Ok::<(), reparam_ops::softmax::MaskedRow>(())
+//! # Ok::<(), reparam_ops::MaskedRow>(())
 //! ```
 //!
 //! # The catalogue
@@ -101,15 +101,21 @@ pub mod linear;
 pub mod logit_binary_concrete;
 pub mod math;
 pub mod matmul;
+mod matrix;
 pub mod noise;
 pub mod parallel;
+mod perturbed;
+mod rows;
 pub mod scratch;
 pub mod sgd_momentum;
 pub mod simd;
 mod small_matmul;
+mod soft_rows;
 pub mod softmax;
 mod sparse;
 pub mod st_argmax;
 pub mod st_categorical;
 
+pub use matrix::{Matrix, Write};
+pub use rows::MaskedRow;
 pub use simd::{LANES, Tier};

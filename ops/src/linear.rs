@@ -4,7 +4,8 @@
 
 use crate::Tier;
 use crate::math;
-use crate::matmul::{Matrix, Write, matmul};
+use crate::matmul::matmul;
+use crate::matrix::{Matrix, Write};
 use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::sparse;
 

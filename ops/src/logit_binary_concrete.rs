@@ -8,15 +8,15 @@
 //! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, appendix C.3.1.
 
 use crate::Tier;
-use crate::bernoulli::perturb;
 use crate::lanes;
 use crate::math;
 use crate::noise::{Draws, PIECE};
 use crate::parallel::{Rows, RowsMut, for_rows, sum_rows};
+use crate::perturbed::logistic_scores;
 
 crate::simd! {
     fn forward_piece(draws: Draws<'_>, first: usize, logits: &[f32], inverse_tau: f32, y: &mut [f32]) {
-        perturb(&mut draws.from_element(first), logits, y);
+        logistic_scores(&mut draws.from_element(first), logits, y);
         for y in y {
             *y *= inverse_tau;
         }

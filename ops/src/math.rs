@@ -127,6 +127,13 @@ pub fn sigmoid(x: f32) -> f32 {
     (-lost).mul_add(quotient, quotient)
 }
 
+/// sigmoid(x) (1 - sigmoid(x)), without subtracting from 1.
+#[inline(always)]
+pub(crate) fn sigmoid_slope(x: f32) -> f32 {
+    let e = exp_nonpositive(-x.abs());
+    e / ((1.0 + e) * (1.0 + e))
+}
+
 /// The hyperbolic tangent, within 3 ulp; odd to the last bit.
 ///
 /// -1 at -inf, 1 at inf; keeps the sign of a zero.

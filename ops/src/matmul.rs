@@ -2,69 +2,8 @@
 //! columns of the result, never along the summed dimension: each entry is summed in one order whatever the thread count.
 
 use crate::Tier;
+use crate::matrix::{Matrix, Write};
 use crate::small_matmul;
-
-/// A matrix in a flat slice, row-major as stored or read transposed.
-#[derive(Clone, Copy, Debug)]
-pub struct Matrix<'a> {
-    data: &'a [f32],
-    pub(crate) rows: usize,
-    pub(crate) columns: usize,
-    row_stride: usize,
-    column_stride: usize,
-}
-
-impl<'a> Matrix<'a> {
-    /// `data` as `rows x columns`, row-major.
-    ///
-    /// # Panics
-    /// If the slice's length is another.
-    #[track_caller]
-    pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
-        assert_eq!(rows.checked_mul(columns), Some(data.len()), "a {rows} x {columns} matrix");
-        Matrix { data, rows, columns, row_stride: columns, column_stride: 1 }
-    }
-
-    /// The transpose, without moving anything.
-    pub fn t(self) -> Self {
-        Matrix {
-            data: self.data,
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-        }
-    }
-
-    /// The slice, if the matrix is read as it is stored.
-    pub(crate) fn row_major(self) -> Option<&'a [f32]> {
-        (self.column_stride == 1 && self.row_stride == self.columns).then_some(self.data)
-    }
-
-    /// A row, if its entries lie side by side.
-    #[inline(always)]
-    pub(crate) fn row(self, row: usize) -> Option<&'a [f32]> {
-        (self.column_stride == 1).then(|| &self.data[row * self.row_stride..][..self.columns])
-    }
-
-    #[inline(always)]
-    pub(crate) fn entry(self, row: usize, column: usize) -> f32 {
-        self.data[row * self.row_stride + column * self.column_stride]
-    }
-
-    fn row_range(self, first: usize, rows: usize) -> Self {
-        Matrix { data: &self.data[(first * self.row_stride).min(self.data.len())..], rows, ..self }
-    }
-}
-
-/// Whether a result replaces what a buffer holds or is added to it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Write {
-    /// y = value
-    Replace,
-    /// y += value
-    Add,
-}
 
 /// Multiply-adds below which a product stays on one thread: a few tens of microseconds.
 const SERIAL_WORK: usize = 1 << 20;
@@ -87,7 +26,7 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
 }
 
 /// The same for products of any size, best for large ones.
-pub(crate) fn large(a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
+fn large(a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
     let work = a.rows * a.columns * b.columns;
     let threads = if work < SERIAL_WORK { 1 } else { rayon::current_num_threads() };
     let c = Target {
@@ -225,6 +164,31 @@ mod tests {
             let one = product(1);
             for threads in [2, 3, 8] {
                 assert!(product(threads) == one, "{m} {k} {n} on {threads} threads");
+            }
+        }
+    }
+
+    #[test]
+    fn a_small_product_has_the_bits_of_the_large_one_on_every_tier() {
+        let fused = Tier::available().len() > 1;
+        for (m, k, n) in
+            [(1, 1, 1), (32, 2, 16), (32, 16, 4), (16, 32, 16), (5, 33, 17), (7, 3, 40), (2, 0, 3)]
+        {
+            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+            for (a, b) in [
+                (Matrix::new(&a, m, k), Matrix::new(&b, k, n)),
+                (Matrix::new(&a, k, m).t(), Matrix::new(&b, n, k).t()),
+            ] {
+                for write in [Write::Add, Write::Replace] {
+                    let mut expected = numbers(m * n, 3);
+                    large(a, b, write, &mut expected);
+                    for tier in Tier::available() {
+                        let mut c = numbers(m * n, 3);
+                        small_matmul::matmul(tier, a, b, write, &mut c);
+                        let close = c.iter().zip(&expected).all(|(c, e)| (c - e).abs() < 1e-5);
+                        assert!(if fused { c == expected } else { close }, "{m} {k} {n} {tier}");
+                    }
+                }
             }
         }
     }

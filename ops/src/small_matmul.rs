@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::Tier;
-use crate::matmul::{Matrix, Write};
+use crate::matrix::{Matrix, Write};
 use crate::scratch;
 use crate::simd::LANES;
 
@@ -89,41 +89,5 @@ fn store(sums: &[f32; LANES], write: Write, c: &mut [f32]) {
     match <&mut [f32; LANES]>::try_from(&mut *c) {
         Ok(c) => *c = sums,
         Err(_) => c.copy_from_slice(&sums[..c.len()]),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::matmul::large;
-
-    /// Numbers that are not exact in their products: another order of sums would show.
-    fn numbers(n: usize, seed: u32) -> Vec<f32> {
-        (0..n as u32).map(|i| ((i.wrapping_mul(2_654_435_761) ^ seed) >> 8) as f32 / 1e7 - 0.8).collect()
-    }
-
-    #[test]
-    fn gives_the_bits_of_the_large_product_on_every_tier() {
-        let fused = Tier::available().len() > 1;
-        for (m, k, n) in
-            [(1, 1, 1), (32, 2, 16), (32, 16, 4), (16, 32, 16), (5, 33, 17), (7, 3, 40), (2, 0, 3)]
-        {
-            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
-            for (a, b) in [
-                (Matrix::new(&a, m, k), Matrix::new(&b, k, n)),
-                (Matrix::new(&a, k, m).t(), Matrix::new(&b, n, k).t()),
-            ] {
-                for write in [Write::Add, Write::Replace] {
-                    let mut expected = numbers(m * n, 3);
-                    large(a, b, write, &mut expected);
-                    for tier in Tier::available() {
-                        let mut c = numbers(m * n, 3);
-                        matmul(tier, a, b, write, &mut c);
-                        let close = c.iter().zip(&expected).all(|(c, e)| (c - e).abs() < 1e-5);
-                        assert!(if fused { c == expected } else { close }, "{m} {k} {n} {tier}");
-                    }
-                }
-            }
-        }
     }
 }

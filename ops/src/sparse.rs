@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use crate::Tier;
-use crate::matmul::Write;
+use crate::matrix::Write;
 use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::scratch;
 use crate::simd::LANES;
@@ -187,7 +187,8 @@ pub(crate) fn backward_weight(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matmul::{Matrix, matmul};
+    use crate::matmul::matmul;
+    use crate::matrix::Matrix;
 
     /// Small whole numbers, one in seven not zero: products are exact, so both paths must agree to the bit.
     fn sparse(n: usize) -> Vec<f32> {

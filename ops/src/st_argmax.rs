@@ -2,9 +2,9 @@
 //! softmax(logits / tau).
 
 use crate::Tier;
-use crate::gumbel_softmax::one_hot_rows;
 use crate::parallel::{Rows, RowsMut};
-use crate::softmax::{self, Checked, MaskedRow, check_rows};
+use crate::perturbed::one_hot_rows;
+use crate::rows::{Checked, MaskedRow, check_rows, rows};
 
 pub use crate::st_categorical::backward;
 
@@ -21,7 +21,7 @@ crate::simd! {
 /// A row whose classes are all masked.
 #[track_caller]
 pub fn forward(tier: Tier, logits: &[f32], classes: usize, y: &mut [f32]) -> Result<(), MaskedRow> {
-    let rows = softmax::rows(logits, classes, y);
+    let rows = rows(logits, classes, y);
     let parts = (Rows(logits, classes), RowsMut(y, classes));
     check_rows(rows, classes, parts, |_, (Rows(logits, _), RowsMut(y, _))| {
         forward_piece(tier, logits, classes, y)

@@ -9,7 +9,8 @@
 
 use crate::Tier;
 use crate::parallel::{Rows, RowsMut, sum_rows};
-use crate::softmax::{self, jacobian_of_scores, with_soft};
+use crate::rows::rows;
+use crate::soft_rows::{jacobian_of_scores, with_soft};
 
 pub use crate::gumbel_softmax::st_forward as forward;
 
@@ -39,7 +40,7 @@ pub fn backward(
     want_tau: bool,
     dlogits: &mut [f32],
 ) -> f32 {
-    let rows = softmax::rows(logits, classes, dlogits);
+    let rows = rows(logits, classes, dlogits);
     assert_eq!(logits.len(), dy.len(), "dy must be rows x classes");
     let h_ln_y = sum_rows(
         rows,

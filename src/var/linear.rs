@@ -1,8 +1,8 @@
 //! `linear`: a layer's product, bias and activation as one op.
 
 use reparam_ops::linear::{self as kernel, Activation};
-use reparam_ops::matmul::{Matrix, matmul};
-use reparam_ops::{axis, scratch};
+use reparam_ops::matmul::matmul;
+use reparam_ops::{Matrix, axis, scratch};
 
 use crate::gradients::InputGradients;
 use crate::tape::{Recorded, Rule};

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use reparam_ops::matmul::{Matrix, Write, matmul};
+use reparam_ops::matmul::matmul;
+use reparam_ops::{Matrix, Write};
 
 use crate::gradients::InputGradients;
 use crate::shape::Shape;

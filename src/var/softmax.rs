@@ -1,6 +1,6 @@
 //! `softmax`, `log_softmax` and `logsumexp` over the last axis.
 
-use reparam_ops::softmax::{self as kernel, MaskedRow};
+use reparam_ops::{MaskedRow, softmax as kernel};
 
 use crate::gradients::InputGradients;
 use crate::shape::Shape;

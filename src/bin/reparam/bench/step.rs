@@ -5,8 +5,8 @@ use reparam::nn::Mlp;
 use reparam::optim::{Adam, Optimizer};
 use reparam::train::{CellModel, CellRun, CellSettings, ModelKind, Settings, Trainer};
 use reparam::{Activation, Noise, Params, Result, Tape, Write};
-use reparam_ops::Tier;
-use reparam_ops::matmul::{Matrix, matmul};
+use reparam_ops::matmul::matmul;
+use reparam_ops::{Matrix, Tier};
 use serde::Serialize;
 
 use super::measure::{Timing, time};

@@ -1,0 +1,63 @@
+//! Matrices as the products read them, and how a product is written.
+
+/// A matrix in a flat slice, row-major as stored or read transposed.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) row_stride: usize,
+    pub(crate) column_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// `data` as `rows x columns`, row-major.
+    ///
+    /// # Panics
+    /// If the slice's length is another.
+    #[track_caller]
+    pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
+        assert_eq!(rows.checked_mul(columns), Some(data.len()), "a {rows} x {columns} matrix");
+        Matrix { data, rows, columns, row_stride: columns, column_stride: 1 }
+    }
+
+    /// The transpose, without moving anything.
+    pub fn t(self) -> Self {
+        Matrix {
+            data: self.data,
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+        }
+    }
+
+    /// The slice, if the matrix is read as it is stored.
+    pub(crate) fn row_major(self) -> Option<&'a [f32]> {
+        (self.column_stride == 1 && self.row_stride == self.columns).then_some(self.data)
+    }
+
+    /// A row, if its entries lie side by side.
+    #[inline(always)]
+    pub(crate) fn row(self, row: usize) -> Option<&'a [f32]> {
+        (self.column_stride == 1).then(|| &self.data[row * self.row_stride..][..self.columns])
+    }
+
+    #[inline(always)]
+    pub(crate) fn entry(self, row: usize, column: usize) -> f32 {
+        self.data[row * self.row_stride + column * self.column_stride]
+    }
+
+    pub(crate) fn row_range(self, first: usize, rows: usize) -> Self {
+        Matrix { data: &self.data[(first * self.row_stride).min(self.data.len())..], rows, ..self }
+    }
+}
+
+/// Whether a result replaces what a buffer holds or is added to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Write {
+    /// y = value
+    Replace,
+    /// y += value
+    Add,
+}

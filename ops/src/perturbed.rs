@@ -1,0 +1,264 @@
+//! Logits plus noise, the one-hot rows that they become, and the winner of a wide row.
+
+use crate::draw;
+use crate::lanes;
+use crate::math;
+use crate::noise::{Draws, PIECE, Reader};
+use crate::rows::{Checked, MaskedRow, by_classes, row_by_row};
+use crate::simd::LANES;
+use crate::soft_rows::Scores;
+
+/// out = logits + Gumbel noise.
+#[inline(always)]
+pub(crate) fn gumbel_scores(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
+    for (logits, out) in logits.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
+        let draws = reader.take(out.len());
+        let (vectors, rest) = out.as_chunks_mut::<LANES>();
+        let whole = vectors.as_flattened_mut();
+        draw::exponentials(draws, whole);
+        for (out, &logit) in whole.iter_mut().zip(logits) {
+            *out = logit + math::minus_ln_normal(*out);
+        }
+        if !rest.is_empty() {
+            // A whole vector of noise costs as much as a single number.
+            let mut noise = [0.0f32; LANES];
+            draw::gumbels(&draws[whole.len()..], &mut noise);
+            for ((out, &logit), &noise) in rest.iter_mut().zip(&logits[whole.len()..]).zip(&noise) {
+                *out = logit + noise;
+            }
+        }
+    }
+}
+
+/// Logits with Gumbel noise.
+pub(crate) struct Perturbed<'a> {
+    reader: Reader<'a>,
+    logits: &'a [f32],
+}
+
+impl<'a> Perturbed<'a> {
+    /// Those from element `first` of the draws on.
+    #[inline(always)]
+    pub(crate) fn new(draws: Draws<'a>, first: usize, logits: &'a [f32]) -> Self {
+        Perturbed { reader: draws.from_element(first), logits }
+    }
+}
+
+impl Scores for Perturbed<'_> {
+    #[inline(always)]
+    fn fill(&mut self, out: &mut [f32]) {
+        let (now, later) = self.logits.split_at(out.len());
+        gumbel_scores(&mut self.reader, now, out);
+        self.logits = later;
+    }
+}
+
+/// Replaces each row by the one-hot vector of its largest entry (ties: the lowest index), or by NaN if one is in it.
+#[inline(always)]
+pub(crate) fn one_hot_rows(block: &mut [f32], classes: usize) -> Checked {
+    // Looked for in the whole block at once, which is cheap: there is hardly ever one.
+    let some_nan = block.iter().fold(false, |some, s| some | s.is_nan());
+    if some_nan {
+        for row in block.chunks_exact_mut(classes).filter(|row| row.iter().any(|s| s.is_nan())) {
+            row.fill(f32::NAN);
+        }
+    }
+    by_classes!(one_hot(classes, block))
+}
+
+#[inline(always)]
+fn one_hot<const C: usize>(classes: usize, block: &mut [f32]) -> Checked {
+    let classes = if C == 0 { classes } else { C };
+    for (r, row) in block.chunks_exact_mut(classes).enumerate() {
+        // A row of NaN stays.
+        if row[0].is_nan() {
+            continue;
+        }
+        if C == 0 {
+            let winner = lanes::argmax(row);
+            if row[winner] == f32::NEG_INFINITY {
+                return Err(MaskedRow(r));
+            }
+            row.fill(0.0);
+            row[winner] = 1.0;
+            continue;
+        }
+        // In a short row a branch that finds the place would be mispredicted more often than not. Ties are rare: all
+        // of them get a 1 first.
+        row_by_row();
+        let max = lanes::max_of_few::<C>(row);
+        if max == f32::NEG_INFINITY {
+            return Err(MaskedRow(r));
+        }
+        for s in row.iter_mut() {
+            *s = if *s == max { 1.0 } else { 0.0 };
+        }
+        if lanes::sum_of_few::<C>(row) > 1.0 {
+            keep_first(row);
+        }
+    }
+    Ok(())
+}
+
+/// The one-hot vectors of rows that are wider than a piece, without a score for each class.
+#[inline(always)]
+pub(crate) fn wide_one_hots(
+    reader: &mut Reader<'_>,
+    logits: &[f32],
+    classes: usize,
+    y: &mut [f32],
+) -> Checked {
+    for (r, (logits, y)) in logits.chunks_exact(classes).zip(y.chunks_exact_mut(classes)).enumerate() {
+        let winner = winner_of_wide(reader, logits);
+        if logits.iter().fold(false, |some, logit| some | logit.is_nan()) {
+            y.fill(f32::NAN);
+            continue;
+        }
+        y.fill(0.0);
+        y[winner.ok_or(MaskedRow(r))?] = 1.0;
+    }
+    Ok(())
+}
+
+#[cold]
+fn keep_first(row: &mut [f32]) {
+    let first = lanes::argmax(row);
+    row.fill(0.0);
+    row[first] = 1.0;
+}
+
+/// out = logits + logistic noise.
+#[inline(always)]
+pub(crate) fn logistic_scores(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
+    for (logits, out) in logits.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
+        draw::logistics(reader.take(out.len()), out);
+        for (out, &logit) in out.iter_mut().zip(logits) {
+            *out += logit;
+        }
+    }
+}
+
+/// The place of a wide row's first largest score; none if all classes are masked. NaN is passed over.
+#[inline(always)]
+pub(crate) fn winner_of_wide(reader: &mut Reader<'_>, logits: &[f32]) -> Option<usize> {
+    let mut bounds = [0.0f32; PIECE];
+    let mut best = Best { score: f32::NEG_INFINITY, place: 0 };
+    for (p, logits) in logits.chunks(PIECE).enumerate() {
+        let draws = reader.take(logits.len());
+        let bounds = &mut bounds[..logits.len()];
+        for ((bound, &logit), &draw) in bounds.iter_mut().zip(logits).zip(draws) {
+            *bound = logit + draw::gumbel_at_most(draw);
+        }
+        let promising = lanes::argmax(bounds);
+        if bounds[promising] < best.score || bounds[promising] == f32::NEG_INFINITY {
+            continue;
+        }
+        // Its score leaves few others to look at, most often none.
+        best.see_vector(p * PIECE, promising / LANES, draws, logits);
+        let (vectors, rest) = bounds.as_chunks::<LANES>();
+        for (v, bounds) in vectors.iter().enumerate() {
+            if bounds.iter().fold(false, |any, &bound| any | (bound >= best.score)) {
+                best.see_vector(p * PIECE, v, draws, logits);
+            }
+        }
+        if !rest.is_empty() {
+            best.see_vector(p * PIECE, vectors.len(), draws, logits);
+        }
+    }
+    (best.score > f32::NEG_INFINITY).then_some(best.place)
+}
+
+/// The largest score so far, and its first place.
+struct Best {
+    score: f32,
+    place: usize,
+}
+
+impl Best {
+    /// Takes the scores of vector `v` of a piece that begins at place `first`.
+    #[inline(always)]
+    fn see_vector(&mut self, first: usize, v: usize, draws: &[u32], logits: &[f32]) {
+        let places = v * LANES..((v + 1) * LANES).min(draws.len());
+        let (mut vector, mut scores) = ([0; LANES], [f32::NEG_INFINITY; LANES]);
+        vector[..places.len()].copy_from_slice(&draws[places.clone()]);
+        scores[..places.len()].copy_from_slice(&logits[places]);
+        for (score, &draw) in scores.iter_mut().zip(&vector) {
+            *score += draw::gumbel(draw);
+        }
+        let lane = lanes::argmax(&scores);
+        let (score, place) = (scores[lane], first + v * LANES + lane);
+        if score > self.score || (score == self.score && place < self.place) {
+            *self = Best { score, place };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tier;
+    use crate::noise::Stream;
+
+    /// The winner of a row by a score for each class.
+    fn plain(draws: &[u32], logits: &[f32]) -> Option<usize> {
+        let scores: Vec<f32> = draws.iter().zip(logits).map(|(&x, &logit)| logit + draw::gumbel(x)).collect();
+        let winner = lanes::argmax(&scores);
+        (scores[winner] > f32::NEG_INFINITY).then_some(winner)
+    }
+
+    fn check(draws: &[u32], logits: &[f32]) {
+        let mut reader = Draws::Given(draws).from_element(0);
+        assert_eq!(winner_of_wide(&mut reader, logits), plain(draws, logits), "{} classes", logits.len());
+    }
+
+    #[test]
+    fn a_wide_rows_winner_is_that_of_all_scores() {
+        for (seed, classes) in [513, 528, 1000, 1024, 1039, 5000, 131_072].into_iter().enumerate() {
+            let (mut draws, mut spread) = (vec![0; classes], vec![0.0; classes]);
+            for round in 0..20 {
+                let stream = Stream::new(100 * seed as u64 + round);
+                crate::noise::draws_forward(Tier::best(), stream.into(), &mut draws);
+                draw::fill_logistic(Tier::best(), stream.skip(1 << 32).into(), &mut spread);
+                // Equal logits, usual ones, some that hide the noise, and some that round it away.
+                for scale in [0.0, 1.0, 30.0, 1e7] {
+                    let logits: Vec<f32> = spread.iter().map(|x| scale * x).collect();
+                    check(&draws, &logits);
+                    let masked = |(i, &x): (usize, &f32)| if i % 7 == 3 { x } else { f32::NEG_INFINITY };
+                    check(&draws, &logits.iter().enumerate().map(masked).collect::<Vec<f32>>());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ties_take_the_lowest_index_and_edges_are_kept() {
+        let mut draws = vec![7; 1500];
+        let mut logits = vec![0.5; 1500];
+        check(&draws, &logits);
+        for (place, draw) in [(1400, 1), (900, 0), (700, 0), (655, 1), (31, 1)] {
+            draws[place] = draw;
+            check(&draws, &logits);
+        }
+        // So large that the noise of both is rounded away: two entries of one score, the later with the better draw.
+        (logits[40], logits[60]) = (1e9, 1e9);
+        draws[60] = 0;
+        check(&draws, &logits);
+        // Around 2^24 scores are even: a tie that the later entry's bound exceeds, and the earlier one's only reaches.
+        let draw_of = |fits: &dyn Fn(f32, f32) -> bool| {
+            let found =
+                (0..u32::MAX).step_by(1 << 16).find(|&x| fits(draw::gumbel(x), draw::gumbel_at_most(x)));
+            found.expect("a draw in so wide a range")
+        };
+        (logits[10], logits[70]) = (16_777_216.0, 16_777_216.0);
+        (draws[10], draws[70]) =
+            (draw_of(&|_, bound| bound < 0.9), draw_of(&|noise, bound| noise < 1.0 && bound > 1.0));
+        (logits[40], logits[60]) = (0.0, 0.0);
+        assert_eq!(plain(&draws, &logits), Some(10));
+        check(&draws, &logits);
+        logits[80] = f32::NAN;
+        check(&draws, &logits);
+        (logits[1300], logits[1299]) = (f32::INFINITY, f32::INFINITY);
+        check(&draws, &logits);
+        check(&draws, &[f32::NEG_INFINITY; 1500]);
+    }
+}

@@ -1,0 +1,311 @@
+//! Rows of softmax(scores / tau), and the gradient through them.
+
+use crate::lanes;
+use crate::math;
+use crate::rows::{BLOCK, Checked, MaskedRow, block_len, by_classes, is_masked, row_by_row};
+use crate::scratch;
+use crate::simd::LANES;
+
+/// Classes up to which rows are worked on in blocks, several passes over each; wider rows one by one, in pieces.
+const NARROW: usize = 512;
+
+/// Where rows of scores come from. A trait, because a closure cannot be told to be inlined, and a kernel's parts must be.
+pub(crate) trait Scores {
+    /// Writes the next `out.len()` scores.
+    fn fill(&mut self, out: &mut [f32]);
+}
+
+/// Logits as they are.
+impl Scores for &[f32] {
+    #[inline(always)]
+    fn fill(&mut self, out: &mut [f32]) {
+        let (now, later) = self.split_at(out.len());
+        out.copy_from_slice(now);
+        *self = later;
+    }
+}
+
+/// Scores that are in the output already.
+pub(crate) struct InPlace;
+
+impl Scores for InPlace {
+    #[inline(always)]
+    fn fill(&mut self, _out: &mut [f32]) {}
+}
+
+/// Computes softmax(inverse_tau * scores) of whole rows into `y`.
+#[inline(always)]
+pub(crate) fn normalize(
+    classes: usize,
+    inverse_tau: f32,
+    scores: &mut impl Scores,
+    y: &mut [f32],
+) -> Checked {
+    if classes > NARROW {
+        for (r, y) in y.chunks_exact_mut(classes).enumerate() {
+            normalize_wide(inverse_tau, scores, y).map_err(|_| MaskedRow(r))?;
+        }
+        return Ok(());
+    }
+    let block = block_len(classes);
+    for (i, y) in y.chunks_mut(block).enumerate() {
+        scores.fill(y);
+        by_classes!(shift_rows(classes, inverse_tau, y))
+            .map_err(|MaskedRow(r)| MaskedRow(i * block / classes + r))?;
+        exponentials(y);
+        by_classes!(scale_rows(classes, y));
+    }
+    Ok(())
+}
+
+/// A row that is too wide for several passes from memory: each piece is done with while it is in the nearest cache.
+#[inline(always)]
+fn normalize_wide(inverse_tau: f32, scores: &mut impl Scores, y: &mut [f32]) -> Checked {
+    let mut max = f32::NEG_INFINITY;
+    for y in y.chunks_mut(BLOCK) {
+        scores.fill(y);
+        max = lanes::larger(lanes::max(y), max);
+    }
+    if is_masked(y, max) {
+        return Err(MaskedRow(0));
+    }
+    let mut sum = 0.0;
+    for y in y.chunks_mut(BLOCK) {
+        sum += exponentials_and_sum(max, inverse_tau, y);
+    }
+    let scale = 1.0 / sum;
+    for y in y {
+        *y *= scale;
+    }
+    Ok(())
+}
+
+/// y = e^(inverse_tau (y - max)); returns the sum, in an order that the length alone decides.
+#[inline(always)]
+fn exponentials_and_sum(max: f32, inverse_tau: f32, y: &mut [f32]) -> f32 {
+    let (wide, rest) = y.as_chunks_mut::<{ lanes::WIDE }>();
+    let mut sums = [0.0f32; lanes::WIDE];
+    for y in wide {
+        for (sum, y) in sums.iter_mut().zip(y) {
+            *y = math::exp_nonpositive((*y - max) * inverse_tau);
+            *sum += *y;
+        }
+    }
+    for y in rest.iter_mut() {
+        *y = (*y - max) * inverse_tau;
+    }
+    exponentials(rest);
+    lanes::sum(&sums) + lanes::sum(rest)
+}
+
+/// Replaces each entry. A row of unknown length is gone through vector by vector: left to itself, the compiler works on
+/// several vectors at a time, and on single entries in a row that has not as many.
+#[inline(always)]
+fn change_row<const C: usize>(row: &mut [f32], change: impl Fn(f32) -> f32) {
+    if C > 0 {
+        return row.iter_mut().for_each(|x| *x = change(*x));
+    }
+    let (vectors, rest) = row.as_chunks_mut::<LANES>();
+    for vector in vectors {
+        row_by_row();
+        for x in vector {
+            *x = change(*x);
+        }
+    }
+    for x in rest {
+        *x = change(*x);
+    }
+}
+
+/// Turns scores into inverse_tau (score - the row's largest).
+#[inline(always)]
+fn shift_rows<const C: usize>(classes: usize, inverse_tau: f32, y: &mut [f32]) -> Checked {
+    let classes = if C == 0 { classes } else { C };
+    for (r, row) in y.chunks_exact_mut(classes).enumerate() {
+        let max = if C == 0 { lanes::max(row) } else { lanes::max_of_few::<C>(row) };
+        if is_masked(row, max) {
+            return Err(MaskedRow(r));
+        }
+        // Subtracting before scaling: the error of s is relative to its distance from the largest, not to its size.
+        change_row::<C>(row, |s| (s - max) * inverse_tau);
+    }
+    Ok(())
+}
+
+/// y = e^y for y <= 0. A last, incomplete vector is filled up: it costs as much as a single number.
+#[inline(always)]
+fn exponentials(y: &mut [f32]) {
+    let (vectors, rest) = y.as_chunks_mut::<LANES>();
+    for y in vectors.as_flattened_mut() {
+        *y = math::exp_nonpositive(*y);
+    }
+    if !rest.is_empty() {
+        let mut vector = [0.0; LANES];
+        vector[..rest.len()].copy_from_slice(rest);
+        for y in &mut vector {
+            *y = math::exp_nonpositive(*y);
+        }
+        rest.copy_from_slice(&vector[..rest.len()]);
+    }
+}
+
+/// Divides each row by its sum.
+#[inline(always)]
+fn scale_rows<const C: usize>(classes: usize, y: &mut [f32]) {
+    let classes = if C == 0 { classes } else { C };
+    for row in y.chunks_exact_mut(classes) {
+        row_by_row();
+        let scale = 1.0 / if C == 0 { lanes::sum(row) } else { lanes::sum_of_few::<C>(row) };
+        change_row::<C>(row, |y| y * scale);
+    }
+}
+
+/// dlogits += J dy for rows y = softmax(logits / tau): h = y (dy - <y, dy>), dlogits += h / tau.
+/// Returns the sum of h ln y, which is -tau times dtau, if `want_tau`.
+#[inline(always)]
+pub(crate) fn jacobian(
+    y: &[f32],
+    dy: &[f32],
+    classes: usize,
+    inverse_tau: f32,
+    want_tau: bool,
+    dlogits: &mut [f32],
+) -> f32 {
+    if !want_tau {
+        by_classes!(jacobian_rows(classes, y, dy, inverse_tau, dlogits));
+        return 0.0;
+    }
+    let mut h = [0.0f32; BLOCK];
+    let mut total = 0.0;
+    // Blocks of narrow rows, or wide rows one by one in pieces: they fit into `h`.
+    let block = if classes <= NARROW { block_len(classes) } else { classes };
+    for ((y, dy), dlogits) in y.chunks(block).zip(dy.chunks(block)).zip(dlogits.chunks_mut(block)) {
+        if classes <= NARROW {
+            let h = &mut h[..y.len()];
+            by_classes!(jacobian_rows_and_h(classes, y, dy, inverse_tau, h, dlogits));
+            total += sum_of_h_ln_y(h, y);
+            continue;
+        }
+        let centre = means::<0>(y, dy);
+        for ((y, dy), dlogits) in y.chunks(BLOCK).zip(dy.chunks(BLOCK)).zip(dlogits.chunks_mut(BLOCK)) {
+            let h = &mut h[..y.len()];
+            add_and_keep_h(y, dy, centre, inverse_tau, h, dlogits);
+            total += sum_of_h_ln_y(h, y);
+        }
+    }
+    total
+}
+
+/// [`jacobian`] without the temperature's gradient.
+#[inline(always)]
+pub(crate) fn jacobian_rows<const C: usize>(
+    classes: usize,
+    y: &[f32],
+    dy: &[f32],
+    inverse_tau: f32,
+    dlogits: &mut [f32],
+) {
+    let classes = if C == 0 { classes } else { C };
+    let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes)).zip(dlogits.chunks_exact_mut(classes));
+    for ((y, dy), dlogits) in rows {
+        row_by_row();
+        let (mean, rest) = means::<C>(y, dy);
+        let add = |dlogits: &mut f32, y: f32, dy: f32| {
+            let h = y * ((dy - mean) - rest);
+            *dlogits = h.mul_add(inverse_tau, *dlogits);
+        };
+        // Vector by vector, as in `change_row`.
+        let done = if C == 0 { y.len() - y.len() % LANES } else { 0 };
+        let whole = dlogits.as_chunks_mut::<LANES>().0.iter_mut().zip(y.as_chunks::<LANES>().0);
+        for ((dlogits, y), dy) in whole.zip(dy.as_chunks::<LANES>().0).take(done / LANES) {
+            row_by_row();
+            for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
+                add(dlogits, y, dy);
+            }
+        }
+        for ((dlogits, &y), &dy) in dlogits[done..].iter_mut().zip(&y[done..]).zip(&dy[done..]) {
+            add(dlogits, y, dy);
+        }
+    }
+}
+
+/// The mean of dy under y, and the mean of what is left, which the first has lost in rounding. With both subtracted
+/// nothing cancels, even when y is almost one-hot.
+#[inline(always)]
+fn means<const C: usize>(y: &[f32], dy: &[f32]) -> (f32, f32) {
+    if C == 0 {
+        let mean = lanes::dot_shifted(y, dy, 0.0);
+        return (mean, lanes::dot_shifted(y, dy, mean));
+    }
+    let mean = lanes::dot_shifted_of_few::<C>(y, dy, 0.0);
+    (mean, lanes::dot_shifted_of_few::<C>(y, dy, mean))
+}
+
+/// As [`jacobian_rows`], and keeps h.
+#[inline(always)]
+fn jacobian_rows_and_h<const C: usize>(
+    classes: usize,
+    y: &[f32],
+    dy: &[f32],
+    inverse_tau: f32,
+    h: &mut [f32],
+    dlogits: &mut [f32],
+) {
+    let classes = if C == 0 { classes } else { C };
+    let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes));
+    for ((y, dy), (h, dlogits)) in
+        rows.zip(h.chunks_exact_mut(classes).zip(dlogits.chunks_exact_mut(classes)))
+    {
+        row_by_row();
+        add_and_keep_h(y, dy, means::<C>(y, dy), inverse_tau, h, dlogits);
+    }
+}
+
+/// For a row or a part of it: h, and dlogits += h / tau.
+#[inline(always)]
+fn add_and_keep_h(
+    y: &[f32],
+    dy: &[f32],
+    (mean, rest): (f32, f32),
+    inverse_tau: f32,
+    h: &mut [f32],
+    dlogits: &mut [f32],
+) {
+    for (((dlogits, h), &y), &dy) in dlogits.iter_mut().zip(h).zip(y).zip(dy) {
+        *h = y * ((dy - mean) - rest);
+        *dlogits = h.mul_add(inverse_tau, *dlogits);
+    }
+}
+
+/// Sum of h ln y. Where y is 0 or subnormal, h is so small that its share would be lost among the others: it counts as 0.
+#[inline(always)]
+fn sum_of_h_ln_y(h: &[f32], y: &[f32]) -> f32 {
+    lanes::sum_of_pairs(h, y, |h, y| if y < f32::MIN_POSITIVE { 0.0 } else { h * math::ln_normal(y) })
+}
+
+/// Lends room for a block of the soft rows that a straight-through op's backward pass computes anew.
+pub(crate) fn with_soft<T>(classes: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
+    scratch::with(block_len(classes), work)
+}
+
+/// [`jacobian`] at y = softmax(inverse_tau * scores), which is computed block by block.
+#[inline(always)]
+pub(crate) fn jacobian_of_scores(
+    dy: &[f32],
+    classes: usize,
+    inverse_tau: f32,
+    want_tau: bool,
+    soft: &mut [f32],
+    dlogits: &mut [f32],
+    scores: &mut impl Scores,
+) -> f32 {
+    let mut h_ln_y = 0.0;
+    let block = soft.len();
+    for (dy, dlogits) in dy.chunks(block).zip(dlogits.chunks_mut(block)) {
+        let soft = &mut soft[..dy.len()];
+        // The forward pass found an unmasked class in every row.
+        let _ = normalize(classes, inverse_tau, scores, soft);
+        h_ln_y += jacobian(soft, dy, classes, inverse_tau, want_tau, dlogits);
+    }
+    h_ln_y
+}
