@@ -301,6 +301,12 @@ mod kernels {
             let (logits, dy, tier, classes) = (bench.logits(1), bench.elements(2), bench.tier, bench.classes);
             let (mut y, mut dlogits) = (bench.zeros(), bench.elements(3));
             st_argmax::forward(tier, &logits, classes, &mut y).unwrap();
+            let dtau = st_argmax::backward(tier, &logits, &dy, classes, TAU, true, &mut dlogits);
+            bench.keep(&y);
+            bench.keep(&dlogits);
+            bench.keep_one(dtau);
+
+            st_categorical::forward(tier, bench.draws(), &logits, classes, &mut y).unwrap();
             let dtau = st_categorical::backward(tier, &logits, &dy, classes, TAU, true, &mut dlogits);
             bench.keep(&y);
             bench.keep(&dlogits);
@@ -344,8 +350,10 @@ mod kernels {
             let dtau = binary_concrete::backward(tier, &y, &dy, TAU, true, &mut dlogits);
             bench.keep(&y);
             bench.keep_one(dtau);
+            binary_concrete::st_forward(tier, bench.draws(), &logits, &mut y);
             let dtau =
                 binary_concrete::st_backward(tier, bench.draws(), &logits, &dy, TAU, true, &mut dlogits);
+            bench.keep(&y);
             bench.keep(&dlogits);
             bench.keep_one(dtau);
 
@@ -430,10 +438,12 @@ mod kernels {
                 bench.keep(&z);
                 bench.keep(&dlog_std);
             }
-            let (mut kl, mut dlog_std) = (bench.zeros(), bench.elements(5));
+            let (mut kl, mut dmean, mut dlog_std) = (bench.zeros(), bench.elements(5), bench.elements(6));
             gaussian::kl_standard_forward(tier, &mean, &log_std, &mut kl);
+            gaussian::kl_standard_backward_mean(tier, &mean, &dz, &mut dmean);
             gaussian::kl_standard_backward_log_std(tier, &log_std, &dz, &mut dlog_std);
             bench.keep(&kl);
+            bench.keep(&dmean);
             bench.keep(&dlog_std);
         });
     }

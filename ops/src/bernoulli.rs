@@ -9,17 +9,7 @@ use crate::Tier;
 use crate::math::sigmoid_slope;
 use crate::noise::Draws;
 use crate::parallel::{Rows, RowsMut, for_rows};
-use crate::perturbed::logistic_scores;
-
-crate::simd! {
-    fn forward_piece(draws: Draws<'_>, first: usize, logits: &[f32], y: &mut [f32]) {
-        logistic_scores(&mut draws.from_element(first), logits, y);
-        for y in y {
-            let sample = if *y > 0.0 { 1.0 } else { 0.0 };
-            *y = if y.is_nan() { *y } else { sample };
-        }
-    }
-}
+use crate::perturbed::binary_samples;
 
 crate::simd! {
     fn st_backward_piece(logits: &[f32], dy: &[f32], dlogits: &mut [f32]) {
@@ -33,11 +23,7 @@ crate::simd! {
 /// takes draw i. A NaN stays.
 #[track_caller]
 pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &mut [f32]) {
-    assert_eq!(logits.len(), y.len(), "logits and y must have one length");
-    draws.check(logits.len());
-    for_rows(y.len(), 1, (Rows(logits, 1), RowsMut(y, 1)), |first, (Rows(logits, _), RowsMut(y, _))| {
-        forward_piece(tier, draws, first, logits, y);
-    });
+    binary_samples(tier, draws, logits, y);
 }
 
 /// dlogits += dy p (1 - p) with p = sigmoid(logits).

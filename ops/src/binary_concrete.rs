@@ -10,9 +10,7 @@ use crate::lanes;
 use crate::math::{self, sigmoid_slope};
 use crate::noise::{Draws, PIECE};
 use crate::parallel::{Rows, RowsMut, for_light_rows, for_rows, sum_rows};
-use crate::perturbed::logistic_scores;
-
-pub use crate::bernoulli::forward as st_forward;
+use crate::perturbed::{binary_samples, logistic_scores};
 
 crate::simd! {
     fn forward_piece(draws: Draws<'_>, first: usize, logits: &[f32], inverse_tau: f32, y: &mut [f32]) {
@@ -105,6 +103,12 @@ pub fn backward(tier: Tier, y: &[f32], dy: &[f32], tau: f32, want_tau: bool, dlo
         backward_piece(tier, y, dy, 1.0 / tau, true, dlogits)
     });
     -h_logit / tau
+}
+
+/// y = 1 where logits + l > 0, else 0: 1 with probability sigmoid(logits). Element i takes draw i. A NaN stays.
+#[track_caller]
+pub fn st_forward(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &mut [f32]) {
+    binary_samples(tier, draws, logits, y);
 }
 
 /// The gradient of the relaxed sample that the same draws give, replayed: adds to `dlogits` and returns dtau (0

@@ -8,7 +8,9 @@ use crate::Tier;
 use crate::lanes;
 use crate::math;
 use crate::parallel::{Rows, RowsMut, for_rows};
-use crate::rows::{Checked, MaskedRow, block_len, check_rows, is_masked, max_and_log_sum, normalizer, rows};
+use crate::rows::{
+    Checked, MaskedRow, block_len, check_rows, count_rows, is_masked, max_and_log_sum, normalizer,
+};
 use crate::scratch;
 
 /// For a block of rows: `shifted` = logits - the row's largest, `exps` = e^shifted. One flat pass of exponentials
@@ -100,7 +102,7 @@ pub fn uniform_forward(tier: Tier, logits: &[f32], classes: usize, kl: &mut [f32
 /// dlogits += dkl p_i (ln p_i - sum_j p_j ln p_j).
 #[track_caller]
 pub fn uniform_backward(tier: Tier, logits: &[f32], classes: usize, dkl: &[f32], dlogits: &mut [f32]) {
-    let rows = rows(logits, classes, dlogits);
+    let rows = count_rows(logits, classes, dlogits);
     assert_eq!(rows, dkl.len(), "dkl must have an entry per row");
     let parts = (Rows(logits, classes), Rows(dkl, 1), RowsMut(dlogits, classes));
     for_rows(rows, classes, parts, |_, (Rows(logits, _), Rows(dkl, _), RowsMut(dlogits, _))| {
@@ -182,7 +184,7 @@ pub fn forward(tier: Tier, p: &[f32], q: &[f32], classes: usize, kl: &mut [f32])
 /// dp += dkl p_i ((ln p_i - ln q_i) - kl), `dp` being the gradient of p's logits and `kl` the forward's output.
 #[track_caller]
 pub fn backward_p(tier: Tier, p: &[f32], q: &[f32], classes: usize, kl: &[f32], dkl: &[f32], dp: &mut [f32]) {
-    let rows = rows(p, classes, dp);
+    let rows = count_rows(p, classes, dp);
     assert!(q.len() == p.len() && kl.len() == rows && dkl.len() == rows, "q must be rows x classes");
     let parts = (Rows(p, classes), Rows(q, classes), Rows(kl, 1), Rows(dkl, 1), RowsMut(dp, classes));
     for_rows(
@@ -198,7 +200,7 @@ pub fn backward_p(tier: Tier, p: &[f32], q: &[f32], classes: usize, kl: &[f32], 
 /// dq += dkl (q_i - p_i), `dq` being the gradient of q's logits.
 #[track_caller]
 pub fn backward_q(tier: Tier, p: &[f32], q: &[f32], classes: usize, dkl: &[f32], dq: &mut [f32]) {
-    let rows = rows(p, classes, dq);
+    let rows = count_rows(p, classes, dq);
     assert!(q.len() == p.len() && dkl.len() == rows, "q must be rows x classes");
     let parts = (Rows(p, classes), Rows(q, classes), Rows(dkl, 1), RowsMut(dq, classes));
     for_rows(rows, classes, parts, |_, (Rows(p, _), Rows(q, _), Rows(dkl, _), RowsMut(dq, _))| {

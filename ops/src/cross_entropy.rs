@@ -6,7 +6,7 @@
 use crate::Tier;
 use crate::math;
 use crate::parallel::{Rows, RowsMut, for_rows};
-use crate::rows::{Checked, MaskedRow, check_rows, max_and_log_sum, normalizer, rows};
+use crate::rows::{Checked, MaskedRow, check_rows, count_rows, max_and_log_sum, normalizer};
 
 crate::simd! {
     fn forward_piece(logits: &[f32], classes: usize, targets: &[u32], loss: &mut [f32]) -> Checked {
@@ -68,7 +68,7 @@ pub fn backward(
     dloss: &[f32],
     dlogits: &mut [f32],
 ) {
-    let rows = rows(logits, classes, dlogits);
+    let rows = count_rows(logits, classes, dlogits);
     assert!(targets.len() == rows && dloss.len() == rows, "targets and dloss must have an entry per row");
     let parts = (Rows(logits, classes), Rows(targets, 1), Rows(dloss, 1), RowsMut(dlogits, classes));
     for_rows(

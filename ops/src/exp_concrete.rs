@@ -14,7 +14,7 @@ use crate::math;
 use crate::noise::Draws;
 use crate::parallel::{Rows, RowsMut, for_rows, sum_rows};
 use crate::perturbed::gumbel_scores;
-use crate::rows::{Checked, MaskedRow, check_rows, is_masked, max_and_log_sum, rows, sum_exp};
+use crate::rows::{Checked, MaskedRow, check_rows, count_rows, is_masked, max_and_log_sum, sum_exp};
 use crate::scratch;
 use crate::soft_rows::{Scores, normalize, with_soft};
 
@@ -80,7 +80,7 @@ pub fn forward(
     tau: f32,
     y: &mut [f32],
 ) -> Result<(), MaskedRow> {
-    let rows = rows(logits, classes, y);
+    let rows = count_rows(logits, classes, y);
     draws.check(logits.len());
     let parts = (Rows(logits, classes), RowsMut(y, classes));
     check_rows(rows, classes, parts, |first, (Rows(logits, _), RowsMut(y, _))| {
@@ -100,7 +100,7 @@ pub fn backward(
     want_tau: bool,
     dlogits: &mut [f32],
 ) -> f32 {
-    let rows = rows(y, classes, dlogits);
+    let rows = count_rows(y, classes, dlogits);
     assert_eq!(y.len(), dy.len(), "y and dy must have one length");
     let h_y = sum_rows(
         rows,
@@ -303,7 +303,7 @@ pub fn log_prob_backward(
     dlog_prob: &[f32],
     dlogits: &mut [f32],
 ) {
-    let rows = rows(logits, classes, dlogits);
+    let rows = count_rows(logits, classes, dlogits);
     assert_eq!(log_y.len(), logits.len(), "log_y and logits must both be rows x classes");
     assert!(log_prob.len() == rows && dlog_prob.len() == rows, "log_prob must have an entry per row");
     let parts = (
@@ -339,7 +339,7 @@ pub fn log_prob_backward_tau(
     dlog_prob: &[f32],
     h: &[f32],
 ) -> f32 {
-    let rows = rows(logits, classes, h);
+    let rows = count_rows(logits, classes, h);
     assert_eq!(log_y.len(), logits.len(), "log_y and logits must both be rows x classes");
     assert!(log_prob.len() == rows && dlog_prob.len() == rows, "log_prob must have an entry per row");
     let parts = (

@@ -6,6 +6,7 @@
 
 use crate::Tier;
 use crate::draw;
+use crate::elementwise::add_product;
 use crate::math;
 use crate::noise::{Draws, PIECE, Reader};
 use crate::parallel::{Rows, RowsMut, for_rows};
@@ -145,7 +146,10 @@ pub fn kl_standard_forward(tier: Tier, mean: &[f32], log_std: &[f32], kl: &mut [
 }
 
 /// dmean += dkl mean.
-pub use crate::elementwise::add_product as kl_standard_backward_mean;
+#[track_caller]
+pub fn kl_standard_backward_mean(tier: Tier, mean: &[f32], dkl: &[f32], dmean: &mut [f32]) {
+    add_product(tier, mean, dkl, dmean);
+}
 
 /// dlog_std += dkl (e^(2 log_std) - 1).
 #[track_caller]

@@ -18,11 +18,10 @@ use crate::draw;
 use crate::math;
 use crate::noise::{Draws, PIECE, Reader};
 use crate::parallel::{Rows, RowsMut, for_rows};
-use crate::rows::{block_len, by_classes, max_and_log_sum, row_by_row, rows};
+use crate::perturbed::one_hot_samples;
+use crate::rows::{MaskedRow, block_len, by_classes, count_rows, max_and_log_sum, row_by_row};
 use crate::scratch;
 use crate::soft_rows::{InPlace, jacobian_rows, normalize};
-
-pub use crate::gumbel_softmax::st_forward as forward;
 
 /// The least probability by which an exponential number, of at most 22.9, is divided without overflow.
 const RAREST: f32 = 1e-36;
@@ -125,6 +124,21 @@ crate::simd! {
     }
 }
 
+/// y = one-hot of argmax(logits + g), an exact sample of softmax(logits); ties take the lowest index.
+///
+/// # Errors
+/// A row whose classes are all masked.
+#[track_caller]
+pub fn forward(
+    tier: Tier,
+    draws: Draws<'_>,
+    logits: &[f32],
+    classes: usize,
+    y: &mut [f32],
+) -> Result<(), MaskedRow> {
+    one_hot_samples(tier, draws, logits, classes, y)
+}
+
 /// Adds to `dlogits` the mean over `samples` of h / tau, with y softmax of the perturbed logits over tau given the
 /// winner, and h = y (dy - <y, dy>). `one_hot` is what [`forward`] gave; the draws are others than the forward pass
 /// took: sample k of row r takes `classes` of them from (r samples + k) classes on.
@@ -145,7 +159,7 @@ pub fn backward(
     dlogits: &mut [f32],
 ) {
     assert!(samples > 0, "gumbel_rao needs at least one sample of the noise");
-    let rows = rows(logits, classes, dlogits);
+    let rows = count_rows(logits, classes, dlogits);
     assert!(one_hot.len() == logits.len() && dy.len() == logits.len(), "all must be rows x classes");
     draws.check(logits.len() * samples);
     let parts = (Rows(logits, classes), Rows(one_hot, classes), Rows(dy, classes), RowsMut(dlogits, classes));

@@ -6,11 +6,11 @@
 //! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, section 3.
 
 use crate::Tier;
-use crate::noise::{Draws, PIECE};
+use crate::noise::Draws;
 use crate::parallel::{Rows, RowsMut, sum_rows};
-use crate::perturbed::{Perturbed, gumbel_scores, one_hot_rows, wide_one_hots};
-use crate::rows::{Checked, MaskedRow, check_rows, rows};
-use crate::soft_rows::{jacobian_of_scores, normalize, with_soft};
+use crate::perturbed::{Perturbed, one_hot_samples};
+use crate::rows::{Checked, MaskedRow, check_rows, count_rows};
+use crate::soft_rows::{self, jacobian_of_scores, normalize, with_soft};
 
 crate::simd! {
     fn forward_piece(
@@ -23,17 +23,6 @@ crate::simd! {
     ) -> Checked {
         let mut scores = Perturbed::new(draws, first * classes, logits);
         normalize(classes, inverse_tau, &mut scores, y)
-    }
-}
-
-crate::simd! {
-    fn st_forward_piece(draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
-        let mut reader = draws.from_element(first * classes);
-        if classes > PIECE {
-            return wide_one_hots(&mut reader, logits, classes, y);
-        }
-        gumbel_scores(&mut reader, logits, y);
-        one_hot_rows(y, classes)
     }
 }
 
@@ -67,7 +56,7 @@ pub fn forward(
     tau: f32,
     y: &mut [f32],
 ) -> Result<(), MaskedRow> {
-    let rows = rows(logits, classes, y);
+    let rows = count_rows(logits, classes, y);
     draws.check(logits.len());
     let parts = (Rows(logits, classes), RowsMut(y, classes));
     check_rows(rows, classes, parts, |first, (Rows(logits, _), RowsMut(y, _))| {
@@ -75,8 +64,20 @@ pub fn forward(
     })
 }
 
-/// The gradient of [`forward`] from its output: see [`softmax::backward`], which it is.
-pub use crate::softmax::backward;
+/// The gradient of [`forward`] from its output y alone: dlogits += h / tau with h = y (dy - <y, dy>). Returns
+/// dtau = -sum(h ln y) / tau if `want_tau`, else 0.
+#[track_caller]
+pub fn backward(
+    tier: Tier,
+    y: &[f32],
+    dy: &[f32],
+    classes: usize,
+    tau: f32,
+    want_tau: bool,
+    dlogits: &mut [f32],
+) -> f32 {
+    soft_rows::backward(tier, y, dy, classes, tau, want_tau, dlogits)
+}
 
 /// y = one-hot of argmax(logits + g), an exact sample of softmax(logits); ties take the lowest index.
 ///
@@ -90,12 +91,7 @@ pub fn st_forward(
     classes: usize,
     y: &mut [f32],
 ) -> Result<(), MaskedRow> {
-    let rows = rows(logits, classes, y);
-    draws.check(logits.len());
-    let parts = (Rows(logits, classes), RowsMut(y, classes));
-    check_rows(rows, classes, parts, |first, (Rows(logits, _), RowsMut(y, _))| {
-        st_forward_piece(tier, draws, first, logits, classes, y)
-    })
+    one_hot_samples(tier, draws, logits, classes, y)
 }
 
 /// The gradient of the relaxed sample that the same draws give, replayed: adds to `dlogits` and returns dtau (0
@@ -112,7 +108,7 @@ pub fn st_backward(
     want_tau: bool,
     dlogits: &mut [f32],
 ) -> f32 {
-    let rows = rows(logits, classes, dlogits);
+    let rows = count_rows(logits, classes, dlogits);
     assert_eq!(logits.len(), dy.len(), "dy must be rows x classes");
     draws.check(logits.len());
     let h_ln_y = sum_rows(

@@ -1,10 +1,12 @@
 //! Logits plus noise, the one-hot rows that they become, and the winner of a wide row.
 
+use crate::Tier;
 use crate::draw;
 use crate::lanes;
 use crate::math;
 use crate::noise::{Draws, PIECE, Reader};
-use crate::rows::{Checked, MaskedRow, by_classes, row_by_row};
+use crate::parallel::{Rows, RowsMut, for_rows};
+use crate::rows::{Checked, MaskedRow, by_classes, check_rows, count_rows, row_by_row};
 use crate::simd::LANES;
 use crate::soft_rows::Scores;
 
@@ -102,12 +104,7 @@ fn one_hot<const C: usize>(classes: usize, block: &mut [f32]) -> Checked {
 
 /// The one-hot vectors of rows that are wider than a piece, without a score for each class.
 #[inline(always)]
-pub(crate) fn wide_one_hots(
-    reader: &mut Reader<'_>,
-    logits: &[f32],
-    classes: usize,
-    y: &mut [f32],
-) -> Checked {
+fn wide_one_hots(reader: &mut Reader<'_>, logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
     for (r, (logits, y)) in logits.chunks_exact(classes).zip(y.chunks_exact_mut(classes)).enumerate() {
         let winner = winner_of_wide(reader, logits);
         if logits.iter().fold(false, |some, logit| some | logit.is_nan()) {
@@ -125,17 +122,6 @@ fn keep_first(row: &mut [f32]) {
     let first = lanes::argmax(row);
     row.fill(0.0);
     row[first] = 1.0;
-}
-
-/// out = logits + logistic noise.
-#[inline(always)]
-pub(crate) fn logistic_scores(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
-    for (logits, out) in logits.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
-        draw::logistics(reader.take(out.len()), out);
-        for (out, &logit) in out.iter_mut().zip(logits) {
-            *out += logit;
-        }
-    }
 }
 
 /// The place of a wide row's first largest score; none if all classes are masked. NaN is passed over.
@@ -193,10 +179,68 @@ impl Best {
     }
 }
 
+crate::simd! {
+    fn one_hot_piece(draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
+        let mut reader = draws.from_element(first * classes);
+        if classes > PIECE {
+            return wide_one_hots(&mut reader, logits, classes, y);
+        }
+        gumbel_scores(&mut reader, logits, y);
+        one_hot_rows(y, classes)
+    }
+}
+
+/// y = one-hot of argmax(logits + g), rows of `classes`; element i takes draw i. Ties take the lowest index.
+#[track_caller]
+pub(crate) fn one_hot_samples(
+    tier: Tier,
+    draws: Draws<'_>,
+    logits: &[f32],
+    classes: usize,
+    y: &mut [f32],
+) -> Checked {
+    let rows = count_rows(logits, classes, y);
+    draws.check(logits.len());
+    let parts = (Rows(logits, classes), RowsMut(y, classes));
+    check_rows(rows, classes, parts, |first, (Rows(logits, _), RowsMut(y, _))| {
+        one_hot_piece(tier, draws, first, logits, classes, y)
+    })
+}
+
+/// out = logits + logistic noise.
+#[inline(always)]
+pub(crate) fn logistic_scores(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
+    for (logits, out) in logits.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
+        draw::logistics(reader.take(out.len()), out);
+        for (out, &logit) in out.iter_mut().zip(logits) {
+            *out += logit;
+        }
+    }
+}
+
+crate::simd! {
+    fn binary_piece(draws: Draws<'_>, first: usize, logits: &[f32], y: &mut [f32]) {
+        logistic_scores(&mut draws.from_element(first), logits, y);
+        for y in y {
+            let sample = if *y > 0.0 { 1.0 } else { 0.0 };
+            *y = if y.is_nan() { *y } else { sample };
+        }
+    }
+}
+
+/// y = 1 where logits + l > 0, else 0; element i takes draw i. A NaN stays.
+#[track_caller]
+pub(crate) fn binary_samples(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &mut [f32]) {
+    assert_eq!(logits.len(), y.len(), "logits and y must have one length");
+    draws.check(logits.len());
+    for_rows(y.len(), 1, (Rows(logits, 1), RowsMut(y, 1)), |first, (Rows(logits, _), RowsMut(y, _))| {
+        binary_piece(tier, draws, first, logits, y);
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Tier;
     use crate::noise::Stream;
 
     /// The winner of a row by a score for each class.

@@ -92,7 +92,7 @@ fn has_no_nan(row: &[f32]) -> bool {
 
 /// Number of rows, after checking that both slices are the same whole rows.
 #[track_caller]
-pub(crate) fn rows(x: &[f32], classes: usize, y: &[f32]) -> usize {
+pub(crate) fn count_rows(x: &[f32], classes: usize, y: &[f32]) -> usize {
     assert_eq!(x.len(), y.len(), "both slices must be rows x classes");
     assert!(classes > 0 && x.len().is_multiple_of(classes), "{} elements are not rows of {classes}", x.len());
     x.len() / classes

@@ -1,8 +1,10 @@
 //! Rows of softmax(scores / tau), and the gradient through them.
 
+use crate::Tier;
 use crate::lanes;
 use crate::math;
-use crate::rows::{BLOCK, Checked, MaskedRow, block_len, by_classes, is_masked, row_by_row};
+use crate::parallel::{Rows, RowsMut, for_light_rows, sum_rows};
+use crate::rows::{BLOCK, Checked, MaskedRow, block_len, by_classes, count_rows, is_masked, row_by_row};
 use crate::scratch;
 use crate::simd::LANES;
 
@@ -163,7 +165,7 @@ fn scale_rows<const C: usize>(classes: usize, y: &mut [f32]) {
 /// dlogits += J dy for rows y = softmax(logits / tau): h = y (dy - <y, dy>), dlogits += h / tau.
 /// Returns the sum of h ln y, which is -tau times dtau, if `want_tau`.
 #[inline(always)]
-pub(crate) fn jacobian(
+fn jacobian(
     y: &[f32],
     dy: &[f32],
     classes: usize,
@@ -308,4 +310,84 @@ pub(crate) fn jacobian_of_scores(
         h_ln_y += jacobian(soft, dy, classes, inverse_tau, want_tau, dlogits);
     }
     h_ln_y
+}
+
+crate::simd! {
+    fn backward_piece(
+        y: &[f32],
+        dy: &[f32],
+        classes: usize,
+        inverse_tau: f32,
+        want_tau: bool,
+        dlogits: &mut [f32],
+    ) -> f32 {
+        jacobian(y, dy, classes, inverse_tau, want_tau, dlogits)
+    }
+}
+
+/// dlogits += h / tau for rows y = softmax(logits / tau), with h = y (dy - <y, dy>), from y alone. Returns
+/// dtau = -sum(h ln y) / tau if `want_tau`, else 0.
+#[track_caller]
+pub(crate) fn backward(
+    tier: Tier,
+    y: &[f32],
+    dy: &[f32],
+    classes: usize,
+    tau: f32,
+    want_tau: bool,
+    dlogits: &mut [f32],
+) -> f32 {
+    assert_eq!(y.len(), dy.len(), "y and dy must have one length");
+    let rows = count_rows(y, classes, dlogits);
+    let parts = (Rows(y, classes), Rows(dy, classes), RowsMut(dlogits, classes));
+    if !want_tau {
+        for_light_rows(rows, classes, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
+            backward_piece(tier, y, dy, classes, 1.0 / tau, false, dlogits);
+        });
+        return 0.0;
+    }
+    let h_ln_y = sum_rows(rows, classes, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
+        backward_piece(tier, y, dy, classes, 1.0 / tau, true, dlogits)
+    });
+    -h_ln_y / tau
+}
+
+crate::simd! {
+    fn backward_from_logits_piece(
+        logits: &[f32],
+        dy: &[f32],
+        classes: usize,
+        inverse_tau: f32,
+        want_tau: bool,
+        soft: &mut [f32],
+        dlogits: &mut [f32],
+    ) -> f32 {
+        jacobian_of_scores(dy, classes, inverse_tau, want_tau, soft, dlogits, &mut &*logits)
+    }
+}
+
+/// [`backward`] where nothing kept y: it is computed anew from the logits.
+#[track_caller]
+pub(crate) fn backward_from_logits(
+    tier: Tier,
+    logits: &[f32],
+    dy: &[f32],
+    classes: usize,
+    tau: f32,
+    want_tau: bool,
+    dlogits: &mut [f32],
+) -> f32 {
+    let rows = count_rows(logits, classes, dlogits);
+    assert_eq!(logits.len(), dy.len(), "dy must be rows x classes");
+    let h_ln_y = sum_rows(
+        rows,
+        classes,
+        (Rows(logits, classes), Rows(dy, classes), RowsMut(dlogits, classes)),
+        |_, (Rows(logits, _), Rows(dy, _), RowsMut(dlogits, _))| {
+            with_soft(classes, |soft| {
+                backward_from_logits_piece(tier, logits, dy, classes, 1.0 / tau, want_tau, soft, dlogits)
+            })
+        },
+    );
+    -h_ln_y / tau
 }

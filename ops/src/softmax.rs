@@ -5,9 +5,9 @@
 
 use crate::Tier;
 use crate::math;
-use crate::parallel::{Rows, RowsMut, for_light_rows, for_rows, sum_rows};
-use crate::rows::{Checked, MaskedRow, check_rows, is_masked, max_and_log_sum, normalizer, rows};
-use crate::soft_rows::{jacobian, normalize};
+use crate::parallel::{Rows, RowsMut, for_rows};
+use crate::rows::{Checked, MaskedRow, check_rows, count_rows, is_masked, max_and_log_sum, normalizer};
+use crate::soft_rows::{self, normalize};
 
 crate::simd! {
     fn forward_piece(
@@ -17,26 +17,13 @@ crate::simd! {
     }
 }
 
-crate::simd! {
-    fn backward_piece(
-        y: &[f32],
-        dy: &[f32],
-        classes: usize,
-        inverse_tau: f32,
-        want_tau: bool,
-        dlogits: &mut [f32],
-    ) -> f32 {
-        jacobian(y, dy, classes, inverse_tau, want_tau, dlogits)
-    }
-}
-
 /// y = softmax(logits / tau), rows of `classes`.
 ///
 /// # Errors
 /// A row whose classes are all masked.
 #[track_caller]
 pub fn forward(tier: Tier, logits: &[f32], classes: usize, tau: f32, y: &mut [f32]) -> Result<(), MaskedRow> {
-    let rows = rows(logits, classes, y);
+    let rows = count_rows(logits, classes, y);
     let parts = (Rows(logits, classes), RowsMut(y, classes));
     check_rows(rows, classes, parts, |_, (Rows(logits, _), RowsMut(y, _))| {
         forward_piece(tier, logits, classes, 1.0 / tau, y)
@@ -59,19 +46,7 @@ pub fn backward(
     want_tau: bool,
     dlogits: &mut [f32],
 ) -> f32 {
-    assert_eq!(y.len(), dy.len(), "y and dy must have one length");
-    let rows = rows(y, classes, dlogits);
-    let parts = (Rows(y, classes), Rows(dy, classes), RowsMut(dlogits, classes));
-    if !want_tau {
-        for_light_rows(rows, classes, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
-            backward_piece(tier, y, dy, classes, 1.0 / tau, false, dlogits);
-        });
-        return 0.0;
-    }
-    let h_ln_y = sum_rows(rows, classes, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
-        backward_piece(tier, y, dy, classes, 1.0 / tau, true, dlogits)
-    });
-    -h_ln_y / tau
+    soft_rows::backward(tier, y, dy, classes, tau, want_tau, dlogits)
 }
 
 crate::simd! {
@@ -121,7 +96,7 @@ pub fn logsumexp_backward(
     dlogits: &mut [f32],
 ) {
     assert_eq!(y.len(), dy.len(), "y and dy must have one length");
-    let rows = rows(logits, classes, dlogits);
+    let rows = count_rows(logits, classes, dlogits);
     assert_eq!(rows, y.len(), "y must have an entry per row");
     let parts = (Rows(logits, classes), Rows(y, 1), Rows(dy, 1), RowsMut(dlogits, classes));
     for_rows(rows, classes, parts, |_, (Rows(logits, _), Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
@@ -169,7 +144,7 @@ pub fn log_softmax_forward(
     classes: usize,
     y: &mut [f32],
 ) -> Result<(), MaskedRow> {
-    let rows = rows(logits, classes, y);
+    let rows = count_rows(logits, classes, y);
     let parts = (Rows(logits, classes), RowsMut(y, classes));
     check_rows(rows, classes, parts, |_, (Rows(logits, _), RowsMut(y, _))| {
         log_softmax_piece(tier, logits, classes, y)
@@ -180,7 +155,7 @@ pub fn log_softmax_forward(
 #[track_caller]
 pub fn log_softmax_backward(tier: Tier, y: &[f32], dy: &[f32], classes: usize, dlogits: &mut [f32]) {
     assert_eq!(y.len(), dy.len(), "y and dy must have one length");
-    let rows = rows(y, classes, dlogits);
+    let rows = count_rows(y, classes, dlogits);
     let parts = (Rows(y, classes), Rows(dy, classes), RowsMut(dlogits, classes));
     for_rows(rows, classes, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
         log_softmax_backward_piece(tier, y, dy, classes, dlogits);

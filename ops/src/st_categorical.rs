@@ -8,24 +8,24 @@
 //! Conditional Computation", 2013, section 4, for categories.
 
 use crate::Tier;
-use crate::parallel::{Rows, RowsMut, sum_rows};
-use crate::rows::rows;
-use crate::soft_rows::{jacobian_of_scores, with_soft};
+use crate::noise::Draws;
+use crate::perturbed::one_hot_samples;
+use crate::rows::MaskedRow;
+use crate::soft_rows;
 
-pub use crate::gumbel_softmax::st_forward as forward;
-
-crate::simd! {
-    fn backward_piece(
-        logits: &[f32],
-        dy: &[f32],
-        classes: usize,
-        inverse_tau: f32,
-        want_tau: bool,
-        soft: &mut [f32],
-        dlogits: &mut [f32],
-    ) -> f32 {
-        jacobian_of_scores(dy, classes, inverse_tau, want_tau, soft, dlogits, &mut &*logits)
-    }
+/// y = one-hot of argmax(logits + g), an exact sample of softmax(logits); ties take the lowest index.
+///
+/// # Errors
+/// A row whose classes are all masked.
+#[track_caller]
+pub fn forward(
+    tier: Tier,
+    draws: Draws<'_>,
+    logits: &[f32],
+    classes: usize,
+    y: &mut [f32],
+) -> Result<(), MaskedRow> {
+    one_hot_samples(tier, draws, logits, classes, y)
 }
 
 /// dlogits += h / tau with p = softmax(logits / tau) and h = p (dy - <p, dy>); returns dtau = -sum(h ln p) / tau if
@@ -40,17 +40,5 @@ pub fn backward(
     want_tau: bool,
     dlogits: &mut [f32],
 ) -> f32 {
-    let rows = rows(logits, classes, dlogits);
-    assert_eq!(logits.len(), dy.len(), "dy must be rows x classes");
-    let h_ln_y = sum_rows(
-        rows,
-        classes,
-        (Rows(logits, classes), Rows(dy, classes), RowsMut(dlogits, classes)),
-        |_, (Rows(logits, _), Rows(dy, _), RowsMut(dlogits, _))| {
-            with_soft(classes, |soft| {
-                backward_piece(tier, logits, dy, classes, 1.0 / tau, want_tau, soft, dlogits)
-            })
-        },
-    );
-    -h_ln_y / tau
+    soft_rows::backward_from_logits(tier, logits, dy, classes, tau, want_tau, dlogits)
 }

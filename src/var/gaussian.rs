@@ -43,7 +43,7 @@ impl Rule for GaussianKlStandard {
     fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
         let (mean, log_std, dkl) = (node.input(0), node.input(1), node.gradient());
         if let Some(dmean) = gradients.add_to(0) {
-            kernel::kl_standard_backward_mean(tier(), dkl, mean, dmean);
+            kernel::kl_standard_backward_mean(tier(), mean, dkl, dmean);
         }
         if let Some(dlog_std) = gradients.add_to(1) {
             kernel::kl_standard_backward_log_std(tier(), log_std, dkl, dlog_std);
