@@ -10,7 +10,7 @@ mod prediction;
 mod semi_supervised;
 mod vae;
 
-use reparam_ops::lanes::argmax;
+use reparam_ops::internal::argmax;
 
 use crate::estimators::{Estimator, Objective};
 use crate::nn::Linear;

@@ -15,7 +15,7 @@ use reparam::nn::Mlp;
 use reparam::optim::{Adam, Optimizer, Sgd};
 use reparam::train::{ModelKind, OptimizerKind, Settings, Trainer};
 use reparam::{Activation, Gradients, Noise, Params, Tape, Var};
-use reparam_ops::scratch;
+use reparam_ops::internal::scratch;
 
 /// What the threads of one pool have allocated.
 #[derive(Default)]

@@ -357,7 +357,7 @@ fn softmax(logits: &[f32]) -> Vec<f64> {
 fn winners(y: &[f32], classes: usize) -> Vec<u64> {
     let mut counts = vec![0; classes];
     for row in y.chunks(classes) {
-        counts[reparam_ops::lanes::argmax(row)] += 1;
+        counts[reparam_ops::internal::argmax(row)] += 1;
     }
     counts
 }

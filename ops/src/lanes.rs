@@ -10,7 +10,7 @@ const RUN: usize = 32;
 
 /// Sum of a slice.
 #[inline(always)]
-pub fn sum(x: &[f32]) -> f32 {
+pub(crate) fn sum(x: &[f32]) -> f32 {
     let mut lanes = [0.0f32; LANES];
     let (wide, rest) = x.as_chunks::<WIDE>();
     for run in wide.chunks(RUN) {
@@ -39,7 +39,7 @@ pub fn sum(x: &[f32]) -> f32 {
 
 /// Sum of `a * (b - shift)` over two slices of one length.
 #[inline(always)]
-pub fn dot_shifted(a: &[f32], b: &[f32], shift: f32) -> f32 {
+pub(crate) fn dot_shifted(a: &[f32], b: &[f32], shift: f32) -> f32 {
     let (a_wide, a_rest) = a.as_chunks::<WIDE>();
     let (b_wide, b_rest) = b[..a.len()].as_chunks::<WIDE>();
     let mut lanes = [0.0f32; LANES];
@@ -79,7 +79,7 @@ fn added(sums: &[f32; WIDE]) -> [f32; LANES] {
 
 /// Largest value, -inf for an empty slice; NaN entries are passed over.
 #[inline(always)]
-pub fn max(x: &[f32]) -> f32 {
+pub(crate) fn max(x: &[f32]) -> f32 {
     let mut best = f32::NEG_INFINITY;
     let (wide, rest) = x.as_chunks::<WIDE>();
     let (chunks, tail) = rest.as_chunks::<LANES>();

@@ -6,7 +6,7 @@
 //! looks at the CPU itself. Forwards overwrite their output, backwards add to the gradient; where one can do either, the
 //! signature says so.
 //! Stochastic kernels take [`noise::Draws`], one 32-bit draw per number: a place in a stream, or injected.
-//! Nothing stores noise, and nothing allocates but the packing buffer inside `matrixmultiply` and [`scratch`] at first use.
+//! Nothing stores noise, and nothing allocates but the packing buffer inside `matrixmultiply` and each thread's working memory at first use.
 //!
 //! ```
 //! use reparam_ops::noise::Stream;
@@ -96,17 +96,17 @@ pub mod gumbel_max;
 pub mod gumbel_rao;
 pub mod gumbel_softmax;
 pub mod index;
-pub mod lanes;
+mod lanes;
 pub mod linear;
 pub mod logit_binary_concrete;
 pub mod math;
 pub mod matmul;
 mod matrix;
 pub mod noise;
-pub mod parallel;
+mod parallel;
 mod perturbed;
 mod rows;
-pub mod scratch;
+mod scratch;
 pub mod sgd_momentum;
 pub mod simd;
 mod small_matmul;
@@ -119,3 +119,14 @@ pub mod st_categorical;
 pub use matrix::{Matrix, Write};
 pub use rows::MaskedRow;
 pub use simd::{LANES, Tier};
+
+/// Items that the crates of this repository share. They may change in any version.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::lanes::argmax;
+
+    /// Working memory that each thread keeps between calls.
+    pub mod scratch {
+        pub use crate::scratch::{with, with_indices};
+    }
+}

@@ -8,18 +8,18 @@
 const GRAIN: usize = 8192;
 
 /// A bundle of slices that can be cut at a row.
-pub trait Split: Send + Sized {
+pub(crate) trait Split: Send + Sized {
     /// The rows before `row` and those from it on.
     fn split(self, row: usize) -> (Self, Self);
 }
 
 /// A shared slice of rows, `width` elements each.
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<'a, T>(pub &'a [T], pub usize);
+pub(crate) struct Rows<'a, T>(pub(crate) &'a [T], pub(crate) usize);
 
 /// An exclusive slice of rows, `width` elements each.
 #[derive(Debug)]
-pub struct RowsMut<'a, T>(pub &'a mut [T], pub usize);
+pub(crate) struct RowsMut<'a, T>(pub(crate) &'a mut [T], pub(crate) usize);
 
 impl<T: Sync> Split for Rows<'_, T> {
     fn split(self, row: usize) -> (Self, Self) {
@@ -55,18 +55,18 @@ split_tuples! {
 
 /// Calls `work(first_row, piece)` on pieces of at most about 8,192 elements, several threads at a time.
 /// `width` is the number of elements a row costs.
-pub fn for_rows<P: Split>(rows: usize, width: usize, parts: P, work: impl Fn(usize, P) + Sync) {
+pub(crate) fn for_rows<P: Split>(rows: usize, width: usize, parts: P, work: impl Fn(usize, P) + Sync) {
     fold_rows(rows, width, parts, work, |(), ()| ());
 }
 
 /// As [`for_rows`], for work of a few instructions an element, which is done before a second thread has begun: pieces
 /// are eight times as large.
-pub fn for_light_rows<P: Split>(rows: usize, width: usize, parts: P, work: impl Fn(usize, P) + Sync) {
+pub(crate) fn for_light_rows<P: Split>(rows: usize, width: usize, parts: P, work: impl Fn(usize, P) + Sync) {
     run(rows, 8 * GRAIN / width.max(1), parts, work, |(), ()| ());
 }
 
 /// As [`for_rows`], and combines what the pieces return over a tree whose shape depends on `rows` and `width` only.
-pub fn fold_rows<P: Split, T: Send>(
+pub(crate) fn fold_rows<P: Split, T: Send>(
     rows: usize,
     width: usize,
     parts: P,
@@ -77,7 +77,12 @@ pub fn fold_rows<P: Split, T: Send>(
 }
 
 /// The sum of what the pieces return.
-pub fn sum_rows<P: Split>(rows: usize, width: usize, parts: P, work: impl Fn(usize, P) -> f32 + Sync) -> f32 {
+pub(crate) fn sum_rows<P: Split>(
+    rows: usize,
+    width: usize,
+    parts: P,
+    work: impl Fn(usize, P) -> f32 + Sync,
+) -> f32 {
     fold_rows(rows, width, parts, work, |a, b| a + b)
 }
 

@@ -1,6 +1,6 @@
 //! A categorical variable as a class index.
 
-use reparam_ops::lanes;
+use reparam_ops::internal::argmax;
 
 use crate::distributions::OneHot;
 use crate::distributions::parts::check_classes;
@@ -94,7 +94,7 @@ impl<'t> Categorical<'t> {
         self.logits.check_rows(OP);
         let logits = self.logits.value();
         let rows = logits.chunks_exact(self.logits.shape().classes());
-        rows.map(|row| lanes::argmax(row) as u32).collect()
+        rows.map(|row| argmax(row) as u32).collect()
     }
 
     /// KL(self || q) = sum_k p_k (ln p_k - ln q_k) per row, in nats.

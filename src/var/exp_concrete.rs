@@ -1,7 +1,8 @@
 //! `exp_concrete` and `exp_concrete_log_prob`: the logarithm of a relaxed categorical sample, and its density.
 
 use reparam_ops::elementwise::add_scaled;
-use reparam_ops::{exp_concrete as kernel, scratch};
+use reparam_ops::exp_concrete as kernel;
+use reparam_ops::internal::scratch;
 
 use crate::gradients::InputGradients;
 use crate::noise::DrawSource;

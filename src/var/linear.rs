@@ -1,8 +1,9 @@
 //! `linear`: a layer's product, bias and activation as one op.
 
+use reparam_ops::internal::scratch;
 use reparam_ops::linear::{self as kernel, Activation};
 use reparam_ops::matmul::matmul;
-use reparam_ops::{Matrix, axis, scratch};
+use reparam_ops::{Matrix, axis};
 
 use crate::gradients::InputGradients;
 use crate::tape::{Recorded, Rule};

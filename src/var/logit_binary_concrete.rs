@@ -1,7 +1,8 @@
 //! `logit_binary_concrete` and `logit_binary_concrete_log_prob`: the logit of a relaxed binary sample, and its density.
 
 use reparam_ops::elementwise::add_scaled;
-use reparam_ops::{logit_binary_concrete as kernel, scratch};
+use reparam_ops::internal::scratch;
+use reparam_ops::logit_binary_concrete as kernel;
 
 use crate::gradients::InputGradients;
 use crate::noise::DrawSource;

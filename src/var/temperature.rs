@@ -1,6 +1,6 @@
 //! Temperatures: a number, or a scalar on the tape with a gradient of its own.
 
-use reparam_ops::scratch;
+use reparam_ops::internal::scratch;
 use smallvec::SmallVec;
 
 use crate::gradients::InputGradients;
