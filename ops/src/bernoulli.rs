@@ -19,14 +19,25 @@ crate::simd! {
     }
 }
 
-/// y = 1 where logits + l > 0, else 0, with l standard logistic noise: 1 with probability sigmoid(logits). Element i
-/// takes draw i. A NaN stays.
+/// Samples y = 1 where logits + l > 0 and 0 elsewhere, with standard logistic noise l: an exact sample of
+/// Bernoulli(sigmoid(logits)), elementwise.
+///
+/// Element i takes draw i. A NaN stays.
+///
+/// # Panics
+/// If the slices differ in length, or if there are injected draws but not one per logit.
 #[track_caller]
 pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &mut [f32]) {
     binary_samples(tier, draws, logits, y);
 }
 
-/// dlogits += dy p (1 - p) with p = sigmoid(logits).
+/// Adds the gradient of sigmoid(logits), elementwise: dlogits += dy p (1 - p) with p = sigmoid(logits).
+///
+/// # Precision
+/// p (1 - p) is computed without subtracting from 1, so it is accurate in both tails.
+///
+/// # Panics
+/// If the slices differ in length.
 #[track_caller]
 pub fn st_backward(tier: Tier, logits: &[f32], dy: &[f32], dlogits: &mut [f32]) {
     assert!(logits.len() == dy.len() && logits.len() == dlogits.len(), "one length");

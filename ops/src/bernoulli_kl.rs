@@ -1,21 +1,21 @@
 //! `bernoulli_kl`: KL(p || q) between Bernoulli distributions given by logits, elementwise, in nats.
 //!
-//! Swapping the two outcomes flips the signs of both logits and leaves the divergence as it is, so that it can
-//! always be taken on the side where p <= 1/2, and nothing is subtracted from 1. A logit of p may be infinite (p is
-//! then exactly 0 or 1); where q excludes an outcome that p allows, the divergence is +inf.
+//! Swapping the two outcomes flips the signs of both logits and does not change the divergence. So we can
+//! always compute it on the side where p <= 1/2, and nothing is subtracted from 1. A logit of p may be
+//! infinite; p is then exactly 0 or 1. Where q excludes an outcome that p allows, the divergence is +inf.
 
 use crate::Tier;
 use crate::math::{self, sigmoid_slope};
 use crate::parallel::{Rows, RowsMut, for_rows};
 
-/// p, q, and q's logit, on the side where p <= 1/2.
+/// Returns p, q and the logit of q on the side where p <= 1/2.
 #[inline(always)]
 fn smaller_side(a: f32, b: f32) -> (f32, f32, f32) {
     let b = if a > 0.0 { -b } else { b };
     (math::sigmoid(-a.abs()), math::sigmoid(b), b)
 }
 
-/// `weight * x`, and 0 where the weight is 0 even if x is infinite.
+/// Returns `weight * x`, or 0 where the weight is 0, even if x is infinite.
 #[inline(always)]
 fn weighted(weight: f32, x: f32) -> f32 {
     if weight == 0.0 { 0.0 } else { weight * x }
@@ -29,7 +29,7 @@ crate::simd! {
             let negative_entropy = -weighted(p, a.abs()) - math::softplus(-a.abs());
             let weight = if b > 0.0 { 1.0 - p } else { p };
             let value = negative_entropy + (weighted(weight, b.abs()) + math::softplus(-b.abs()));
-            // Even if the probability of the outcome that q excludes underflows.
+            // This holds even if the probability of the excluded outcome underflows.
             let excluded = (b.abs() == f32::INFINITY) & (a.abs() < f32::INFINITY);
             *kl = if excluded { f32::INFINITY } else { value };
         }
@@ -54,7 +54,11 @@ crate::simd! {
     }
 }
 
-/// kl = p (a - b) - softplus(a) + softplus(b), p = sigmoid(a), for logits a in `p` and b in `q`.
+/// Writes kl = p (a - b) - softplus(a) + softplus(b), elementwise in nats, for logits a in `p` and b in `q`,
+/// with p = sigmoid(a).
+///
+/// # Panics
+/// If the slices differ in length.
 #[track_caller]
 pub fn forward(tier: Tier, p: &[f32], q: &[f32], kl: &mut [f32]) {
     assert!(p.len() == q.len() && p.len() == kl.len(), "one length");
@@ -62,7 +66,10 @@ pub fn forward(tier: Tier, p: &[f32], q: &[f32], kl: &mut [f32]) {
     for_rows(p.len(), 1, parts, |_, (Rows(p, _), Rows(q, _), RowsMut(kl, _))| forward_piece(tier, p, q, kl));
 }
 
-/// dp += dkl p (1 - p) (a - b), `dp` being the gradient of p's logits a.
+/// Adds the gradient of the logits a of p, elementwise: dp += dkl p (1 - p) (a - b).
+///
+/// # Panics
+/// If the slices differ in length.
 #[track_caller]
 pub fn backward_p(tier: Tier, p: &[f32], q: &[f32], dkl: &[f32], dp: &mut [f32]) {
     assert!(p.len() == q.len() && p.len() == dkl.len() && p.len() == dp.len(), "one length");
@@ -72,7 +79,10 @@ pub fn backward_p(tier: Tier, p: &[f32], q: &[f32], dkl: &[f32], dp: &mut [f32])
     });
 }
 
-/// dq += dkl (q - p), `dq` being the gradient of q's logits b.
+/// Adds the gradient of the logits b of q, elementwise: dq += dkl (q - p).
+///
+/// # Panics
+/// If the slices differ in length.
 #[track_caller]
 pub fn backward_q(tier: Tier, p: &[f32], q: &[f32], dkl: &[f32], dq: &mut [f32]) {
     assert!(p.len() == q.len() && p.len() == dkl.len() && p.len() == dq.len(), "one length");

@@ -1,9 +1,10 @@
-//! `binary_concrete`, the relaxed sample of a binary variable, y = sigmoid((logits + l) / tau) with l standard
-//! logistic noise, one draw per logit; and `st_binary_concrete`, its straight-through form.
+//! `binary_concrete`, the relaxed sample of a binary variable: y = sigmoid((logits + l) / tau) with standard
+//! logistic noise l, one draw per logit. `st_binary_concrete`, its straight-through form: the exact sample
+//! with the gradient of the relaxed one.
 //!
 //! # Source
-//! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, section 3.2 and appendix B; E. Jang, S. Gu,
-//! B. Poole, "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017.
+//! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, section 3.2 and appendix B; E.
+//! Jang, S. Gu, B. Poole, "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017.
 
 use crate::Tier;
 use crate::lanes;
@@ -21,7 +22,7 @@ crate::simd! {
     }
 }
 
-/// h logit(y), 0 where y is 0, subnormal or 1.
+/// Returns h logit(y), or 0 where y is 0, subnormal or 1.
 #[inline(always)]
 fn h_logit(h: f32, y: f32) -> f32 {
     let value = h * math::ln_normal(y / (1.0 - y));
@@ -56,7 +57,8 @@ crate::simd! {
         let mut reader = draws.from_element(first);
         let mut scores = [0.0f32; PIECE];
         let mut total = 0.0;
-        for ((logits, dy), dlogits) in logits.chunks(PIECE).zip(dy.chunks(PIECE)).zip(dlogits.chunks_mut(PIECE)) {
+        let pieces = logits.chunks(PIECE).zip(dy.chunks(PIECE)).zip(dlogits.chunks_mut(PIECE));
+        for ((logits, dy), dlogits) in pieces {
             let scores = &mut scores[..logits.len()];
             logistic_scores(&mut reader, logits, scores);
             for ((score, &dy), dlogits) in scores.iter_mut().zip(dy).zip(dlogits) {
@@ -73,7 +75,14 @@ crate::simd! {
     }
 }
 
-/// y = sigmoid((logits + l) / tau); element i takes draw i.
+/// Samples y = sigmoid((logits + l) / tau) with standard logistic noise l, elementwise. Element i takes draw
+/// i.
+///
+/// # Precision
+/// y is within 2 ulp of the sigmoid of its score.
+///
+/// # Panics
+/// If the slices differ in length, or if there are injected draws but not one per logit.
 #[track_caller]
 pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], tau: f32, y: &mut [f32]) {
     assert_eq!(logits.len(), y.len(), "logits and y must have one length");
@@ -83,12 +92,18 @@ pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], tau: f32, y: &mut [
     });
 }
 
-/// dlogits += h / tau with h = dy y (1 - y), from the output y alone; returns dtau = -sum(h logit(y)) / tau if
-/// `want_tau`, else 0. Where y rounded to 0 or 1 both are 0.
+/// Adds the gradient of [`forward`], elementwise: dlogits += h / tau with h = dy y (1 - y). Returns
+/// dtau = -sum(h logit(y)) / tau if `want_tau`, else 0.
+///
+/// The gradient needs only the output y: the noise is not drawn again. Both gradients are 0 where y rounded
+/// to 0 or 1.
 ///
 /// # Precision
-/// For tau far above the logits, y is near 1/2 and keeps only what rounding left of its logit: dtau then has a
-/// relative error of about 1e-7 tau / |logits + l|.
+/// For tau far above the logits, y is near 1/2 and keeps only what rounding left of its logit: dtau then has
+/// a relative error of about 1e-7 tau / |logits + l|.
+///
+/// # Panics
+/// If the slices differ in length.
 #[track_caller]
 pub fn backward(tier: Tier, y: &[f32], dy: &[f32], tau: f32, want_tau: bool, dlogits: &mut [f32]) -> f32 {
     assert!(y.len() == dy.len() && y.len() == dlogits.len(), "one length");
@@ -105,14 +120,28 @@ pub fn backward(tier: Tier, y: &[f32], dy: &[f32], tau: f32, want_tau: bool, dlo
     -h_logit / tau
 }
 
-/// y = 1 where logits + l > 0, else 0: 1 with probability sigmoid(logits). Element i takes draw i. A NaN stays.
+/// Samples y = 1 where logits + l > 0 and 0 elsewhere, with standard logistic noise l: an exact sample of
+/// Bernoulli(sigmoid(logits)), elementwise.
+///
+/// Element i takes draw i. A NaN stays.
+///
+/// # Panics
+/// If the slices differ in length, or if there are injected draws but not one per logit.
 #[track_caller]
 pub fn st_forward(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &mut [f32]) {
     binary_samples(tier, draws, logits, y);
 }
 
-/// The gradient of the relaxed sample that the same draws give, replayed: adds to `dlogits` and returns dtau (0
-/// unless `want_tau`).
+/// Adds the gradient of the relaxed sample, elementwise: dlogits += h / tau with y = sigmoid(s), s = (logits
+/// + l) / tau and h = dy y (1 - y). Returns dtau = -sum(h s) / tau if `want_tau`, else 0.
+///
+/// `draws` are those of the forward pass, and s is recomputed from them.
+///
+/// # Precision
+/// s does not pass through y, so dtau stays accurate for large tau.
+///
+/// # Panics
+/// If the slices differ in length, or if there are injected draws but not one per logit.
 #[track_caller]
 pub fn st_backward(
     tier: Tier,

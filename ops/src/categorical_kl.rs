@@ -1,8 +1,8 @@
-//! `categorical_kl`: KL(p || q) between categorical distributions given by logits, row by row, in nats; and
-//! `categorical_kl_uniform`, against the uniform distribution over all classes of the row.
+//! `categorical_kl`: KL(p || q) between categorical distributions given by logits, per row, in nats.
+//! `categorical_kl_uniform`: the same with the uniform distribution over all classes of the row as q.
 //!
-//! A class that p masks (logit -inf) has share 0 and gradient 0. A class that q masks and p does not makes the
-//! divergence +inf.
+//! A class that p masks (logit -inf) adds 0 to the divergence and gets the gradient 0. A class that q masks
+//! and p does not makes the divergence +inf.
 
 use crate::Tier;
 use crate::lanes;
@@ -13,8 +13,8 @@ use crate::rows::{
 };
 use crate::scratch;
 
-/// For a block of rows: `shifted` = logits - the row's largest, `exps` = e^shifted. One flat pass of exponentials
-/// fills whole vectors however few the classes are.
+/// Writes `shifted` = logits - largest logit of the row, and `exps` = e^shifted, for a block of rows. One
+/// flat pass over the exponentials fills whole vectors, however few the classes are.
 #[inline(always)]
 fn shift_and_exp(logits: &[f32], classes: usize, shifted: &mut [f32], exps: &mut [f32]) -> Checked {
     for (r, (row, out)) in logits.chunks_exact(classes).zip(shifted.chunks_exact_mut(classes)).enumerate() {
@@ -32,7 +32,7 @@ fn shift_and_exp(logits: &[f32], classes: usize, shifted: &mut [f32], exps: &mut
     Ok(())
 }
 
-/// Sum of e and mean of s under e / sum e, for one row; masked classes have e = 0 and s = -inf.
+/// Returns the sum of e and the mean of s under e / sum e, for one row. Masked classes have e = 0, s = -inf.
 #[inline(always)]
 fn sum_and_mean(s: &[f32], e: &[f32]) -> (f32, f32) {
     let mut weighted = 0.0;
@@ -52,7 +52,8 @@ crate::simd! {
             let (shifted, exps) = (&mut shifted[..logits.len()], &mut exps[..logits.len()]);
             shift_and_exp(logits, classes, shifted, exps)
                 .map_err(|MaskedRow(r)| MaskedRow(b * block / classes + r))?;
-            for ((kl, s), e) in kl.iter_mut().zip(shifted.chunks_exact(classes)).zip(exps.chunks_exact(classes)) {
+            let rows = shifted.chunks_exact(classes).zip(exps.chunks_exact(classes));
+            for (kl, (s, e)) in kl.iter_mut().zip(rows) {
                 let (sum, mean) = sum_and_mean(s, e);
                 *kl = (mean - math::ln(sum)) + log_classes;
             }
@@ -84,10 +85,15 @@ crate::simd! {
     }
 }
 
-/// kl\[r\] = sum_i p_i ln p_i + ln(classes), p = softmax(logits).
+/// Writes kl\[r\] = sum_i p_i ln p_i + ln(classes) in nats, with p = softmax(logits\[r, :\]).
+///
+/// `logits` are rows of `classes`, and `kl` has an entry per row.
 ///
 /// # Errors
-/// A row whose classes are all masked.
+/// [`MaskedRow`] for a row whose classes are all masked.
+///
+/// # Panics
+/// If `logits` is not `kl.len()` rows of `classes`.
 #[track_caller]
 pub fn uniform_forward(tier: Tier, logits: &[f32], classes: usize, kl: &mut [f32]) -> Result<(), MaskedRow> {
     assert_eq!(logits.len(), kl.len() * classes, "logits must be rows x classes");
@@ -99,7 +105,12 @@ pub fn uniform_forward(tier: Tier, logits: &[f32], classes: usize, kl: &mut [f32
     })
 }
 
-/// dlogits += dkl p_i (ln p_i - sum_j p_j ln p_j).
+/// Adds the gradient of [`uniform_forward`]: dlogits_i += dkl p_i (ln p_i - sum_j p_j ln p_j), per row.
+///
+/// `logits` and `dlogits` are rows of `classes`, and `dkl` has an entry per row.
+///
+/// # Panics
+/// If the lengths do not fit.
 #[track_caller]
 pub fn uniform_backward(tier: Tier, logits: &[f32], classes: usize, dkl: &[f32], dlogits: &mut [f32]) {
     let rows = count_rows(logits, classes, dlogits);
@@ -112,13 +123,14 @@ pub fn uniform_backward(tier: Tier, logits: &[f32], classes: usize, dkl: &[f32],
     });
 }
 
-/// The log-ratio ln p_i - ln q_i, 0 where p masks the class.
+/// Returns the log-ratio ln p_i - ln q_i, or 0 where p masks the class.
 #[inline(always)]
 fn log_ratio(p: f32, q: f32, p_norm: (f32, f32), q_norm: (f32, f32)) -> f32 {
     let ratio = ((p - p_norm.0) - p_norm.1) - ((q - q_norm.0) - q_norm.1);
     if p > f32::NEG_INFINITY { ratio } else { 0.0 }
 }
 
+/// Returns the probability of a logit from the [`normalizer`] of its row.
 #[inline(always)]
 fn probability(x: f32, norm: (f32, f32)) -> f32 {
     math::exp((x - norm.0) - norm.1)
@@ -134,7 +146,8 @@ crate::simd! {
                 total += probability(p, p_norm) * ratio;
                 excluded |= ratio == f32::INFINITY;
             }
-            // Even if the probability of a class that only q masks underflows: 0 times infinity is NaN.
+            // This holds even if the probability of a class that only q masks underflows: 0 times infinity is
+            // NaN.
             *kl = if excluded { f32::INFINITY } else { total };
         }
         Ok(())
@@ -148,7 +161,7 @@ crate::simd! {
             let (p_norm, q_norm) = (max_and_log_sum(p), max_and_log_sum(q));
             for ((dp, &p), &q) in dp.iter_mut().zip(p).zip(q) {
                 let slope = probability(p, p_norm) * (log_ratio(p, q, p_norm, q_norm) - kl);
-                // Where kl is infinite, the slope of a class that p masks would be 0 times that.
+                // Where kl is infinite, the slope of a class that p masks would be 0 times infinity.
                 let slope = if p == f32::NEG_INFINITY { 0.0 } else { slope };
                 *dp = dkl.mul_add(slope, *dp);
             }
@@ -168,10 +181,16 @@ crate::simd! {
     }
 }
 
-/// kl\[r\] = sum_i p_i (ln p_i - ln q_i), p and q the softmax of their logits.
+/// Writes kl\[r\] = sum_i p_i (ln p_i - ln q_i) in nats, where p_i and q_i are the softmax of the logits in
+/// `p` and `q`.
+///
+/// `p` and `q` are rows of `classes`, and `kl` has an entry per row.
 ///
 /// # Errors
-/// A row whose classes are all masked.
+/// [`MaskedRow`] for a row whose classes are all masked.
+///
+/// # Panics
+/// If the lengths do not fit.
 #[track_caller]
 pub fn forward(tier: Tier, p: &[f32], q: &[f32], classes: usize, kl: &mut [f32]) -> Result<(), MaskedRow> {
     assert!(p.len() == q.len() && p.len() == kl.len() * classes, "logits must be rows x classes");
@@ -181,7 +200,12 @@ pub fn forward(tier: Tier, p: &[f32], q: &[f32], classes: usize, kl: &mut [f32])
     })
 }
 
-/// dp += dkl p_i ((ln p_i - ln q_i) - kl), `dp` being the gradient of p's logits and `kl` the forward's output.
+/// Adds the gradient of the logits of p: dp_i += dkl p_i ((ln p_i - ln q_i) - kl), per row.
+///
+/// `p`, `q` and `dp` are rows of `classes`; `kl`, the output of [`forward`], and `dkl` have an entry per row.
+///
+/// # Panics
+/// If the lengths do not fit.
 #[track_caller]
 pub fn backward_p(tier: Tier, p: &[f32], q: &[f32], classes: usize, kl: &[f32], dkl: &[f32], dp: &mut [f32]) {
     let rows = count_rows(p, classes, dp);
@@ -197,7 +221,12 @@ pub fn backward_p(tier: Tier, p: &[f32], q: &[f32], classes: usize, kl: &[f32], 
     );
 }
 
-/// dq += dkl (q_i - p_i), `dq` being the gradient of q's logits.
+/// Adds the gradient of the logits of q: dq_i += dkl (q_i - p_i), per row.
+///
+/// `p`, `q` and `dq` are rows of `classes`, and `dkl` has an entry per row.
+///
+/// # Panics
+/// If the lengths do not fit.
 #[track_caller]
 pub fn backward_q(tier: Tier, p: &[f32], q: &[f32], classes: usize, dkl: &[f32], dq: &mut [f32]) {
     let rows = count_rows(p, classes, dq);

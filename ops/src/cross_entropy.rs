@@ -28,20 +28,25 @@ crate::simd! {
             for (dlogits, &x) in dlogits.iter_mut().zip(row) {
                 *dlogits = dloss.mul_add(math::exp_nonpositive((x - max) - log_sum), *dlogits);
             }
-            // The difference is small where the target is nearly certain: it is taken before anything is added.
+            // Where the target is nearly certain the difference is small, so we take it before we add
+            // anything.
             let miss = math::exp_nonpositive((row[target] - max) - log_sum) - 1.0;
-            dlogits[target] = if row[target] != f32::NEG_INFINITY { dloss.mul_add(miss, before) } else { before };
+            let possible = row[target] != f32::NEG_INFINITY;
+            dlogits[target] = if possible { dloss.mul_add(miss, before) } else { before };
         }
     }
 }
 
-/// loss\[r\] = ln sum_k e^logits\[r, k\] - logits\[r, targets\[r\]\], nats; +inf if the target's class is masked.
+/// Writes loss\[r\] = ln sum_k e^logits\[r, k\] - logits\[r, targets\[r\]\] in nats; +inf if the class of the
+/// target is masked.
+///
+/// `logits` are rows of `classes`; `targets` and `loss` have an entry per row.
 ///
 /// # Errors
-/// A row whose classes are all masked.
+/// [`MaskedRow`] for a row whose classes are all masked.
 ///
 /// # Panics
-/// If a target is not below `classes`.
+/// If a target is not below `classes`, or if the lengths do not fit.
 #[track_caller]
 pub fn forward(
     tier: Tier,
@@ -58,7 +63,16 @@ pub fn forward(
     })
 }
 
-/// dlogits += dloss (softmax(logits) - one-hot of the target); masked classes get 0.
+/// Adds the gradient of [`forward`]: dlogits += dloss (softmax(logits) - one-hot of the target), per row.
+///
+/// `logits` and `dlogits` are rows of `classes`; `targets` and `dloss` have an entry per row. Masked classes
+/// get exactly 0.
+///
+/// # Precision
+/// The entry of the target is accurate where the target is nearly certain.
+///
+/// # Panics
+/// If a target is not below `classes`, or if the lengths do not fit.
 #[track_caller]
 pub fn backward(
     tier: Tier,

@@ -1,9 +1,10 @@
-//! `exp_concrete`, the logarithm of a relaxed categorical sample, y = log_softmax((logits + g) / tau) with g standard
-//! Gumbel noise, and `exp_concrete_log_prob`, its log-density in nats.
+//! `exp_concrete`, the logarithm of a relaxed categorical sample: y = log_softmax((logits + g) / tau) with
+//! standard Gumbel noise g. `exp_concrete_log_prob`, its log-density in nats.
 //!
-//! A sample's small entries underflow where their logarithms do not, so a density wants the logarithm. A class that
-//! a logit of -inf masks has log_y = -inf and does not count: the density is that of the other classes. Where log_y is
-//! -inf at other places than the mask, the density is 0, its logarithm -inf, and the row passes no gradient on.
+//! Small entries of a sample underflow, but their logarithms do not, so the density is a function of the
+//! logarithm. A class masked by a logit of -inf has log_y = -inf and does not count: the row has the density
+//! of its other classes. If log_y is -inf at an unmasked class, or finite at a masked one, the density is 0,
+//! its logarithm is -inf, and no gradient passes through the row.
 //!
 //! # Source
 //! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, appendix C.3.2.
@@ -48,9 +49,9 @@ crate::simd! {
         y: &[f32], dy: &[f32], classes: usize, inverse_tau: f32, want_tau: bool, dlogits: &mut [f32],
     ) -> f32 {
         let mut h_y = 0.0;
-        let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes)).zip(dlogits.chunks_exact_mut(classes));
-        for ((y, dy), dlogits) in rows {
-            // The value of a masked class is -inf whatever the logits: its dy has no say.
+        let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes));
+        for ((y, dy), dlogits) in rows.zip(dlogits.chunks_exact_mut(classes)) {
+            // The value of a masked class is -inf whatever the logits are, so its dy does not count.
             let mut total = 0.0;
             for (&y, &dy) in y.iter().zip(dy) {
                 total += if y != f32::NEG_INFINITY { dy } else { 0.0 };
@@ -67,10 +68,16 @@ crate::simd! {
     }
 }
 
-/// y = log_softmax((logits + g) / tau), rows of `classes`; element i takes draw i. Masked classes stay at -inf.
+/// Samples y = log_softmax((logits + g) / tau) with standard Gumbel noise g.
+///
+/// `logits` and `y` are rows of `classes`. Element i takes draw i. Masked classes stay at -inf.
 ///
 /// # Errors
-/// A row whose classes are all masked.
+/// [`MaskedRow`] for a row whose classes are all masked.
+///
+/// # Panics
+/// If the slices differ in length or do not hold whole rows, or if there are injected draws but not one per
+/// logit.
 #[track_caller]
 pub fn forward(
     tier: Tier,
@@ -88,8 +95,14 @@ pub fn forward(
     })
 }
 
-/// dlogits += h / tau with h = dy - e^y sum(dy), row by row, from the output y alone; returns dtau = -sum(h y) / tau
-/// if `want_tau`, else 0.
+/// Adds the gradient of [`forward`]: dlogits += h / tau with h = dy - e^y sum(dy), per row. Returns
+/// dtau = -sum(h y) / tau if `want_tau`, else 0.
+///
+/// The slices are rows of `classes`. The gradient needs only the output y. Masked classes get exactly 0, and
+/// their dy does not count.
+///
+/// # Panics
+/// If the slices differ in length or do not hold whole rows.
 #[track_caller]
 pub fn backward(
     tier: Tier,
@@ -115,10 +128,10 @@ pub fn backward(
 
 // ----------------------------------------------------------------------------------------------- its density
 
-/// ln (n - 1)!
+/// Returns ln (n - 1)!.
 fn ln_factorial_below(n: usize) -> f64 {
     if n <= 20 {
-        // 19! is a whole number below 2^57 with 16 factors of 2: exact.
+        // 19! is a whole number below 2^57 with 16 factors of 2, so the product is exact.
         return (1..n).map(|k| k as f64).product::<f64>().ln();
     }
     // Stirling's series; the next term, 1 / (1680 n^7), is below 4e-13.
@@ -127,19 +140,19 @@ fn ln_factorial_below(n: usize) -> f64 {
     (x - 0.5) * x.ln() - x + 0.5 * std::f64::consts::TAU.ln() + series
 }
 
-/// What a row of n classes has in its density besides the scores: ln (n - 1)! + (n - 1) ln tau.
+/// Returns ln (n - 1)! + (n - 1) ln tau, the part of the log-density that does not depend on the scores.
 fn constant(n: usize, tau: f32) -> f64 {
     ln_factorial_below(n) + (n as f64 - 1.0) * f64::from(tau).ln()
 }
 
-/// The score u = logit - tau log_y, -inf for a masked class.
+/// Returns the score u = logit - tau log_y, or -inf for a masked class.
 #[inline(always)]
 fn score(logit: f32, log_y: f32, tau: f32) -> f32 {
     let u = (-tau).mul_add(log_y, logit);
     if logit != f32::NEG_INFINITY { u } else { f32::NEG_INFINITY }
 }
 
-/// Number of classes that are not masked, and whether log_y is -inf at the masked ones and nowhere else.
+/// Returns the number of unmasked classes, and true if log_y is -inf at exactly the masked ones.
 #[inline(always)]
 fn support(log_y: &[f32], logits: &[f32]) -> (usize, bool) {
     let (mut n, mut strays) = (0u32, 0u32);
@@ -174,7 +187,7 @@ crate::simd! {
             }
             // Relative to the largest score, the sum and n times the logarithm cancel least.
             let max = lanes::max(scores);
-            // In f64: n of them would add up one rounding n times.
+            // In f64, because we subtract it n times and its rounding error would grow n times.
             let log_sum = f64::from(sum_exp(scores, max)).ln();
             for u in scores.iter_mut() {
                 *u = if *u != f32::NEG_INFINITY { *u - max } else { 0.0 };
@@ -186,7 +199,7 @@ crate::simd! {
     }
 }
 
-/// The scores of which a log-density's gradient needs the softmax.
+/// The scores u. The gradient of the log-density needs their softmax.
 struct DensityScores<'a> {
     log_y: &'a [f32],
     logits: &'a [f32],
@@ -222,8 +235,9 @@ crate::simd! {
             let p = &mut p[..logits.len()];
             // The forward pass found an unmasked class in every row.
             let _ = normalize(classes, 1.0, &mut DensityScores { log_y, logits, tau }, p);
-            let rows = p.chunks_exact(classes).zip(logits.chunks_exact(classes)).zip(dlogits.chunks_exact_mut(classes));
-            for (((p, logits), dlogits), (&log_prob, &d)) in rows.zip(log_prob.iter().zip(dlog_prob)) {
+            let rows = p.chunks_exact(classes).zip(logits.chunks_exact(classes));
+            let rows = rows.zip(dlogits.chunks_exact_mut(classes)).zip(log_prob.iter().zip(dlog_prob));
+            for (((p, logits), dlogits), (&log_prob, &d)) in rows {
                 if log_prob == f32::NEG_INFINITY {
                     continue;
                 }
@@ -268,11 +282,18 @@ crate::simd! {
     }
 }
 
-/// log_prob\[r\] = ln (n - 1)! + (n - 1) ln tau + sum_k u_k - n ln sum_k e^u_k with u = logits - tau log_y, both sums
-/// over the n unmasked classes of the row: the log-density of [`forward`]'s output, in nats.
+/// Writes the log-density of the output of [`forward`], in nats.
+///
+/// log_prob\[r\] = ln (n - 1)! + (n - 1) ln tau + sum_k u_k - n ln sum_k e^u_k with u = logits - tau log_y. Both
+/// sums run over the n unmasked classes of the row.
+///
+/// `log_y` and `logits` are rows of `classes`, and `log_prob` has an entry per row.
 ///
 /// # Errors
-/// A row whose classes are all masked.
+/// [`MaskedRow`] for a row whose classes are all masked.
+///
+/// # Panics
+/// If the lengths do not fit.
 #[track_caller]
 pub fn log_prob_forward(
     tier: Tier,
@@ -290,7 +311,14 @@ pub fn log_prob_forward(
     })
 }
 
-/// dlogits += dlog_prob (1 - n p) with p = softmax(u); the gradient of log_y is -tau times the same.
+/// Adds the gradient of the logits: dlogits += dlog_prob (1 - n p) with p = softmax(u), per row. The gradient
+/// of log_y is -tau times the same.
+///
+/// `log_y`, `logits` and `dlogits` are rows of `classes`; `log_prob`, the output of [`log_prob_forward`], and
+/// `dlog_prob` have an entry per row. Masked classes get exactly 0.
+///
+/// # Panics
+/// If the lengths do not fit.
 #[track_caller]
 #[allow(clippy::too_many_arguments)]
 pub fn log_prob_backward(
@@ -325,8 +353,12 @@ pub fn log_prob_backward(
     );
 }
 
-/// dtau = sum over the rows of dlog_prob (n - 1) / tau - sum_k log_y_k h_k, `h` being what [`log_prob_backward`] adds
-/// to zeros.
+/// Returns the gradient of tau: dtau = sum over the rows of dlog_prob (n - 1) / tau - sum_k log_y_k h_k.
+///
+/// `h` is the gradient that [`log_prob_backward`] adds to zeros. The other slices are the same as there.
+///
+/// # Panics
+/// If the lengths do not fit.
 #[track_caller]
 #[allow(clippy::too_many_arguments)]
 pub fn log_prob_backward_tau(

@@ -145,7 +145,7 @@ pub fn kl_standard_forward(tier: Tier, mean: &[f32], log_std: &[f32], kl: &mut [
     });
 }
 
-/// dmean += dkl mean.
+/// dmean += dkl mean, elementwise.
 #[track_caller]
 pub fn kl_standard_backward_mean(tier: Tier, mean: &[f32], dkl: &[f32], dmean: &mut [f32]) {
     add_product(tier, mean, dkl, dmean);

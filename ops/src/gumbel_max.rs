@@ -1,14 +1,11 @@
 //! `gumbel_max`: exact samples of categorical variables as class indices, argmax(logits + g), in one pass and
-//! without a buffer of the logits' size. There is no gradient.
+//! without a buffer as large as the logits. There is no gradient.
 //!
-//! With the same draws, the index is where `st_gumbel_softmax` and `st_categorical` put their 1.
-//!
-//! In a wide row, what a class can reach is first bounded, in a tenth of the instructions, and the noise itself is computed
-//! for the few that can win.
+//! With the same draws, `st_gumbel_softmax` and `st_categorical` put their 1 at this index.
 //!
 //! # Source
-//! E. J. Gumbel, "Statistical Theory of Extreme Values and Some Practical Applications", 1954; C. Maddison, D. Tarlow,
-//! T. Minka, "A* Sampling", NIPS 2014, section 2.
+//! E. J. Gumbel, "Statistical Theory of Extreme Values and Some Practical Applications", 1954; C. Maddison,
+//! D. Tarlow, T. Minka, "A* Sampling", NIPS 2014, section 2.
 
 use crate::Tier;
 use crate::lanes;
@@ -17,8 +14,8 @@ use crate::parallel::{Rows, RowsMut};
 use crate::perturbed::{gumbel_scores, winner_of_wide};
 use crate::rows::{Checked, MaskedRow, by_classes, check_rows, is_masked, row_by_row};
 
-/// The place of each row's first largest entry. In a short row all entries are looked at: a branch that ends the search
-/// would be mispredicted more often than not.
+/// Writes the index of the first largest entry of each row. In a short row we look at all entries, because
+/// the processor would mispredict a branch that ends the search more often than not.
 #[inline(always)]
 fn winners<const C: usize>(classes: usize, scores: &[f32], index: &mut [u32]) -> Checked {
     let classes = if C == 0 { classes } else { C };
@@ -63,11 +60,17 @@ crate::simd! {
     }
 }
 
-/// index\[r\] = argmax(logits\[r, :\] + g), rows of `classes`; element i takes draw i, and ties the lowest index. NaN is
-/// passed over: an index cannot tell of it.
+/// Samples index\[r\] = argmax(logits\[r, :\] + g), an exact sample of softmax(logits\[r, :\]), with standard
+/// Gumbel noise g.
+///
+/// `logits` are rows of `classes`, and `index` has an entry per row. Element i takes draw i. Ties take the
+/// lowest index, and a masked class never wins. A NaN is skipped, because an index cannot report it.
 ///
 /// # Errors
-/// A row whose classes are all masked.
+/// [`MaskedRow`] for a row whose classes are all masked.
+///
+/// # Panics
+/// If `logits` is not `index.len()` rows of `classes`, or if there are injected draws but not one per logit.
 #[track_caller]
 pub fn forward(
     tier: Tier,

@@ -1,17 +1,18 @@
-//! `gumbel_rao`: an exact one-hot sample with the gradient of the straight-through relaxed sample, averaged over noise
-//! that gives the same sample.
+//! `gumbel_rao`: an exact one-hot sample with the gradient of `st_gumbel_softmax`, averaged over noise that
+//! gives the same sample.
 //!
-//! The value is that of [`gumbel_softmax::st_forward`](crate::gumbel_softmax::st_forward). Its gradient is that of
-//! softmax((logits + G) / tau), a function of the noise G; of G only the winner D is known afterwards. The mean over
-//! G given D has the same expectation and less variance, and needs the downstream gradient once only.
+//! `st_gumbel_softmax` differentiates softmax((logits + G) / tau), which depends on all of the noise G. The
+//! sample D keeps only the winner of logits + G. The mean of the gradient over G given D has the same
+//! expectation and less variance, and it needs the downstream gradient only once.
 //!
-//! Given D, the perturbed logits are, with p = softmax(logits), independent exponential numbers E and up to a constant
-//! for the row, `-ln E_D` for the winner and `-ln(E_j / p_j + E_D)` for every other class: the times at which the
-//! classes of a race arrive, of which the winner's comes first.
+//! Given D, the perturbed logits have a simple form. Let p = softmax(logits), and let E be independent
+//! exponential numbers. Up to a constant for the row, the winner has `-ln E_D` and every other class has
+//! `-ln(E_j / p_j + E_D)`. Read as a race, the numbers inside the logarithms are the times of arrival, and
+//! the winner arrives first.
 //!
 //! # Source
-//! M. Paulus, C. Maddison, A. Krause, "Rao-Blackwellizing the Straight-Through Gumbel-Softmax Gradient Estimator",
-//! ICLR 2021, equations 7 to 10.
+//! M. Paulus, C. Maddison, A. Krause, "Rao-Blackwellizing the Straight-Through Gumbel-Softmax Gradient
+//! Estimator", ICLR 2021, equations 7 to 10.
 
 use crate::Tier;
 use crate::draw;
@@ -23,10 +24,10 @@ use crate::rows::{MaskedRow, block_len, by_classes, count_rows, max_and_log_sum,
 use crate::scratch;
 use crate::soft_rows::{InPlace, jacobian_rows, normalize};
 
-/// The least probability by which an exponential number, of at most 22.9, is divided without overflow.
+/// The least probability that can divide an exponential number, which is at most 22.9, without overflow.
 const RAREST: f32 = 1e-36;
 
-/// Exponential numbers, one a draw.
+/// Writes exponential numbers, one per draw.
 #[inline(always)]
 fn exponentials(reader: &mut Reader<'_>, out: &mut [f32]) {
     for out in out.chunks_mut(PIECE) {
@@ -34,8 +35,8 @@ fn exponentials(reader: &mut Reader<'_>, out: &mut [f32]) {
     }
 }
 
-/// Turns exponential numbers into times of arrival, sample by sample. The winner has the first number of each sample;
-/// class 0 has the one in the winner's place.
+/// Replaces exponential numbers with times of arrival, sample by sample. The winner takes the first number of
+/// each sample, and class 0 takes the number at the index of the winner.
 #[inline(always)]
 fn arrivals<const C: usize>(classes: usize, winner: usize, inverse_p: &[f32], block: &mut [f32]) {
     let classes = if C == 0 { classes } else { C };
@@ -46,14 +47,14 @@ fn arrivals<const C: usize>(classes: usize, winner: usize, inverse_p: &[f32], bl
         for (time, &inverse_p) in sample.iter_mut().zip(inverse_p) {
             *time = time.mul_add(inverse_p, first);
         }
-        // Last: a vector that is loaded right after one of its entries was stored would have to wait.
+        // These come last: loading a vector right after storing one of its entries would stall.
         sample[0] = of_class_0.mul_add(inverse_p[0], first);
         sample[winner] = first;
     }
 }
 
-/// Turns exponential numbers into perturbed logits as [`arrivals`] and a logarithm do, for rows with a class so rare that
-/// 1 / p overflows: all in logarithms.
+/// Replaces exponential numbers with perturbed logits, like [`arrivals`] followed by a logarithm. It works in
+/// logarithms throughout, for rows with a class so rare that 1 / p overflows.
 #[inline(always)]
 fn scores_in_logs(winner: usize, minus_ln_p: &[f32], block: &mut [f32]) {
     for sample in block.chunks_exact_mut(minus_ln_p.len()) {
@@ -88,7 +89,7 @@ crate::simd! {
         let rows = logits.chunks_exact(classes).zip(y.chunks_exact(classes)).zip(dy.chunks_exact(classes));
         for (r, (((logits, y), dy), dlogits)) in rows.zip(dlogits.chunks_exact_mut(classes)).enumerate() {
             let Some(winner) = y.iter().position(|&y| y == 1.0) else {
-                // The forward pass left NaN where it found one.
+                // The forward pass found a NaN in this row.
                 dlogits.fill(f32::NAN);
                 reader = of_row(r + 1);
                 continue;
@@ -124,10 +125,17 @@ crate::simd! {
     }
 }
 
-/// y = one-hot of argmax(logits + g), an exact sample of softmax(logits); ties take the lowest index.
+/// Samples y = one-hot of argmax(logits + g) with standard Gumbel noise g: an exact sample of softmax(logits).
+///
+/// `logits` and `y` are rows of `classes`. Element i takes draw i. Ties take the lowest index, and a masked
+/// class never wins. A row that contains a NaN becomes NaN.
 ///
 /// # Errors
-/// A row whose classes are all masked.
+/// [`MaskedRow`] for a row whose classes are all masked.
+///
+/// # Panics
+/// If the slices differ in length or do not hold whole rows, or if there are injected draws but not one per
+/// logit.
 #[track_caller]
 pub fn forward(
     tier: Tier,
@@ -139,12 +147,16 @@ pub fn forward(
     one_hot_samples(tier, draws, logits, classes, y)
 }
 
-/// Adds to `dlogits` the mean over `samples` of h / tau, with y softmax of the perturbed logits over tau given the
-/// winner, and h = y (dy - <y, dy>). `one_hot` is what [`forward`] gave; the draws are others than the forward pass
-/// took: sample k of row r takes `classes` of them from (r samples + k) classes on.
+/// Adds the mean gradient of the relaxed sample over `samples` of the noise G given the winner: dlogits += the
+/// mean of h / tau with y = softmax((logits + G) / tau) and h = y (dy - <y, dy>), per row.
+///
+/// The slices are rows of `classes`, and `one_hot` is the output of [`forward`]. `draws` are other draws than in
+/// the forward pass. Sample k of row r takes `classes` of them, from draw (r samples + k) classes on. Masked
+/// classes get exactly 0, and a row of NaN gets NaN.
 ///
 /// # Panics
-/// If `samples` is 0 or the lengths do not fit.
+/// If `samples` is 0, if the slices differ in length or do not hold whole rows, or if there are injected
+/// draws but not `samples` per logit.
 #[track_caller]
 #[allow(clippy::too_many_arguments)]
 pub fn backward(

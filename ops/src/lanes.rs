@@ -1,11 +1,12 @@
-//! Reductions over a slice in an order that no hardware width changes: [`LANES`] running values, then a fixed tree.
+//! Reductions over a slice in the same order on any hardware: [`LANES`] running values, then a fixed tree.
 
 use crate::simd::LANES;
 
-/// Vectors that are worked on side by side: one after another, each would wait for the one before.
+/// Lanes in a wide vector: four vectors side by side, so that no addition waits for the one before.
 pub(crate) const WIDE: usize = 4 * LANES;
 
-/// Wide vectors that are added up one after another before their sum joins the others': roundings do not pile up.
+/// Number of wide vectors that are added up before their sum joins the total, so that rounding errors do not
+/// pile up.
 const RUN: usize = 32;
 
 /// Sum of a slice.
@@ -66,7 +67,7 @@ pub(crate) fn dot_shifted(a: &[f32], b: &[f32], shift: f32) -> f32 {
     total
 }
 
-/// The vectors of a wide one, added.
+/// Returns the sum of the four vectors of a wide one.
 #[inline(always)]
 fn added(sums: &[f32; WIDE]) -> [f32; LANES] {
     let (parts, _) = sums.as_chunks::<LANES>();
@@ -77,7 +78,7 @@ fn added(sums: &[f32; WIDE]) -> [f32; LANES] {
     lanes
 }
 
-/// Largest value, -inf for an empty slice; NaN entries are passed over.
+/// Largest value, or -inf for an empty slice. NaN is skipped.
 #[inline(always)]
 pub(crate) fn max(x: &[f32]) -> f32 {
     let mut best = f32::NEG_INFINITY;
@@ -85,7 +86,7 @@ pub(crate) fn max(x: &[f32]) -> f32 {
     let (chunks, tail) = rest.as_chunks::<LANES>();
     if x.len() >= LANES {
         let mut lanes = [f32::NEG_INFINITY; LANES];
-        // Only where there is one: the compiler would keep the wide maxima in memory for the others too.
+        // Without this condition the compiler would keep the wide maxima in memory for short rows too.
         if !wide.is_empty() {
             lanes = max_of_wide(wide);
         }
@@ -100,8 +101,8 @@ pub(crate) fn max(x: &[f32]) -> f32 {
     best
 }
 
-/// The larger of two, lane by lane. Into a new array: of a lane that is changed in its place the compiler may make a store
-/// under a mask, and keep the lanes in memory.
+/// Returns the larger of two, lane by lane. The result is a new array: if we changed a lane in place, the
+/// compiler might make it a masked store and keep the lanes in memory.
 #[inline(always)]
 fn larger_of_each<const N: usize>(values: &[f32; N], best: &[f32; N]) -> [f32; N] {
     let mut larger_ones = [0.0; N];
@@ -126,11 +127,11 @@ fn max_of_wide(wide: &[[f32; WIDE]]) -> [f32; LANES] {
     lanes
 }
 
-/// Index of the first entry equal to the largest one (ties: the lowest index); 0 if no entry exceeds -inf.
+/// Index of the largest entry. Ties take the lowest index; it is 0 if no entry exceeds -inf. NaN is skipped.
 #[inline(always)]
 pub fn argmax(x: &[f32]) -> usize {
     let best = max(x);
-    // Whole vectors are looked through without a branch for each entry.
+    // This looks through whole vectors without a branch per entry.
     let without = |chunk: &&[f32; LANES]| !chunk.iter().fold(false, |found, &value| found | (value == best));
     let skipped = LANES * x.as_chunks::<LANES>().0.iter().take_while(without).count();
     x[skipped..].iter().position(|&value| value == best).map_or(0, |i| skipped + i)
@@ -154,19 +155,19 @@ pub(crate) fn sum_of_pairs(a: &[f32], b: &[f32], value: impl Fn(f32, f32) -> f32
     sum(&sums) + sum(&rest)
 }
 
-/// Sum of a row of `C` entries, at most [`LANES`], by halves.
+/// Sum of a row of `C` entries, at most [`LANES`], added in halves.
 #[inline(always)]
 pub(crate) fn sum_of_few<const C: usize>(row: &[f32]) -> f32 {
     halve_few::<C>(row, |a, b| a + b)
 }
 
-/// Largest of `C` entries, at most [`LANES`], by halves; any number or NaN if there is a NaN.
+/// Largest of `C` entries, at most [`LANES`], compared in halves. If there is a NaN, it is any number or NaN.
 #[inline(always)]
 pub(crate) fn max_of_few<const C: usize>(row: &[f32]) -> f32 {
     halve_few::<C>(row, |low, high| larger(high, low))
 }
 
-/// Sum of `a * (b - shift)` over `C` entries, at most [`LANES`], by halves.
+/// Sum of `a * (b - shift)` over `C` entries, at most [`LANES`], added in halves.
 #[inline(always)]
 pub(crate) fn dot_shifted_of_few<const C: usize>(a: &[f32], b: &[f32], shift: f32) -> f32 {
     let mut products = [0.0; LANES];
@@ -197,8 +198,8 @@ pub(crate) fn larger(value: f32, best: f32) -> f32 {
     if value > best { value } else { best }
 }
 
-// Not inlined: from the scalar end of an inlined tree the compiler works backwards and takes the vectors of the loop
-// before it apart. A call is cheaper.
+// Not inlined: the compiler would work backwards from the scalar end of the tree and take apart the vectors
+// of the loop before it. A call is cheaper.
 #[inline(never)]
 fn tree(lanes: &[f32; LANES]) -> f32 {
     fold_halves(lanes, |a, b| a + b)

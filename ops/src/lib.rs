@@ -1,12 +1,14 @@
 //! Kernels on flat `f32` slices: forward and backward side by side. They know no tape, no shape beyond
-//! rows x classes and no file, and can be used without the engine.
+//! rows x classes and no file, and you can use them without the engine.
 //!
-//! A kernel whose loops depend on it takes the [`Tier`] to run on first (usually [`Tier::best`]); results are bit-for-bit the
-//! same on every tier and at any number of rayon threads. Products of matrices alone are those of `matrixmultiply`, which
-//! looks at the CPU itself. Forwards overwrite their output, backwards add to the gradient; where one can do either, the
-//! signature says so.
-//! Stochastic kernels take [`noise::Draws`], one 32-bit draw per number: a place in a stream, or injected.
-//! Nothing stores noise, and nothing allocates but the packing buffer inside `matrixmultiply` and each thread's working memory at first use.
+//! Most kernels take the [`Tier`] to run on as their first argument, usually [`Tier::best`]. Results are
+//! bit-for-bit the same on every tier and at any number of rayon threads. Large matrix products are the
+//! exception: `matrixmultiply` looks at the CPU itself, so their last bits depend on the machine. Forwards
+//! overwrite their output, and backwards add to the gradient. A kernel that can do either takes a [`Write`].
+//!
+//! Stochastic kernels take [`noise::Draws`], one 32-bit draw per number: a place in a stream, or injected draws.
+//! Nothing stores noise. Nothing allocates, except the packing buffer inside `matrixmultiply` and the working
+//! memory of each thread at its first use.
 //!
 //! ```
 //! use reparam_ops::noise::Stream;
@@ -22,7 +24,7 @@
 //!
 //! # The catalogue
 //!
-//! One line per op; `saved` is what backward reads beside the incoming gradient.
+//! One line per op. Backward reads the incoming gradient and what stands under `saved`.
 //!
 //! | op | module | forward | backward | saved | source |
 //! | --- | --- | --- | --- | --- | --- |
@@ -63,15 +65,15 @@
 //! | `gaussian_rsample` | [`gaussian`] | mean + e^log_std eps | dy, dy e^log_std eps | log_std, place of draws | Kingma, Welling 2014 |
 //! | `gaussian_kl_standard` | [`gaussian`] | (e^2s + m^2 - 1)/2 - s | m, e^2s - 1 | inputs | Kingma, Welling 2014, appendix B |
 //! | `gumbel_softmax` | [`gumbel_softmax`] | softmax((x + g) / tau) | h / tau, -sum h ln y / tau | output | Jang et al. 2017; Maddison et al. 2017 |
-//! | `st_gumbel_softmax` | [`gumbel_softmax`] | one-hot argmax(x + g) | that of `gumbel_softmax` | input, place of draws | Jang et al. 2017, 2.2 |
-//! | `gumbel_rao` | [`gumbel_rao`] | one-hot argmax(x + g) | mean of `gumbel_softmax`'s over noise with that winner | input, output, place of draws | Paulus et al. 2021 |
-//! | `st_categorical` | [`st_categorical`] | one-hot argmax(x + g) | that of softmax(x / tau) | input | Bengio et al. 2013 |
-//! | `st_argmax` | [`st_argmax`] | one-hot argmax(x) | that of softmax(x / tau) | input | Bengio et al. 2013 |
+//! | `st_gumbel_softmax` | [`gumbel_softmax`] | one-hot argmax(x + g) | the gradient of `gumbel_softmax` | input, place of draws | Jang et al. 2017, 2.2 |
+//! | `gumbel_rao` | [`gumbel_rao`] | one-hot argmax(x + g) | mean gradient of `gumbel_softmax` over noise with that winner | input, output, place of draws | Paulus et al. 2021 |
+//! | `st_categorical` | [`st_categorical`] | one-hot argmax(x + g) | the gradient of softmax(x / tau) | input | Bengio et al. 2013 |
+//! | `st_argmax` | [`st_argmax`] | one-hot argmax(x) | the gradient of softmax(x / tau) | input | Bengio et al. 2013 |
 //! | `gumbel_max` | [`gumbel_max`] | argmax(x + g) | none: sampling only | nothing | Maddison et al. 2014 |
 //! | `binary_concrete` | [`binary_concrete`] | sigmoid((x + l) / tau) | y (1 - y) / tau | output | Maddison et al. 2017, appendix B |
-//! | `st_binary_concrete` | [`binary_concrete`] | 1 where x + l > 0 | that of `binary_concrete` | input, place of draws | Jang et al. 2017, 2.2 |
+//! | `st_binary_concrete` | [`binary_concrete`] | 1 where x + l > 0 | the gradient of `binary_concrete` | input, place of draws | Jang et al. 2017, 2.2 |
 //! | `bernoulli` | [`bernoulli`] | 1 where x + l > 0 | none: sampling only | nothing | |
-//! | `st_bernoulli` | [`bernoulli`] | 1 where x + l > 0 | that of sigmoid(x) | input | Bengio et al. 2013 |
+//! | `st_bernoulli` | [`bernoulli`] | 1 where x + l > 0 | the gradient of sigmoid(x) | input | Bengio et al. 2013 |
 //! | `exp_concrete` | [`exp_concrete`] | log of `gumbel_softmax` | dy - e^y sum dy, over tau | output | Maddison et al. 2017, appendix C |
 //! | `exp_concrete_log_prob` | [`exp_concrete`] | log density of `exp_concrete` | 1 - n p, -tau (1 - n p) | inputs, output | Maddison et al. 2017, appendix C |
 //! | `logit_binary_concrete` | [`logit_binary_concrete`] | (x + l) / tau | 1 / tau | output | Maddison et al. 2017, appendix C |

@@ -9,7 +9,8 @@ use crate::matrix::{Matrix, Write};
 use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::sparse;
 
-/// What a layer applies to its pre-activations. Each slope is a function of the output, so only that is kept.
+/// The function that a layer applies to its pre-activations z. Each slope is a function of the output, so
+/// backward needs only the output.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub enum Activation {
     /// y = z
@@ -29,7 +30,9 @@ macro_rules! per_activation {
     ($activation:expr, $per_row:ident($($arg:expr),*)) => {
         match $activation {
             Activation::Identity => $per_row!($($arg),*, |z| z, |y| 1.0),
-            Activation::Relu => $per_row!($($arg),*, |z| if z < 0.0 { 0.0 } else { z }, |y| if y > 0.0 { 1.0 } else { 0.0 }),
+            Activation::Relu => {
+                $per_row!($($arg),*, |z| if z < 0.0 { 0.0 } else { z }, |y| if y > 0.0 { 1.0 } else { 0.0 })
+            }
             Activation::LeakyRelu(s) => {
                 $per_row!($($arg),*, |z| if z > 0.0 { z } else { s * z }, |y| if y > 0.0 { 1.0 } else { s })
             }
@@ -71,7 +74,10 @@ crate::simd! {
     }
 }
 
-/// y = activation(x W + b). An `x` of mostly zeros is multiplied by its other entries only.
+/// Writes y = activation(x W + b). For an `x` of mostly zeros, the product skips the zeros.
+///
+/// # Panics
+/// If the sizes do not fit, or if the slope of a leaky ReLU is negative.
 #[track_caller]
 pub fn forward(
     tier: Tier,
@@ -104,7 +110,11 @@ pub fn forward(
     });
 }
 
-/// dW = x' dz, or dW += x' dz: the gradient of the weight, `x` being `rows x inputs` and `dz` `rows x outputs`.
+/// Computes the gradient of the weight: dW = x' dz or, with [`Write::Add`], dW += x' dz. `x` is `rows x
+/// inputs` and `dz` is `rows x outputs`.
+///
+/// # Panics
+/// If the sizes do not fit.
 #[track_caller]
 pub fn backward_weight(tier: Tier, x: &[f32], dz: &[f32], rows: usize, write: Write, dweight: &mut [f32]) {
     if rows == 0 || dweight.is_empty() {
@@ -122,7 +132,10 @@ pub fn backward_weight(tier: Tier, x: &[f32], dz: &[f32], rows: usize, write: Wr
     }
 }
 
-/// dz = activation'(z) dy, from the output y: the gradient of the pre-activations.
+/// Writes the gradient of the pre-activations, dz = activation'(z) dy, from the output y.
+///
+/// # Panics
+/// If the slices differ in length.
 #[track_caller]
 pub fn backward_activation(tier: Tier, activation: Activation, y: &[f32], dy: &[f32], dz: &mut [f32]) {
     assert!(y.len() == dy.len() && y.len() == dz.len(), "one length");

@@ -1,8 +1,9 @@
-//! `logit_binary_concrete`, the logit of a relaxed binary sample, y = (logits + l) / tau with l standard logistic
-//! noise, and `logit_binary_concrete_log_prob`, its log-density in nats. sigmoid(y) is the `binary_concrete` sample.
+//! `logit_binary_concrete`, the logit of a relaxed binary sample: y = (logits + l) / tau with standard
+//! logistic noise l. `logit_binary_concrete_log_prob`, its log-density in nats. sigmoid(y) is the
+//! `binary_concrete` sample.
 //!
-//! An entry whose logit is infinite is certain: its sample is the same infinity, and it counts for nothing, in the
-//! density and in the gradients.
+//! An entry with an infinite logit is certain: its sample is the same infinity. It adds nothing to the
+//! density or to the gradients.
 //!
 //! # Source
 //! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, appendix C.3.1.
@@ -23,7 +24,10 @@ crate::simd! {
     }
 }
 
-/// y = (logits + l) / tau; element i takes draw i.
+/// Samples y = (logits + l) / tau with standard logistic noise l, elementwise. Element i takes draw i.
+///
+/// # Panics
+/// If the slices differ in length, or if there are injected draws but not one per logit.
 #[track_caller]
 pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], tau: f32, y: &mut [f32]) {
     assert_eq!(logits.len(), y.len(), "logits and y must have one length");
@@ -33,7 +37,12 @@ pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], tau: f32, y: &mut [
     });
 }
 
-/// dtau = -sum(dy y) / tau over the finite entries, from the output y. (The gradient of the logits is dy / tau.)
+/// Returns the gradient of tau, from the output y: dtau = -sum(dy y) / tau over the finite entries.
+///
+/// The gradient of the logits is dy / tau, which `elementwise::add_scaled` adds.
+///
+/// # Panics
+/// If the slices differ in length.
 #[track_caller]
 pub fn backward_tau(tier: Tier, y: &[f32], dy: &[f32], tau: f32) -> f32 {
     crate::simd! {
@@ -56,7 +65,7 @@ pub fn backward_tau(tier: Tier, y: &[f32], dy: &[f32], tau: f32) -> f32 {
     -total / tau
 }
 
-/// Whether an entry is certain: the logit infinite and the sample the same.
+/// Returns true if an entry is certain: its logit is infinite and its sample is the same.
 #[inline(always)]
 fn certain(y: f32, logit: f32) -> bool {
     (y == logit) & (y.abs() == f32::INFINITY)
@@ -65,8 +74,9 @@ fn certain(y: f32, logit: f32) -> bool {
 crate::simd! {
     fn log_prob_piece(y: &[f32], logits: &[f32], tau: f32, log_tau: f32, log_prob: &mut [f32]) {
         let distance = |y: f32, logit: f32| (-tau).mul_add(y, logit).abs();
-        for ((y, logits), log_prob) in y.chunks(PIECE).zip(logits.chunks(PIECE)).zip(log_prob.chunks_mut(PIECE)) {
-            // The exponentials in a loop of their own: see the noise in `draw`.
+        let pieces = y.chunks(PIECE).zip(logits.chunks(PIECE)).zip(log_prob.chunks_mut(PIECE));
+        for ((y, logits), log_prob) in pieces {
+            // The exponentials have a loop of their own, for the reason given in `draw` for noise.
             for ((e, &y), &logit) in log_prob.iter_mut().zip(y).zip(logits) {
                 *e = math::exp_nonpositive(-distance(y, logit));
             }
@@ -82,7 +92,7 @@ crate::simd! {
 crate::simd! {
     fn log_prob_backward_piece(y: &[f32], logits: &[f32], tau: f32, dlog_prob: &[f32], dlogits: &mut [f32]) {
         for (((dlogits, &y), &logit), &d) in dlogits.iter_mut().zip(y).zip(logits).zip(dlog_prob) {
-            // 1 - 2 sigmoid(u) = -tanh(u / 2) loses nothing where u is small.
+            // 1 - 2 sigmoid(u) = -tanh(u / 2), which does not cancel where u is small.
             let slope = -math::tanh(0.5 * (-tau).mul_add(y, logit));
             *dlogits = if certain(y, logit) { *dlogits } else { d.mul_add(slope, *dlogits) };
         }
@@ -104,8 +114,11 @@ crate::simd! {
     }
 }
 
-/// log_prob = ln tau + u - 2 softplus(u) with u = logits - tau y, elementwise: the log-density of [`forward`]'s output,
-/// in nats.
+/// Writes the log-density of the output of [`forward`], elementwise in nats: log_prob = ln tau + u - 2
+/// softplus(u) with u = logits - tau y.
+///
+/// # Panics
+/// If the slices differ in length.
 #[track_caller]
 pub fn log_prob_forward(tier: Tier, y: &[f32], logits: &[f32], tau: f32, log_prob: &mut [f32]) {
     assert!(y.len() == logits.len() && y.len() == log_prob.len(), "one length");
@@ -116,7 +129,11 @@ pub fn log_prob_forward(tier: Tier, y: &[f32], logits: &[f32], tau: f32, log_pro
     });
 }
 
-/// dlogits += dlog_prob (1 - 2 sigmoid(u)); the gradient of y is -tau times the same.
+/// Adds the gradient of the logits, elementwise: dlogits += dlog_prob (1 - 2 sigmoid(u)). The gradient of y
+/// is -tau times the same.
+///
+/// # Panics
+/// If the slices differ in length.
 #[track_caller]
 pub fn log_prob_backward(
     tier: Tier,
@@ -133,7 +150,11 @@ pub fn log_prob_backward(
     });
 }
 
-/// dtau = sum(dlog_prob / tau - y h), `h` being what [`log_prob_backward`] adds to zeros.
+/// Returns the gradient of tau: dtau = sum(dlog_prob / tau - y h). `h` is the gradient that
+/// [`log_prob_backward`] adds to zeros.
+///
+/// # Panics
+/// If the slices differ in length.
 #[track_caller]
 pub fn log_prob_backward_tau(tier: Tier, y: &[f32], tau: f32, dlog_prob: &[f32], h: &[f32]) -> f32 {
     assert!(y.len() == dlog_prob.len() && y.len() == h.len(), "one length");

@@ -127,7 +127,7 @@ pub fn sigmoid(x: f32) -> f32 {
     (-lost).mul_add(quotient, quotient)
 }
 
-/// sigmoid(x) (1 - sigmoid(x)), without subtracting from 1.
+/// The slope of [`sigmoid`], sigmoid(x) (1 - sigmoid(x)), without subtracting from 1.
 #[inline(always)]
 pub(crate) fn sigmoid_slope(x: f32) -> f32 {
     let e = exp_nonpositive(-x.abs());

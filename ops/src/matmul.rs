@@ -1,14 +1,19 @@
-//! Matrix products: small ones in `small_matmul`, the others through `matrixmultiply`, split over threads by rows or
-//! columns of the result, never along the summed dimension: each entry is summed in one order whatever the thread count.
+//! `matmul`: matrix products. Small products are computed in `small_matmul`, the others by `matrixmultiply`.
+//!
+//! We split a product over threads by rows or columns of the result, and never along the summed dimension. So
+//! each entry is summed in the same order at any number of threads. The gradients of a product are products
+//! with a transposed factor: da += dc b' and db += a' dc.
 
 use crate::Tier;
 use crate::matrix::{Matrix, Write};
 use crate::small_matmul;
 
-/// Multiply-adds below which a product stays on one thread: a few tens of microseconds.
+/// Multiply-adds below which a product stays on one thread: a few tens of microseconds of work.
 const SERIAL_WORK: usize = 1 << 20;
 
-/// c = a b, or c += a b; `c` is row-major. Unless the product is small, one packing buffer per piece is allocated inside `matrixmultiply`.
+/// Computes c = a b or, with [`Write::Add`], c += a b. `c` is row-major.
+///
+/// Unless the product is small, `matrixmultiply` allocates one packing buffer per piece.
 ///
 /// # Panics
 /// If the sizes do not fit.
@@ -25,7 +30,7 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
     large(a, b, write, c);
 }
 
-/// The same for products of any size, best for large ones.
+/// [`matmul`] through `matrixmultiply`, the faster way for large products.
 fn large(a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
     let work = a.rows * a.columns * b.columns;
     let threads = if work < SERIAL_WORK { 1 } else { rayon::current_num_threads() };
@@ -36,7 +41,8 @@ fn large(a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
         row_stride: b.columns,
         column_stride: 1,
     };
-    // A wide result is computed as its transpose: the larger factor then comes first, where it is packed faster.
+    // We compute a wide result as its transpose, so that the larger factor comes first, where it is packed
+    // faster.
     if c.rows < c.columns {
         pieces(threads, b.t(), a.t(), write, c.t())
     } else {
@@ -44,7 +50,7 @@ fn large(a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
     }
 }
 
-/// A block of the result. Blocks made from one are disjoint.
+/// A block of the result. Blocks split from one block are disjoint.
 struct Target {
     first: *mut f32,
     rows: usize,
@@ -91,8 +97,8 @@ fn pieces(threads: usize, a: Matrix<'_>, b: Matrix<'_>, write: Write, c: Target)
 
 fn gemm(a: Matrix<'_>, b: Matrix<'_>, write: Write, c: Target) {
     let beta = if write == Write::Add { 1.0 } else { 0.0 };
-    // SAFETY: the views' constructor and ranges keep every index of a and b inside their slices; c is an exclusive
-    // block of the result whose size `matmul` checked.
+    // SAFETY: `Matrix::new` and `row_range` keep every index of a and b inside their slices, and c is an
+    // exclusive block of the result, whose size `matmul` checked.
     unsafe {
         matrixmultiply::sgemm(
             c.rows,

@@ -1,6 +1,6 @@
-//! Matrices as the products read them, and how a product is written.
+//! A matrix in a flat slice, and how a kernel writes its result.
 
-/// A matrix in a flat slice, row-major as stored or read transposed.
+/// A matrix in a flat row-major slice, read as stored or transposed.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
     pub(crate) data: &'a [f32],
@@ -14,14 +14,14 @@ impl<'a> Matrix<'a> {
     /// `data` as `rows x columns`, row-major.
     ///
     /// # Panics
-    /// If the slice's length is another.
+    /// If `data` does not have `rows * columns` entries.
     #[track_caller]
     pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         assert_eq!(rows.checked_mul(columns), Some(data.len()), "a {rows} x {columns} matrix");
         Matrix { data, rows, columns, row_stride: columns, column_stride: 1 }
     }
 
-    /// The transpose, without moving anything.
+    /// Returns the transpose without moving any data.
     pub fn t(self) -> Self {
         Matrix {
             data: self.data,
@@ -32,12 +32,12 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// The slice, if the matrix is read as it is stored.
+    /// Returns the slice if the matrix is read as stored.
     pub(crate) fn row_major(self) -> Option<&'a [f32]> {
         (self.column_stride == 1 && self.row_stride == self.columns).then_some(self.data)
     }
 
-    /// A row, if its entries lie side by side.
+    /// Returns a row if its entries are adjacent in memory.
     #[inline(always)]
     pub(crate) fn row(self, row: usize) -> Option<&'a [f32]> {
         (self.column_stride == 1).then(|| &self.data[row * self.row_stride..][..self.columns])
@@ -53,7 +53,7 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Whether a result replaces what a buffer holds or is added to it.
+/// The way a kernel writes its result: it replaces the contents of the buffer or adds to them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Write {
     /// y = value

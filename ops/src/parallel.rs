@@ -1,15 +1,15 @@
 //! How rows are split over the threads of the current rayon pool.
 //!
-//! Work is halved until a piece is small, always at the same rows, whatever the number of threads: sums combined
-//! over that tree are bit-for-bit the same on one thread and on many. Small work is one piece and never leaves
-//! the calling thread. Called from inside a pool, nothing here allocates.
+//! We halve the work until a piece is small, at the same rows for any number of threads. So sums combined
+//! over that tree are bit-for-bit the same on one thread and on many. Small work is one piece and never
+//! leaves the calling thread. Called from inside a pool, nothing here allocates.
 
-/// Elements below which a piece is not split further: some ten microseconds of a transcendental kernel.
+/// Elements below which a piece is not split further: about ten microseconds of a transcendental kernel.
 const GRAIN: usize = 8192;
 
 /// A bundle of slices that can be cut at a row.
 pub(crate) trait Split: Send + Sized {
-    /// The rows before `row` and those from it on.
+    /// Returns the rows before `row` and the rows from it on.
     fn split(self, row: usize) -> (Self, Self);
 }
 
@@ -59,13 +59,14 @@ pub(crate) fn for_rows<P: Split>(rows: usize, width: usize, parts: P, work: impl
     fold_rows(rows, width, parts, work, |(), ()| ());
 }
 
-/// As [`for_rows`], for work of a few instructions an element, which is done before a second thread has begun: pieces
-/// are eight times as large.
+/// Like [`for_rows`], with pieces eight times as large: for work of a few instructions per element, which is
+/// finished before a second thread would start.
 pub(crate) fn for_light_rows<P: Split>(rows: usize, width: usize, parts: P, work: impl Fn(usize, P) + Sync) {
     run(rows, 8 * GRAIN / width.max(1), parts, work, |(), ()| ());
 }
 
-/// As [`for_rows`], and combines what the pieces return over a tree whose shape depends on `rows` and `width` only.
+/// Like [`for_rows`], and combines the results of the pieces over a tree whose shape depends only on `rows`
+/// and `width`.
 pub(crate) fn fold_rows<P: Split, T: Send>(
     rows: usize,
     width: usize,
@@ -76,7 +77,7 @@ pub(crate) fn fold_rows<P: Split, T: Send>(
     run(rows, GRAIN / width.max(1), parts, work, combine)
 }
 
-/// The sum of what the pieces return.
+/// Like [`for_rows`], and returns the sum of the results of the pieces.
 pub(crate) fn sum_rows<P: Split>(
     rows: usize,
     width: usize,
@@ -114,7 +115,7 @@ fn halve<P: Split, T: Send>(
     let (head, tail) = parts.split(middle);
     let head = || halve(first, middle, grain, threads, head, work, combine);
     let tail = || halve(first + middle, rows - middle, grain, threads, tail, work, combine);
-    // Going into a pool from outside costs some ten microseconds: not for a single thread.
+    // Entering a pool from outside costs about ten microseconds, which a single thread can save.
     let (a, b) = if threads == 1 { (head(), tail()) } else { rayon::join(head, tail) };
     combine(a, b)
 }

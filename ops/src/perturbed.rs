@@ -1,4 +1,4 @@
-//! Logits plus noise, the one-hot rows that they become, and the winner of a wide row.
+//! Logits plus noise, and the exact samples that they give: one-hot rows, the winner of a wide row, bits.
 
 use crate::Tier;
 use crate::draw;
@@ -10,7 +10,7 @@ use crate::rows::{Checked, MaskedRow, by_classes, check_rows, count_rows, row_by
 use crate::simd::LANES;
 use crate::soft_rows::Scores;
 
-/// out = logits + Gumbel noise.
+/// Writes logits + Gumbel noise to `out`.
 #[inline(always)]
 pub(crate) fn gumbel_scores(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
     for (logits, out) in logits.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
@@ -22,7 +22,7 @@ pub(crate) fn gumbel_scores(reader: &mut Reader<'_>, logits: &[f32], out: &mut [
             *out = logit + math::minus_ln_normal(*out);
         }
         if !rest.is_empty() {
-            // A whole vector of noise costs as much as a single number.
+            // A vector of noise costs as much as a single number.
             let mut noise = [0.0f32; LANES];
             draw::gumbels(&draws[whole.len()..], &mut noise);
             for ((out, &logit), &noise) in rest.iter_mut().zip(&logits[whole.len()..]).zip(&noise) {
@@ -32,14 +32,14 @@ pub(crate) fn gumbel_scores(reader: &mut Reader<'_>, logits: &[f32], out: &mut [
     }
 }
 
-/// Logits with Gumbel noise.
+/// The scores logits + Gumbel noise.
 pub(crate) struct Perturbed<'a> {
     reader: Reader<'a>,
     logits: &'a [f32],
 }
 
 impl<'a> Perturbed<'a> {
-    /// Those from element `first` of the draws on.
+    /// The scores of `logits`, whose first element takes draw `first`.
     #[inline(always)]
     pub(crate) fn new(draws: Draws<'a>, first: usize, logits: &'a [f32]) -> Self {
         Perturbed { reader: draws.from_element(first), logits }
@@ -55,10 +55,11 @@ impl Scores for Perturbed<'_> {
     }
 }
 
-/// Replaces each row by the one-hot vector of its largest entry (ties: the lowest index), or by NaN if one is in it.
+/// Replaces each row with the one-hot vector of its largest entry; ties take the lowest index. A row that
+/// contains a NaN becomes NaN.
 #[inline(always)]
 pub(crate) fn one_hot_rows(block: &mut [f32], classes: usize) -> Checked {
-    // Looked for in the whole block at once, which is cheap: there is hardly ever one.
+    // One cheap look at the whole block: there is hardly ever a NaN.
     let some_nan = block.iter().fold(false, |some, s| some | s.is_nan());
     if some_nan {
         for row in block.chunks_exact_mut(classes).filter(|row| row.iter().any(|s| s.is_nan())) {
@@ -85,8 +86,8 @@ fn one_hot<const C: usize>(classes: usize, block: &mut [f32]) -> Checked {
             row[winner] = 1.0;
             continue;
         }
-        // In a short row a branch that finds the place would be mispredicted more often than not. Ties are rare: all
-        // of them get a 1 first.
+        // In a short row the processor would mispredict a branch that finds the place more often than not. So
+        // every entry that equals the largest gets a 1; ties are rare, and we repair them afterwards.
         row_by_row();
         let max = lanes::max_of_few::<C>(row);
         if max == f32::NEG_INFINITY {
@@ -102,7 +103,7 @@ fn one_hot<const C: usize>(classes: usize, block: &mut [f32]) -> Checked {
     Ok(())
 }
 
-/// The one-hot vectors of rows that are wider than a piece, without a score for each class.
+/// Writes the one-hot samples of rows wider than a piece, without computing the score of each class.
 #[inline(always)]
 fn wide_one_hots(reader: &mut Reader<'_>, logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
     for (r, (logits, y)) in logits.chunks_exact(classes).zip(y.chunks_exact_mut(classes)).enumerate() {
@@ -117,6 +118,7 @@ fn wide_one_hots(reader: &mut Reader<'_>, logits: &[f32], classes: usize, y: &mu
     Ok(())
 }
 
+/// Keeps the first of several ones.
 #[cold]
 fn keep_first(row: &mut [f32]) {
     let first = lanes::argmax(row);
@@ -124,7 +126,11 @@ fn keep_first(row: &mut [f32]) {
     row[first] = 1.0;
 }
 
-/// The place of a wide row's first largest score; none if all classes are masked. NaN is passed over.
+/// Returns the index of the first largest score of a wide row, or `None` if all classes are masked. NaN is
+/// skipped.
+///
+/// We first bound the score of every class from above, in a tenth of the instructions, and then compute the
+/// noise only for the few classes that can still win.
 #[inline(always)]
 pub(crate) fn winner_of_wide(reader: &mut Reader<'_>, logits: &[f32]) -> Option<usize> {
     let mut bounds = [0.0f32; PIECE];
@@ -139,7 +145,7 @@ pub(crate) fn winner_of_wide(reader: &mut Reader<'_>, logits: &[f32]) -> Option<
         if bounds[promising] < best.score || bounds[promising] == f32::NEG_INFINITY {
             continue;
         }
-        // Its score leaves few others to look at, most often none.
+        // Few other bounds exceed its score, most often none.
         best.see_vector(p * PIECE, promising / LANES, draws, logits);
         let (vectors, rest) = bounds.as_chunks::<LANES>();
         for (v, bounds) in vectors.iter().enumerate() {
@@ -154,14 +160,14 @@ pub(crate) fn winner_of_wide(reader: &mut Reader<'_>, logits: &[f32]) -> Option<
     (best.score > f32::NEG_INFINITY).then_some(best.place)
 }
 
-/// The largest score so far, and its first place.
+/// The largest score so far, and the first index that has it.
 struct Best {
     score: f32,
     place: usize,
 }
 
 impl Best {
-    /// Takes the scores of vector `v` of a piece that begins at place `first`.
+    /// Computes and compares the scores of vector `v` of a piece that begins at index `first`.
     #[inline(always)]
     fn see_vector(&mut self, first: usize, v: usize, draws: &[u32], logits: &[f32]) {
         let places = v * LANES..((v + 1) * LANES).min(draws.len());
@@ -180,7 +186,9 @@ impl Best {
 }
 
 crate::simd! {
-    fn one_hot_piece(draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
+    fn one_hot_piece(
+        draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, y: &mut [f32],
+    ) -> Checked {
         let mut reader = draws.from_element(first * classes);
         if classes > PIECE {
             return wide_one_hots(&mut reader, logits, classes, y);
@@ -190,7 +198,8 @@ crate::simd! {
     }
 }
 
-/// y = one-hot of argmax(logits + g), rows of `classes`; element i takes draw i. Ties take the lowest index.
+/// Writes y = one-hot of argmax(logits + g), rows of `classes`: exact samples of softmax(logits). Element i
+/// takes draw i, and ties take the lowest index.
 #[track_caller]
 pub(crate) fn one_hot_samples(
     tier: Tier,
@@ -207,7 +216,7 @@ pub(crate) fn one_hot_samples(
     })
 }
 
-/// out = logits + logistic noise.
+/// Writes logits + logistic noise to `out`.
 #[inline(always)]
 pub(crate) fn logistic_scores(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
     for (logits, out) in logits.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
@@ -228,7 +237,8 @@ crate::simd! {
     }
 }
 
-/// y = 1 where logits + l > 0, else 0; element i takes draw i. A NaN stays.
+/// Writes y = 1 where logits + l > 0 and 0 elsewhere: exact samples of Bernoulli(sigmoid(logits)). Element i
+/// takes draw i, and a NaN stays.
 #[track_caller]
 pub(crate) fn binary_samples(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &mut [f32]) {
     assert_eq!(logits.len(), y.len(), "logits and y must have one length");
@@ -243,7 +253,7 @@ mod tests {
     use super::*;
     use crate::noise::Stream;
 
-    /// The winner of a row by a score for each class.
+    /// The winner of a row, found by computing the score of each class.
     fn plain(draws: &[u32], logits: &[f32]) -> Option<usize> {
         let scores: Vec<f32> = draws.iter().zip(logits).map(|(&x, &logit)| logit + draw::gumbel(x)).collect();
         let winner = lanes::argmax(&scores);
@@ -256,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wide_rows_winner_is_that_of_all_scores() {
+    fn the_winner_of_a_wide_row_has_the_largest_score() {
         for (seed, classes) in [513, 528, 1000, 1024, 1039, 5000, 131_072].into_iter().enumerate() {
             let (mut draws, mut spread) = (vec![0; classes], vec![0.0; classes]);
             for round in 0..20 {
@@ -283,11 +293,13 @@ mod tests {
             draws[place] = draw;
             check(&draws, &logits);
         }
-        // So large that the noise of both is rounded away: two entries of one score, the later with the better draw.
+        // Logits so large that rounding removes the noise: two equal scores, and the later one has the better
+        // draw.
         (logits[40], logits[60]) = (1e9, 1e9);
         draws[60] = 0;
         check(&draws, &logits);
-        // Around 2^24 scores are even: a tie that the later entry's bound exceeds, and the earlier one's only reaches.
+        // Around 2^24 scores are even numbers. Here two tie; the bound of the later exceeds the score, and
+        // the bound of the earlier only reaches it.
         let draw_of = |fits: &dyn Fn(f32, f32) -> bool| {
             let found =
                 (0..u32::MAX).step_by(1 << 16).find(|&x| fits(draw::gumbel(x), draw::gumbel_at_most(x)));

@@ -1,4 +1,8 @@
-//! Rows of classes: masked rows, blocks of rows, and lengths that the compiler knows.
+//! Rows of classes: masked rows, blocks of rows, and row lengths that the compiler knows.
+//!
+//! A logit of -inf masks its class: its probability and its gradient are exactly 0. A row with no other class
+//! has no softmax, and forwards report it as [`MaskedRow`]. A NaN is not a mask: it spreads to the result of
+//! its whole row.
 
 use std::fmt;
 
@@ -7,7 +11,7 @@ use crate::math;
 use crate::parallel::{Split, fold_rows};
 use crate::simd::LANES;
 
-/// A row in which every class is masked.
+/// The error for a row in which every class is masked. It holds the index of the row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MaskedRow(pub usize);
 
@@ -19,11 +23,11 @@ impl fmt::Display for MaskedRow {
 
 impl std::error::Error for MaskedRow {}
 
-/// What a pass over rows returns: the first masked row, if any.
+/// The result of a pass over rows. The error is the first masked row.
 pub(crate) type Checked = Result<(), MaskedRow>;
 
-/// Calls `work(first_row, piece)` on the pieces that [`fold_rows`] makes. A piece counts masked rows from its own first;
-/// the error is the first one of all, whichever thread found it.
+/// Calls `work(first_row, piece)` on the pieces that [`fold_rows`] makes. `work` counts rows from the start
+/// of its piece. The error returned is the first masked row of all, whichever thread found it.
 pub(crate) fn check_rows<P: Split>(
     rows: usize,
     width: usize,
@@ -34,25 +38,26 @@ pub(crate) fn check_rows<P: Split>(
     fold_rows(rows, width, parts, piece, |earlier, later| earlier.and(later))
 }
 
-/// Elements a block of rows should have: small enough for the nearest cache, large enough for full vectors.
+/// Elements in a block of rows, about: few enough for the nearest cache, enough to fill vectors.
 pub(crate) const BLOCK: usize = 2048;
 
-/// Elements in the blocks that a piece is worked through in: whole rows, at least one. If sixteen rows fit, a
-/// multiple of sixteen: vectors then end where blocks end.
+/// Returns the number of elements in a block: whole rows, at least one. If sixteen rows fit, the number of
+/// rows is a multiple of sixteen, so that vectors end where blocks end.
 #[inline(always)]
 pub(crate) fn block_len(classes: usize) -> usize {
     let rows = (BLOCK / classes).max(1);
     (if rows < LANES { rows } else { rows - rows % LANES }) * classes
 }
 
-/// Keeps the compiler from working on sixteen rows at a time, which would gather and scatter their entries one by one.
+/// Keeps the compiler from working on sixteen rows at once: it would gather and scatter their entries one by
+/// one.
 #[inline(always)]
 pub(crate) fn row_by_row() {
     std::hint::black_box(());
 }
 
-/// Calls `f::<C>(classes, ...)` with C = classes for few classes, C = 0 for more: where the compiler knows the length of
-/// a row, nothing is left of the loops over it.
+/// Calls `f::<C>(classes, ...)` with C = classes for up to 16 classes, and with C = 0 for more. When the
+/// compiler knows the length of a row, it unrolls the loops over the row.
 macro_rules! by_classes {
     ($f:ident($classes:expr, $($arg:expr),*)) => {
         match $classes {
@@ -78,7 +83,8 @@ macro_rules! by_classes {
 }
 pub(crate) use by_classes;
 
-/// Whether a row whose largest entry is `max` has no class left. `max` passes NaN over, but a NaN is no mask.
+/// Returns true if a row has no class left. `max` is its largest entry apart from NaN, and a NaN is not a
+/// mask.
 #[inline(always)]
 pub(crate) fn is_masked(row: &[f32], max: f32) -> bool {
     max == f32::NEG_INFINITY && has_no_nan(row)
@@ -90,7 +96,7 @@ fn has_no_nan(row: &[f32]) -> bool {
     !row.iter().any(|x| x.is_nan())
 }
 
-/// Number of rows, after checking that both slices are the same whole rows.
+/// Returns the number of rows, after checking that both slices have the same length and hold whole rows.
 #[track_caller]
 pub(crate) fn count_rows(x: &[f32], classes: usize, y: &[f32]) -> usize {
     assert_eq!(x.len(), y.len(), "both slices must be rows x classes");
@@ -98,21 +104,21 @@ pub(crate) fn count_rows(x: &[f32], classes: usize, y: &[f32]) -> usize {
     x.len() / classes
 }
 
-/// The largest logit and ln(sum of exp(logits - largest)) of a row.
+/// Returns the largest logit of a row and ln(sum of exp(logits - largest)).
 #[inline(always)]
 pub(crate) fn max_and_log_sum(row: &[f32]) -> (f32, f32) {
     let max = lanes::max(row);
     (max, math::ln(sum_exp(row, max)))
 }
 
-/// The same of row number `r`, or the error if it has no class.
+/// Like [`max_and_log_sum`], for row number `r`. A masked row is an error.
 #[inline(always)]
 pub(crate) fn normalizer(row: &[f32], r: usize) -> Result<(f32, f32), MaskedRow> {
     let (max, log_sum) = max_and_log_sum(row);
     if is_masked(row, max) { Err(MaskedRow(r)) } else { Ok((max, log_sum)) }
 }
 
-/// Sum of exp(x - shift), in an order that the length alone decides.
+/// Returns the sum of exp(x - shift), in an order that depends only on the length.
 #[inline(always)]
 pub(crate) fn sum_exp(row: &[f32], shift: f32) -> f32 {
     const PIECE: usize = 256;

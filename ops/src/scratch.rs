@@ -1,12 +1,12 @@
 //! Working memory of each thread, kept between calls so that a steady state allocates nothing.
 //!
-//! A buffer leaves its pool while it is lent, so that kernels that need scratch may call each other, and a thread
-//! that picks up other work while it waits may borrow scratch as well.
+//! A buffer leaves its pool while it is lent. So kernels that borrow scratch may call each other, and a
+//! thread that picks up other work while it waits may borrow scratch too.
 
 use std::cell::Cell;
 use std::thread::LocalKey;
 
-/// Buffers that are not lent, the one to lend next last.
+/// The buffers that are not lent. The last one is lent next.
 type Pool<N> = Cell<Vec<Vec<N>>>;
 
 thread_local! {
@@ -14,12 +14,12 @@ thread_local! {
     static INDICES: Pool<u32> = const { Cell::new(Vec::new()) };
 }
 
-/// Lends `len` floats of unspecified content to `work`.
+/// Lends `len` floats to `work`, with unspecified contents.
 pub fn with<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     lend(&FLOATS, len, work)
 }
 
-/// Lends two stretches of whole numbers of unspecified content to `work`.
+/// Lends two slices of whole numbers to `work`, with unspecified contents.
 pub fn with_indices<T>(first: usize, second: usize, work: impl FnOnce(&mut [u32], &mut [u32]) -> T) -> T {
     lend(&INDICES, first + second, |indices| {
         let (a, b) = indices.split_at_mut(first);

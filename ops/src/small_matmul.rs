@@ -1,8 +1,8 @@
-//! Products of a few thousand multiply-adds, where `matrixmultiply` spends more time on packing both factors than on the
-//! product.
+//! Matrix products of a few thousand multiply-adds, for which `matrixmultiply` would spend more time on
+//! packing the factors than on the product.
 //!
-//! Each entry is summed from the first product to the last with fused multiply-adds, as `matrixmultiply` does on machines
-//! that have them.
+//! Each entry is summed from the first product to the last with fused multiply-adds, in the order of
+//! `matrixmultiply`. On machines with fused multiply-add both give the same bits.
 
 use std::ops::Range;
 
@@ -11,18 +11,19 @@ use crate::matrix::{Matrix, Write};
 use crate::scratch;
 use crate::simd::LANES;
 
-/// Multiply-adds, those for the empty lanes of a last vector included, up to which this is the faster way.
+/// The largest number of multiply-adds for which this is the faster way. The empty lanes of a last vector
+/// count.
 const WORK: usize = 1 << 15;
 
-/// Rows of the result that are worked on side by side.
+/// Number of rows of the result that we compute side by side.
 const ROWS: usize = 4;
 
-/// Whether a product is small enough.
+/// Returns true if a product is small enough.
 pub(crate) fn pays(a: Matrix<'_>, b: Matrix<'_>) -> bool {
     a.rows * a.columns * b.columns.next_multiple_of(LANES) <= WORK
 }
 
-/// c = a b, or c += a b.
+/// Computes c = a b, or c += a b.
 pub(crate) fn matmul(tier: Tier, a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
     scratch::with(b.rows * LANES, |strip| product(tier, a, b, write, strip, c));
 }
@@ -43,7 +44,7 @@ crate::simd! {
     }
 }
 
-/// A vector for each row of `b`: its entries in `columns`, at most a vector of them.
+/// Writes the entries of each row of `b` in `columns`, at most sixteen, to a vector of `strip`.
 #[inline(always)]
 fn fill(strip: &mut [[f32; LANES]], b: Matrix<'_>, columns: Range<usize>) {
     for (p, vector) in strip.iter_mut().enumerate() {
@@ -59,11 +60,12 @@ fn fill(strip: &mut [[f32; LANES]], b: Matrix<'_>, columns: Range<usize>) {
     }
 }
 
-/// The vectors of the result in four rows from row `first` on; behind the last row, that of the last row again.
+/// Returns the vectors of the result in four rows from row `first` on. After the last row, it repeats the
+/// last row.
 #[inline(always)]
 fn four_rows(a: Matrix<'_>, first: usize, strip: &[[f32; LANES]]) -> [[f32; LANES]; ROWS] {
     let row = |r: usize| (first + r).min(a.rows - 1);
-    // By name and not in an array: the compiler would keep that in memory.
+    // Four variables and not an array, which the compiler would keep in memory.
     let (mut s0, mut s1, mut s2, mut s3) = ([0.0; LANES], [0.0; LANES], [0.0; LANES], [0.0; LANES]);
     for (p, vector) in strip.iter().enumerate() {
         let (a0, a1) = (a.entry(row(0), p), a.entry(row(1), p));
@@ -78,6 +80,7 @@ fn four_rows(a: Matrix<'_>, first: usize, strip: &[[f32; LANES]]) -> [[f32; LANE
     [s0, s1, s2, s3]
 }
 
+/// Writes one vector of the result, or adds it.
 #[inline(always)]
 fn store(sums: &[f32; LANES], write: Write, c: &mut [f32]) {
     let mut sums = *sums;

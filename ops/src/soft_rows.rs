@@ -1,4 +1,6 @@
 //! Rows of softmax(scores / tau), and the gradient through them.
+//!
+//! `softmax`, the relaxed samples and the straight-through ops share these. They differ in their [`Scores`].
 
 use crate::Tier;
 use crate::lanes;
@@ -8,16 +10,18 @@ use crate::rows::{BLOCK, Checked, MaskedRow, block_len, by_classes, count_rows, 
 use crate::scratch;
 use crate::simd::LANES;
 
-/// Classes up to which rows are worked on in blocks, several passes over each; wider rows one by one, in pieces.
+/// The largest number of classes for which we work on blocks of rows, in several passes over each block. We
+/// work on wider rows one by one, in pieces.
 const NARROW: usize = 512;
 
-/// Where rows of scores come from. A trait, because a closure cannot be told to be inlined, and a kernel's parts must be.
+/// A source of rows of scores. It is a trait because a closure cannot be marked `#[inline(always)]`, and
+/// every part of a kernel must be.
 pub(crate) trait Scores {
     /// Writes the next `out.len()` scores.
     fn fill(&mut self, out: &mut [f32]);
 }
 
-/// Logits as they are.
+/// Logits are scores as they are.
 impl Scores for &[f32] {
     #[inline(always)]
     fn fill(&mut self, out: &mut [f32]) {
@@ -27,7 +31,7 @@ impl Scores for &[f32] {
     }
 }
 
-/// Scores that are in the output already.
+/// Scores that are already in the output.
 pub(crate) struct InPlace;
 
 impl Scores for InPlace {
@@ -35,7 +39,7 @@ impl Scores for InPlace {
     fn fill(&mut self, _out: &mut [f32]) {}
 }
 
-/// Computes softmax(inverse_tau * scores) of whole rows into `y`.
+/// Writes softmax(inverse_tau * scores) to `y`, which holds whole rows.
 #[inline(always)]
 pub(crate) fn normalize(
     classes: usize,
@@ -60,7 +64,8 @@ pub(crate) fn normalize(
     Ok(())
 }
 
-/// A row that is too wide for several passes from memory: each piece is done with while it is in the nearest cache.
+/// [`normalize`] for a row that is too wide to pass over several times from memory. We finish each piece
+/// while it is in the nearest cache.
 #[inline(always)]
 fn normalize_wide(inverse_tau: f32, scores: &mut impl Scores, y: &mut [f32]) -> Checked {
     let mut max = f32::NEG_INFINITY;
@@ -82,7 +87,8 @@ fn normalize_wide(inverse_tau: f32, scores: &mut impl Scores, y: &mut [f32]) -> 
     Ok(())
 }
 
-/// y = e^(inverse_tau (y - max)); returns the sum, in an order that the length alone decides.
+/// Replaces y with e^(inverse_tau (y - max)) and returns the sum, in an order that depends only on the
+/// length.
 #[inline(always)]
 fn exponentials_and_sum(max: f32, inverse_tau: f32, y: &mut [f32]) -> f32 {
     let (wide, rest) = y.as_chunks_mut::<{ lanes::WIDE }>();
@@ -100,8 +106,8 @@ fn exponentials_and_sum(max: f32, inverse_tau: f32, y: &mut [f32]) -> f32 {
     lanes::sum(&sums) + lanes::sum(rest)
 }
 
-/// Replaces each entry. A row of unknown length is gone through vector by vector: left to itself, the compiler works on
-/// several vectors at a time, and on single entries in a row that has not as many.
+/// Replaces each entry of a row. We go through a row of unknown length vector by vector: left to itself, the
+/// compiler takes several vectors at a time, and single entries in a row that has fewer.
 #[inline(always)]
 fn change_row<const C: usize>(row: &mut [f32], change: impl Fn(f32) -> f32) {
     if C > 0 {
@@ -119,7 +125,7 @@ fn change_row<const C: usize>(row: &mut [f32], change: impl Fn(f32) -> f32) {
     }
 }
 
-/// Turns scores into inverse_tau (score - the row's largest).
+/// Replaces each score with inverse_tau (score - largest score of the row).
 #[inline(always)]
 fn shift_rows<const C: usize>(classes: usize, inverse_tau: f32, y: &mut [f32]) -> Checked {
     let classes = if C == 0 { classes } else { C };
@@ -128,13 +134,15 @@ fn shift_rows<const C: usize>(classes: usize, inverse_tau: f32, y: &mut [f32]) -
         if is_masked(row, max) {
             return Err(MaskedRow(r));
         }
-        // Subtracting before scaling: the error of s is relative to its distance from the largest, not to its size.
+        // We subtract before we scale, so that the error is relative to the distance from the largest score
+        // and not to the size of the score.
         change_row::<C>(row, |s| (s - max) * inverse_tau);
     }
     Ok(())
 }
 
-/// y = e^y for y <= 0. A last, incomplete vector is filled up: it costs as much as a single number.
+/// Replaces y with e^y, for y <= 0. We fill up an incomplete last vector, which costs as much as a single
+/// number.
 #[inline(always)]
 fn exponentials(y: &mut [f32]) {
     let (vectors, rest) = y.as_chunks_mut::<LANES>();
@@ -162,8 +170,8 @@ fn scale_rows<const C: usize>(classes: usize, y: &mut [f32]) {
     }
 }
 
-/// dlogits += J dy for rows y = softmax(logits / tau): h = y (dy - <y, dy>), dlogits += h / tau.
-/// Returns the sum of h ln y, which is -tau times dtau, if `want_tau`.
+/// The gradient of rows y = softmax(logits / tau): dlogits += h / tau with h = y (dy - <y, dy>). Returns the
+/// sum of h ln y, which is -tau dtau, if `want_tau`, else 0.
 #[inline(always)]
 fn jacobian(
     y: &[f32],
@@ -179,7 +187,7 @@ fn jacobian(
     }
     let mut h = [0.0f32; BLOCK];
     let mut total = 0.0;
-    // Blocks of narrow rows, or wide rows one by one in pieces: they fit into `h`.
+    // Blocks of narrow rows and pieces of wide rows both fit into `h`.
     let block = if classes <= NARROW { block_len(classes) } else { classes };
     for ((y, dy), dlogits) in y.chunks(block).zip(dy.chunks(block)).zip(dlogits.chunks_mut(block)) {
         if classes <= NARROW {
@@ -198,7 +206,7 @@ fn jacobian(
     total
 }
 
-/// [`jacobian`] without the temperature's gradient.
+/// [`jacobian`] without the gradient of the temperature.
 #[inline(always)]
 pub(crate) fn jacobian_rows<const C: usize>(
     classes: usize,
@@ -216,7 +224,7 @@ pub(crate) fn jacobian_rows<const C: usize>(
             let h = y * ((dy - mean) - rest);
             *dlogits = h.mul_add(inverse_tau, *dlogits);
         };
-        // Vector by vector, as in `change_row`.
+        // Vector by vector, for the reason given at `change_row`.
         let done = if C == 0 { y.len() - y.len() % LANES } else { 0 };
         let whole = dlogits.as_chunks_mut::<LANES>().0.iter_mut().zip(y.as_chunks::<LANES>().0);
         for ((dlogits, y), dy) in whole.zip(dy.as_chunks::<LANES>().0).take(done / LANES) {
@@ -231,8 +239,8 @@ pub(crate) fn jacobian_rows<const C: usize>(
     }
 }
 
-/// The mean of dy under y, and the mean of what is left, which the first has lost in rounding. With both subtracted
-/// nothing cancels, even when y is almost one-hot.
+/// Returns the mean of dy under y, and the mean of the remainder, which the first mean lost in rounding. With
+/// both subtracted nothing cancels, even when y is almost one-hot.
 #[inline(always)]
 fn means<const C: usize>(y: &[f32], dy: &[f32]) -> (f32, f32) {
     if C == 0 {
@@ -243,7 +251,7 @@ fn means<const C: usize>(y: &[f32], dy: &[f32]) -> (f32, f32) {
     (mean, lanes::dot_shifted_of_few::<C>(y, dy, mean))
 }
 
-/// As [`jacobian_rows`], and keeps h.
+/// [`jacobian_rows`] that also writes h.
 #[inline(always)]
 fn jacobian_rows_and_h<const C: usize>(
     classes: usize,
@@ -263,7 +271,7 @@ fn jacobian_rows_and_h<const C: usize>(
     }
 }
 
-/// For a row or a part of it: h, and dlogits += h / tau.
+/// Writes h for a row or a part of it, and adds h / tau to `dlogits`.
 #[inline(always)]
 fn add_and_keep_h(
     y: &[f32],
@@ -279,18 +287,19 @@ fn add_and_keep_h(
     }
 }
 
-/// Sum of h ln y. Where y is 0 or subnormal, h is so small that its share would be lost among the others: it counts as 0.
+/// Returns the sum of h ln y. Where y is 0 or subnormal, h is too small to change the sum, and the term
+/// counts as 0.
 #[inline(always)]
 fn sum_of_h_ln_y(h: &[f32], y: &[f32]) -> f32 {
     lanes::sum_of_pairs(h, y, |h, y| if y < f32::MIN_POSITIVE { 0.0 } else { h * math::ln_normal(y) })
 }
 
-/// Lends room for a block of the soft rows that a straight-through op's backward pass computes anew.
+/// Lends room for a block of soft rows to the backward pass of a straight-through op, which recomputes them.
 pub(crate) fn with_soft<T>(classes: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     scratch::with(block_len(classes), work)
 }
 
-/// [`jacobian`] at y = softmax(inverse_tau * scores), which is computed block by block.
+/// [`jacobian`] at y = softmax(inverse_tau * scores). We compute y block by block into `soft`.
 #[inline(always)]
 pub(crate) fn jacobian_of_scores(
     dy: &[f32],
@@ -325,8 +334,8 @@ crate::simd! {
     }
 }
 
-/// dlogits += h / tau for rows y = softmax(logits / tau), with h = y (dy - <y, dy>), from y alone. Returns
-/// dtau = -sum(h ln y) / tau if `want_tau`, else 0.
+/// The gradient of y = softmax((logits + g) / tau) for a constant g, from y alone: dlogits += h / tau with
+/// h = y (dy - <y, dy>). Returns dtau = -sum(h ln y) / tau if `want_tau`, else 0.
 #[track_caller]
 pub(crate) fn backward(
     tier: Tier,
@@ -366,7 +375,7 @@ crate::simd! {
     }
 }
 
-/// [`backward`] where nothing kept y: it is computed anew from the logits.
+/// [`backward`] at y = softmax(logits / tau), which is recomputed from the logits.
 #[track_caller]
 pub(crate) fn backward_from_logits(
     tier: Tier,

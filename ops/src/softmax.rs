@@ -1,7 +1,6 @@
-//! `softmax`, `log_softmax` and `logsumexp` over rows of classes, and the pieces that the relaxed samples share.
+//! `softmax`, `log_softmax` and `logsumexp` over rows of classes.
 //!
-//! A logit of -inf masks its class: probability and gradient are exactly 0. A row without any other class has no
-//! softmax; forwards report it as [`MaskedRow`]. A NaN is no mask: it goes on into the whole row's result.
+//! A logit of -inf masks its class: its probability and its gradient are exactly 0.
 
 use crate::Tier;
 use crate::math;
@@ -17,10 +16,13 @@ crate::simd! {
     }
 }
 
-/// y = softmax(logits / tau), rows of `classes`.
+/// Writes y = softmax(logits / tau), rows of `classes`. A row of y sums to 1, and masked classes get exactly 0.
 ///
 /// # Errors
-/// A row whose classes are all masked.
+/// [`MaskedRow`] for a row whose classes are all masked.
+///
+/// # Panics
+/// If the slices differ in length or do not hold whole rows.
 #[track_caller]
 pub fn forward(tier: Tier, logits: &[f32], classes: usize, tau: f32, y: &mut [f32]) -> Result<(), MaskedRow> {
     let rows = count_rows(logits, classes, y);
@@ -30,12 +32,18 @@ pub fn forward(tier: Tier, logits: &[f32], classes: usize, tau: f32, y: &mut [f3
     })
 }
 
-/// dlogits += h / tau with h = y (dy - <y, dy>), from the output y alone; returns dtau = -sum(h ln y) / tau if
-/// `want_tau`, else 0. This is the backward of every op whose value is softmax of something over tau.
+/// Adds the gradient of [`forward`]: dlogits += h / tau with h = y (dy - <y, dy>), per row. Returns
+/// dtau = -sum(h ln y) / tau if `want_tau`, else 0.
+///
+/// The slices are rows of `classes`. The gradient needs only the output y.
 ///
 /// # Precision
-/// For tau far above the spread of the logits, y is nearly uniform and ln y keeps only what rounding left of
-/// logits / tau: dtau then has a relative error of about 6e-8 tau / spread.
+/// dlogits stays accurate where y is almost one-hot. For tau far above the spread of the logits, y is nearly
+/// uniform, and ln y keeps only what rounding left of logits / tau: dtau then has a relative error of about
+/// 6e-8 tau / spread.
+///
+/// # Panics
+/// If the slices differ in length or do not hold whole rows.
 #[track_caller]
 pub fn backward(
     tier: Tier,
@@ -53,7 +61,7 @@ crate::simd! {
     fn logsumexp_piece(logits: &[f32], classes: usize, y: &mut [f32]) {
         for (row, y) in logits.chunks_exact(classes).zip(y) {
             let (max, log_sum) = max_and_log_sum(row);
-            // An empty sum is ln 0, not -inf - -inf.
+            // The logarithm of an empty sum is -inf, but max + log_sum would be NaN.
             *y = if is_masked(row, max) { max } else { max + log_sum };
         }
     }
@@ -65,7 +73,7 @@ crate::simd! {
             logits.chunks_exact(classes).zip(dlogits.chunks_exact_mut(classes)).zip(y).zip(dy)
         {
             if y != f32::NEG_INFINITY {
-                // Not from y, which has lost what is small beside the largest logit.
+                // Rounding removed the small terms from y, so the normalizer is computed again.
                 let (max, log_sum) = max_and_log_sum(row);
                 for (dlogits, &x) in dlogits.iter_mut().zip(row) {
                     *dlogits = dy.mul_add(math::exp((x - max) - log_sum), *dlogits);
@@ -75,7 +83,13 @@ crate::simd! {
     }
 }
 
-/// y\[r\] = ln sum over the classes of e^logits; -inf for a fully masked row.
+/// Writes y\[r\] = ln sum_k e^logits\[r, k\], the logarithm of the sum over the classes; -inf for a fully
+/// masked row.
+///
+/// `logits` are rows of `classes`, and `y` has an entry per row.
+///
+/// # Panics
+/// If `logits` is not `y.len()` rows of `classes`.
 #[track_caller]
 pub fn logsumexp_forward(tier: Tier, logits: &[f32], classes: usize, y: &mut [f32]) {
     assert_eq!(logits.len(), y.len() * classes, "logits must be rows x classes");
@@ -85,7 +99,13 @@ pub fn logsumexp_forward(tier: Tier, logits: &[f32], classes: usize, y: &mut [f3
     });
 }
 
-/// dlogits += dy softmax(logits), 0 for a fully masked row, where the forward's y is -inf.
+/// Adds the gradient of [`logsumexp_forward`]: dlogits\[r, :\] += dy\[r\] softmax(logits\[r, :\]).
+///
+/// `logits` and `dlogits` are rows of `classes`; `y`, the output of the forward pass, and `dy` have an entry
+/// per row. A fully masked row, where y is -inf, gets 0.
+///
+/// # Panics
+/// If the lengths do not fit.
 #[track_caller]
 pub fn logsumexp_backward(
     tier: Tier,
@@ -118,9 +138,9 @@ crate::simd! {
 
 crate::simd! {
     fn log_softmax_backward_piece(y: &[f32], dy: &[f32], classes: usize, dlogits: &mut [f32]) {
-        let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes)).zip(dlogits.chunks_exact_mut(classes));
-        for ((y, dy), dlogits) in rows {
-            // The value of a masked class is -inf whatever the logits: its dy has no say.
+        let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes));
+        for ((y, dy), dlogits) in rows.zip(dlogits.chunks_exact_mut(classes)) {
+            // The value of a masked class is -inf whatever the logits are, so its dy does not count.
             let mut total = 0.0;
             for (&y, &dy) in y.iter().zip(dy) {
                 total += if y != f32::NEG_INFINITY { dy } else { 0.0 };
@@ -133,10 +153,13 @@ crate::simd! {
     }
 }
 
-/// y = logits - logsumexp(logits), row by row; -inf for masked classes.
+/// Writes y = logits - logsumexp(logits), per row of `classes`. Masked classes stay at -inf.
 ///
 /// # Errors
-/// A row whose classes are all masked.
+/// [`MaskedRow`] for a row whose classes are all masked.
+///
+/// # Panics
+/// If the slices differ in length or do not hold whole rows.
 #[track_caller]
 pub fn log_softmax_forward(
     tier: Tier,
@@ -151,7 +174,12 @@ pub fn log_softmax_forward(
     })
 }
 
-/// dlogits += dy - e^y sum(dy), row by row, from the output alone.
+/// Adds the gradient of [`log_softmax_forward`]: dlogits += dy - e^y sum(dy), per row of `classes`.
+///
+/// The gradient needs only the output y. Masked classes get exactly 0, and their dy does not count.
+///
+/// # Panics
+/// If the slices differ in length or do not hold whole rows.
 #[track_caller]
 pub fn log_softmax_backward(tier: Tier, y: &[f32], dy: &[f32], classes: usize, dlogits: &mut [f32]) {
     assert_eq!(y.len(), dy.len(), "y and dy must have one length");
@@ -176,7 +204,8 @@ mod tests {
         exps.iter().map(|e| e / sum).collect()
     }
 
-    /// Each h / tau = y_i sum_j y_j (dy_i - dy_j) / tau, in which nothing cancels, and the sum of its terms' sizes.
+    /// Each h / tau, computed as y_i sum_j y_j (dy_i - dy_j) / tau so that nothing cancels, and the sum of
+    /// the absolute values of its terms.
     fn jacobian64(y: &[f32], dy: &[f32], tau: f64) -> Vec<(f64, f64)> {
         let entry = |i: usize| {
             let terms = y.iter().zip(dy).map(|(&y, &d)| f64::from(y) * (f64::from(dy[i]) - f64::from(d)));
@@ -190,7 +219,8 @@ mod tests {
         (f64::from(got) - want).abs() <= 1e-6 * scale + 1e-35
     }
 
-    /// Every path: few classes, blocks of rows, wide rows; whole vectors and not; flat rows and almost one-hot ones.
+    /// Takes every path: few classes, blocks of rows and wide rows; rows of whole vectors and others; flat
+    /// rows and almost one-hot rows.
     #[test]
     fn values_and_gradients_are_close_to_f64_for_any_number_of_classes() {
         for classes in [1, 2, 3, 10, 15, 16, 17, 31, 100, 511, 512, 513, 700, 1024, 2100] {

@@ -1,6 +1,8 @@
-//! Products with a matrix that is mostly zeros, such as binary pixels or one-hot samples: rows of the other factor
-//! are summed where the matrix is not zero. Which path a product takes depends on its numbers alone, and each entry
-//! is summed in one order, so results are the same on every tier and thread count.
+//! Products with a matrix that is mostly zeros, such as binary pixels or one-hot samples. We sum the rows of
+//! the other factor where the matrix is not zero.
+//!
+//! The path that a product takes depends only on its numbers, and each entry is summed in one order. So
+//! results are the same on every tier and at any number of threads.
 
 use std::ops::Range;
 
@@ -10,12 +12,13 @@ use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::scratch;
 use crate::simd::LANES;
 
-/// Products pay off when at most one entry in this many is not zero: a dense product does far more at a time.
+/// The sparse product pays off if at most one entry in this many is not zero: a dense product does far more
+/// at a time.
 const SPARSITY: usize = 5;
 
-/// Whether a `rows x inputs` matrix is better multiplied by its non-zero entries.
+/// Returns true if the sparse product is the faster way to multiply the `rows x inputs` matrix `x`.
 pub(crate) fn pays(x: &[f32], rows: usize, outputs: usize) -> bool {
-    // With one row even a dense one reads the other factor once and packs nothing.
+    // With one row, the sparse product of even a dense matrix reads the other factor once and packs nothing.
     outputs >= LANES && (rows == 1 || count_nonzero(x) * SPARSITY <= x.len())
 }
 
@@ -23,7 +26,7 @@ fn count_nonzero(x: &[f32]) -> usize {
     x.iter().map(|&x| usize::from(x != 0.0)).sum()
 }
 
-/// Positions of non-zero entries, line after line: those of line `i` are `positions[ends[i - 1]..ends[i]]`.
+/// The positions of non-zero entries, line after line: line `i` has `positions[ends[i - 1]..ends[i]]`.
 struct Lists<'a> {
     ends: &'a [u32],
     positions: &'a [u32],
@@ -49,7 +52,8 @@ fn list_rows<'a>(
     let mut count = 0;
     for (row, end) in x.chunks_exact(columns).zip(ends.iter_mut()) {
         for (column, &x) in wanted.clone().zip(&row[wanted.clone()]) {
-            // Written always and kept if not zero: no branch to mispredict.
+            // We always write the position and keep it if the entry is not zero: there is no branch to
+            // mispredict.
             positions[count] = column as u32;
             count += usize::from(x != 0.0);
         }
@@ -73,7 +77,7 @@ fn list_columns<'a>(
             *end += u32::from(x != 0.0);
         }
     }
-    // Counts become starts, and filling the lists moves the starts to the ends.
+    // The counts become starts, and filling the lists moves each start to its end.
     let mut start = 0;
     for end in ends.iter_mut() {
         start += std::mem::replace(end, start);
@@ -89,7 +93,8 @@ fn list_columns<'a>(
     Lists { ends, positions }
 }
 
-/// out += sum over the list of x(position) times `out.len()` entries of row `position` of `factor`.
+/// Adds to `out` the sum over the list of x(position) times row `position` of `factor`, of which it takes
+/// `out.len()` entries.
 #[inline(always)]
 fn combine(list: &[u32], x: impl Fn(usize) -> f32, factor: &[f32], stride: usize, out: &mut [f32]) {
     let len = out.len();
@@ -113,7 +118,7 @@ fn combine(list: &[u32], x: impl Fn(usize) -> f32, factor: &[f32], stride: usize
     }
 }
 
-/// Entries of the weight that are worked on before the next ones, whole rows: they stay in the second cache.
+/// Entries of the weight in a block of whole rows, which stays in the second cache while we use it.
 const BLOCK: usize = 1 << 16;
 
 crate::simd! {
@@ -151,21 +156,22 @@ crate::simd! {
     }
 }
 
-/// y = x W, `x` mostly zeros: `rows x inputs` times `inputs x outputs`.
+/// Computes y = x W for an `x` of mostly zeros: `rows x inputs` times `inputs x outputs`.
 pub(crate) fn forward(tier: Tier, x: &[f32], weight: &[f32], inputs: usize, outputs: usize, y: &mut [f32]) {
     let rows = x.len() / inputs;
     let parts = (Rows(x, inputs), RowsMut(y, outputs));
-    // Pieces of some sixty rows: each of them reads the whole weight.
+    // Pieces of about sixty rows, because each piece reads the whole weight.
     for_rows(rows, 128, parts, |_, (Rows(x, _), RowsMut(y, _))| {
         let rows = x.len() / inputs;
-        // One place more than there are entries: the last is written to before it is known not to count.
+        // One more position than there are entries: the list writes a position before it knows that it does
+        // not count.
         scratch::with_indices(rows, rows * block_of_inputs(inputs, outputs) + 1, |ends, positions| {
             forward_piece(tier, x, inputs, weight, outputs, ends, positions, y);
         });
     });
 }
 
-/// dW = x' dz, or dW += x' dz, `x` mostly zeros.
+/// Computes dW = x' dz, or dW += x' dz, for an `x` of mostly zeros.
 pub(crate) fn backward_weight(
     tier: Tier,
     x: &[f32],
@@ -190,7 +196,8 @@ mod tests {
     use crate::matmul::matmul;
     use crate::matrix::Matrix;
 
-    /// Small whole numbers, one in seven not zero: products are exact, so both paths must agree to the bit.
+    /// Small whole numbers, of which one in seven is not zero. Products are exact, so both paths must give
+    /// the same bits.
     fn sparse(n: usize) -> Vec<f32> {
         (0..n).map(|i| if i % 7 == 3 { (i % 5) as f32 - 2.0 } else { 0.0 }).collect()
     }

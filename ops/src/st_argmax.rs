@@ -1,5 +1,9 @@
 //! `st_argmax`: the one-hot vector of the largest logit, without noise, differentiated as if it were
 //! softmax(logits / tau).
+//!
+//! # Source
+//! Y. Bengio, N. Léonard, A. Courville, "Estimating or Propagating Gradients Through Stochastic Neurons for
+//! Conditional Computation", 2013, section 4, for categories.
 
 use crate::Tier;
 use crate::parallel::{Rows, RowsMut};
@@ -14,10 +18,14 @@ crate::simd! {
     }
 }
 
-/// y = one-hot of argmax(logits), row by row; ties take the lowest index.
+/// Writes y = one-hot of argmax(logits), rows of `classes`. Ties take the lowest index. A row that contains a
+/// NaN becomes NaN.
 ///
 /// # Errors
-/// A row whose classes are all masked.
+/// [`MaskedRow`] for a row whose classes are all masked.
+///
+/// # Panics
+/// If the slices differ in length or do not hold whole rows.
 #[track_caller]
 pub fn forward(tier: Tier, logits: &[f32], classes: usize, y: &mut [f32]) -> Result<(), MaskedRow> {
     let rows = count_rows(logits, classes, y);
@@ -27,8 +35,16 @@ pub fn forward(tier: Tier, logits: &[f32], classes: usize, y: &mut [f32]) -> Res
     })
 }
 
-/// dlogits += h / tau with p = softmax(logits / tau) and h = p (dy - <p, dy>); returns dtau = -sum(h ln p) / tau if
-/// `want_tau`, else 0.
+/// Adds the gradient of softmax(logits / tau): dlogits += h / tau with p = softmax(logits / tau) and
+/// h = p (dy - <p, dy>), per row. Returns dtau = -sum(h ln p) / tau if `want_tau`, else 0.
+///
+/// The slices are rows of `classes`. We recompute p from the logits, and masked classes get exactly 0.
+///
+/// # Precision
+/// The same as for [`softmax::backward`](crate::softmax::backward).
+///
+/// # Panics
+/// If the slices differ in length or do not hold whole rows.
 #[track_caller]
 pub fn backward(
     tier: Tier,

@@ -1,7 +1,6 @@
 //! `st_categorical`: an exact one-hot sample, differentiated as if it were softmax(logits / tau).
 //!
-//! The value is that of [`gumbel_softmax::st_forward`](crate::gumbel_softmax::st_forward); the gradient contains no
-//! noise.
+//! With the same draws, the sample equals the one of `st_gumbel_softmax`. The gradient contains no noise.
 //!
 //! # Source
 //! Y. Bengio, N. Léonard, A. Courville, "Estimating or Propagating Gradients Through Stochastic Neurons for
@@ -13,10 +12,17 @@ use crate::perturbed::one_hot_samples;
 use crate::rows::MaskedRow;
 use crate::soft_rows;
 
-/// y = one-hot of argmax(logits + g), an exact sample of softmax(logits); ties take the lowest index.
+/// Samples y = one-hot of argmax(logits + g) with standard Gumbel noise g: an exact sample of softmax(logits).
+///
+/// `logits` and `y` are rows of `classes`. Element i takes draw i. Ties take the lowest index, and a masked
+/// class never wins. A row that contains a NaN becomes NaN.
 ///
 /// # Errors
-/// A row whose classes are all masked.
+/// [`MaskedRow`] for a row whose classes are all masked.
+///
+/// # Panics
+/// If the slices differ in length or do not hold whole rows, or if there are injected draws but not one per
+/// logit.
 #[track_caller]
 pub fn forward(
     tier: Tier,
@@ -28,8 +34,16 @@ pub fn forward(
     one_hot_samples(tier, draws, logits, classes, y)
 }
 
-/// dlogits += h / tau with p = softmax(logits / tau) and h = p (dy - <p, dy>); returns dtau = -sum(h ln p) / tau if
-/// `want_tau`, else 0.
+/// Adds the gradient of softmax(logits / tau): dlogits += h / tau with p = softmax(logits / tau) and
+/// h = p (dy - <p, dy>), per row. Returns dtau = -sum(h ln p) / tau if `want_tau`, else 0.
+///
+/// The slices are rows of `classes`. We recompute p from the logits, and masked classes get exactly 0.
+///
+/// # Precision
+/// The same as for [`softmax::backward`](crate::softmax::backward).
+///
+/// # Panics
+/// If the slices differ in length or do not hold whole rows.
 #[track_caller]
 pub fn backward(
     tier: Tier,
