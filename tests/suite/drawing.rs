@@ -2,9 +2,7 @@
 
 use reparam::{Noise, Params, Tape, Var};
 
-#[path = "common/small_vae.rs"]
-mod small_vae;
-use small_vae::vae_tape;
+use crate::common::small_vae::vae_tape;
 
 /// Ops on values picked at random: wires that pass many layers, inputs read twice, values that nobody reads.
 fn thicket<'t>(tape: &'t Tape, noise: &mut Noise) -> Var<'t> {

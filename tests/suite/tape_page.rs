@@ -1,6 +1,5 @@
 //! Does the page that steps through a tape work in a browser, by keyboard alone? It is driven over the DevTools protocol, by
 //! keys as a person presses them. Where no Chromium or Chrome is on the PATH, that is said aloud and nothing is tested.
-#![cfg(unix)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

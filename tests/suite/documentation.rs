@@ -8,9 +8,7 @@ use std::process::Command;
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-#[path = "common/repository.rs"]
-mod repository;
-use repository::{read, root};
+use crate::common::repository::{read, root};
 
 /// What a page says that can be checked.
 #[derive(Default)]

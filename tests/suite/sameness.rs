@@ -14,9 +14,7 @@ use reparam::train::{
 use reparam_ops::noise::{Draws, Stream, draws_forward};
 use reparam_ops::{Matrix, Tier, Write, matmul};
 
-#[path = "common/bars.rs"]
-mod bars;
-use bars::images;
+use crate::common::bars::images;
 
 /// Thread counts: alone, even, odd, and more than this machine may have.
 const THREADS: [usize; 4] = [1, 2, 3, 8];
@@ -773,6 +771,7 @@ mod binary {
     use std::process::Command;
 
     use super::*;
+    use crate::common::bars;
 
     /// The checkpoint that `reparam train ARGS` writes.
     fn checkpoint(args: &[&str], threads: &str, tier: &str) -> Vec<u8> {

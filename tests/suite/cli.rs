@@ -1,5 +1,4 @@
 //! Does the binary do what it says, stop and go on cleanly, and answer every mistake with one clear line?
-#![cfg(all(feature = "cli", target_os = "linux"))]
 
 use std::collections::HashSet;
 use std::fs;

@@ -7,9 +7,7 @@ use reparam::optim::{Adam, Optimizer, Sgd};
 use reparam::train::{CellModel, CellRun, CellSettings, ModelKind, OptimizerKind, Settings, Trainer};
 use reparam::{Gradients, Params, Schedule};
 
-#[path = "common/bars.rs"]
-mod bars;
-use bars::images;
+use crate::common::bars::images;
 
 /// A weight that begins at 2, after one step along each gradient.
 fn stepped(optimizer: &mut dyn Optimizer, gradients: &[f32]) -> f32 {

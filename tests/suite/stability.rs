@@ -117,9 +117,7 @@ fn first_samples_of_every_op() {
 
 // ------------------------------------------------------------------------------------------------ printed tapes
 
-#[path = "common/small_vae.rs"]
-mod small_vae;
-use small_vae::vae_tape;
+use crate::common::small_vae::vae_tape;
 
 #[test]
 fn a_printed_tape() {
@@ -280,9 +278,7 @@ fn a_tape_as_a_picture() {
 
 // ------------------------------------------------------------------------------------------------------ mistakes
 
-#[path = "common/mistake.rs"]
-mod mistake;
-use mistake::mistake;
+use crate::common::mistake::mistake;
 
 #[test]
 fn mistakes_in_shapes() {

@@ -5,9 +5,7 @@ use reparam::estimators::Kind;
 use reparam::models::{BeliefNetShape, Guidance, Link, SemiSupervisedShape};
 use reparam::train::{CellModel, CellRun, CellSettings, Labels};
 
-#[path = "common/bars.rs"]
-mod bars;
-use bars::images;
+use crate::common::bars::images;
 
 const BITS: Kind = Kind { variables: 8, classes: None };
 const CATEGORIES: Kind = Kind { variables: 2, classes: Some(10) };

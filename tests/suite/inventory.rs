@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-#[path = "common/repository.rs"]
-mod repository;
-use repository::{read, root};
+use crate::common::repository::{read, root};
 
 /// A line of the catalogue.
 struct Line {
@@ -81,7 +79,7 @@ fn rule_names() -> BTreeSet<String> {
 fn every_op_of_the_catalogue_is_there_in_every_layer() {
     let rules = rule_names();
     // Without what the formatter puts in.
-    let gradchecks = read("tests/gradcheck.rs").split_whitespace().collect::<String>();
+    let gradchecks = read("tests/suite/gradcheck.rs").split_whitespace().collect::<String>();
     let mut missing = Vec::new();
     for line in catalogue() {
         let Line { op, module, .. } = &line;
@@ -109,7 +107,7 @@ fn every_op_of_the_catalogue_is_there_in_every_layer() {
             missing.push(format!("{op}: a rule of that name in src/var"));
         }
         if line.has_gradient() && !gradchecks.contains(&check) {
-            missing.push(format!("{op}: a row in tests/gradcheck.rs"));
+            missing.push(format!("{op}: a row in tests/suite/gradcheck.rs"));
         }
     }
     assert!(missing.is_empty(), "missing:\n  {}", missing.join("\n  "));

@@ -13,9 +13,7 @@ use reparam::gradcheck::gradcheck;
 use reparam::{Noise, Tape, Var};
 use reparam_ops::draw;
 
-#[path = "common/mistake.rs"]
-mod mistake;
-use mistake::mistake;
+use crate::common::mistake::mistake;
 
 const MASK: f32 = f32::NEG_INFINITY;
 const EULER: f64 = 0.577_215_664_901_532_9;

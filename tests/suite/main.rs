@@ -1,0 +1,25 @@
+//! The tests through the public API, in one program: a module for each question. (`tests/allocations.rs` is a program of its
+//! own, because it sets the global allocator.)
+
+mod common;
+
+mod bound;
+mod checkpoints;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+mod cli;
+mod data;
+mod distributions;
+mod documentation;
+mod drawing;
+mod estimators;
+mod golden;
+mod gradcheck;
+mod inventory;
+mod learning;
+mod numerics;
+mod sameness;
+mod stability;
+mod statistics;
+#[cfg(unix)]
+mod tape_page;
+mod training;
