@@ -1,7 +1,7 @@
 //! Distributions against what defines them: densities integrate to 1, samples follow them, closed forms are the sums and
 //! integrals they stand for, gradients are those of the values.
 //!
-//! `tests/golden.rs` holds the ops behind the log-densities and divergences of logits against f64 references; the laws
+//! `tests/suite/golden.rs` holds the ops behind the log-densities and divergences of logits against f64 references; the laws
 //! call these ops and nothing is repeated here. Seeds are fixed and were not searched for: a test passes always or
 //! never. The failure probability beside each is that of a correct program with a fresh seed, below 0.2 % in all.
 
@@ -618,7 +618,7 @@ fn modes_are_the_most_probable_values() {
     assert!(!bits.mode().is_tracked());
 }
 
-/// Whose frequencies tests/statistics.rs holds against the softmax. With the same draws a relaxed sample, rounded, is the exact one,
+/// Whose frequencies tests/suite/statistics.rs holds against the softmax. With the same draws a relaxed sample, rounded, is the exact one,
 /// by its values and by its logarithms, at any temperature.
 #[test]
 fn exact_samples_and_rounded_ones_are_those_of_the_ops() {
