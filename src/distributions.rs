@@ -54,7 +54,7 @@ mod logistic;
 mod logit_relaxed_bernoulli;
 mod normal;
 mod one_hot;
-pub(crate) mod parts;
+mod parts;
 mod relaxed_bernoulli;
 mod relaxed_one_hot;
 mod uniform;

@@ -37,9 +37,9 @@ fn assign<'t>(
 ) -> Var<'t> {
     let tape = policy.tape();
     let Some((estimator, rest)) = choices.split_first_mut() else { return (taken * 0.0).sum_axis(1) };
-    let mask: Vec<f32> =
-        taken.value().iter().map(|&taken| if taken > 0.0 { f32::NEG_INFINITY } else { 0.0 }).collect();
-    let logits = policy.slice(0, worker..worker + 1) + tape.input(&mask, [ROWS, JOBS]);
+    let is_taken: Vec<bool> = taken.value().iter().map(|&taken| taken > 0.0).collect();
+    let logits = policy.slice(0, worker..worker + 1).broadcast_to([ROWS, JOBS]);
+    let logits = logits.masked(&is_taken, f32::NEG_INFINITY);
     estimator.estimate(Discrete::Categorical(logits.reshape([ROWS, 1, JOBS])), noise, &mut |job, noise| {
         let job = job.reshape([ROWS, JOBS]);
         let cost = (job * tape.input(&COSTS[worker], [JOBS])).sum_axis(1);

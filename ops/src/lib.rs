@@ -52,6 +52,7 @@
 //! | `concat` | [`index`] | inputs one after another | ranges of dy | nothing | |
 //! | `gather` | [`index`] | rows by index | ordered scatter-add | indices | |
 //! | `select` | [`index`] | one entry per row | dy into that entry | indices | |
+//! | `masked` | [`masked`] | x, or a number where masked | dy, or 0 where masked | masked positions | |
 //! | `matmul` | [`matmul`](mod@matmul) | a b | dy b', a' dy | inputs | |
 //! | `linear` | [`linear`] | activation(x W + b) | dz W', x' dz, column sums | inputs, output | |
 //! | `softmax` | [`softmax`] | e^x / sum e^x | y (dy - <y, dy>) | output | |
@@ -101,6 +102,7 @@ pub mod index;
 mod lanes;
 pub mod linear;
 pub mod logit_binary_concrete;
+pub mod masked;
 pub mod math;
 pub mod matmul;
 mod matrix;

@@ -4,6 +4,7 @@ use reparam_ops::Tier;
 use reparam_ops::noise::Draws;
 
 use crate::noise::DrawSource;
+use crate::var::masked::positions;
 use crate::var::{Temperature, Var, tier};
 
 /// Panics unless the last axis holds classes.
@@ -32,11 +33,11 @@ pub(super) fn divided<'t>(x: Var<'t>, tau: Temperature<'t>) -> Var<'t> {
         Temperature::Variable(tau) => tau.reshape([]),
     };
     let infinities: Vec<f32> = x.value().iter().map(|&x| if x.is_infinite() { x } else { 0.0 }).collect();
-    let infinite = places(infinities.len(), |i| infinities[i] != 0.0);
+    let infinite = positions(infinities.len(), |i| infinities[i] != 0.0);
     if infinite.is_empty() {
         return x / tau;
     }
-    with_zeros(x, &infinite) / tau + x.tape().input(&infinities, x.shape())
+    x.masked_at(&infinite, 0.0) / tau + x.tape().input(&infinities, x.shape())
 }
 
 /// x / e^log_scale, by two factors: a single one leaves f32 at a log-scale of 88.
@@ -65,30 +66,12 @@ pub(super) fn sum_classes(x: Var<'_>) -> Var<'_> {
     x.sum_axis(x.shape().rank() - 1)
 }
 
-/// x with 0 in some places, where it then has no gradient.
-#[track_caller]
-pub(crate) fn with_zeros<'t>(x: Var<'t>, places: &[usize]) -> Var<'t> {
-    if places.is_empty() {
-        return x;
-    }
-    let (tape, shape, len) = (x.tape(), x.shape(), x.shape().len());
-    // A copy that takes these entries from a 0 behind the others: no multiplication makes an infinity 0.
-    let mut sources: Vec<u32> = (0..len as u32).collect();
-    places.iter().for_each(|&place| sources[place] = len as u32);
-    Var::concat(&[x.reshape([len]), tape.input(&[0.0], [1])], 0).gather(&sources).reshape(shape)
-}
-
-/// The places where `condition` holds.
-pub(crate) fn places(len: usize, condition: impl Fn(usize) -> bool) -> Vec<usize> {
-    (0..len).filter(|&i| condition(i)).collect()
-}
-
 /// sum_k w_k l_k over the last axis, where a weight of 0 makes a logarithm of -inf count 0, in the gradient as well.
 #[track_caller]
 pub(super) fn weighted_sum<'t>(weights: Var<'t>, logs: Var<'t>) -> Var<'t> {
     let masked = {
         let (w, l) = (weights.value(), logs.value());
-        places(l.len(), |i| l[i] == f32::NEG_INFINITY && w[i] == 0.0)
+        positions(l.len(), |i| l[i] == f32::NEG_INFINITY && w[i] == 0.0)
     };
-    sum_classes(weights * with_zeros(logs, &masked))
+    sum_classes(weights * logs.masked_at(&masked, 0.0))
 }

@@ -1,8 +1,9 @@
 //! The binary Concrete distribution.
 
-use crate::distributions::parts::{constant, places, with_zeros};
+use crate::distributions::parts::constant;
 use crate::distributions::{Bernoulli, LogitRelaxedBernoulli};
 use crate::noise::DrawSource;
+use crate::var::masked::positions;
 use crate::var::{Temperature, Var, one_shape};
 
 /// A number in (0, 1) for each element, together with its logit: the number itself rounds to 1 where the logit is 17.4
@@ -117,9 +118,9 @@ impl<'t> RelaxedBernoulli<'t> {
         let stretch = (-y.logit).softplus() + y.logit.softplus();
         let certain = {
             let stretch = stretch.value();
-            places(stretch.len(), |i| stretch[i] == f32::INFINITY)
+            positions(stretch.len(), |i| stretch[i] == f32::INFINITY)
         };
-        self.logit_space().log_prob(y.logit) + with_zeros(stretch, &certain)
+        self.logit_space().log_prob(y.logit) + stretch.masked_at(&certain, 0.0)
     }
 
     /// ln self(y) - ln prior(y), elementwise, in nats: if y is a sample of `self`, an unbiased estimate of

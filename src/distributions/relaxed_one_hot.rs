@@ -1,8 +1,9 @@
 //! The Concrete distribution, also called Gumbel-Softmax.
 
-use crate::distributions::parts::{check_classes, constant, places, sum_classes, with_zeros};
+use crate::distributions::parts::{check_classes, constant, sum_classes};
 use crate::distributions::{ExpConcrete, OneHot};
 use crate::noise::DrawSource;
+use crate::var::masked::positions;
 use crate::var::{Temperature, Var, one_shape};
 
 /// A point on the simplex for each row, together with its logarithm: an f32 on the simplex rounds to 0 where its
@@ -129,9 +130,9 @@ impl<'t> RelaxedOneHot<'t> {
         let in_log_space = self.log_space().log_prob(y.log);
         let masked = {
             let log = y.log.value();
-            places(log.len(), |i| log[i] == f32::NEG_INFINITY)
+            positions(log.len(), |i| log[i] == f32::NEG_INFINITY)
         };
-        in_log_space - sum_classes(with_zeros(y.log, &masked))
+        in_log_space - sum_classes(y.log.masked_at(&masked, 0.0))
     }
 
     /// ln self(y) - ln prior(y) per row, in nats: if y is a sample of `self`, an unbiased estimate of

@@ -2,8 +2,9 @@
 
 use reparam_ops::draw::fill_uniform;
 
-use crate::distributions::parts::{noise_like, places, with_zeros};
+use crate::distributions::parts::noise_like;
 use crate::noise::DrawSource;
+use crate::var::masked::positions;
 use crate::var::{Var, one_shape};
 
 /// Uniform variables, elementwise: x = low + (high - low) v, v uniform on (0, 1).
@@ -74,9 +75,9 @@ impl<'t> Uniform<'t> {
         one_shape("Uniform::log_prob", ("x", x), ("low", self.low));
         let (outside, nan) = {
             let (low, high, x) = (self.low.value(), self.high.value(), x.value());
-            (places(x.len(), |i| x[i] < low[i] || x[i] > high[i]), places(x.len(), |i| x[i].is_nan()))
+            (positions(x.len(), |i| x[i] < low[i] || x[i] > high[i]), positions(x.len(), |i| x[i].is_nan()))
         };
-        with_values(with_values(-self.entropy(), &outside, f32::NEG_INFINITY), &nan, f32::NAN)
+        (-self.entropy()).masked_at(&outside, f32::NEG_INFINITY).masked_at(&nan, f32::NAN)
     }
 
     /// ln(high - low), elementwise, in nats.
@@ -102,21 +103,8 @@ impl<'t> Uniform<'t> {
         let outside = {
             let (p_low, q_low) = (self.low.value(), q.low.value());
             let (p_high, q_high) = (self.high.value(), q.high.value());
-            places(p_low.len(), |i| !(q_low[i] <= p_low[i] && p_high[i] <= q_high[i]))
+            positions(p_low.len(), |i| !(q_low[i] <= p_low[i] && p_high[i] <= q_high[i]))
         };
-        with_values(q.entropy() - self.entropy(), &outside, f32::INFINITY)
+        (q.entropy() - self.entropy()).masked_at(&outside, f32::INFINITY)
     }
-}
-
-/// x with another value in some places, where it then has no gradient.
-#[track_caller]
-fn with_values<'t>(x: Var<'t>, places: &[usize], value: f32) -> Var<'t> {
-    if places.is_empty() {
-        return x;
-    }
-    let values = x.tape().input_with(x.shape(), |out| {
-        out.fill(0.0);
-        places.iter().for_each(|&place| out[place] = value);
-    });
-    with_zeros(x, places) + values
 }

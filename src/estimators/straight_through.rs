@@ -2,9 +2,9 @@
 
 use super::{Discrete, Estimator, Kind, Loss, accept, check_temperature, evaluate};
 use crate::checkpoint::Checkpoint;
-use crate::distributions::parts::{places, with_zeros};
 use crate::noise::Noise;
 use crate::var::Var;
+use crate::var::masked::positions;
 
 /// What a hard sample is differentiated as.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -116,6 +116,9 @@ impl Estimator for StraightThrough {
 
 /// The logits, but for masked ones, which get no gradient.
 fn unless_masked(logits: Var<'_>) -> Var<'_> {
-    let masked = places(logits.shape().len(), |i| logits.value()[i] == f32::NEG_INFINITY);
-    with_zeros(logits, &masked)
+    let masked = {
+        let logits = logits.value();
+        positions(logits.len(), |i| logits[i] == f32::NEG_INFINITY)
+    };
+    logits.masked_at(&masked, 0.0)
 }

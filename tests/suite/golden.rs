@@ -194,7 +194,7 @@ fn place(case: &Case) -> String {
 // ------------------------------------------------------------------------------------------------- the cases
 
 /// The fields that say what to compute. Whatever else a case holds is an output, and must be known.
-const INPUTS: [&str; 25] = [
+const INPUTS: [&str; 28] = [
     "op",
     "note",
     "rows",
@@ -204,6 +204,9 @@ const INPUTS: [&str; 25] = [
     "logits",
     "draws",
     "grad_out",
+    "x",
+    "mask",
+    "fill",
     "log_y",
     "sample_logit",
     "p_logits",
@@ -334,6 +337,12 @@ fn outputs(op: &str, case: &Case) -> Option<Outputs> {
                 run.gradient("grad_sample", sample),
                 run.gradient("grad_tau", tau),
             ]
+        }
+        "masked" => {
+            let mask: Vec<bool> = words(case, "mask").into_iter().map(|masked| masked == 1).collect();
+            let x = on_tape("x");
+            let run = Run::new(case, x.masked(&mask, float(case, "fill")));
+            vec![run.value("y"), run.gradient("grad_x", x)]
         }
         "categorical_kl" | "bernoulli_kl" => {
             let (p, q) = (on_tape("p_logits"), on_tape("q_logits"));

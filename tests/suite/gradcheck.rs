@@ -166,6 +166,10 @@ fn axes_views_and_positions() {
     table.row("gather", "", &cube, |_, x| x[0].square().gather(&[1, 0, 1, 1]));
     table.row("gather", "of none", &cube, |_, x| x[0].gather(&[]).sum() + x[0].sum());
     table.row("select", "", &cube, |_, x| x[0].square().select(&[0, 3, 2, 2, 1, 0]));
+    let mask: [bool; 24] = std::array::from_fn(|i| i % 5 == 0 || i > 20);
+    table.row("masked", "", &cube, |_, x| x[0].square().masked(&mask, 2.5));
+    table.row("masked", "everywhere", &cube, |_, x| x[0].masked(&[true; 24], 2.5) + x[0]);
+    table.row("masked", "nowhere", &cube, |_, x| x[0].masked(&[false; 24], 2.5));
     table.finish("axes, views, positions");
 }
 

@@ -2,7 +2,7 @@
 //! training run. A change here is a change for every user's results: review it with `cargo insta review`.
 
 use insta::assert_snapshot;
-use reparam::distributions::Categorical;
+use reparam::distributions::{Categorical, OneHot};
 use reparam::estimators::{Kind, parse};
 use reparam::models::{
     BeliefNet, BeliefNetShape, Link, Nodes, Prediction, SemiSupervised, SemiSupervisedShape, Vae, VaeShape,
@@ -144,6 +144,26 @@ fn a_printed_tape() {
     %17* sum(%16) [] 4 B  Sum
     %18* add(%15, %17) [] 4 B  Add
     %19* affine(%18) [] 4 B  Affine { scale: 0.5 }
+    ");
+}
+
+/// The entropy of classes of which one is masked: its -inf is taken out before it meets a probability of 0.
+#[test]
+fn a_printed_tape_with_a_mask() {
+    let tape = Tape::new();
+    OneHot::new(tape.variable(&[0.5, -1.0, f32::NEG_INFINITY], [1, 3])).entropy();
+    assert_snapshot!(tape.to_table(None), @r"
+    node                   shape  value B  saved B  gradient B  value             gradient
+    %0* variable          [1, 3]       12        0           0  0.5 -1 -inf
+    %1* softmax(%0)       [1, 3]       12        8           0  0.818 0.182 0
+    %2 stop_gradient(%0)  [1, 3]        0        0           0  0.5 -1 -inf
+    %3 log_softmax(%2)    [1, 3]       12        0           0  -0.201 -1.7 -inf
+    %4 indices               [1]        4        0           0  2
+    %5 masked(%3, %4)     [1, 3]       12        0           0  -0.201 -1.7 0
+    %6* mul(%1, %5)       [1, 3]       12        0           0  -0.165 -0.31 0
+    %7* sum_axis(%6)         [1]        4       16           0  -0.475
+    %8* affine(%7)           [1]        4        4           0  0.475
+    total                              72       28           0
     ");
 }
 
@@ -311,6 +331,7 @@ fn mistakes_in_shapes() {
         mistake(|| a23.gather(&[0, 1, 2])),
         mistake(|| a23.select(&[0])),
         mistake(|| a23.select(&[0, 3])),
+        mistake(|| a23.masked(&[true], 0.0)),
         mistake(|| a23.matmul(a24)),
         mistake(|| a23.matmul(three)),
         mistake(|| a123.matmul(a32)),
@@ -353,6 +374,7 @@ fn mistakes_in_shapes() {
     gather: index 2 at position 2, but there are 2 rows; they count from 0
     select: 1 indices for a value of shape [2, 3]; one per row is needed, 2
     select: index 3 at position 1, but there are 3 entries in a row; they count from 0
+    masked: 1 entries in the mask of a value of shape [2, 3]; one per element is needed, 6
     matmul: [2, 3] times [2, 4]: the inner lengths 3 and 2 differ; is one of them transposed?
     matmul: two axes or more expected, shapes are [2, 3] and [3]; reshape them first
     matmul: [1, 2, 3] times [3, 2]: all axes but the last two must be the same; use .broadcast_to or .reshape

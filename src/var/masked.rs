@@ -1,0 +1,77 @@
+//! `masked`: a value with one number in some places, where no gradient passes.
+
+use reparam_ops::masked as kernel;
+
+use crate::gradients::InputGradients;
+use crate::tape::{Recorded, Rule};
+use crate::var::Var;
+
+/// y = x, but one number at the masked positions, which get no gradient. The positions are the second input.
+#[derive(Debug)]
+struct Masked;
+
+impl Rule for Masked {
+    fn name(&self) -> &'static str {
+        "masked"
+    }
+    fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
+        if let Some(dx) = gradients.add_to(0) {
+            kernel::backward(bytemuck::cast_slice(node.input(1)), node.gradient(), dx);
+        }
+    }
+}
+
+/// The positions below `len` where `condition` holds, for [`Var::masked_at`].
+pub(crate) fn positions(len: usize, condition: impl Fn(usize) -> bool) -> Vec<u32> {
+    (0..len).filter(|&i| condition(i)).map(|i| i as u32).collect()
+}
+
+impl<'t> Var<'t> {
+    /// x with `fill` in every place where `mask` is true. The gradient passes where the mask is false and is exactly 0
+    /// elsewhere, even where x or the gradient that arrives is infinite or NaN: unlike a product with 0, a mask takes
+    /// out what is not finite. The mask has an entry for each element, row-major.
+    ///
+    /// PyTorch calls it `masked_fill`, NumPy and JAX `where`. Logits are masked with a fill of -inf.
+    ///
+    /// # Saved
+    /// The masked positions, as a leaf of the tape.
+    ///
+    /// # Panics
+    /// If the number of entries in the mask is not the number of elements.
+    ///
+    /// # Examples
+    /// ```
+    /// use reparam::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.variable(&[3.0, f32::NAN, 5.0], [3]);
+    /// let y = x.masked(&[false, true, false], 0.0);
+    /// assert_eq!(y.to_vec(), [3.0, 0.0, 5.0]);
+    /// assert_eq!(y.square().sum().backward().of(x).unwrap(), [6.0, 0.0, 10.0]);
+    /// ```
+    #[doc(alias = "masked_fill")]
+    #[doc(alias = "where")]
+    #[track_caller]
+    pub fn masked(self, mask: &[bool], fill: f32) -> Var<'t> {
+        let shape = self.shape();
+        assert!(
+            mask.len() == shape.len(),
+            "masked: {} entries in the mask of a value of shape {shape}; one per element is needed, {}",
+            mask.len(),
+            shape.len()
+        );
+        self.record_masked(&positions(mask.len(), |i| mask[i]), fill)
+    }
+
+    /// [`masked`](Self::masked) at ascending positions; the value itself where there are none.
+    #[track_caller]
+    pub(crate) fn masked_at(self, positions: &[u32], fill: f32) -> Var<'t> {
+        if positions.is_empty() { self } else { self.record_masked(positions, fill) }
+    }
+
+    #[track_caller]
+    fn record_masked(self, positions: &[u32], fill: f32) -> Var<'t> {
+        let inputs = [self, self.tape().indices(positions)];
+        self.tape().record(Masked, &inputs, self.shape(), |x, y| kernel::forward(positions, fill, &x[0], y))
+    }
+}
