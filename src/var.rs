@@ -13,6 +13,7 @@ mod bce_with_logits;
 mod bernoulli;
 mod bernoulli_kl;
 mod binary_concrete;
+mod categorical;
 mod categorical_kl;
 mod cross_entropy;
 mod elementwise;

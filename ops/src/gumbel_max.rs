@@ -1,7 +1,7 @@
 //! `gumbel_max`: exact samples of categorical variables as class indices, argmax(logits + g), in one pass and
 //! without a buffer as large as the logits. There is no gradient.
 //!
-//! With the same draws, `st_gumbel_softmax` and `st_categorical` put their 1 at this index.
+//! With the same draws, `categorical`, `st_categorical` and `st_gumbel_softmax` put their 1 at this index.
 //!
 //! # Source
 //! E. J. Gumbel, "Statistical Theory of Extreme Values and Some Practical Applications", 1954; C. Maddison,

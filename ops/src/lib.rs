@@ -70,6 +70,7 @@
 //! | `gumbel_rao` | [`gumbel_rao`] | one-hot argmax(x + g) | mean gradient of `gumbel_softmax` over noise with that winner | input, output, place of draws | Paulus et al. 2021 |
 //! | `st_categorical` | [`st_categorical`] | one-hot argmax(x + g) | the gradient of softmax(x / tau) | input | Bengio et al. 2013 |
 //! | `st_argmax` | [`st_argmax`] | one-hot argmax(x) | the gradient of softmax(x / tau) | input | Bengio et al. 2013 |
+//! | `categorical` | [`categorical`] | one-hot argmax(x + g) | none: sampling only | nothing | Maddison et al. 2014 |
 //! | `gumbel_max` | [`gumbel_max`] | argmax(x + g) | none: sampling only | nothing | Maddison et al. 2014 |
 //! | `binary_concrete` | [`binary_concrete`] | sigmoid((x + l) / tau) | y (1 - y) / tau | output | Maddison et al. 2017, appendix B |
 //! | `st_binary_concrete` | [`binary_concrete`] | 1 where x + l > 0 | the gradient of `binary_concrete` | input, place of draws | Jang et al. 2017, 2.2 |
@@ -89,6 +90,7 @@ pub mod bce_with_logits;
 pub mod bernoulli;
 pub mod bernoulli_kl;
 pub mod binary_concrete;
+pub mod categorical;
 pub mod categorical_kl;
 pub mod cross_entropy;
 pub mod draw;

@@ -46,8 +46,7 @@ impl<'t> OneHot<'t> {
     /// If a row is fully masked, or the number of injected draws is not that of the logits.
     #[track_caller]
     pub fn sample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
-        // The op's temperature is that of its gradient, which is not wanted here.
-        self.logits.stop_gradient().st_categorical(1.0, noise)
+        self.logits.categorical(noise)
     }
 
     /// sum_k z_k ln p_k per row, in nats: the log-probability of a one-hot z `[.., classes]`; the last axis disappears.

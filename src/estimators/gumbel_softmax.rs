@@ -105,7 +105,7 @@ impl Estimator for StGumbelSoftmax {
                 (sharpened.bernoulli(&mut same), logits.binary_concrete(self.backward, &mut *noise))
             }
             Discrete::Categorical(_) => {
-                (sharpened.st_categorical(1.0, &mut same), logits.gumbel_softmax(self.backward, &mut *noise))
+                (sharpened.categorical(&mut same), logits.gumbel_softmax(self.backward, &mut *noise))
             }
         };
         evaluate(loss, hard.with_gradient_of(soft), noise)

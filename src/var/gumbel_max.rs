@@ -10,8 +10,8 @@ impl<'t> Var<'t> {
     /// softmax(logits). `self` holds logits `[.., classes]`, one draw is taken per logit, and nothing is recorded:
     /// there is no gradient. A class masked with -inf is never drawn; ties take the lowest index.
     ///
-    /// With the same draws, [`st_gumbel_softmax`](Self::st_gumbel_softmax) and
-    /// [`st_categorical`](Self::st_categorical) put their 1 at this index.
+    /// With the same draws, [`categorical`](Self::categorical), [`st_categorical`](Self::st_categorical) and
+    /// [`st_gumbel_softmax`](Self::st_gumbel_softmax) put their 1 at this index.
     ///
     /// # Panics
     /// If a row is fully masked, a logit is NaN, or the number of injected draws is not that of the logits.

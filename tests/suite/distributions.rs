@@ -627,7 +627,7 @@ fn exact_samples_and_rounded_ones_are_those_of_the_ops() {
     let (logits, noise) = (repeated(&tape, &LOGITS, ROWS), || Noise::seed(450));
     let z = OneHot::new(logits).sample(&mut noise());
     assert!(!z.is_tracked());
-    assert_eq!(z.to_vec(), logits.st_categorical(1.0, &mut noise()).to_vec());
+    assert_eq!(z.to_vec(), logits.categorical(&mut noise()).to_vec());
     let classes = Categorical::new(logits).sample(&mut noise());
     assert_eq!(classes, logits.gumbel_max(&mut noise()));
     assert!(z.value().chunks(6).zip(&classes).all(|(row, &class)| row[class as usize] == 1.0));

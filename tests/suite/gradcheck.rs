@@ -441,8 +441,10 @@ fn samples_without_gradients_have_none() {
         assert!(!bits.is_tracked());
         assert_eq!(bits.to_vec(), logits.st_bernoulli(&draws).to_vec(), "bernoulli");
         assert!((bits * logits).sum().backward().of(bits).is_none());
-        let (one_hot, drawn) = (logits.st_categorical(1.0, &draws).to_vec(), logits.gumbel_max(&draws));
-        for (row, index) in one_hot.chunks(classes).zip(drawn) {
+        let one_hot = logits.categorical(&draws);
+        assert!(!one_hot.is_tracked());
+        assert_eq!(one_hot.to_vec(), logits.st_categorical(1.0, &draws).to_vec(), "categorical");
+        for (row, index) in one_hot.to_vec().chunks(classes).zip(logits.gumbel_max(&draws)) {
             assert_eq!(row[index as usize], 1.0, "gumbel_max");
         }
     }

@@ -16,8 +16,8 @@ type RowOp = (&'static str, for<'t> fn(Var<'t>, f32, &[u32]) -> Var<'t>);
 /// An op on single numbers.
 type UnaryOp = (&'static str, for<'t> fn(Var<'t>) -> Var<'t>);
 
-/// Every op whose rows are classes, except the density, which wants a sample, `gumbel_rao`, which wants more draws, and
-/// `logsumexp`, which has a value for masked rows too.
+/// Every op whose rows are classes, except the density, which wants a sample, `gumbel_rao`, which wants more draws,
+/// `logsumexp`, which has a value for masked rows too, and those that only sample.
 const ROW_OPS: [RowOp; 10] = [
     ("softmax", |x, _, _| x.softmax()),
     ("log_softmax", |x, _, _| x.log_softmax()),
@@ -291,6 +291,7 @@ fn a_fully_masked_row_is_named() {
         for (name, op) in ROW_OPS {
             check(name, panic_text(|| op(x, 0.5, &draws)));
         }
+        check("categorical", panic_text(|| x.categorical(&draws)));
         check("gumbel_max", panic_text(|| x.gumbel_max(&draws)));
         let log_y = tape.input_with([rows, classes], |log_y| log_y.fill(-1.0));
         check("exp_concrete_log_prob", panic_text(|| log_y.exp_concrete_log_prob(x, 0.5)));
@@ -392,6 +393,7 @@ fn a_single_class_is_certain_and_has_no_gradient() {
     }
     let tape = Tape::inference();
     let x = tape.input(&[3.0, -1e4, 0.0], [3, 1]);
+    assert_eq!(x.categorical(&ENDS[..3]).to_vec(), [1.0; 3]);
     assert_eq!(x.gumbel_max(&ENDS[..3]), [0; 3]);
     assert_eq!(x.exp_concrete(0.5, &ENDS[..3]).exp_concrete_log_prob(x, 0.5).to_vec(), [0.0; 3]);
 }
@@ -417,6 +419,7 @@ fn no_rows_are_no_trouble() {
         for log_prob in [x.exp_concrete_log_prob(x, tau), x.logit_binary_concrete_log_prob(x, tau)] {
             assert_eq!(log_prob.sum().backward().of(tau), Some(&[0.0][..]));
         }
+        assert!(x.categorical(&[0u32; 0]).to_vec().is_empty());
         assert!(x.gumbel_max(&[0u32; 0]).is_empty());
         let others = [
             x.logsumexp(),
@@ -464,7 +467,8 @@ fn ties_take_the_lowest_index() {
         let tape = Tape::inference();
         let x = tape.input(&logits, [1, classes]);
         assert_eq!(x.gumbel_max(&same), [low as u32]);
-        for y in [x.st_argmax(1.0), x.st_gumbel_softmax(1.0, &same), x.st_categorical(1.0, &same)] {
+        let samples = [x.categorical(&same), x.st_gumbel_softmax(1.0, &same), x.st_categorical(1.0, &same)];
+        for y in samples.into_iter().chain([x.st_argmax(1.0)]) {
             assert_eq!(y.value().iter().position(|&y| y == 1.0), Some(low));
             assert_eq!(y.value().iter().sum::<f32>(), 1.0);
         }
@@ -656,6 +660,7 @@ fn a_nan_comes_out_of_its_row() {
         assert!(y.exp_concrete_log_prob(x, 0.5).item().is_nan(), "density for {nan:?}");
         let log_prob = y.logit_binary_concrete_log_prob(x, 0.5);
         assert!(log_prob.value().iter().zip(nan).all(|(p, x)| p.is_nan() == x.is_nan()), "{log_prob:?}");
+        assert!(x.categorical(&draws(3)).value().iter().all(|z| z.is_nan()), "categorical of {nan:?}");
         // An index cannot be NaN.
         let text = panic_text(|| x.gumbel_max(&draws(3)));
         assert!(text.starts_with("gumbel_max: a logit is NaN"), "{text}");

@@ -3,7 +3,7 @@
 
 use insta::assert_snapshot;
 use reparam::distributions::{Categorical, OneHot};
-use reparam::estimators::{Kind, parse};
+use reparam::estimators::{Discrete, Estimator, Kind, ScoreFunction, parse};
 use reparam::models::{
     BeliefNet, BeliefNetShape, Link, Nodes, Prediction, SemiSupervised, SemiSupervisedShape, Vae, VaeShape,
 };
@@ -95,6 +95,7 @@ fn first_samples_of_every_op() {
         format!("gumbel_max {:?}", x.gumbel_max(&mut noise())),
         format!("gumbel_softmax {x:?}", x = x.gumbel_softmax(0.5, &mut noise()).to_vec()),
         format!("st_gumbel_softmax {x:?}", x = x.st_gumbel_softmax(0.5, &mut noise()).to_vec()),
+        format!("categorical {x:?}", x = x.categorical(&mut noise()).to_vec()),
         format!("st_categorical {x:?}", x = x.st_categorical(0.5, &mut noise()).to_vec()),
         format!("exp_concrete {x:?}", x = x.exp_concrete(0.5, &mut noise()).to_vec()),
         format!("bernoulli {x:?}", x = x.bernoulli(&mut noise()).to_vec()),
@@ -106,6 +107,7 @@ fn first_samples_of_every_op() {
     gumbel_max [2, 1]
     gumbel_softmax [0.0048399847, 0.00046535293, 0.99469477, 0.022056399, 0.96229607, 0.0156475]
     st_gumbel_softmax [0.0, 0.0, 1.0, 0.0, 1.0, 0.0]
+    categorical [0.0, 0.0, 1.0, 0.0, 1.0, 0.0]
     st_categorical [0.0, 0.0, 1.0, 0.0, 1.0, 0.0]
     exp_concrete [-5.330844, -7.6727147, -0.0053194882, -3.8141525, -0.038433127, -4.157444]
     bernoulli [0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
@@ -144,6 +146,39 @@ fn a_printed_tape() {
     %17* sum(%16) [] 4 B  Sum
     %18* add(%15, %17) [] 4 B  Add
     %19* affine(%18) [] 4 B  Affine { scale: 0.5 }
+    ");
+}
+
+/// The sample of a score function has a name of its own, and no gradient.
+#[test]
+fn a_printed_tape_of_a_score_function() {
+    let tape = Tape::new();
+    let logits = tape.variable(&[0.5, -1.0, 2.0], [1, 1, 3]);
+    let scores = tape.input(&[1.0, 2.0, 3.0], [3]);
+    let loss =
+        ScoreFunction::new().estimate(Discrete::Categorical(logits), &mut Noise::seed(1), &mut |z, _| {
+            (z.reshape([1, 3]) * scores).sum_axis(1)
+        });
+    loss.sum();
+    assert_snapshot!(tape, @r"
+    %0* variable [1, 1, 3] 12 B
+    %1 input [3] 12 B
+    %2 stop_gradient(%0) [1, 1, 3] 0 B
+    %3 categorical(%2) [1, 1, 3] 12 B
+    %4 reshape(%3) [1, 3] 0 B
+    %5 reshape(%1) [1, 3] 0 B
+    %6 mul(%4, %5) [1, 3] 12 B
+    %7 sum_axis(%6) [1] 4 B
+    %8 affine(%7) [1] 4 B
+    %9* log_softmax(%0) [1, 1, 3] 12 B  LogSoftmax { classes: 3 }
+    %10* mul(%3, %9) [1, 1, 3] 12 B  Mul
+    %11* sum_axis(%10) [1, 1] 4 B  SumAxis { n: 3, inner: 1 }
+    %12* sum_axis(%11) [1] 4 B  SumAxis { n: 1, inner: 1 }
+    %13 stop_gradient(%8) [1] 0 B
+    %14* mul(%13, %12) [1] 4 B  Mul
+    %15* add(%7, %14) [1] 4 B  Add
+    %16* with_gradient_of(%7, %15) [1] 0 B  WithGradientOf
+    %17* sum(%16) [] 4 B  Sum
     ");
 }
 
@@ -408,6 +443,7 @@ fn mistakes_in_draws() {
     let one = &[1u32];
     let texts = [
         mistake(|| x.gumbel_max(one)),
+        mistake(|| x.categorical(one)),
         mistake(|| x.gumbel_softmax(0.5, one)),
         mistake(|| x.st_gumbel_softmax(0.5, one)),
         mistake(|| x.st_categorical(0.5, one)),
@@ -424,6 +460,7 @@ fn mistakes_in_draws() {
     ];
     assert_snapshot!(texts.join("\n"), @r"
     gumbel_max: 1 draws injected, 6 are needed
+    categorical: 1 draws injected, 6 are needed
     gumbel_softmax: 1 draws injected, 6 are needed
     st_gumbel_softmax: 1 draws injected, 6 are needed
     st_categorical: 1 draws injected, 6 are needed
@@ -484,6 +521,7 @@ fn mistakes_in_classes() {
             mistake(|| x.softmax()),
             mistake(|| x.log_softmax()),
             mistake(|| x.gumbel_max(&mut *noise)),
+            mistake(|| x.categorical(&mut *noise)),
             mistake(|| x.gumbel_softmax(0.5, &mut *noise)),
             mistake(|| x.st_gumbel_softmax(0.5, &mut *noise)),
             mistake(|| x.st_categorical(0.5, &mut *noise)),
@@ -508,6 +546,7 @@ fn mistakes_in_classes() {
     softmax: row 1 has no class left: all its logits are -inf; leave at least one class of every row unmasked
     log_softmax: row 1 has no class left: all its logits are -inf; leave at least one class of every row unmasked
     gumbel_max: row 1 has no class left: all its logits are -inf; leave at least one class of every row unmasked
+    categorical: row 1 has no class left: all its logits are -inf; leave at least one class of every row unmasked
     gumbel_softmax: row 1 has no class left: all its logits are -inf; leave at least one class of every row unmasked
     st_gumbel_softmax: row 1 has no class left: all its logits are -inf; leave at least one class of every row unmasked
     st_categorical: row 1 has no class left: all its logits are -inf; leave at least one class of every row unmasked
@@ -518,6 +557,7 @@ fn mistakes_in_classes() {
     softmax: the shape [2, 0] leaves no classes; the last axis must have some
     log_softmax: the shape [2, 0] leaves no classes; the last axis must have some
     gumbel_max: the shape [2, 0] leaves no classes; the last axis must have some
+    categorical: the shape [2, 0] leaves no classes; the last axis must have some
     gumbel_softmax: the shape [2, 0] leaves no classes; the last axis must have some
     st_gumbel_softmax: the shape [2, 0] leaves no classes; the last axis must have some
     st_categorical: the shape [2, 0] leaves no classes; the last axis must have some
