@@ -33,6 +33,7 @@ mod st_categorical;
 pub(crate) mod temperature;
 mod transpose;
 mod view;
+mod with_logits_gradient;
 
 pub use reparam_ops::linear::Activation;
 pub use temperature::Temperature;

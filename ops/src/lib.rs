@@ -80,6 +80,7 @@
 //! | `exp_concrete_log_prob` | [`exp_concrete`] | log density of `exp_concrete` | 1 - n p, -tau (1 - n p) | inputs, output | Maddison et al. 2017, appendix C |
 //! | `logit_binary_concrete` | [`logit_binary_concrete`] | (x + l) / tau | 1 / tau | output | Maddison et al. 2017, appendix C |
 //! | `logit_binary_concrete_log_prob` | [`logit_binary_concrete`] | log density of `logit_binary_concrete` | -tanh(u / 2) | inputs | Maddison et al. 2017, appendix C |
+//! | `with_logits_gradient` | [`with_logits_gradient`] | the loss | dy, and dy times a given estimate | estimate | |
 //! | `adam` | [`adam`] | parameter update | none | moments | Kingma, Ba 2015 |
 //! | `adamw` | [`adam`] | parameter update | none | moments | Loshchilov, Hutter 2019 |
 //! | `sgd_momentum` | [`sgd_momentum`] | parameter update | none | velocity | |
@@ -121,6 +122,7 @@ pub mod softmax;
 mod sparse;
 pub mod st_argmax;
 pub mod st_categorical;
+pub mod with_logits_gradient;
 
 pub use matrix::{Matrix, Write};
 pub use rows::MaskedRow;

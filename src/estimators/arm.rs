@@ -1,7 +1,7 @@
 //! ARM and DisARM: antithetic pairs of bits.
 
 use super::variable::over_row;
-use super::{Discrete, Estimator, Kind, Loss, accept, evaluate, with_logits_gradient};
+use super::{Discrete, Estimator, Kind, Loss, accept, evaluate};
 use crate::distributions::is_positive;
 use crate::noise::Noise;
 use crate::var::Var;
@@ -94,7 +94,7 @@ fn antithetic<'t>(
         (0..l.len()).map(|i| factor(logits[i], l[i], z[i], other[i])).collect()
     };
     let estimate = over_row((f - f_other).stop_gradient(), logits) * tape.input(&factors, shape.clone());
-    with_logits_gradient((f + f_other) * 0.5, logits, estimate)
+    ((f + f_other) * 0.5).with_logits_gradient(logits, estimate)
 }
 
 /// Standard logistic noise, one number per logit.

@@ -4,7 +4,7 @@ use super::arm::logistic;
 use super::learned::{Learned, declare_network, network};
 use super::slope::{copy_as_variable, gradient_of, own_leaf};
 use super::variable::{over_row, sum_of_row};
-use super::{Discrete, Estimator, Kind, Loss, accept, evaluate, with_logits_gradient};
+use super::{Discrete, Estimator, Kind, Loss, accept, evaluate};
 use crate::checkpoint::Checkpoint;
 use crate::distributions::is_positive;
 use crate::noise::Noise;
@@ -156,7 +156,7 @@ impl Estimator for ControlVariate {
             let objective = variance_slope(variable, &noises, &along, &copies, loss, &inner);
             control.step(&copies, &objective.backward());
         }
-        with_logits_gradient(f, variable.logits(), estimate)
+        f.with_logits_gradient(variable.logits(), estimate)
     }
 
     fn adapts(&self) -> bool {

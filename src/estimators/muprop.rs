@@ -3,7 +3,7 @@
 use super::baseline::Baseline;
 use super::slope::{gradient_of, own_leaf, value_and_slope};
 use super::variable::sum_of_row;
-use super::{Discrete, Estimator, Kind, Loss, accept, evaluate, with_logits_gradient};
+use super::{Discrete, Estimator, Kind, Loss, accept, evaluate};
 use crate::checkpoint::Checkpoint;
 use crate::noise::Noise;
 use crate::var::Var;
@@ -69,7 +69,7 @@ impl Estimator for MuProp {
         };
         let surrogate = signal * cut.log_prob(z) + sum_of_row(slope * probs);
         let estimate = gradient_of(surrogate, cut.logits());
-        with_logits_gradient(f, variable.logits(), estimate)
+        f.with_logits_gradient(variable.logits(), estimate)
     }
 
     fn adapts(&self) -> bool {

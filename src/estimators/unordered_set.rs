@@ -1,7 +1,7 @@
 //! The unordered-set estimator: K different classes of one categorical variable, drawn without replacement.
 
 use super::variable::softmax_in_f64;
-use super::{Discrete, Estimator, Kind, Loss, accept, evaluate, with_logits_gradient};
+use super::{Discrete, Estimator, Kind, Loss, accept, evaluate};
 use crate::noise::Noise;
 use crate::var::Var;
 use crate::var::masked::positions;
@@ -96,7 +96,7 @@ impl Estimator for UnorderedSet {
                 set.gradient(p, losses, estimate);
             }
         });
-        with_logits_gradient(value.expect("at least one sample"), logits, estimate)
+        value.expect("at least one sample").with_logits_gradient(logits, estimate)
     }
 }
 

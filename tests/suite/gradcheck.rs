@@ -213,6 +213,12 @@ fn distributions_over_classes() {
         table.row("categorical_kl", case, &pair, |_, x| x[0].categorical_kl(x[1]));
         table.row("categorical_kl_uniform", case, logits, |_, x| x[0].categorical_kl_uniform());
     }
+    // What the logits contribute is cut off, and their gradient put in its place.
+    table.row("with_logits_gradient", "", &[plain[0], (&q[..3], &[3])], |tape, x| {
+        let slope = tape.input(&q, [3, 5]);
+        let of_logits = (x[0] * slope).sum_axis(1).stop_gradient();
+        (of_logits + x[1].square()).with_logits_gradient(x[0], slope)
+    });
     table.row("categorical_kl", "one input twice", &plain, |_, x| x[0].categorical_kl(-x[0]));
     table.finish("classes");
 }

@@ -400,6 +400,15 @@ mod kernels {
     }
 
     #[test]
+    fn with_logits_gradient() {
+        assert_same(rows(), |bench| {
+            let (estimate, dloss, mut dlogits) = (bench.elements(1), bench.per_row(2), bench.elements(3));
+            with_logits_gradient::backward(bench.tier, &estimate, &dloss, bench.classes, &mut dlogits);
+            bench.keep(&dlogits);
+        });
+    }
+
+    #[test]
     fn likelihoods() {
         assert_same(rows(), |bench| {
             let (logits, tier, classes) = (bench.elements(1), bench.tier, bench.classes);

@@ -382,6 +382,8 @@ fn mistakes_in_shapes() {
         mistake(|| a23.logit_binary_concrete_log_prob(a24, 0.5)),
         mistake(|| a23.gaussian_rsample(three, &mut Noise::seed(1))),
         mistake(|| a23.gaussian_kl_standard(three)),
+        mistake(|| three.with_logits_gradient(a23, a23)),
+        mistake(|| two.with_logits_gradient(a23, a24)),
         mistake(|| a23.gumbel_softmax(two, &mut Noise::seed(1))),
         mistake(|| a23.backward()),
         mistake(|| mlp.forward(&params, a24)),
@@ -425,6 +427,8 @@ fn mistakes_in_shapes() {
     logit_binary_concrete_log_prob: the sample is [2, 3] and the logits [2, 4]; they must have one shape: use .broadcast_to
     gaussian_rsample: the mean is [2, 3] and log_std [3]; they must have one shape: use .broadcast_to
     gaussian_kl_standard: the mean is [2, 3] and log_std [3]; they must have one shape: use .broadcast_to
+    with_logits_gradient: the loss must be [rows], logits and their gradient [rows, ..]; they are [3], [2, 3] and [2, 3]
+    with_logits_gradient: the loss must be [rows], logits and their gradient [rows, ..]; they are [2], [2, 3] and [2, 4]
     gumbel_softmax: tau must be one number, its shape is [2]
     backward: the loss must be one number, but its shape is [2, 3]; reduce it with .sum() or .mean()
     linear: x is [2, 4] and the weight [3, 2]; the last axis of x must be the first of the weight
