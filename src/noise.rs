@@ -1,7 +1,8 @@
 //! Random numbers: a seed and a position in the sequence of `rand_pcg::Pcg32`, from which ops take one 32-bit draw
 //! per random number.
 
-mod sources;
+mod replay;
+mod source;
 
 use std::convert::Infallible;
 
@@ -12,22 +13,60 @@ use reparam_ops::noise::{Draws, PCG_STREAM, Stream, draws_forward, mix};
 
 use crate::checkpoint::Checkpoint;
 
-pub use sources::{DrawSource, NormalSource};
-pub(crate) use sources::{Replay, ReplayNormals};
+pub(crate) use replay::Replay;
+pub use source::NoiseSource;
+pub(crate) use source::{draws_for, normals_for};
 
-/// A stream of noise. The same seed gives the same numbers on every machine, at any number of threads.
+/// A stream of noise: a seed and a position. The same seed gives the same numbers on every machine, at any number of
+/// threads.
 ///
+/// # Passing it on
+/// Ops and layers take noise by `&mut`, as `rand` takes its generators, and move it on. A function that has a
+/// `&mut Noise` passes it to op after op:
+///
+/// ```
+/// use reparam::{Noise, Tape, Var};
+///
+/// fn two_samples<'t>(logits: Var<'t>, noise: &mut Noise) -> [Var<'t>; 2] {
+///     [logits.gumbel_softmax(0.5, noise), logits.gumbel_softmax(0.5, noise)]
+/// }
+///
+/// let tape = Tape::new();
+/// let [a, b] = two_samples(tape.variable(&[1.0, 2.0, 3.0], [1, 3]), &mut Noise::seed(7));
+/// assert_ne!(a.to_vec(), b.to_vec());
+/// ```
+///
+/// # Replay
+/// A clone gives the same numbers as the original, and so does a noise resumed at a remembered position: an op draws the
+/// same sample from them again.
+///
+/// ```
+/// # use reparam::{Noise, Tape};
+/// # let tape = Tape::new();
+/// # let logits = tape.variable(&[1.0, 2.0, 3.0], [1, 3]);
+/// let mut noise = Noise::seed(7);
+/// let position = noise.position();
+/// let sample = logits.gumbel_softmax(0.5, &mut noise);
+/// let again = logits.gumbel_softmax(0.5, &mut Noise::resume(position));
+/// assert_eq!(sample.to_vec(), again.to_vec());
+/// ```
+///
+/// # Injection
+/// In place of a `Noise`, an op takes a slice of draws, or for normal variables of standard normals: see
+/// [`NoiseSource`].
+///
+/// ```
+/// # use reparam::{Noise, Tape};
+/// # let tape = Tape::new();
+/// # let logits = tape.variable(&[1.0, 2.0, 3.0], [1, 3]);
+/// // One draw for all classes is no noise.
+/// let without_noise = logits.gumbel_softmax(0.5, &mut &[1 << 31; 3][..]);
+/// assert!((without_noise.to_vec()[2] - (logits / 0.5).softmax().to_vec()[2]).abs() < 1e-6);
+/// ```
+///
+/// # With `rand`
 /// It implements the `rand` traits, so it drives `rand` and `rand_distr` as well. (Do not use
 /// `rand_distr::Gumbel<f32>`, which can return infinity; the ops here draw their own Gumbel noise.)
-///
-/// ```
-/// use reparam::Noise;
-///
-/// let mut noise = Noise::seed(7);
-/// let mut other = noise.split();
-/// let (a, b): (u32, u32) = (rand::Rng::next_u32(&mut noise), rand::Rng::next_u32(&mut other));
-/// assert_ne!(a, b);
-/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Noise {
     stream: Stream,
@@ -36,13 +75,21 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// The stream of a seed: that of `rand_pcg::Pcg32::new(mix(seed), PCG_STREAM)`, so that neighbouring seeds are
-    /// unrelated.
+    /// The stream of a seed, which is the sequence of `rand_pcg::Pcg32::new(mix(seed), PCG_STREAM)`: neighbouring seeds
+    /// are unrelated.
     pub fn seed(seed: u64) -> Noise {
         Noise::resume((mix(seed), 0))
     }
 
-    /// A child stream, whose state is hashed from the next 64 bits of this one.
+    /// A child stream, whose seed is the next 64 bits of this one. Their numbers are unrelated.
+    ///
+    /// ```
+    /// use reparam::Noise;
+    ///
+    /// let mut noise = Noise::seed(7);
+    /// let mut child = noise.split();
+    /// assert_ne!(rand::Rng::next_u32(&mut noise), rand::Rng::next_u32(&mut child));
+    /// ```
     pub fn split(&mut self) -> Noise {
         Noise::seed(self.next_u64())
     }

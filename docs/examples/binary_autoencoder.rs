@@ -37,7 +37,7 @@ impl Autoencoder {
         for _ in 0..steps {
             let batch = batches.next_batch(BATCH);
             let x = tape.input_with([BATCH, 784], |pixels| images.pixels_into(batch, pixels));
-            let bits = self.encoder.forward(&self.params, x).st_binary_concrete(0.7, &mut *noise);
+            let bits = self.encoder.forward(&self.params, x).st_binary_concrete(0.7, noise);
             let pixels = self.decoder.forward(&self.params, bits);
             let gradients = (pixels.bce_with_logits(x).sum() / BATCH as f32).backward();
             tape.reset();

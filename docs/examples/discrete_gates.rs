@@ -46,7 +46,7 @@ impl GatedNet {
             let candidate = self.candidate.forward(&self.params, x);
             let gate = match self.always_open {
                 true => constant(1.0, 1),
-                false => self.gate.forward(&self.params, x).st_bernoulli(&mut *noise),
+                false => self.gate.forward(&self.params, x).st_bernoulli(noise),
             };
             h = h + gate * (candidate - h);
             gates.push(gate);

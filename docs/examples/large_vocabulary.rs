@@ -33,7 +33,7 @@ fn count(samples: usize, noise: &mut Noise) -> Vec<(f64, f64)> {
     let logits = tape.input(&zipf(), [1, WORDS]);
     let mut counts = [0.0; GROUPS.len()];
     for _ in 0..samples {
-        let word = logits.gumbel_max(&mut *noise)[0] as usize;
+        let word = logits.gumbel_max(noise)[0] as usize;
         counts[GROUPS.iter().position(|&(_, end)| word < end).unwrap()] += 1.0;
     }
     let harmonic = |from: usize, to: usize| (from..to).map(|k| 1.0 / (k + 1) as f64).sum::<f64>();

@@ -74,8 +74,8 @@ fn train(net: &mut Generator, hard: bool, steps: usize, learning_rate: f64, nois
     let (mut adam, mut tape) = (Adam::new(learning_rate), Tape::new());
     for _ in 0..steps {
         let [logits, tokens] = net.draw(&tape, BATCH, |_, logits| match hard {
-            true => logits.st_gumbel_softmax(0.5, &mut *noise),
-            false => logits.gumbel_softmax(0.5, &mut *noise),
+            true => logits.st_gumbel_softmax(0.5, noise),
+            false => logits.gumbel_softmax(0.5, noise),
         });
         let free_energy = energy(tokens) - OneHot::new(logits).entropy().sum_axis(1);
         let gradients = free_energy.mean().backward();
@@ -117,7 +117,7 @@ fn measure(net: &Generator) -> Exact {
 
 fn sample(net: &Generator, noise: &mut Noise) -> String {
     let tape = Tape::inference();
-    let [_, tokens] = net.draw(&tape, 1, |_, logits| OneHot::new(logits).sample(&mut *noise));
+    let [_, tokens] = net.draw(&tape, 1, |_, logits| OneHot::new(logits).sample(noise));
     let token = |one_hot: &[f32]| TOKENS[one_hot.iter().position(|&z| z == 1.0).unwrap()];
     tokens.value().chunks_exact(3).map(token).collect()
 }

@@ -41,8 +41,7 @@ impl Vae {
         for step in 0..steps {
             let batch = batches.next_batch(100);
             let x = tape.input_with([100, 784], |pixels| images.pixels_into(batch, pixels));
-            let loss =
-                self.negative_elbo(x, |logits| logits.gumbel_softmax(tau.at(step) as f32, &mut *noise));
+            let loss = self.negative_elbo(x, |logits| logits.gumbel_softmax(tau.at(step) as f32, noise));
             let gradients = loss.backward();
             tape.reset();
             adam.step(&mut self.params, &gradients);

@@ -1,6 +1,8 @@
 //! `gaussian_rsample`, the reparameterised sample of a normal variable, z = mean + e^log_std eps; and
 //! `gaussian_kl_standard`, its divergence from the standard normal, in nats.
 //!
+//! The noise eps is [`draw::normal`] of a draw for each element, or injected as [`Draws::Normals`].
+//!
 //! # Source
 //! D. Kingma, M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014, section 2.4 and appendix B.
 
@@ -11,35 +13,6 @@ use crate::math;
 use crate::noise::{Draws, PIECE, Reader};
 use crate::parallel::{Rows, RowsMut, for_rows};
 
-/// Where a kernel takes standard normal noise: one draw for each number, or the numbers themselves.
-#[derive(Clone, Copy, Debug)]
-pub enum Normals<'a> {
-    /// Element `i` is [`draw::normal`] of draw `i`.
-    Draws(Draws<'a>),
-    /// Element `i` is entry `i`.
-    Given(&'a [f32]),
-}
-
-impl<'a> Normals<'a> {
-    #[inline(always)]
-    fn reader(self, first: usize) -> NormalReader<'a> {
-        match self {
-            Normals::Draws(draws) => NormalReader::Draws(draws.from_element(first)),
-            Normals::Given(eps) => NormalReader::Given(&eps[first..]),
-        }
-    }
-
-    #[track_caller]
-    fn check(self, elements: usize) {
-        match self {
-            Normals::Draws(draws) => draws.check(elements),
-            Normals::Given(eps) => {
-                assert!(eps.len() == elements, "{elements} normals expected, {} injected", eps.len());
-            }
-        }
-    }
-}
-
 /// Hands out consecutive standard normals.
 #[allow(clippy::large_enum_variant, reason = "there is one at a time, on the stack")]
 enum NormalReader<'a> {
@@ -47,24 +20,33 @@ enum NormalReader<'a> {
     Given(&'a [f32]),
 }
 
-impl NormalReader<'_> {
+impl<'a> NormalReader<'a> {
+    /// A reader that starts at the number of element `first`.
+    #[inline(always)]
+    fn new(noise: Draws<'a>, first: usize) -> NormalReader<'a> {
+        match noise {
+            Draws::Normals(normals) => NormalReader::Given(&normals[first..]),
+            draws => NormalReader::Draws(draws.from_element(first)),
+        }
+    }
+
     /// The next `out.len()` numbers, at most [`PIECE`].
     #[inline(always)]
     fn fill(&mut self, out: &mut [f32]) {
         match self {
             NormalReader::Draws(reader) => draw::normals(reader.take(out.len()), out),
-            NormalReader::Given(eps) => {
-                let (now, later) = eps.split_at(out.len());
+            NormalReader::Given(normals) => {
+                let (now, later) = normals.split_at(out.len());
                 out.copy_from_slice(now);
-                *eps = later;
+                *normals = later;
             }
         }
     }
 }
 
 crate::simd! {
-    fn rsample_piece(noise: Normals<'_>, first: usize, mean: &[f32], log_std: &[f32], z: &mut [f32]) {
-        let mut reader = noise.reader(first);
+    fn rsample_piece(noise: Draws<'_>, first: usize, mean: &[f32], log_std: &[f32], z: &mut [f32]) {
+        let mut reader = NormalReader::new(noise, first);
         let mut eps = [0.0f32; PIECE];
         for ((mean, log_std), z) in mean.chunks(PIECE).zip(log_std.chunks(PIECE)).zip(z.chunks_mut(PIECE)) {
             let eps = &mut eps[..z.len()];
@@ -77,8 +59,8 @@ crate::simd! {
 }
 
 crate::simd! {
-    fn rsample_backward_piece(noise: Normals<'_>, first: usize, log_std: &[f32], dz: &[f32], dlog_std: &mut [f32]) {
-        let mut reader = noise.reader(first);
+    fn rsample_backward_piece(noise: Draws<'_>, first: usize, log_std: &[f32], dz: &[f32], dlog_std: &mut [f32]) {
+        let mut reader = NormalReader::new(noise, first);
         let mut eps = [0.0f32; PIECE];
         for ((log_std, dz), dlog_std) in log_std.chunks(PIECE).zip(dz.chunks(PIECE)).zip(dlog_std.chunks_mut(PIECE)) {
             let eps = &mut eps[..dz.len()];
@@ -92,9 +74,9 @@ crate::simd! {
 
 /// z = mean + e^log_std eps, elementwise.
 #[track_caller]
-pub fn rsample_forward(tier: Tier, noise: Normals<'_>, mean: &[f32], log_std: &[f32], z: &mut [f32]) {
+pub fn rsample_forward(tier: Tier, noise: Draws<'_>, mean: &[f32], log_std: &[f32], z: &mut [f32]) {
     assert!(mean.len() == log_std.len() && mean.len() == z.len(), "one length");
-    noise.check(z.len());
+    noise.check_count(z.len());
     let parts = (Rows(mean, 1), Rows(log_std, 1), RowsMut(z, 1));
     for_rows(mean.len(), 1, parts, |first, (Rows(mean, _), Rows(log_std, _), RowsMut(z, _))| {
         rsample_piece(tier, noise, first, mean, log_std, z);
@@ -106,13 +88,13 @@ pub fn rsample_forward(tier: Tier, noise: Normals<'_>, mean: &[f32], log_std: &[
 #[track_caller]
 pub fn rsample_backward_log_std(
     tier: Tier,
-    noise: Normals<'_>,
+    noise: Draws<'_>,
     log_std: &[f32],
     dz: &[f32],
     dlog_std: &mut [f32],
 ) {
     assert!(log_std.len() == dz.len() && log_std.len() == dlog_std.len(), "one length");
-    noise.check(dz.len());
+    noise.check_count(dz.len());
     let parts = (Rows(log_std, 1), Rows(dz, 1), RowsMut(dlog_std, 1));
     for_rows(dz.len(), 1, parts, |first, (Rows(log_std, _), Rows(dz, _), RowsMut(dlog_std, _))| {
         rsample_backward_piece(tier, noise, first, log_std, dz, dlog_std);

@@ -6,7 +6,8 @@
 //! exception: `matrixmultiply` looks at the CPU itself, so their last bits depend on the machine. Forwards
 //! overwrite their output, and backwards add to the gradient. A kernel that can do either takes a [`Write`].
 //!
-//! Stochastic kernels take [`noise::Draws`], one 32-bit draw per number: a place in a stream, or injected draws.
+//! Stochastic kernels take [`noise::Draws`], one 32-bit draw per number: a place in a stream, or injected draws. The
+//! Gaussian ones also take injected standard normals.
 //! Nothing stores noise. Nothing allocates, except the packing buffer inside `matrixmultiply` and the working
 //! memory of each thread at its first use.
 //!

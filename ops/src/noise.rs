@@ -166,13 +166,15 @@ impl Stream {
     }
 }
 
-/// Where a kernel takes its draws: from a stream, or injected one by one.
+/// The noise that a kernel takes: from a stream, or injected number by number. Taken again, it is the same noise.
 #[derive(Clone, Copy, Debug)]
 pub enum Draws<'a> {
     /// Element `i` gets draw `i` from here on.
     Stream(Stream),
     /// Element `i` gets entry `i`.
     Given(&'a [u32]),
+    /// Element `i` gets entry `i` in place of the standard normal that a draw stands for. Only Gaussian kernels take these.
+    Normals(&'a [f32]),
 }
 
 impl From<Stream> for Draws<'_> {
@@ -183,16 +185,20 @@ impl From<Stream> for Draws<'_> {
 
 impl<'a> Draws<'a> {
     /// A reader that starts at the draw of element `first`.
+    ///
+    /// # Panics
+    /// If normals were injected.
     #[inline(always)]
     pub fn from_element(self, first: usize) -> Reader<'a> {
         let source = match self {
             Draws::Stream(stream) => Source::State(stream.skip(first as u64).state()),
             Draws::Given(draws) => Source::Given(&draws[first..]),
+            Draws::Normals(_) => refuse_normals(),
         };
         Reader { source, high: Words::UNWRITTEN, low: Words::UNWRITTEN }
     }
 
-    /// The draws of the first `elements` elements, and those behind them.
+    /// The draws of the first `elements` elements, and those of the others.
     #[track_caller]
     pub fn split_at(self, elements: usize) -> (Draws<'a>, Draws<'a>) {
         match self {
@@ -201,16 +207,38 @@ impl<'a> Draws<'a> {
                 let (first, second) = draws.split_at(elements);
                 (Draws::Given(first), Draws::Given(second))
             }
+            Draws::Normals(normals) => {
+                let (first, second) = normals.split_at(elements);
+                (Draws::Normals(first), Draws::Normals(second))
+            }
         }
     }
 
     /// Panics unless there are draws for `elements` elements.
     #[track_caller]
     pub fn check(self, elements: usize) {
-        if let Draws::Given(draws) = self {
-            assert!(draws.len() == elements, "{elements} draws expected, {} injected", draws.len());
+        match self {
+            Draws::Normals(_) => refuse_normals(),
+            _ => self.check_count(elements),
         }
     }
+
+    /// Panics unless there are draws or normals for `elements` elements.
+    #[track_caller]
+    pub(crate) fn check_count(self, elements: usize) {
+        let (what, injected) = match self {
+            Draws::Stream(_) => return,
+            Draws::Given(draws) => ("draws", draws.len()),
+            Draws::Normals(normals) => ("normals", normals.len()),
+        };
+        assert!(injected == elements, "{elements} {what} expected, {injected} injected");
+    }
+}
+
+#[cold]
+#[track_caller]
+fn refuse_normals() -> ! {
+    panic!("32-bit draws expected, standard normals injected: only Gaussian kernels take those")
 }
 
 /// Hands out consecutive draws in pieces.
@@ -339,6 +367,12 @@ mod tests {
             pieces.extend_from_slice(reader.take(len));
         }
         assert_eq!(pieces, whole);
+    }
+
+    #[test]
+    #[should_panic = "32-bit draws expected, standard normals injected"]
+    fn a_kernel_that_needs_draws_refuses_normals() {
+        crate::draw::fill_gumbel(Tier::best(), Draws::Normals(&[0.5]), &mut [0.0]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Binary variables.
 
-use crate::noise::DrawSource;
+use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
 /// A binary variable for each element: P(1) = sigmoid(logits). The logits are finite and of any shape.
@@ -36,7 +36,7 @@ impl<'t> Bernoulli<'t> {
     /// # Panics
     /// If the number of injected draws is not that of the elements.
     #[track_caller]
-    pub fn sample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
+    pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.logits.bernoulli(noise)
     }
 

@@ -4,7 +4,7 @@ use reparam_ops::internal::argmax;
 
 use crate::distributions::OneHot;
 use crate::distributions::parts::check_classes;
-use crate::noise::DrawSource;
+use crate::noise::NoiseSource;
 use crate::var::Var;
 
 /// A categorical variable for each row, whose values are class indices, counted from 0: P(k) = softmax(logits)_k.
@@ -51,7 +51,7 @@ impl<'t> Categorical<'t> {
     /// # Panics
     /// If a row is fully masked, a logit is NaN, or the number of injected draws is not that of the logits.
     #[track_caller]
-    pub fn sample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Vec<u32> {
+    pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Vec<u32> {
         self.logits.gumbel_max(noise)
     }
 

@@ -1,7 +1,7 @@
 //! The Concrete distribution's logarithm.
 
 use crate::distributions::parts::{check_classes, constant, divided};
-use crate::noise::DrawSource;
+use crate::noise::NoiseSource;
 use crate::var::{Temperature, Var, one_shape};
 
 /// The logarithm of a relaxed categorical variable: y = log_softmax((logits + g) / tau), g standard Gumbel noise.
@@ -52,7 +52,7 @@ impl<'t> ExpConcrete<'t> {
     /// # Panics
     /// As [`rsample`](Self::rsample).
     #[track_caller]
-    pub fn sample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
+    pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.logits.stop_gradient().exp_concrete(constant(self.tau), noise)
     }
 
@@ -62,7 +62,7 @@ impl<'t> ExpConcrete<'t> {
     /// # Panics
     /// If a row is fully masked, or the number of injected draws is not that of the logits.
     #[track_caller]
-    pub fn rsample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
+    pub fn rsample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.logits.exp_concrete(self.tau, noise)
     }
 

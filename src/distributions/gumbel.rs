@@ -4,7 +4,7 @@ use reparam_ops::draw::fill_gumbel;
 
 use crate::distributions::normal::HALF_LN_2PI;
 use crate::distributions::parts::{in_units, noise_like};
-use crate::noise::DrawSource;
+use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
 /// The Euler-Mascheroni constant, the mean of a standard Gumbel variable.
@@ -48,7 +48,7 @@ impl<'t> Gumbel<'t> {
     /// # Panics
     /// As [`rsample`](Self::rsample).
     #[track_caller]
-    pub fn sample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
+    pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         Gumbel { loc: self.loc.stop_gradient(), log_scale: self.log_scale.stop_gradient() }.rsample(noise)
     }
 
@@ -58,8 +58,8 @@ impl<'t> Gumbel<'t> {
     /// # Panics
     /// If the number of injected draws is not that of the elements.
     #[track_caller]
-    pub fn rsample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
-        self.loc + self.log_scale.exp() * noise_like("Gumbel", self.loc, noise.into(), fill_gumbel)
+    pub fn rsample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
+        self.loc + self.log_scale.exp() * noise_like("Gumbel", self.loc, noise, fill_gumbel)
     }
 
     /// The log-density of x, elementwise, in nats: -z - e^-z - log_scale with z = (x - loc) / scale.

@@ -3,7 +3,7 @@
 use reparam_ops::draw::fill_logistic;
 
 use crate::distributions::parts::{in_units, noise_like};
-use crate::noise::DrawSource;
+use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
 /// Logistic variables, elementwise: x = loc + e^log_scale l, l standard logistic noise.
@@ -46,7 +46,7 @@ impl<'t> Logistic<'t> {
     /// # Panics
     /// As [`rsample`](Self::rsample).
     #[track_caller]
-    pub fn sample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
+    pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         Logistic { loc: self.loc.stop_gradient(), log_scale: self.log_scale.stop_gradient() }.rsample(noise)
     }
 
@@ -56,8 +56,8 @@ impl<'t> Logistic<'t> {
     /// # Panics
     /// If the number of injected draws is not that of the elements.
     #[track_caller]
-    pub fn rsample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
-        self.loc + self.log_scale.exp() * noise_like("Logistic", self.loc, noise.into(), fill_logistic)
+    pub fn rsample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
+        self.loc + self.log_scale.exp() * noise_like("Logistic", self.loc, noise, fill_logistic)
     }
 
     /// The log-density of x, elementwise, in nats: -z - 2 softplus(-z) - log_scale with z = (x - loc) / scale.

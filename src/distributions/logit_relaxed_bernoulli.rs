@@ -1,7 +1,7 @@
 //! The binary Concrete distribution's logit.
 
 use crate::distributions::parts::{constant, divided};
-use crate::noise::DrawSource;
+use crate::noise::NoiseSource;
 use crate::var::{Temperature, Var, one_shape};
 
 /// The logit of a relaxed binary variable, elementwise: y = (logits + l) / tau, l standard logistic noise.
@@ -48,7 +48,7 @@ impl<'t> LogitRelaxedBernoulli<'t> {
     /// # Panics
     /// As [`rsample`](Self::rsample).
     #[track_caller]
-    pub fn sample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
+    pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.logits.stop_gradient().logit_binary_concrete(constant(self.tau), noise)
     }
 
@@ -58,7 +58,7 @@ impl<'t> LogitRelaxedBernoulli<'t> {
     /// # Panics
     /// If the number of injected draws is not that of the elements.
     #[track_caller]
-    pub fn rsample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
+    pub fn rsample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.logits.logit_binary_concrete(self.tau, noise)
     }
 

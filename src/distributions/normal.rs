@@ -1,7 +1,7 @@
 //! The normal distribution.
 
 use crate::distributions::parts::in_units;
-use crate::noise::NormalSource;
+use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
 /// ln(2 pi) / 2
@@ -46,7 +46,7 @@ impl<'t> Normal<'t> {
     /// # Panics
     /// As [`rsample`](Self::rsample).
     #[track_caller]
-    pub fn sample<'a>(self, noise: impl Into<NormalSource<'a>>) -> Var<'t> {
+    pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.mean.stop_gradient().gaussian_rsample(self.log_std.stop_gradient(), noise)
     }
 
@@ -56,7 +56,7 @@ impl<'t> Normal<'t> {
     /// # Panics
     /// If the number of injected draws or normals is not that of the elements.
     #[track_caller]
-    pub fn rsample<'a>(self, noise: impl Into<NormalSource<'a>>) -> Var<'t> {
+    pub fn rsample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.mean.gaussian_rsample(self.log_std, noise)
     }
 

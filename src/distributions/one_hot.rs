@@ -1,7 +1,7 @@
 //! A categorical variable as a one-hot vector.
 
 use crate::distributions::parts::{check_classes, weighted_sum};
-use crate::noise::DrawSource;
+use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
 /// A categorical variable for each row, whose values are one-hot vectors: P(class k) = softmax(logits)_k.
@@ -45,7 +45,7 @@ impl<'t> OneHot<'t> {
     /// # Panics
     /// If a row is fully masked, or the number of injected draws is not that of the logits.
     #[track_caller]
-    pub fn sample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
+    pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.logits.categorical(noise)
     }
 

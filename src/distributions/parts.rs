@@ -3,7 +3,7 @@
 use reparam_ops::Tier;
 use reparam_ops::noise::Draws;
 
-use crate::noise::DrawSource;
+use crate::noise::{NoiseSource, draws_for};
 use crate::var::masked::positions;
 use crate::var::{Temperature, Var, tier};
 
@@ -52,11 +52,11 @@ pub(super) fn in_units<'t>(x: Var<'t>, log_scale: Var<'t>) -> Var<'t> {
 pub(super) fn noise_like<'t>(
     op: &str,
     like: Var<'t>,
-    noise: DrawSource<'_>,
+    noise: &mut (impl NoiseSource + ?Sized),
     fill: impl FnOnce(Tier, Draws<'_>, &mut [f32]),
 ) -> Var<'t> {
     let shape = like.shape();
-    let draws = noise.take(op, shape.len());
+    let draws = draws_for(op, noise, shape.len());
     like.tape().input_with(shape, |out| fill(tier(), draws, out))
 }
 

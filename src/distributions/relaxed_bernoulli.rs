@@ -2,7 +2,7 @@
 
 use crate::distributions::parts::constant;
 use crate::distributions::{Bernoulli, LogitRelaxedBernoulli};
-use crate::noise::DrawSource;
+use crate::noise::NoiseSource;
 use crate::var::masked::positions;
 use crate::var::{Temperature, Var, one_shape};
 
@@ -88,7 +88,7 @@ impl<'t> RelaxedBernoulli<'t> {
     /// # Panics
     /// As [`rsample`](Self::rsample).
     #[track_caller]
-    pub fn sample<'a>(self, noise: impl Into<DrawSource<'a>>) -> RelaxedBit<'t> {
+    pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> RelaxedBit<'t> {
         let law = RelaxedBernoulli { logits: self.logits.stop_gradient(), tau: constant(self.tau) };
         law.rsample(noise)
     }
@@ -99,7 +99,7 @@ impl<'t> RelaxedBernoulli<'t> {
     /// # Panics
     /// If the number of injected draws is not that of the elements.
     #[track_caller]
-    pub fn rsample<'a>(self, noise: impl Into<DrawSource<'a>>) -> RelaxedBit<'t> {
+    pub fn rsample(self, noise: &mut (impl NoiseSource + ?Sized)) -> RelaxedBit<'t> {
         RelaxedBit::from_logit(self.logit_space().rsample(noise))
     }
 

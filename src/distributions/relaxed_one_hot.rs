@@ -2,7 +2,7 @@
 
 use crate::distributions::parts::{check_classes, constant, sum_classes};
 use crate::distributions::{ExpConcrete, OneHot};
-use crate::noise::DrawSource;
+use crate::noise::NoiseSource;
 use crate::var::masked::positions;
 use crate::var::{Temperature, Var, one_shape};
 
@@ -97,7 +97,7 @@ impl<'t> RelaxedOneHot<'t> {
     /// # Panics
     /// As [`rsample`](Self::rsample).
     #[track_caller]
-    pub fn sample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Simplex<'t> {
+    pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Simplex<'t> {
         let law = RelaxedOneHot { logits: self.logits.stop_gradient(), tau: constant(self.tau) };
         law.rsample(noise)
     }
@@ -108,7 +108,7 @@ impl<'t> RelaxedOneHot<'t> {
     /// # Panics
     /// If a row is fully masked, or the number of injected draws is not that of the logits.
     #[track_caller]
-    pub fn rsample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Simplex<'t> {
+    pub fn rsample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Simplex<'t> {
         Simplex::from_log(self.log_space().rsample(noise))
     }
 

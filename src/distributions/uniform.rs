@@ -3,7 +3,7 @@
 use reparam_ops::draw::fill_uniform;
 
 use crate::distributions::parts::noise_like;
-use crate::noise::DrawSource;
+use crate::noise::NoiseSource;
 use crate::var::masked::positions;
 use crate::var::{Var, one_shape};
 
@@ -51,7 +51,7 @@ impl<'t> Uniform<'t> {
     /// # Panics
     /// As [`rsample`](Self::rsample).
     #[track_caller]
-    pub fn sample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
+    pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         Uniform { low: self.low.stop_gradient(), high: self.high.stop_gradient() }.rsample(noise)
     }
 
@@ -61,8 +61,8 @@ impl<'t> Uniform<'t> {
     /// # Panics
     /// If the number of injected draws is not that of the elements.
     #[track_caller]
-    pub fn rsample<'a>(self, noise: impl Into<DrawSource<'a>>) -> Var<'t> {
-        self.low + (self.high - self.low) * noise_like("Uniform", self.low, noise.into(), fill_uniform)
+    pub fn rsample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
+        self.low + (self.high - self.low) * noise_like("Uniform", self.low, noise, fill_uniform)
     }
 
     /// The log-density of x, elementwise, in nats: -ln(high - low) in \[low, high\], and -inf, with gradients 0,

@@ -116,7 +116,7 @@ fn relaxed<'t>(variable: Discrete<'t>, z: Var<'t>, log_tau: Var<'t>) -> Var<'t> 
         // Equal noise on all classes is none. Unlike a product with 1 / tau, this op keeps the gradient of tau finite where a
         // class is masked.
         Discrete::Categorical(_) => {
-            z.gumbel_softmax(log_tau.exp().reshape([]), &vec![1 << 31; z.shape().len()])
+            z.gumbel_softmax(log_tau.exp().reshape([]), &mut &vec![1 << 31; z.shape().len()][..])
         }
     }
 }

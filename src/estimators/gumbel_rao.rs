@@ -40,7 +40,7 @@ impl Estimator for GumbelRao {
 
     fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
         accept(self, variable);
-        let z = variable.as_categorical().gumbel_rao(self.samples, self.tau, &mut *noise);
+        let z = variable.as_categorical().gumbel_rao(self.samples, self.tau, noise);
         evaluate(loss, variable.from_categorical(z), noise)
     }
 }

@@ -36,8 +36,8 @@ impl Estimator for GumbelSoftmax {
     fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
         accept(self, variable);
         let z = match variable {
-            Discrete::Bernoulli(logits) => logits.binary_concrete(self.tau, &mut *noise),
-            Discrete::Categorical(logits) => logits.gumbel_softmax(self.tau, &mut *noise),
+            Discrete::Bernoulli(logits) => logits.binary_concrete(self.tau, noise),
+            Discrete::Categorical(logits) => logits.gumbel_softmax(self.tau, noise),
         };
         evaluate(loss, z, noise)
     }
@@ -93,8 +93,8 @@ impl Estimator for StGumbelSoftmax {
         let logits = variable.logits();
         if self.forward == 1.0 {
             let z = match variable {
-                Discrete::Bernoulli(_) => logits.st_binary_concrete(self.backward, &mut *noise),
-                Discrete::Categorical(_) => logits.st_gumbel_softmax(self.backward, &mut *noise),
+                Discrete::Bernoulli(_) => logits.st_binary_concrete(self.backward, noise),
+                Discrete::Categorical(_) => logits.st_gumbel_softmax(self.backward, noise),
             };
             return evaluate(loss, z, noise);
         }
@@ -102,10 +102,10 @@ impl Estimator for StGumbelSoftmax {
         let mut same = noise.clone();
         let (hard, soft) = match variable {
             Discrete::Bernoulli(_) => {
-                (sharpened.bernoulli(&mut same), logits.binary_concrete(self.backward, &mut *noise))
+                (sharpened.bernoulli(&mut same), logits.binary_concrete(self.backward, noise))
             }
             Discrete::Categorical(_) => {
-                (sharpened.categorical(&mut same), logits.gumbel_softmax(self.backward, &mut *noise))
+                (sharpened.categorical(&mut same), logits.gumbel_softmax(self.backward, noise))
             }
         };
         evaluate(loss, hard.with_gradient_of(soft), noise)

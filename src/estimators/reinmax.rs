@@ -38,7 +38,7 @@ impl Estimator for ReinMax {
     fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
         accept(self, variable);
         let logits = variable.as_categorical();
-        let z = logits.categorical(&mut *noise);
+        let z = logits.categorical(noise);
         let mean = (z + (logits / self.tau).softmax().stop_gradient()) * 0.5;
         // Logits of that mean which move as the logits do: softmax of them is the mean, with its Jacobian.
         let moving = moving_logits(logits, mean);

@@ -161,7 +161,7 @@ impl BeliefNet {
         let top = params.shape(self.prior).len();
         let mut logits = params.on(&tape, self.prior).broadcast_to([images, top]);
         for net in self.generative.iter().rev() {
-            logits = net.forward(params, signs(Bernoulli::new(logits).sample(&mut *noise)));
+            logits = net.forward(params, signs(Bernoulli::new(logits).sample(noise)));
         }
         logits.sigmoid().to_vec()
     }

@@ -159,7 +159,7 @@ impl Prediction {
     fn behind_samples<'t>(&self, params: &Params, first: Var<'t>, noise: &mut Noise) -> Var<'t> {
         let rows = first.shape().dims()[0];
         self.layers.iter().zip(&self.maps[1..]).fold(first, |logits, (kind, map)| {
-            let h = kind.with_logits(logits).sample(&mut *noise).reshape([rows, kind.elements()]);
+            let h = kind.with_logits(logits).sample(noise).reshape([rows, kind.elements()]);
             map.forward(params, h)
         })
     }

@@ -289,7 +289,7 @@ impl SemiSupervised {
         let tape = Tape::inference();
         let of_image = params.shape(self.pixel_mean).len();
         let x = tape.input(pixels, [pixels.len() / of_image, of_image]);
-        let y = OneHot::new(self.classify(params, x)).sample(&mut *noise);
+        let y = OneHot::new(self.classify(params, x)).sample(noise);
         let (mean, log_std) = self.encode(params, self.image_part(params, x), y);
         let z = mean.gaussian_rsample(log_std, noise);
         self.decode(params, y, z).sigmoid().to_vec()
@@ -332,10 +332,10 @@ impl SemiSupervised {
         bound_on(&mut tape, images, samples, |tape| {
             let x = tape.input(pixels, [images, of_image]);
             let class = OneHot::new(tape.input(&logits, [images, self.shape.classes]));
-            let y = class.sample(&mut *noise);
+            let y = class.sample(noise);
             let image_part = tape.input(&image_part, [images, self.shape.hidden[0]]);
             let (mean, log_std) = self.encode(params, image_part, y);
-            let z = mean.gaussian_rsample(log_std, &mut *noise);
+            let z = mean.gaussian_rsample(log_std, noise);
             // ln p(z) - ln q(z | x, y): the constants are the same.
             let residual = (z - mean) / log_std.exp();
             let log_ratio = ((residual.square() - z.square()) * 0.5 + log_std).sum_axis(1);

@@ -146,7 +146,7 @@ impl Vae {
         let nll = multi_sample_bound(images, samples, |round, log_weights| {
             let x = tape.input(pixels, [images, self.shape.pixels]);
             let flat = [images, latents.elements()];
-            let z = latents.with_logits(tape.input(&code.logits, flat)).sample(&mut *noise);
+            let z = latents.with_logits(tape.input(&code.logits, flat)).sample(noise);
             let reconstruction = self.decode(params, z).bce_with_logits(x).sum_axis(1);
             let log_q = (z.reshape(flat) * tape.input(&code.log_q, flat)).sum_axis(1);
             let terms = reconstruction.value();

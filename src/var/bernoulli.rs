@@ -3,7 +3,7 @@
 use reparam_ops::bernoulli as kernel;
 
 use crate::gradients::InputGradients;
-use crate::noise::DrawSource;
+use crate::noise::{NoiseSource, draws_for};
 use crate::tape::{Recorded, Rule};
 use crate::var::{Var, tier};
 
@@ -41,9 +41,9 @@ impl<'t> Var<'t> {
     /// # Panics
     /// If the number of injected draws is not that of the elements.
     #[track_caller]
-    pub fn bernoulli<'a>(self, draws: impl Into<DrawSource<'a>>) -> Var<'t> {
+    pub fn bernoulli(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         let shape = self.shape();
-        let draws = draws.into().take("bernoulli", shape.len());
+        let draws = draws_for("bernoulli", noise, shape.len());
         self.tape().record(Bernoulli, &[self.stop_gradient()], shape, |x, y| {
             kernel::forward(tier(), draws, &x[0], y);
         })
@@ -73,9 +73,9 @@ impl<'t> Var<'t> {
     /// # Source
     /// Bengio, Léonard, Courville 2013, section 4.
     #[track_caller]
-    pub fn st_bernoulli<'a>(self, draws: impl Into<DrawSource<'a>>) -> Var<'t> {
+    pub fn st_bernoulli(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         let shape = self.shape();
-        let draws = draws.into().take("st_bernoulli", shape.len());
+        let draws = draws_for("st_bernoulli", noise, shape.len());
         self.tape().record(StBernoulli, &[self], shape, |x, y| kernel::forward(tier(), draws, &x[0], y))
     }
 }

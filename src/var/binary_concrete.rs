@@ -3,7 +3,7 @@
 use reparam_ops::binary_concrete as kernel;
 
 use crate::gradients::InputGradients;
-use crate::noise::{DrawSource, Replay};
+use crate::noise::{NoiseSource, Replay, draws_for};
 use crate::tape::{Recorded, Rule};
 use crate::var::temperature::{Temperature, backward_with_tau};
 use crate::var::{Var, tier};
@@ -78,15 +78,15 @@ impl<'t> Var<'t> {
     #[doc(alias = "relaxed_bernoulli")]
     #[doc(alias = "gumbel_sigmoid")]
     #[track_caller]
-    pub fn binary_concrete<'a>(
+    pub fn binary_concrete(
         self,
         tau: impl Into<Temperature<'t>>,
-        draws: impl Into<DrawSource<'a>>,
+        noise: &mut (impl NoiseSource + ?Sized),
     ) -> Var<'t> {
         const OP: &str = "binary_concrete";
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
-        let draws = draws.into().take(OP, shape.len());
+        let draws = draws_for(OP, noise, shape.len());
         self.tape().record(BinaryConcrete { tau }, &temperature.inputs([self]), shape, |x, y| {
             kernel::forward(tier(), draws, &x[0], tau, y);
         })
@@ -105,15 +105,15 @@ impl<'t> Var<'t> {
     /// # Source
     /// Jang, Gu, Poole 2017, section 2.2; Maddison, Mnih, Teh 2017, appendix B.
     #[track_caller]
-    pub fn st_binary_concrete<'a>(
+    pub fn st_binary_concrete(
         self,
         tau: impl Into<Temperature<'t>>,
-        draws: impl Into<DrawSource<'a>>,
+        noise: &mut (impl NoiseSource + ?Sized),
     ) -> Var<'t> {
         const OP: &str = "st_binary_concrete";
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
-        let draws = draws.into().take(OP, shape.len());
+        let draws = draws_for(OP, noise, shape.len());
         let rule = StBinaryConcrete { tau, draws: draws.into() };
         self.tape().record(rule, &temperature.inputs([self]), shape, |x, y| {
             kernel::st_forward(tier(), draws, &x[0], y);

@@ -3,7 +3,7 @@
 use reparam_ops::categorical as kernel;
 
 use crate::gradients::InputGradients;
-use crate::noise::DrawSource;
+use crate::noise::{NoiseSource, draws_for};
 use crate::tape::{Recorded, Rule};
 use crate::var::{Var, tier};
 
@@ -44,10 +44,10 @@ impl<'t> Var<'t> {
     /// # Source
     /// Gumbel 1954; Maddison, Tarlow, Minka 2014, section 2.
     #[track_caller]
-    pub fn categorical<'a>(self, draws: impl Into<DrawSource<'a>>) -> Var<'t> {
+    pub fn categorical(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         const OP: &str = "categorical";
         let shape = self.shape();
-        let (classes, draws) = (self.classes(OP), draws.into().take(OP, shape.len()));
+        let (classes, draws) = (self.classes(OP), draws_for(OP, noise, shape.len()));
         self.record_rows(Categorical, &[self.stop_gradient()], shape, |x, y| {
             kernel::forward(tier(), draws, &x[0], classes, y)
         })

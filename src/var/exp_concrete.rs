@@ -5,7 +5,7 @@ use reparam_ops::exp_concrete as kernel;
 use reparam_ops::internal::scratch;
 
 use crate::gradients::InputGradients;
-use crate::noise::DrawSource;
+use crate::noise::{NoiseSource, draws_for};
 use crate::tape::{Recorded, Rule};
 use crate::var::temperature::{Temperature, add_tau, backward_with_tau, wants_tau};
 use crate::var::{Var, one_shape, tier};
@@ -90,15 +90,15 @@ impl<'t> Var<'t> {
     /// # Source
     /// Maddison, Mnih, Teh 2017, appendix C.3.2.
     #[track_caller]
-    pub fn exp_concrete<'a>(
+    pub fn exp_concrete(
         self,
         tau: impl Into<Temperature<'t>>,
-        draws: impl Into<DrawSource<'a>>,
+        noise: &mut (impl NoiseSource + ?Sized),
     ) -> Var<'t> {
         const OP: &str = "exp_concrete";
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
-        let (classes, draws) = (self.classes(OP), draws.into().take(OP, shape.len()));
+        let (classes, draws) = (self.classes(OP), draws_for(OP, noise, shape.len()));
         self.record_rows(ExpConcrete { classes, tau }, &temperature.inputs([self]), shape, |x, y| {
             kernel::forward(tier(), draws, &x[0], classes, tau, y)
         })

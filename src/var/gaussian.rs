@@ -4,14 +4,14 @@ use reparam_ops::elementwise::add_scaled;
 use reparam_ops::gaussian as kernel;
 
 use crate::gradients::InputGradients;
-use crate::noise::{NormalSource, ReplayNormals};
+use crate::noise::{NoiseSource, Replay, normals_for};
 use crate::tape::{Recorded, Rule};
 use crate::var::{Var, one_shape, tier};
 
 /// z = mean + e^log_std eps; the noise is taken again for the gradient.
 #[derive(Debug)]
 struct GaussianRsample {
-    noise: ReplayNormals,
+    noise: Replay,
 }
 
 impl Rule for GaussianRsample {
@@ -24,7 +24,7 @@ impl Rule for GaussianRsample {
             add_scaled(tier(), 1.0, dz, dmean);
         }
         if let Some(dlog_std) = gradients.add_to(1) {
-            kernel::rsample_backward_log_std(tier(), self.noise.normals(), log_std, dz, dlog_std);
+            kernel::rsample_backward_log_std(tier(), self.noise.draws(), log_std, dz, dlog_std);
         }
     }
     fn saved_bytes(&self) -> usize {
@@ -69,7 +69,7 @@ impl<'t> Var<'t> {
     ///
     /// let tape = Tape::new();
     /// let (mean, log_std) = (tape.variable(&[1.0], [1]), tape.variable(&[0.0], [1]));
-    /// let z = mean.gaussian_rsample(log_std, &[0.5f32]);
+    /// let z = mean.gaussian_rsample(log_std, &mut &[0.5f32][..]);
     /// assert_eq!(z.to_vec(), [1.5]);
     /// assert_eq!(z.sum().backward().of(log_std).unwrap(), [0.5]);
     /// ```
@@ -77,10 +77,10 @@ impl<'t> Var<'t> {
     /// # Source
     /// Kingma, Welling 2014, section 2.4.
     #[track_caller]
-    pub fn gaussian_rsample<'a>(self, log_std: Var<'t>, noise: impl Into<NormalSource<'a>>) -> Var<'t> {
+    pub fn gaussian_rsample(self, log_std: Var<'t>, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         const OP: &str = "gaussian_rsample";
         let shape = one_shape(OP, ("the mean", self), ("log_std", log_std));
-        let noise = noise.into().take(OP, shape.len());
+        let noise = normals_for(OP, noise, shape.len());
         let rule = GaussianRsample { noise: noise.into() };
         self.tape().record(rule, &[self, log_std], shape, |x, z| {
             kernel::rsample_forward(tier(), noise, &x[0], &x[1], z);

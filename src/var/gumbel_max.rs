@@ -2,7 +2,7 @@
 
 use reparam_ops::gumbel_max as kernel;
 
-use crate::noise::DrawSource;
+use crate::noise::{NoiseSource, draws_for};
 use crate::var::{Var, tier};
 
 impl<'t> Var<'t> {
@@ -28,10 +28,10 @@ impl<'t> Var<'t> {
     /// # Source
     /// Gumbel 1954; Maddison, Tarlow, Minka 2014, section 2.
     #[track_caller]
-    pub fn gumbel_max<'a>(self, draws: impl Into<DrawSource<'a>>) -> Vec<u32> {
+    pub fn gumbel_max(self, noise: &mut (impl NoiseSource + ?Sized)) -> Vec<u32> {
         const OP: &str = "gumbel_max";
         let (shape, classes) = (self.shape(), self.classes(OP));
-        let draws = draws.into().take(OP, shape.len());
+        let draws = draws_for(OP, noise, shape.len());
         self.check_index_can_tell(OP);
         let mut index = vec![0; shape.rows().len()];
         let checked = kernel::forward(tier(), draws, &self.value(), classes, &mut index);

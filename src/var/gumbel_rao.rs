@@ -3,7 +3,7 @@
 use reparam_ops::gumbel_rao as kernel;
 
 use crate::gradients::InputGradients;
-use crate::noise::{DrawSource, Replay};
+use crate::noise::{NoiseSource, Replay, draws_for};
 use crate::tape::{Recorded, Rule};
 use crate::var::temperature::Temperature;
 use crate::var::{Var, tier};
@@ -43,7 +43,7 @@ impl<'t> Var<'t> {
     /// with one sample they are alike in law. The downstream gradient is computed once, whatever `samples`.
     ///
     /// `self` holds logits `[.., classes]`; a class masked with -inf is never drawn, and its gradient is exactly 0.
-    /// `draws`: one per logit for the sample, then `samples` per logit for the gradient.
+    /// It takes one draw per logit for the sample, then `samples` per logit for the gradient.
     ///
     /// # Saved
     /// The place of its draws in their stream: only the backward pass takes those of the gradient.
@@ -67,11 +67,11 @@ impl<'t> Var<'t> {
     /// # Source
     /// Paulus, Maddison, Krause 2021, equation 10.
     #[track_caller]
-    pub fn gumbel_rao<'a>(self, samples: usize, tau: f32, draws: impl Into<DrawSource<'a>>) -> Var<'t> {
+    pub fn gumbel_rao(self, samples: usize, tau: f32, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         const OP: &str = "gumbel_rao";
         let (shape, tau) = (self.shape(), Temperature::Fixed(tau).check(OP));
         assert!(samples > 0, "{OP}: at least one sample of the noise is needed");
-        let (classes, draws) = (self.classes(OP), draws.into().take(OP, shape.len() * (1 + samples)));
+        let (classes, draws) = (self.classes(OP), draws_for(OP, noise, shape.len() * (1 + samples)));
         let (for_value, for_gradient) = draws.split_at(shape.len());
         let rule = GumbelRao { classes, samples, tau, draws: for_gradient.into() };
         self.record_rows(rule, &[self], shape, |x, y| kernel::forward(tier(), for_value, &x[0], classes, y))

@@ -3,7 +3,7 @@
 use reparam_ops::gumbel_softmax as kernel;
 
 use crate::gradients::InputGradients;
-use crate::noise::{DrawSource, Replay};
+use crate::noise::{NoiseSource, Replay, draws_for};
 use crate::tape::{Recorded, Rule};
 use crate::var::temperature::{Temperature, backward_with_tau};
 use crate::var::{Var, tier};
@@ -91,15 +91,15 @@ impl<'t> Var<'t> {
     /// # Source
     /// Jang, Gu, Poole 2017, section 2; Maddison, Mnih, Teh 2017, equation 10.
     #[track_caller]
-    pub fn gumbel_softmax<'a>(
+    pub fn gumbel_softmax(
         self,
         tau: impl Into<Temperature<'t>>,
-        draws: impl Into<DrawSource<'a>>,
+        noise: &mut (impl NoiseSource + ?Sized),
     ) -> Var<'t> {
         const OP: &str = "gumbel_softmax";
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
-        let (classes, draws) = (self.classes(OP), draws.into().take(OP, shape.len()));
+        let (classes, draws) = (self.classes(OP), draws_for(OP, noise, shape.len()));
         self.record_rows(GumbelSoftmax { classes, tau }, &temperature.inputs([self]), shape, |x, y| {
             kernel::forward(tier(), draws, &x[0], classes, tau, y)
         })
@@ -118,15 +118,15 @@ impl<'t> Var<'t> {
     /// # Source
     /// Jang, Gu, Poole 2017, section 2.2.
     #[track_caller]
-    pub fn st_gumbel_softmax<'a>(
+    pub fn st_gumbel_softmax(
         self,
         tau: impl Into<Temperature<'t>>,
-        draws: impl Into<DrawSource<'a>>,
+        noise: &mut (impl NoiseSource + ?Sized),
     ) -> Var<'t> {
         const OP: &str = "st_gumbel_softmax";
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
-        let (classes, draws) = (self.classes(OP), draws.into().take(OP, shape.len()));
+        let (classes, draws) = (self.classes(OP), draws_for(OP, noise, shape.len()));
         let rule = StGumbelSoftmax { classes, tau, draws: draws.into() };
         self.record_rows(rule, &temperature.inputs([self]), shape, |x, y| {
             kernel::st_forward(tier(), draws, &x[0], classes, y)

@@ -5,7 +5,7 @@ use reparam_ops::internal::scratch;
 use reparam_ops::logit_binary_concrete as kernel;
 
 use crate::gradients::InputGradients;
-use crate::noise::DrawSource;
+use crate::noise::{NoiseSource, draws_for};
 use crate::tape::{Recorded, Rule};
 use crate::var::temperature::{Temperature, add_tau, wants_tau};
 use crate::var::{Var, one_shape, tier};
@@ -75,15 +75,15 @@ impl<'t> Var<'t> {
     /// # Source
     /// Maddison, Mnih, Teh 2017, appendix C.3.1.
     #[track_caller]
-    pub fn logit_binary_concrete<'a>(
+    pub fn logit_binary_concrete(
         self,
         tau: impl Into<Temperature<'t>>,
-        draws: impl Into<DrawSource<'a>>,
+        noise: &mut (impl NoiseSource + ?Sized),
     ) -> Var<'t> {
         const OP: &str = "logit_binary_concrete";
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
-        let draws = draws.into().take(OP, shape.len());
+        let draws = draws_for(OP, noise, shape.len());
         self.tape().record(LogitBinaryConcrete { tau }, &temperature.inputs([self]), shape, |x, y| {
             kernel::forward(tier(), draws, &x[0], tau, y);
         })

@@ -3,7 +3,7 @@
 use reparam_ops::st_categorical as kernel;
 
 use crate::gradients::InputGradients;
-use crate::noise::DrawSource;
+use crate::noise::{NoiseSource, draws_for};
 use crate::tape::{Recorded, Rule};
 use crate::var::temperature::{Temperature, backward_with_tau};
 use crate::var::{Var, tier};
@@ -45,15 +45,15 @@ impl<'t> Var<'t> {
     /// # Source
     /// Bengio, Léonard, Courville 2013, section 4.
     #[track_caller]
-    pub fn st_categorical<'a>(
+    pub fn st_categorical(
         self,
         tau: impl Into<Temperature<'t>>,
-        draws: impl Into<DrawSource<'a>>,
+        noise: &mut (impl NoiseSource + ?Sized),
     ) -> Var<'t> {
         const OP: &str = "st_categorical";
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
-        let (classes, draws) = (self.classes(OP), draws.into().take(OP, shape.len()));
+        let (classes, draws) = (self.classes(OP), draws_for(OP, noise, shape.len()));
         self.record_rows(StCategorical { classes, tau }, &temperature.inputs([self]), shape, |x, y| {
             kernel::forward(tier(), draws, &x[0], classes, y)
         })

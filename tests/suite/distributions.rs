@@ -305,10 +305,10 @@ fn standard_samples_are_the_noise_of_one_draw_each() {
     let (zero, one) = (full(&tape, 0.0, N), full(&tape, 1.0, N));
     let noise = |law: fn(u32) -> f32| draws.iter().map(|&x| law(x)).collect::<Vec<f32>>();
     assert_eq!(Uniform::new(zero, one).sample(&mut Noise::seed(310)).to_vec(), noise(draw::uniform));
-    assert_eq!(Uniform::new(zero, one).sample(&draws).to_vec(), noise(draw::uniform));
-    assert_eq!(Gumbel::new(zero, zero).sample(&draws).to_vec(), noise(draw::gumbel));
-    assert_eq!(Logistic::new(zero, zero).sample(&draws).to_vec(), noise(draw::logistic));
-    assert_eq!(Normal::new(zero, zero).sample(&draws).to_vec(), noise(draw::normal));
+    assert_eq!(Uniform::new(zero, one).sample(&mut &draws[..]).to_vec(), noise(draw::uniform));
+    assert_eq!(Gumbel::new(zero, zero).sample(&mut &draws[..]).to_vec(), noise(draw::gumbel));
+    assert_eq!(Logistic::new(zero, zero).sample(&mut &draws[..]).to_vec(), noise(draw::logistic));
+    assert_eq!(Normal::new(zero, zero).sample(&mut &draws[..]).to_vec(), noise(draw::normal));
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn a_uniform_sample_stays_inside_and_its_density_ends_there() {
     for (low, high) in [(-1.0f32, 1.2e-7f32), (1.0, 1.000_000_1), (-3e-8, 1.0), (1e-3, 1e3), (-1e30, 1e-30)] {
         let (low_var, high_var) = (full(&tape, low, 4), full(&tape, high, 4));
         let law = Uniform::new(low_var, high_var);
-        let x = law.rsample(&[0, 1 << 31, u32::MAX - 1, u32::MAX]);
+        let x = law.rsample(&mut &[0, 1 << 31, u32::MAX - 1, u32::MAX][..]);
         assert!(x.value().iter().all(|&x| low <= x && x <= high), "{:?} not in [{low}, {high}]", x.to_vec());
     }
     let law = Uniform::new(tape.variable(&[0.0; 4], [4]), tape.variable(&[2.0; 4], [4]));
@@ -579,7 +579,7 @@ fn masked_classes_count_nothing() {
 
     // A bit that is certain.
     let law = RelaxedBernoulli::new(tape.variable(&[f32::INFINITY, MASK, 0.0], [3]), 1.0);
-    let y = law.rsample(&[1 << 31; 3]);
+    let y = law.rsample(&mut &[1 << 31; 3][..]);
     assert_eq!(law.log_prob(y).to_vec()[..2], [0.0, 0.0]);
     assert!(law.log_prob(y).sum().backward().of(law.logits).unwrap().iter().all(|g| g.is_finite()));
 }
@@ -1006,9 +1006,9 @@ fn mistakes_name_the_law_the_shapes_and_a_hint() {
         mistake(|| Uniform::new(tape.input(&[0.0, 1.0], [2]), tape.input(&[1.0, 1.0], [2]))),
         mistake(|| Uniform::new(three, three + 1.0).log_prob(two)),
         mistake(|| Uniform::new(three, three + 1.0).kl(Uniform::new(two, two + 1.0))),
-        mistake(|| Gumbel::new(a23, a23).rsample(one_draw)),
-        mistake(|| Logistic::new(a23, a23).sample(one_draw)),
-        mistake(|| Uniform::new(a23, a23 + 1.0).rsample(one_draw)),
+        mistake(|| Gumbel::new(a23, a23).rsample(&mut &one_draw[..])),
+        mistake(|| Logistic::new(a23, a23).sample(&mut &one_draw[..])),
+        mistake(|| Uniform::new(a23, a23 + 1.0).rsample(&mut &one_draw[..])),
     ];
     insta::assert_snapshot!(texts.join("\n"), @r"
     OneHot: the logits' shape [] leaves no classes; the last axis must have some

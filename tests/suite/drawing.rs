@@ -266,7 +266,7 @@ fn saved_bytes_count_injected_draws() {
     };
     let draws = [1u32; 6];
     let stream = saved(&|x| x.st_gumbel_softmax(0.5, &mut Noise::seed(1)));
-    let injected = saved(&|x| x.st_gumbel_softmax(0.5, &draws));
+    let injected = saved(&|x| x.st_gumbel_softmax(0.5, &mut &draws[..]));
     assert_eq!(injected, stream + 24);
 }
 

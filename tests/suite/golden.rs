@@ -296,12 +296,12 @@ fn outputs(op: &str, case: &Case) -> Option<Outputs> {
             let run = Run::new(
                 case,
                 match op {
-                    "gumbel_softmax" => logits.gumbel_softmax(tau, &draws()),
-                    "st_gumbel_softmax" => logits.st_gumbel_softmax(tau, &draws()),
-                    "st_categorical" => logits.st_categorical(tau, &draws()),
+                    "gumbel_softmax" => logits.gumbel_softmax(tau, &mut &draws()[..]),
+                    "st_gumbel_softmax" => logits.st_gumbel_softmax(tau, &mut &draws()[..]),
+                    "st_categorical" => logits.st_categorical(tau, &mut &draws()[..]),
                     "st_argmax" => logits.st_argmax(tau),
-                    "binary_concrete" => logits.binary_concrete(tau, &draws()),
-                    _ => logits.st_binary_concrete(tau, &draws()),
+                    "binary_concrete" => logits.binary_concrete(tau, &mut &draws()[..]),
+                    _ => logits.st_binary_concrete(tau, &mut &draws()[..]),
                 },
             );
             vec![run.value("y"), run.gradient("grad_logits", logits), run.gradient("grad_tau", tau)]
@@ -311,7 +311,7 @@ fn outputs(op: &str, case: &Case) -> Option<Outputs> {
             let run = Run::new(
                 case,
                 match op {
-                    "st_bernoulli" => logits.st_bernoulli(&draws()),
+                    "st_bernoulli" => logits.st_bernoulli(&mut &draws()[..]),
                     "softmax" => logits.softmax(),
                     _ => logits.log_softmax(),
                 },
@@ -364,7 +364,7 @@ fn outputs(op: &str, case: &Case) -> Option<Outputs> {
             let (mean, log_std) = (on_tape("mean"), on_tape("log_std"));
             let (run, value) = match op {
                 "gaussian_rsample" => {
-                    (Run::new(case, mean.gaussian_rsample(log_std, &floats(case, "eps"))), "z")
+                    (Run::new(case, mean.gaussian_rsample(log_std, &mut &floats(case, "eps")[..])), "z")
                 }
                 _ => (Run::new(case, mean.gaussian_kl_standard(log_std)), "kl"),
             };
@@ -467,7 +467,7 @@ fn vae_step(path: &Path, case: &Case, report: &mut Report) {
     };
     let x = tape.input(&floats(case, "x"), [batch, pixels]);
     let logits = network("encoder", x).reshape([batch * latents, classes]);
-    let z = logits.gumbel_softmax(float(case, "tau"), &words(case, "draws"));
+    let z = logits.gumbel_softmax(float(case, "tau"), &mut &words(case, "draws")[..]);
     let x_logits = network("decoder", z.reshape([batch, latents * classes]));
     let reconstruction = x_logits.bce_with_logits(x).sum() / batch as f32;
     let kl = logits.categorical_kl_uniform().sum() / batch as f32;

@@ -237,8 +237,10 @@ fn elementwise_distributions() {
     table.row("bce_with_logits", "far", &extreme, |_, x| x[0].bce_with_logits(x[1].sigmoid()));
     table.row("gaussian_kl_standard", "", &pair, |_, x| x[0].gaussian_kl_standard(x[1]));
     table.row("gaussian_rsample", "", &pair, |_, x| x[0].gaussian_rsample(x[1], &mut Noise::seed(3)));
-    table.row("gaussian_rsample", "draws", &pair, |_, x| x[0].gaussian_rsample(x[1], &draws(1, 10)));
-    table.row("gaussian_rsample", "normals", &pair, |_, x| x[0].gaussian_rsample(x[1], &numbers(2, 10)));
+    table.row("gaussian_rsample", "draws", &pair, |_, x| x[0].gaussian_rsample(x[1], &mut &draws(1, 10)[..]));
+    table.row("gaussian_rsample", "normals", &pair, |_, x| {
+        x[0].gaussian_rsample(x[1], &mut &numbers(2, 10)[..])
+    });
     table.finish("elementwise distributions");
 }
 
@@ -257,18 +259,21 @@ fn relaxed_samples() {
         table.row("exp_concrete", case, &inputs, |_, x| x[0].exp_concrete(x[1], &mut noise()));
     }
     let draws = draws(2, 20);
-    table.row("gumbel_softmax", "tau a number", &plain[..1], |_, x| x[0].gumbel_softmax(0.7, &draws));
+    table
+        .row("gumbel_softmax", "tau a number", &plain[..1], |_, x| x[0].gumbel_softmax(0.7, &mut &draws[..]));
     table.row("gumbel_softmax", "tau alone", &plain[1..], |tape, tau| {
-        tape.input(&numbers(16, 20), [4, 5]).gumbel_softmax(tau[0], &draws)
+        tape.input(&numbers(16, 20), [4, 5]).gumbel_softmax(tau[0], &mut &draws[..])
     });
     table.row("binary_concrete", "", &plain, |_, x| x[0].binary_concrete(x[1], &mut noise()));
-    table.row("binary_concrete", "tau a number", &plain[..1], |_, x| x[0].binary_concrete(2.0, &draws));
+    table.row("binary_concrete", "tau a number", &plain[..1], |_, x| {
+        x[0].binary_concrete(2.0, &mut &draws[..])
+    });
     table.row("binary_concrete", "tau alone", &plain[1..], |tape, tau| {
-        tape.input(&numbers(16, 20), [20]).binary_concrete(tau[0], &draws)
+        tape.input(&numbers(16, 20), [20]).binary_concrete(tau[0], &mut &draws[..])
     });
     table.row("logit_binary_concrete", "", &plain, |_, x| x[0].logit_binary_concrete(x[1], &mut noise()));
     table.row("logit_binary_concrete", "tau a number", &plain[..1], |_, x| {
-        x[0].logit_binary_concrete(0.6, &draws)
+        x[0].logit_binary_concrete(0.6, &mut &draws[..])
     });
     table.finish("relaxed samples");
 }
@@ -356,22 +361,22 @@ fn straight_through(
 fn straight_through_ops_differentiate_their_surrogates() {
     /// softmax(x / t), also of masks: with one noise for all, a relaxed sample has no noise.
     fn softmax<'t>(x: Var<'t>, t: Var<'t>) -> Var<'t> {
-        x.gumbel_softmax(t, &vec![1 << 31; x.shape().len()])
+        x.gumbel_softmax(t, &mut &vec![1 << 31; x.shape().len()][..])
     }
     let draws = &draws(3, 40);
     straight_through(
         "st_gumbel_softmax",
-        |x, t| x.st_gumbel_softmax(t, draws),
-        |x, t| x.gumbel_softmax(t, draws),
+        |x, t| x.st_gumbel_softmax(t, &mut &draws[..]),
+        |x, t| x.gumbel_softmax(t, &mut &draws[..]),
     );
-    straight_through("st_categorical", |x, t| x.st_categorical(t, draws), softmax);
+    straight_through("st_categorical", |x, t| x.st_categorical(t, &mut &draws[..]), softmax);
     straight_through("st_argmax", |x, t| x.st_argmax(t), softmax);
     straight_through(
         "st_binary_concrete",
-        |x, t| x.st_binary_concrete(t, draws),
-        |x, t| x.binary_concrete(t, draws),
+        |x, t| x.st_binary_concrete(t, &mut &draws[..]),
+        |x, t| x.binary_concrete(t, &mut &draws[..]),
     );
-    straight_through("st_bernoulli", |x, _| x.st_bernoulli(draws), |x, _| x.sigmoid());
+    straight_through("st_bernoulli", |x, _| x.st_bernoulli(&mut &draws[..]), |x, _| x.sigmoid());
 }
 
 /// The gradient of `gumbel_rao` in f64: each sample's noise given the winner, then the relaxed sample's gradient.
@@ -411,8 +416,8 @@ fn gumbel_rao_averages_the_relaxed_gradient_over_noise_with_one_winner() {
         let draws = draws(5, elements * (1 + samples));
         let tape = Tape::new();
         let x = tape.variable(&logits, [rows, classes]);
-        let y = x.gumbel_rao(samples, tau, &draws);
-        assert_eq!(y.to_vec(), x.st_categorical(1.0, &draws[..elements]).to_vec(), "an exact sample");
+        let y = x.gumbel_rao(samples, tau, &mut &draws[..]);
+        assert_eq!(y.to_vec(), x.st_categorical(1.0, &mut &draws[..elements]).to_vec(), "an exact sample");
         let dlogits = (y * tape.input(&dy, [rows, classes])).sum().backward().of(x).unwrap().to_vec();
         for r in 0..rows {
             let row = r * classes..(r + 1) * classes;
@@ -443,14 +448,14 @@ fn samples_without_gradients_have_none() {
     for classes in [1, 3, 40, 300] {
         let tape = Tape::new();
         let logits = tape.variable(&x, [600 / classes, classes]);
-        let bits = logits.bernoulli(&draws);
+        let bits = logits.bernoulli(&mut &draws[..]);
         assert!(!bits.is_tracked());
-        assert_eq!(bits.to_vec(), logits.st_bernoulli(&draws).to_vec(), "bernoulli");
+        assert_eq!(bits.to_vec(), logits.st_bernoulli(&mut &draws[..]).to_vec(), "bernoulli");
         assert!((bits * logits).sum().backward().of(bits).is_none());
-        let one_hot = logits.categorical(&draws);
+        let one_hot = logits.categorical(&mut &draws[..]);
         assert!(!one_hot.is_tracked());
-        assert_eq!(one_hot.to_vec(), logits.st_categorical(1.0, &draws).to_vec(), "categorical");
-        for (row, index) in one_hot.to_vec().chunks(classes).zip(logits.gumbel_max(&draws)) {
+        assert_eq!(one_hot.to_vec(), logits.st_categorical(1.0, &mut &draws[..]).to_vec(), "categorical");
+        for (row, index) in one_hot.to_vec().chunks(classes).zip(logits.gumbel_max(&mut &draws[..])) {
             assert_eq!(row[index as usize], 1.0, "gumbel_max");
         }
     }
@@ -585,13 +590,13 @@ fn stochastic_ops_agree_with_references_in_f64() {
             name: "gumbel_softmax",
             noise: gumbel,
             row: &|x, noise, tau| relaxed(x[0], noise, tau).iter().map(|y| y.exp()).collect(),
-            op: &|x, tau, draws| x[0].gumbel_softmax(tau, draws),
+            op: &|x, tau, draws| x[0].gumbel_softmax(tau, &mut &draws[..]),
         },
         Reference {
             name: "exp_concrete",
             noise: gumbel,
             row: &|x, noise, tau| relaxed(x[0], noise, tau),
-            op: &|x, tau, draws| x[0].exp_concrete(tau, draws),
+            op: &|x, tau, draws| x[0].exp_concrete(tau, &mut &draws[..]),
         },
         Reference {
             name: "exp_concrete_log_prob",
@@ -611,13 +616,13 @@ fn stochastic_ops_agree_with_references_in_f64() {
                 let scores = x[0].iter().zip(noise).map(|(x, l)| (x + l) / tau);
                 scores.map(|u| 1.0 / (1.0 + (-u).exp())).collect()
             },
-            op: &|x, tau, draws| x[0].binary_concrete(tau, draws),
+            op: &|x, tau, draws| x[0].binary_concrete(tau, &mut &draws[..]),
         },
         Reference {
             name: "logit_binary_concrete",
             noise: logistic,
             row: &|x, noise, tau| x[0].iter().zip(noise).map(|(x, l)| (x + l) / tau).collect(),
-            op: &|x, tau, draws| x[0].logit_binary_concrete(tau, draws),
+            op: &|x, tau, draws| x[0].logit_binary_concrete(tau, &mut &draws[..]),
         },
         Reference {
             name: "logit_binary_concrete_log_prob",

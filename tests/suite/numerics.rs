@@ -21,11 +21,11 @@ type UnaryOp = (&'static str, for<'t> fn(Var<'t>) -> Var<'t>);
 const ROW_OPS: [RowOp; 10] = [
     ("softmax", |x, _, _| x.softmax()),
     ("log_softmax", |x, _, _| x.log_softmax()),
-    ("gumbel_softmax", |x, tau, draws| x.gumbel_softmax(tau, draws)),
-    ("st_gumbel_softmax", |x, tau, draws| x.st_gumbel_softmax(tau, draws)),
-    ("st_categorical", |x, tau, draws| x.st_categorical(tau, draws)),
+    ("gumbel_softmax", |x, tau, draws| x.gumbel_softmax(tau, &mut &draws[..])),
+    ("st_gumbel_softmax", |x, tau, draws| x.st_gumbel_softmax(tau, &mut &draws[..])),
+    ("st_categorical", |x, tau, draws| x.st_categorical(tau, &mut &draws[..])),
     ("st_argmax", |x, tau, _| x.st_argmax(tau)),
-    ("exp_concrete", |x, tau, draws| x.exp_concrete(tau, draws)),
+    ("exp_concrete", |x, tau, draws| x.exp_concrete(tau, &mut &draws[..])),
     ("categorical_kl", |x, _, _| x.categorical_kl(x.affine(0.5, 0.25))),
     ("categorical_kl_uniform", |x, _, _| x.categorical_kl_uniform()),
     ("cross_entropy", |x, _, _| x.cross_entropy(&vec![0; x.shape().rows().len()])),
@@ -33,11 +33,11 @@ const ROW_OPS: [RowOp; 10] = [
 
 /// Every op on single logits that takes draws, and the losses on single logits.
 const BINARY_OPS: [RowOp; 7] = [
-    ("bernoulli", |x, _, draws| x.bernoulli(draws)),
-    ("st_bernoulli", |x, _, draws| x.st_bernoulli(draws)),
-    ("binary_concrete", |x, tau, draws| x.binary_concrete(tau, draws)),
-    ("st_binary_concrete", |x, tau, draws| x.st_binary_concrete(tau, draws)),
-    ("logit_binary_concrete", |x, tau, draws| x.logit_binary_concrete(tau, draws)),
+    ("bernoulli", |x, _, draws| x.bernoulli(&mut &draws[..])),
+    ("st_bernoulli", |x, _, draws| x.st_bernoulli(&mut &draws[..])),
+    ("binary_concrete", |x, tau, draws| x.binary_concrete(tau, &mut &draws[..])),
+    ("st_binary_concrete", |x, tau, draws| x.st_binary_concrete(tau, &mut &draws[..])),
+    ("logit_binary_concrete", |x, tau, draws| x.logit_binary_concrete(tau, &mut &draws[..])),
     ("bernoulli_kl", |x, _, _| x.bernoulli_kl(x.affine(-1.0, 0.5))),
     ("bce_with_logits", |x, _, _| x.bce_with_logits(x.sigmoid().stop_gradient())),
 ];
@@ -46,14 +46,14 @@ const BINARY_OPS: [RowOp; 7] = [
 type TemperedOp = (&'static str, for<'t> fn(Var<'t>, Var<'t>, &[u32]) -> Var<'t>);
 
 const TEMPERED_OPS: [TemperedOp; 8] = [
-    ("gumbel_softmax", |x, tau, draws| x.gumbel_softmax(tau, draws)),
-    ("st_gumbel_softmax", |x, tau, draws| x.st_gumbel_softmax(tau, draws)),
-    ("st_categorical", |x, tau, draws| x.st_categorical(tau, draws)),
+    ("gumbel_softmax", |x, tau, draws| x.gumbel_softmax(tau, &mut &draws[..])),
+    ("st_gumbel_softmax", |x, tau, draws| x.st_gumbel_softmax(tau, &mut &draws[..])),
+    ("st_categorical", |x, tau, draws| x.st_categorical(tau, &mut &draws[..])),
     ("st_argmax", |x, tau, _| x.st_argmax(tau)),
-    ("exp_concrete", |x, tau, draws| x.exp_concrete(tau, draws)),
-    ("binary_concrete", |x, tau, draws| x.binary_concrete(tau, draws)),
-    ("st_binary_concrete", |x, tau, draws| x.st_binary_concrete(tau, draws)),
-    ("logit_binary_concrete", |x, tau, draws| x.logit_binary_concrete(tau, draws)),
+    ("exp_concrete", |x, tau, draws| x.exp_concrete(tau, &mut &draws[..])),
+    ("binary_concrete", |x, tau, draws| x.binary_concrete(tau, &mut &draws[..])),
+    ("st_binary_concrete", |x, tau, draws| x.st_binary_concrete(tau, &mut &draws[..])),
+    ("logit_binary_concrete", |x, tau, draws| x.logit_binary_concrete(tau, &mut &draws[..])),
 ];
 
 fn draws(count: usize) -> Vec<u32> {
@@ -257,7 +257,7 @@ fn masked_classes_do_not_count_in_a_density() {
     let tape = Tape::new();
     let (masked, plain) = (tape.variable(&[0.5, -INF, 2.0], [1, 3]), tape.variable(&[0.5, 2.0], [1, 2]));
     let draws = [7, 8, 1 << 30];
-    let (a, b) = (masked.exp_concrete(0.5, &draws), plain.exp_concrete(0.5, &[7, 1 << 30]));
+    let (a, b) = (masked.exp_concrete(0.5, &mut &draws[..]), plain.exp_concrete(0.5, &mut &[7, 1 << 30][..]));
     let (p, q) = (a.exp_concrete_log_prob(masked, 0.5), b.exp_concrete_log_prob(plain, 0.5));
     assert!((p.item() - q.item()).abs() < 1e-5, "{} and {}", p.item(), q.item());
     let dmasked = p.backward().of(masked).expect("a gradient").to_vec();
@@ -291,8 +291,8 @@ fn a_fully_masked_row_is_named() {
         for (name, op) in ROW_OPS {
             check(name, panic_text(|| op(x, 0.5, &draws)));
         }
-        check("categorical", panic_text(|| x.categorical(&draws)));
-        check("gumbel_max", panic_text(|| x.gumbel_max(&draws)));
+        check("categorical", panic_text(|| x.categorical(&mut &draws[..])));
+        check("gumbel_max", panic_text(|| x.gumbel_max(&mut &draws[..])));
         let log_y = tape.input_with([rows, classes], |log_y| log_y.fill(-1.0));
         check("exp_concrete_log_prob", panic_text(|| log_y.exp_concrete_log_prob(x, 0.5)));
         // The second argument of a divergence too.
@@ -355,7 +355,7 @@ fn a_temperature_that_is_none_is_refused() {
         let text = panic_text(|| x.logit_binary_concrete_log_prob(x, tau));
         assert_eq!(text, expected("logit_binary_concrete_log_prob"));
     }
-    let text = panic_text(|| x.gumbel_softmax(x, &[1, 2]));
+    let text = panic_text(|| x.gumbel_softmax(x, &mut &[1, 2][..]));
     assert_eq!(text, "gumbel_softmax: tau must be one number, its shape is [1, 2]");
 }
 
@@ -393,9 +393,9 @@ fn a_single_class_is_certain_and_has_no_gradient() {
     }
     let tape = Tape::inference();
     let x = tape.input(&[3.0, -1e4, 0.0], [3, 1]);
-    assert_eq!(x.categorical(&ENDS[..3]).to_vec(), [1.0; 3]);
-    assert_eq!(x.gumbel_max(&ENDS[..3]), [0; 3]);
-    assert_eq!(x.exp_concrete(0.5, &ENDS[..3]).exp_concrete_log_prob(x, 0.5).to_vec(), [0.0; 3]);
+    assert_eq!(x.categorical(&mut &ENDS[..3]).to_vec(), [1.0; 3]);
+    assert_eq!(x.gumbel_max(&mut &ENDS[..3]), [0; 3]);
+    assert_eq!(x.exp_concrete(0.5, &mut &ENDS[..3]).exp_concrete_log_prob(x, 0.5).to_vec(), [0.0; 3]);
 }
 
 #[test]
@@ -419,8 +419,8 @@ fn no_rows_are_no_trouble() {
         for log_prob in [x.exp_concrete_log_prob(x, tau), x.logit_binary_concrete_log_prob(x, tau)] {
             assert_eq!(log_prob.sum().backward().of(tau), Some(&[0.0][..]));
         }
-        assert!(x.categorical(&[0u32; 0]).to_vec().is_empty());
-        assert!(x.gumbel_max(&[0u32; 0]).is_empty());
+        assert!(x.categorical(&mut &[0u32; 0][..]).to_vec().is_empty());
+        assert!(x.gumbel_max(&mut &[0u32; 0][..]).is_empty());
         let others = [
             x.logsumexp(),
             x.exp(),
@@ -431,7 +431,7 @@ fn no_rows_are_no_trouble() {
             x.slice(1, 0..1),
             x.gather(&[]),
             x.select(&[]),
-            x.gaussian_rsample(x, &[0u32; 0]),
+            x.gaussian_rsample(x, &mut &[0u32; 0][..]),
             x.gaussian_kl_standard(x),
             x.matmul(tape.variable(&vec![1.0; 2 * classes], [classes, 2])),
             Var::concat(&[x, x], 1),
@@ -466,8 +466,12 @@ fn ties_take_the_lowest_index() {
         let same = vec![12_345_678; classes];
         let tape = Tape::inference();
         let x = tape.input(&logits, [1, classes]);
-        assert_eq!(x.gumbel_max(&same), [low as u32]);
-        let samples = [x.categorical(&same), x.st_gumbel_softmax(1.0, &same), x.st_categorical(1.0, &same)];
+        assert_eq!(x.gumbel_max(&mut &same[..]), [low as u32]);
+        let samples = [
+            x.categorical(&mut &same[..]),
+            x.st_gumbel_softmax(1.0, &mut &same[..]),
+            x.st_categorical(1.0, &mut &same[..]),
+        ];
         for y in samples.into_iter().chain([x.st_argmax(1.0)]) {
             assert_eq!(y.value().iter().position(|&y| y == 1.0), Some(low));
             assert_eq!(y.value().iter().sum::<f32>(), 1.0);
@@ -502,12 +506,12 @@ fn every_stochastic_op_is_finite_at_the_extreme_draws() {
     }
     let tape = Tape::new();
     let (mean, log_std) = (tape.variable(&logits, [6]), tape.variable(&logits, [6]));
-    let z = mean.gaussian_rsample(log_std, &ENDS);
+    let z = mean.gaussian_rsample(log_std, &mut &ENDS[..]);
     assert_finite("gaussian_rsample", &z.value());
     assert_finite("gaussian_rsample", z.sum().backward().of(log_std).expect("a gradient"));
     // The largest Gumbel noise there is against the smallest: no class is out of reach by 26.
-    assert_eq!(tape.input(&[0.0, 25.9], [1, 2]).gumbel_max(&[0, u32::MAX]), [0]);
-    assert_eq!(tape.input(&[0.0, 26.1], [1, 2]).gumbel_max(&[0, u32::MAX]), [1]);
+    assert_eq!(tape.input(&[0.0, 25.9], [1, 2]).gumbel_max(&mut &[0, u32::MAX][..]), [0]);
+    assert_eq!(tape.input(&[0.0, 26.1], [1, 2]).gumbel_max(&mut &[0, u32::MAX][..]), [1]);
 }
 
 /// Within 4 ulp of 1 for every number of classes, whole vectors or not.
@@ -618,7 +622,7 @@ fn a_probability_of_0_masks_its_class() {
     let weights = tape.input(&[1.0, 2.0, 4.0], [1, 3]);
     let losses = [
         (p.ln().softmax() * weights).sum(),
-        (p.ln().gumbel_softmax(0.5, &draws(3)) * weights).sum(),
+        (p.ln().gumbel_softmax(0.5, &mut &draws(3)[..]) * weights).sum(),
         p.ln().cross_entropy(&[1]).sum(),
         p.ln().categorical_kl_uniform().sum(),
     ];
@@ -660,9 +664,12 @@ fn a_nan_comes_out_of_its_row() {
         assert!(y.exp_concrete_log_prob(x, 0.5).item().is_nan(), "density for {nan:?}");
         let log_prob = y.logit_binary_concrete_log_prob(x, 0.5);
         assert!(log_prob.value().iter().zip(nan).all(|(p, x)| p.is_nan() == x.is_nan()), "{log_prob:?}");
-        assert!(x.categorical(&draws(3)).value().iter().all(|z| z.is_nan()), "categorical of {nan:?}");
+        assert!(
+            x.categorical(&mut &draws(3)[..]).value().iter().all(|z| z.is_nan()),
+            "categorical of {nan:?}"
+        );
         // An index cannot be NaN.
-        let text = panic_text(|| x.gumbel_max(&draws(3)));
+        let text = panic_text(|| x.gumbel_max(&mut &draws(3)[..]));
         assert!(text.starts_with("gumbel_max: a logit is NaN"), "{text}");
     }
 }
@@ -713,7 +720,7 @@ fn a_nan_comes_out_of_every_op_on_single_numbers() {
     for (name, op) in BINARY_OPS {
         assert!(op(x, 0.5, &[1 << 31]).item().is_nan(), "{name}");
     }
-    assert!(x.gaussian_rsample(x, &[1u32 << 31]).item().is_nan());
+    assert!(x.gaussian_rsample(x, &mut &[1u32 << 31][..]).item().is_nan());
     assert!(x.gaussian_kl_standard(x).item().is_nan());
     let (one, zero) = (tape.input(&[1.0], [1, 1]), tape.input(&[0.0], [1]));
     for activation in [Activation::Relu, Activation::LeakyRelu(0.1), Activation::Sigmoid, Activation::Tanh] {

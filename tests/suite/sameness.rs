@@ -27,7 +27,6 @@ mod kernels {
     use super::*;
 
     use reparam_ops::adam::Hyper;
-    use reparam_ops::gaussian::Normals;
     use reparam_ops::linear::Activation;
     use reparam_ops::*;
 
@@ -438,10 +437,10 @@ mod kernels {
             let (mean, log_std, dz, tier) =
                 (bench.elements(1), bench.elements(2), bench.elements(3), bench.tier);
             let eps = bench.elements(4);
-            for normals in [Normals::Draws(bench.draws()), Normals::Given(&eps)] {
+            for noise in [bench.draws(), Draws::Normals(&eps)] {
                 let (mut z, mut dlog_std) = (bench.zeros(), bench.elements(5));
-                gaussian::rsample_forward(tier, normals, &mean, &log_std, &mut z);
-                gaussian::rsample_backward_log_std(tier, normals, &log_std, &dz, &mut dlog_std);
+                gaussian::rsample_forward(tier, noise, &mean, &log_std, &mut z);
+                gaussian::rsample_backward_log_std(tier, noise, &log_std, &dz, &mut dlog_std);
                 bench.keep(&z);
                 bench.keep(&dlog_std);
             }

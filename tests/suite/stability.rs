@@ -444,22 +444,26 @@ fn zeros<'t>(tape: &'t Tape, dims: &[usize]) -> Var<'t> {
 fn mistakes_in_draws() {
     let tape = Tape::new();
     let x = zeros(&tape, &[2, 3]);
-    let one = &[1u32];
+    let (one, mut used_up) = ([1u32], &[1u32; 6][..]);
+    x.bernoulli(&mut used_up);
     let texts = [
-        mistake(|| x.gumbel_max(one)),
-        mistake(|| x.categorical(one)),
-        mistake(|| x.gumbel_softmax(0.5, one)),
-        mistake(|| x.st_gumbel_softmax(0.5, one)),
-        mistake(|| x.st_categorical(0.5, one)),
-        mistake(|| x.gumbel_rao(2, 0.5, one)),
-        mistake(|| x.exp_concrete(0.5, one)),
-        mistake(|| x.bernoulli(one)),
-        mistake(|| x.st_bernoulli(one)),
-        mistake(|| x.binary_concrete(0.5, one)),
-        mistake(|| x.st_binary_concrete(0.5, one)),
-        mistake(|| x.logit_binary_concrete(0.5, one)),
-        mistake(|| x.gaussian_rsample(x, one)),
-        mistake(|| x.gaussian_rsample(x, &[0.5f32])),
+        mistake(|| x.gumbel_max(&mut &one[..])),
+        mistake(|| x.categorical(&mut &one[..])),
+        mistake(|| x.gumbel_softmax(0.5, &mut &one[..])),
+        mistake(|| x.st_gumbel_softmax(0.5, &mut &one[..])),
+        mistake(|| x.st_categorical(0.5, &mut &one[..])),
+        mistake(|| x.gumbel_rao(2, 0.5, &mut &one[..])),
+        mistake(|| x.exp_concrete(0.5, &mut &one[..])),
+        mistake(|| x.bernoulli(&mut &one[..])),
+        mistake(|| x.st_bernoulli(&mut &one[..])),
+        mistake(|| x.binary_concrete(0.5, &mut &one[..])),
+        mistake(|| x.st_binary_concrete(0.5, &mut &one[..])),
+        mistake(|| x.logit_binary_concrete(0.5, &mut &one[..])),
+        mistake(|| x.gaussian_rsample(x, &mut &one[..])),
+        mistake(|| x.gaussian_rsample(x, &mut &[0.5f32][..])),
+        mistake(|| x.gumbel_softmax(0.5, &mut &[0.5f32; 6][..])),
+        mistake(|| x.bernoulli(&mut &[0.5f32; 6][..])),
+        mistake(|| x.bernoulli(&mut used_up)),
         mistake(|| Noise::seed(1).below(0)),
     ];
     assert_snapshot!(texts.join("\n"), @r"
@@ -477,6 +481,9 @@ fn mistakes_in_draws() {
     logit_binary_concrete: 1 draws injected, 6 are needed
     gaussian_rsample: 1 draws injected, 6 are needed
     gaussian_rsample: 1 normals injected, 6 are needed
+    gumbel_softmax: standard normals injected, 32-bit draws are needed; inject a slice of u32
+    bernoulli: standard normals injected, 32-bit draws are needed; inject a slice of u32
+    bernoulli: 0 draws injected, 6 are needed
     Noise::below: the bound must be positive
     ");
 }
@@ -487,14 +494,14 @@ fn mistakes_in_temperatures() {
     let x = zeros(&tape, &[1, 2]);
     let noise = &mut Noise::seed(1);
     let texts = [
-        mistake(|| x.gumbel_softmax(0.0, &mut *noise)),
-        mistake(|| x.st_gumbel_softmax(-1.0, &mut *noise)),
-        mistake(|| x.st_categorical(f32::NAN, &mut *noise)),
+        mistake(|| x.gumbel_softmax(0.0, noise)),
+        mistake(|| x.st_gumbel_softmax(-1.0, noise)),
+        mistake(|| x.st_categorical(f32::NAN, noise)),
         mistake(|| x.st_argmax(f32::INFINITY)),
-        mistake(|| x.exp_concrete(0.0, &mut *noise)),
-        mistake(|| x.binary_concrete(0.0, &mut *noise)),
-        mistake(|| x.st_binary_concrete(0.0, &mut *noise)),
-        mistake(|| x.logit_binary_concrete(0.0, &mut *noise)),
+        mistake(|| x.exp_concrete(0.0, noise)),
+        mistake(|| x.binary_concrete(0.0, noise)),
+        mistake(|| x.st_binary_concrete(0.0, noise)),
+        mistake(|| x.logit_binary_concrete(0.0, noise)),
         mistake(|| x.exp_concrete_log_prob(x, 0.0)),
         mistake(|| x.logit_binary_concrete_log_prob(x, 0.0)),
     ];
@@ -524,13 +531,13 @@ fn mistakes_in_classes() {
         texts.extend([
             mistake(|| x.softmax()),
             mistake(|| x.log_softmax()),
-            mistake(|| x.gumbel_max(&mut *noise)),
-            mistake(|| x.categorical(&mut *noise)),
-            mistake(|| x.gumbel_softmax(0.5, &mut *noise)),
-            mistake(|| x.st_gumbel_softmax(0.5, &mut *noise)),
-            mistake(|| x.st_categorical(0.5, &mut *noise)),
+            mistake(|| x.gumbel_max(noise)),
+            mistake(|| x.categorical(noise)),
+            mistake(|| x.gumbel_softmax(0.5, noise)),
+            mistake(|| x.st_gumbel_softmax(0.5, noise)),
+            mistake(|| x.st_categorical(0.5, noise)),
             mistake(|| x.st_argmax(0.5)),
-            mistake(|| x.exp_concrete(0.5, &mut *noise)),
+            mistake(|| x.exp_concrete(0.5, noise)),
             mistake(|| x.categorical_kl(x)),
             mistake(|| x.categorical_kl_uniform()),
         ]);
@@ -542,7 +549,7 @@ fn mistakes_in_classes() {
         mistake(|| none.exp_concrete_log_prob(none, 0.5)),
         mistake(|| none.cross_entropy(&[0, 0])),
         mistake(|| none.logsumexp()),
-        mistake(|| tape.input(&[f32::NAN], [1, 1]).gumbel_max(&mut *noise)),
+        mistake(|| tape.input(&[f32::NAN], [1, 1]).gumbel_max(noise)),
         mistake(|| Categorical::new(masked).mode()),
         mistake(|| Categorical::new(tape.input(&[f32::NAN], [1, 1])).mode()),
     ]);
@@ -607,18 +614,18 @@ fn mistakes_with_tapes_and_parameters() {
         mistake(|| x.categorical_kl(y)),
         mistake(|| x.exp_concrete_log_prob(y, 0.5)),
         mistake(|| x.logit_binary_concrete_log_prob(y, 0.5)),
-        mistake(|| x.gaussian_rsample(y, &mut *noise)),
+        mistake(|| x.gaussian_rsample(y, noise)),
         mistake(|| x.gaussian_kl_standard(y)),
-        mistake(|| x.gumbel_softmax(tau, &mut *noise)),
-        mistake(|| x.st_gumbel_softmax(tau, &mut *noise)),
-        mistake(|| x.st_categorical(tau, &mut *noise)),
+        mistake(|| x.gumbel_softmax(tau, noise)),
+        mistake(|| x.st_gumbel_softmax(tau, noise)),
+        mistake(|| x.st_categorical(tau, noise)),
         mistake(|| x.st_argmax(tau)),
-        mistake(|| x.exp_concrete(tau, &mut *noise)),
-        mistake(|| x.binary_concrete(tau, &mut *noise)),
-        mistake(|| x.st_binary_concrete(tau, &mut *noise)),
-        mistake(|| x.logit_binary_concrete(tau, &mut *noise)),
+        mistake(|| x.exp_concrete(tau, noise)),
+        mistake(|| x.binary_concrete(tau, noise)),
+        mistake(|| x.st_binary_concrete(tau, noise)),
+        mistake(|| x.logit_binary_concrete(tau, noise)),
         mistake(|| inference.input(&[1.0], []).backward()),
-        mistake(|| x.bernoulli(&mut *noise).sum().backward()),
+        mistake(|| x.bernoulli(noise).sum().backward()),
         mistake(|| gradients.of(y)),
         mistake(|| before_reset.of(zeros(&reset, &[2]))),
         mistake(|| params.add("w", [1], vec![0.0])),
@@ -629,7 +636,7 @@ fn mistakes_with_tapes_and_parameters() {
         mistake(|| adam.step(&mut params, &gradients)),
         mistake(|| adam.step(&mut others, &others_gradients)),
         mistake(|| Adam::new(0.1).betas(0.9, 0.9999999)),
-        mistake(|| Mlp::new(&mut params, "net", &[3], Activation::Relu, &mut *noise)),
+        mistake(|| Mlp::new(&mut params, "net", &[3], Activation::Relu, noise)),
         mistake(|| Gradients::new().add(&params, w, &[1.0])),
         mistake(|| Gradients::new().add(&params, foreign, &[1.0, 2.0])),
     ];

@@ -138,9 +138,7 @@ fn rare_wins(gap: f32, rare: usize, rows: usize, noise: &mut Noise) -> u64 {
         logits.iter_mut().step_by(classes).for_each(|logit| *logit = 0.0);
     });
     let blocks = rows.div_ceil(block);
-    (0..blocks)
-        .map(|_| logits.gumbel_max(&mut *noise).iter().filter(|&&winner| winner > 0).count() as u64)
-        .sum()
+    (0..blocks).map(|_| logits.gumbel_max(noise).iter().filter(|&&winner| winner > 0).count() as u64).sum()
 }
 
 /// Holds the wins of rare classes against theory; returns the p-value. `rows` must be whole blocks.

@@ -85,7 +85,8 @@ fn measure(probability: f64) -> Point {
 /// Rows in which a rare class wins.
 fn wins(logits: &[f32], rows: usize, draws: &[u32]) -> [u64; 1 + TRUNCATED.len()] {
     let tape = Tape::inference();
-    let index = tape.input(logits, [logits.len()]).broadcast_to([rows, logits.len()]).gumbel_max(draws);
+    let index =
+        tape.input(logits, [logits.len()]).broadcast_to([rows, logits.len()]).gumbel_max(&mut &draws[..]);
     let mut wins = [0; 1 + TRUNCATED.len()];
     wins[0] = index.iter().filter(|&&class| class > 0).count() as u64;
     for row in draws.chunks_exact(logits.len()) {

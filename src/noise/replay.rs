@@ -1,0 +1,40 @@
+//! Noise as a rule keeps it.
+
+use reparam_ops::noise::{Draws, Stream};
+
+/// The noise of a node, for its backward pass to take again: a place in a stream, or a copy of what was injected.
+#[derive(Debug)]
+pub(crate) enum Replay {
+    Stream(Stream),
+    Given(Box<[u32]>),
+    Normals(Box<[f32]>),
+}
+
+impl From<Draws<'_>> for Replay {
+    fn from(draws: Draws<'_>) -> Self {
+        match draws {
+            Draws::Stream(stream) => Replay::Stream(stream),
+            Draws::Given(draws) => Replay::Given(draws.into()),
+            Draws::Normals(normals) => Replay::Normals(normals.into()),
+        }
+    }
+}
+
+impl Replay {
+    pub(crate) fn draws(&self) -> Draws<'_> {
+        match self {
+            Replay::Stream(stream) => Draws::Stream(*stream),
+            Replay::Given(draws) => Draws::Given(draws),
+            Replay::Normals(normals) => Draws::Normals(normals),
+        }
+    }
+
+    /// Bytes of the numbers it keeps outside itself.
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        match self {
+            Replay::Stream(_) => 0,
+            Replay::Given(draws) => size_of_val(&draws[..]),
+            Replay::Normals(normals) => size_of_val(&normals[..]),
+        }
+    }
+}
