@@ -8,8 +8,8 @@ use std::convert::Infallible;
 
 use rand::{Rng, TryRng};
 use rand_pcg::Pcg32;
-use reparam_ops::Tier;
 use reparam_ops::noise::{Draws, PCG_STREAM, Stream, draws_forward, mix};
+use reparam_ops::{Tier, draw};
 
 use crate::checkpoint::Checkpoint;
 
@@ -66,7 +66,8 @@ pub(crate) use source::{draws_for, normals_for};
 ///
 /// # With `rand`
 /// It implements the `rand` traits, so it drives `rand` and `rand_distr` as well. (Do not use
-/// `rand_distr::Gumbel<f32>`, which can return infinity; the ops here draw their own Gumbel noise.)
+/// `rand_distr::Gumbel<f32>`, which can return infinity; the ops here draw their own Gumbel noise.) A generator of
+/// `rand` comes in by [`from_rng`](Self::from_rng).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Noise {
     stream: Stream,
@@ -81,6 +82,23 @@ impl Noise {
         Noise::resume((mix(seed), 0))
     }
 
+    /// A stream whose seed is the next 64 bits of another generator. The generator itself cannot go into an op, because
+    /// a backward pass takes the same draws again, which needs a position to return to.
+    ///
+    /// ```
+    /// use rand_pcg::Pcg64;
+    /// use reparam::{Noise, Tape};
+    ///
+    /// let mut rng = Pcg64::new(1, 2);
+    /// let mut noise = Noise::from_rng(&mut rng);
+    /// let tape = Tape::new();
+    /// let sample = tape.variable(&[0.0; 3], [1, 3]).gumbel_softmax(0.5, &mut noise);
+    /// # assert!(sample.is_tracked());
+    /// ```
+    pub fn from_rng(rng: &mut (impl Rng + ?Sized)) -> Noise {
+        Noise::seed(rng.next_u64())
+    }
+
     /// A child stream, whose seed is the next 64 bits of this one. Their numbers are unrelated.
     ///
     /// ```
@@ -88,10 +106,10 @@ impl Noise {
     ///
     /// let mut noise = Noise::seed(7);
     /// let mut child = noise.split();
-    /// assert_ne!(rand::Rng::next_u32(&mut noise), rand::Rng::next_u32(&mut child));
+    /// assert_ne!(noise.uniform(), child.uniform());
     /// ```
     pub fn split(&mut self) -> Noise {
-        Noise::seed(self.next_u64())
+        Noise::from_rng(self)
     }
 
     /// Takes the next `count` draws, as a stream that starts at the first of them.
@@ -151,6 +169,43 @@ impl Noise {
         let place = |name| checkpoint.get(&format!("{prefix}{name}"));
         *self = Noise::resume((place("start")?, place("position")?));
         Ok(())
+    }
+
+    /// A standard normal number, from one draw, between -6.34 and 6.34: see [`draw::normal`].
+    ///
+    /// ```
+    /// use reparam::Noise;
+    ///
+    /// let mut noise = Noise::seed(7);
+    /// let mean = (0..10_000).map(|_| noise.normal()).sum::<f32>() / 1e4;
+    /// assert!(mean.abs() < 0.05);
+    /// ```
+    pub fn normal(&mut self) -> f32 {
+        draw::normal(self.next_u32())
+    }
+
+    /// A uniform number, from one draw, between 2^-33 and 1 - 2^-24, so never 0 and never 1: see [`draw::uniform`].
+    pub fn uniform(&mut self) -> f32 {
+        draw::uniform(self.next_u32())
+    }
+
+    /// A bit, from one draw, that is true with probability `p`. The probability is exact once p is rounded to a multiple
+    /// of 2^-32: it is never true for p = 0 and always for p = 1. See [`draw::bernoulli`].
+    ///
+    /// ```
+    /// use reparam::Noise;
+    ///
+    /// let mut noise = Noise::seed(7);
+    /// let heads = (0..10_000).filter(|_| noise.bernoulli(0.3)).count();
+    /// assert!(heads.abs_diff(3000) < 250);
+    /// ```
+    ///
+    /// # Panics
+    /// If p is not in \[0, 1\].
+    #[track_caller]
+    pub fn bernoulli(&mut self, p: f64) -> bool {
+        assert!((0.0..=1.0).contains(&p), "Noise::bernoulli: p must be from 0 to 1, it is {p}");
+        draw::bernoulli(self.next_u32(), p)
     }
 
     /// A whole number in `0..bound`, each equally likely, from as many draws as rejection needs.

@@ -56,6 +56,13 @@ pub fn uniform(x: u32) -> f32 {
     if v > BELOW_ONE { BELOW_ONE } else { v }
 }
 
+/// A bit, true where `v < p`. Its probability is `p` rounded to a multiple of 2^-32: nothing else is rounded. It is never
+/// true for p = 0, and always for p = 1.
+#[inline(always)]
+pub fn bernoulli(x: u32, p: f64) -> bool {
+    (f64::from(x) + 0.5) * f64::from(STEP) < p
+}
+
 /// The exponential law of rate 1: `-ln(1 - v)`, within 2 ulp. From 1.2e-10 to 22.87.
 #[inline(always)]
 pub fn exponential(x: u32) -> f32 {
@@ -290,6 +297,16 @@ mod tests {
             noise(&draws, &mut out);
             assert!(draws.iter().zip(&out).all(|(&x, noise)| noise.to_bits() == law(x).to_bits()));
         }
+    }
+
+    /// Of 2^32 draws, the lowest ones are true.
+    #[test]
+    fn bernoulli_is_true_for_the_right_number_of_draws() {
+        let step = f64::from(STEP);
+        for (p, count) in [(0.0, 0), (0.4 * step, 0), (0.6 * step, 1), (3.0 * step, 3), (0.25, 1 << 30)] {
+            assert!(!bernoulli(count, p) && (count == 0 || bernoulli(count - 1, p)), "{p}");
+        }
+        assert!(bernoulli(u32::MAX, 1.0) && !bernoulli(u32::MAX, 1.0 - step));
     }
 
     fn check_bound(x: u32) {

@@ -78,10 +78,17 @@ fn other_uses_of_noise() {
     let mut order: Vec<u32> = (0..10).collect();
     noise.shuffle(&mut order);
     let below: Vec<u32> = (0..10).map(|_| noise.below(6)).collect();
-    assert_snapshot!(format!("{order:?}\n{below:?}\n{:?}", noise.position()), @r"
+    let numbers = [noise.normal(), noise.normal(), noise.uniform(), noise.uniform()];
+    let bits = [0.0, 0.1, 0.5, 0.9, 1.0].map(|p| noise.bernoulli(p));
+    let position = noise.position();
+    let others = [noise.split().uniform(), Noise::from_rng(&mut noise).uniform()];
+    assert_snapshot!(format!("{order:?}\n{below:?}\n{numbers:?}\n{bits:?}\n{position:?}\n{others:?}"), @r"
     [0, 2, 6, 3, 8, 9, 5, 4, 7, 1]
     [5, 1, 5, 0, 4, 4, 1, 3, 1, 1]
-    (16294208416658607535, 19)
+    [0.13113171, -0.2188284, 0.25364774, 0.20954628]
+    [false, false, false, true, true]
+    (16294208416658607535, 28)
+    [0.50605285, 0.36494523]
     ");
 }
 
@@ -464,6 +471,7 @@ fn mistakes_in_draws() {
         mistake(|| x.gumbel_softmax(0.5, &mut &[0.5f32; 6][..])),
         mistake(|| x.bernoulli(&mut &[0.5f32; 6][..])),
         mistake(|| x.bernoulli(&mut used_up)),
+        mistake(|| Noise::seed(1).bernoulli(1.5)),
         mistake(|| Noise::seed(1).below(0)),
     ];
     assert_snapshot!(texts.join("\n"), @r"
@@ -484,6 +492,7 @@ fn mistakes_in_draws() {
     gumbel_softmax: standard normals injected, 32-bit draws are needed; inject a slice of u32
     bernoulli: standard normals injected, 32-bit draws are needed; inject a slice of u32
     bernoulli: 0 draws injected, 6 are needed
+    Noise::bernoulli: p must be from 0 to 1, it is 1.5
     Noise::below: the bound must be positive
     ");
 }
