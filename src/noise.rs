@@ -1,5 +1,5 @@
-//! Random numbers: a seed and a position in the sequence of `rand_pcg::Pcg32`, from which ops take one 32-bit draw
-//! per random number.
+//! Random numbers: a seed and a position in the sequence of `rand_pcg::Pcg32`, from which ops take one 32-bit
+//! draw per random number.
 
 mod replay;
 mod source;
@@ -17,8 +17,8 @@ pub(crate) use replay::Replay;
 pub use source::NoiseSource;
 pub(crate) use source::{draws_for, normals_for};
 
-/// A stream of noise: a seed and a position. The same seed gives the same numbers on every machine, at any number of
-/// threads.
+/// A stream of noise: a seed and a position. The same seed gives the same numbers on every machine, at any
+/// number of threads.
 ///
 /// # Passing it on
 /// Ops and layers take noise by `&mut`, as `rand` takes its generators, and move it on. A function that has a
@@ -37,8 +37,8 @@ pub(crate) use source::{draws_for, normals_for};
 /// ```
 ///
 /// # Replay
-/// A clone gives the same numbers as the original, and so does a noise resumed at a remembered position: an op draws the
-/// same sample from them again.
+/// A clone gives the same numbers as the original, and so does a noise resumed at a remembered position: an
+/// op draws the same sample from them again.
 ///
 /// ```
 /// # use reparam::{Noise, Tape};
@@ -66,8 +66,8 @@ pub(crate) use source::{draws_for, normals_for};
 ///
 /// # With `rand`
 /// It implements the `rand` traits, so it drives `rand` and `rand_distr` as well. (Do not use
-/// `rand_distr::Gumbel<f32>`, which can return infinity; the ops here draw their own Gumbel noise.) A generator of
-/// `rand` comes in by [`from_rng`](Self::from_rng).
+/// `rand_distr::Gumbel<f32>`, which can return infinity; the ops here draw their own Gumbel noise.) A
+/// generator of `rand` comes in by [`from_rng`](Self::from_rng).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Noise {
     stream: Stream,
@@ -76,14 +76,14 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// The stream of a seed, which is the sequence of `rand_pcg::Pcg32::new(mix(seed), PCG_STREAM)`: neighbouring seeds
-    /// are unrelated.
+    /// The stream of a seed, which is the sequence of `rand_pcg::Pcg32::new(mix(seed), PCG_STREAM)`:
+    /// neighbouring seeds are unrelated.
     pub fn seed(seed: u64) -> Noise {
         Noise::resume((mix(seed), 0))
     }
 
-    /// A stream whose seed is the next 64 bits of another generator. The generator itself cannot go into an op, because
-    /// a backward pass takes the same draws again, which needs a position to return to.
+    /// A stream whose seed is the next 64 bits of another generator. The generator itself cannot go into an
+    /// op, because a backward pass takes the same draws again, which needs a position to return to.
     ///
     /// ```
     /// use rand_pcg::Pcg64;
@@ -184,13 +184,14 @@ impl Noise {
         draw::normal(self.next_u32())
     }
 
-    /// A uniform number, from one draw, between 2^-33 and 1 - 2^-24, so never 0 and never 1: see [`draw::uniform`].
+    /// A uniform number, from one draw, between 2^-33 and 1 - 2^-24, so never 0 and never 1: see
+    /// [`draw::uniform`].
     pub fn uniform(&mut self) -> f32 {
         draw::uniform(self.next_u32())
     }
 
-    /// A bit, from one draw, that is true with probability `p`. The probability is exact once p is rounded to a multiple
-    /// of 2^-32: it is never true for p = 0 and always for p = 1. See [`draw::bernoulli`].
+    /// A bit, from one draw, that is true with probability `p`. The probability is exact once p is rounded to
+    /// a multiple of 2^-32: it is never true for p = 0 and always for p = 1. See [`draw::bernoulli`].
     ///
     /// ```
     /// use reparam::Noise;

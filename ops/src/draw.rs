@@ -56,8 +56,8 @@ pub fn uniform(x: u32) -> f32 {
     if v > BELOW_ONE { BELOW_ONE } else { v }
 }
 
-/// A bit, true where `v < p`. Its probability is `p` rounded to a multiple of 2^-32: nothing else is rounded. It is never
-/// true for p = 0, and always for p = 1.
+/// A bit, true where `v < p`. Its probability is `p` rounded to a multiple of 2^-32; nothing else is rounded.
+/// It is never true for p = 0, and always for p = 1.
 #[inline(always)]
 pub fn bernoulli(x: u32, p: f64) -> bool {
     (f64::from(x) + 0.5) * f64::from(STEP) < p

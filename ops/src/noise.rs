@@ -166,14 +166,15 @@ impl Stream {
     }
 }
 
-/// The noise that a kernel takes: from a stream, or injected number by number. Taken again, it is the same noise.
+/// The noise that a kernel takes: from a stream, or injected number by number. Taken again, it is the same.
 #[derive(Clone, Copy, Debug)]
 pub enum Draws<'a> {
     /// Element `i` gets draw `i` from here on.
     Stream(Stream),
     /// Element `i` gets entry `i`.
     Given(&'a [u32]),
-    /// Element `i` gets entry `i` in place of the standard normal that a draw stands for. Only Gaussian kernels take these.
+    /// Element `i` gets entry `i` in place of the standard normal that a draw stands for. Only Gaussian kernels
+    /// take these.
     Normals(&'a [f32]),
 }
 

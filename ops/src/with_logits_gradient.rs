@@ -1,5 +1,5 @@
-//! `with_logits_gradient`: a loss per row with a ready-made gradient for the logits. Its value is the loss itself, so the
-//! gradient is all there is to compute.
+//! `with_logits_gradient`: a loss per row with a ready-made gradient for the logits. Its value is the loss
+//! itself, so the gradient is all there is to compute.
 
 use crate::Tier;
 use crate::parallel::{Rows, RowsMut, for_rows};

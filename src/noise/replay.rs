@@ -2,7 +2,8 @@
 
 use reparam_ops::noise::{Draws, Stream};
 
-/// The noise of a node, for its backward pass to take again: a place in a stream, or a copy of what was injected.
+/// The noise of a node, for its backward pass to take again: a place in a stream, or a copy of what was
+/// injected.
 #[derive(Debug)]
 pub(crate) enum Replay {
     Stream(Stream),

@@ -12,8 +12,8 @@ use super::Noise;
 /// | injected 32-bit draws | `&mut &draws[..]` | those draws, a `&[u32]` |
 /// | injected standard normals | `&mut &normals[..]` | those numbers, a `&[f32]`, for [`gaussian_rsample`] and [`Normal`] |
 ///
-/// Injected numbers are used up by one op. It panics at the caller's line if it needs more or fewer than there are; most
-/// ops need one per element.
+/// Injected numbers are used up by one op. It panics at the caller's line if it needs more or fewer than
+/// there are; most ops need one per element.
 ///
 /// ```
 /// use reparam::{Noise, Tape};
@@ -31,7 +31,8 @@ use super::Noise;
 /// [`gaussian_rsample`]: crate::Var::gaussian_rsample
 /// [`Normal`]: crate::distributions::Normal
 pub trait NoiseSource {
-    /// The noise of the next `count` random numbers. It can be taken again, so a rule that keeps it can replay it.
+    /// The noise of the next `count` random numbers. It can be taken again, so a rule that keeps it can
+    /// replay it.
     fn next_draws(&mut self, count: usize) -> Draws<'_>;
 }
 

@@ -19,10 +19,10 @@ impl Rule for Categorical {
 }
 
 impl<'t> Var<'t> {
-    /// An exact one-hot sample of a categorical variable for each row: the one-hot vector of argmax(logits + g) with
-    /// standard Gumbel noise g, which is class k with probability softmax(logits)_k. `self` holds logits
-    /// `[.., classes]`, and one draw is taken per logit. A class masked with -inf is never drawn; ties take the lowest
-    /// index. It has no gradient: score-function estimators want it so.
+    /// An exact one-hot sample of a categorical variable for each row: the one-hot vector of
+    /// argmax(logits + g) with standard Gumbel noise g, which is class k with probability softmax(logits)_k.
+    /// `self` holds logits `[.., classes]`, and one draw is taken per logit. A class masked with -inf is
+    /// never drawn; ties take the lowest index. It has no gradient: score-function estimators want it so.
     ///
     /// With the same draws, [`gumbel_max`](Self::gumbel_max) gives the place of the 1, and
     /// [`st_categorical`](Self::st_categorical) is the same sample with a gradient.

@@ -27,9 +27,9 @@ pub(crate) fn positions(len: usize, condition: impl Fn(usize) -> bool) -> Vec<u3
 }
 
 impl<'t> Var<'t> {
-    /// x with `fill` in every place where `mask` is true. The gradient passes where the mask is false and is exactly 0
-    /// elsewhere, even where x or the gradient that arrives is infinite or NaN: unlike a product with 0, a mask takes
-    /// out what is not finite. The mask has an entry for each element, row-major.
+    /// x with `fill` in every place where `mask` is true. The gradient passes where the mask is false and is
+    /// exactly 0 elsewhere, even where x or the gradient that arrives is infinite or NaN: unlike a product
+    /// with 0, a mask takes out what is not finite. The mask has an entry for each element, row-major.
     ///
     /// PyTorch calls it `masked_fill`, NumPy and JAX `where`. Logits are masked with a fill of -inf.
     ///
