@@ -284,18 +284,7 @@ impl Tape {
     /// Data written by `fill` straight into the tape's buffer, which may hold old numbers when it is called.
     #[track_caller]
     pub fn input_with(&self, shape: impl Into<Shape>, fill: impl FnOnce(&mut [f32])) -> Var<'_> {
-        let shape = shape.into();
-        let len = shape.len();
-        let (input, mut buffer) = {
-            let mut nodes = self.nodes_mut();
-            let buffer = std::mem::take(&mut nodes.push("input", shape).buffer);
-            (self.last(&nodes), buffer)
-        };
-        // Outside the tape meanwhile, so that `fill` can read what is on it.
-        buffer.resize(len, 0.0);
-        fill(&mut buffer);
-        self.nodes_mut().slots[input.index() as usize].buffer = buffer;
-        input
+        self.leaf_with("input", shape.into(), fill)
     }
 
     /// Whole numbers as a leaf, with their bits in the place of floats: an op that picks by position keeps its
@@ -303,6 +292,27 @@ impl Tape {
     #[track_caller]
     pub(crate) fn indices(&self, indices: &[u32]) -> Var<'_> {
         self.leaf(INDICES, bytemuck::cast_slice(indices), Shape::from(indices.len()), false)
+    }
+
+    /// `count` whole numbers, as [`indices`](Self::indices), written by `fill`.
+    #[track_caller]
+    pub(crate) fn indices_with(&self, count: usize, fill: impl FnOnce(&mut [u32])) -> Var<'_> {
+        self.leaf_with(INDICES, Shape::from(count), |buffer| fill(bytemuck::cast_slice_mut(buffer)))
+    }
+
+    #[track_caller]
+    fn leaf_with(&self, op: &'static str, shape: Shape, fill: impl FnOnce(&mut [f32])) -> Var<'_> {
+        let len = shape.len();
+        let (leaf, mut buffer) = {
+            let mut nodes = self.nodes_mut();
+            let buffer = std::mem::take(&mut nodes.push(op, shape).buffer);
+            (self.last(&nodes), buffer)
+        };
+        // Outside the tape meanwhile, so that `fill` can read what is on it.
+        buffer.resize(len, 0.0);
+        fill(&mut buffer);
+        self.nodes_mut().slots[leaf.index() as usize].buffer = buffer;
+        leaf
     }
 
     #[track_caller]

@@ -25,7 +25,7 @@ mod gumbel_softmax;
 mod index;
 mod linear;
 mod logit_binary_concrete;
-pub(crate) mod masked;
+mod masked;
 mod matmul;
 mod softmax;
 mod st_argmax;

@@ -244,19 +244,22 @@ fn so_does_the_main_job() {
     }
 }
 
-/// A sample, a density and a divergence of each kind of distribution, and the gradient of their sum. (A masked class
-/// costs some allocations.)
+/// A sample, a density and a divergence of each kind of distribution, with masked classes too, and the gradient of their
+/// sum.
 #[test]
 fn so_does_a_step_with_distributions() {
     const SHAPE: [usize; 2] = [64, 8];
     let (other, trace) = in_pool(2, |counters| {
         let (mut tape, mut noise) = (Tape::new(), Noise::seed(1));
         let numbers: Vec<f32> = (0..512).map(|i| (i % 13) as f32 / 6.0 - 1.0).collect();
+        let mask: Vec<bool> = (0..512).map(|i| i % 8 == 3).collect();
         let (_, other) = steady(counters, 20, 200, || {
             tape.reset();
             let (a, b) = (tape.variable(&numbers, SHAPE), tape.variable(&numbers, SHAPE));
             let exact = OneHot::new(a);
             let classes = exact.log_prob(exact.sample(&mut noise)) + exact.entropy();
+            let fewer = OneHot::new(a.masked(&mask, f32::NEG_INFINITY));
+            let classes = classes + fewer.log_prob(fewer.sample(&mut noise)) + fewer.entropy();
             let (q, p) = (RelaxedOneHot::new(a, 0.7), RelaxedOneHot::new(b, 0.5));
             let z = q.rsample(&mut noise);
             let classes =

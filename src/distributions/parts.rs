@@ -4,7 +4,6 @@ use reparam_ops::Tier;
 use reparam_ops::noise::Draws;
 
 use crate::noise::{NoiseSource, draws_for};
-use crate::var::masked::positions;
 use crate::var::{Temperature, Var, tier};
 
 /// Panics unless the last axis holds classes.
@@ -33,11 +32,11 @@ pub(super) fn divided<'t>(x: Var<'t>, tau: Temperature<'t>) -> Var<'t> {
         Temperature::Variable(tau) => tau.reshape([]),
     };
     let infinities: Vec<f32> = x.value().iter().map(|&x| if x.is_infinite() { x } else { 0.0 }).collect();
-    let infinite = positions(infinities.len(), |i| infinities[i] != 0.0);
-    if infinite.is_empty() {
+    let infinite = || (0..infinities.len()).filter(|&i| infinities[i] != 0.0);
+    if infinite().next().is_none() {
         return x / tau;
     }
-    x.masked_at(&infinite, 0.0) / tau + x.tape().input(&infinities, x.shape())
+    x.masked_at(0.0, infinite) / tau + x.tape().input(&infinities, x.shape())
 }
 
 /// x / e^log_scale, by two factors: a single one leaves f32 at a log-scale of 88.
@@ -69,9 +68,9 @@ pub(super) fn sum_classes(x: Var<'_>) -> Var<'_> {
 /// sum_k w_k l_k over the last axis, where a weight of 0 makes a logarithm of -inf count 0, in the gradient as well.
 #[track_caller]
 pub(super) fn weighted_sum<'t>(weights: Var<'t>, logs: Var<'t>) -> Var<'t> {
-    let masked = {
+    let masked = || {
         let (w, l) = (weights.value(), logs.value());
-        positions(l.len(), |i| l[i] == f32::NEG_INFINITY && w[i] == 0.0)
+        (0..l.len()).filter(move |&i| l[i] == f32::NEG_INFINITY && w[i] == 0.0)
     };
-    sum_classes(weights * logs.masked_at(&masked, 0.0))
+    sum_classes(weights * logs.masked_at(0.0, masked))
 }

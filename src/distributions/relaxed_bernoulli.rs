@@ -3,7 +3,6 @@
 use crate::distributions::parts::constant;
 use crate::distributions::{Bernoulli, LogitRelaxedBernoulli};
 use crate::noise::NoiseSource;
-use crate::var::masked::positions;
 use crate::var::{Temperature, Var, one_shape};
 
 /// A number in (0, 1) for each element, together with its logit: the number itself rounds to 1 where the logit is 17.4
@@ -116,11 +115,11 @@ impl<'t> RelaxedBernoulli<'t> {
         one_shape("RelaxedBernoulli::log_prob", ("y.logit", y.logit), ("the logits", self.logits));
         // -ln(y (1 - y)) = softplus(-logit) + softplus(logit)
         let stretch = (-y.logit).softplus() + y.logit.softplus();
-        let certain = {
+        let certain = || {
             let stretch = stretch.value();
-            positions(stretch.len(), |i| stretch[i] == f32::INFINITY)
+            (0..stretch.len()).filter(move |&i| stretch[i] == f32::INFINITY)
         };
-        self.logit_space().log_prob(y.logit) + stretch.masked_at(&certain, 0.0)
+        self.logit_space().log_prob(y.logit) + stretch.masked_at(0.0, certain)
     }
 
     /// ln self(y) - ln prior(y), elementwise, in nats: if y is a sample of `self`, an unbiased estimate of

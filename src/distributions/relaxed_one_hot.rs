@@ -3,7 +3,6 @@
 use crate::distributions::parts::{check_classes, constant, sum_classes};
 use crate::distributions::{ExpConcrete, OneHot};
 use crate::noise::NoiseSource;
-use crate::var::masked::positions;
 use crate::var::{Temperature, Var, one_shape};
 
 /// A point on the simplex for each row, together with its logarithm: an f32 on the simplex rounds to 0 where its
@@ -128,11 +127,11 @@ impl<'t> RelaxedOneHot<'t> {
     pub fn log_prob(self, y: Simplex<'t>) -> Var<'t> {
         one_shape("RelaxedOneHot::log_prob", ("y.log", y.log), ("the logits", self.logits));
         let in_log_space = self.log_space().log_prob(y.log);
-        let masked = {
+        let masked = || {
             let log = y.log.value();
-            positions(log.len(), |i| log[i] == f32::NEG_INFINITY)
+            (0..log.len()).filter(move |&i| log[i] == f32::NEG_INFINITY)
         };
-        in_log_space - sum_classes(y.log.masked_at(&masked, 0.0))
+        in_log_space - sum_classes(y.log.masked_at(0.0, masked))
     }
 
     /// ln self(y) - ln prior(y) per row, in nats: if y is a sample of `self`, an unbiased estimate of

@@ -4,7 +4,6 @@ use reparam_ops::draw::fill_uniform;
 
 use crate::distributions::parts::noise_like;
 use crate::noise::NoiseSource;
-use crate::var::masked::positions;
 use crate::var::{Var, one_shape};
 
 /// Uniform variables, elementwise: x = low + (high - low) v, v uniform on (0, 1).
@@ -73,11 +72,15 @@ impl<'t> Uniform<'t> {
     #[track_caller]
     pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
         one_shape("Uniform::log_prob", ("x", x), ("low", self.low));
-        let (outside, nan) = {
+        let outside = || {
             let (low, high, x) = (self.low.value(), self.high.value(), x.value());
-            (positions(x.len(), |i| x[i] < low[i] || x[i] > high[i]), positions(x.len(), |i| x[i].is_nan()))
+            (0..x.len()).filter(move |&i| x[i] < low[i] || x[i] > high[i])
         };
-        (-self.entropy()).masked_at(&outside, f32::NEG_INFINITY).masked_at(&nan, f32::NAN)
+        let nan = || {
+            let x = x.value();
+            (0..x.len()).filter(move |&i| x[i].is_nan())
+        };
+        (-self.entropy()).masked_at(f32::NEG_INFINITY, outside).masked_at(f32::NAN, nan)
     }
 
     /// ln(high - low), elementwise, in nats.
@@ -100,11 +103,11 @@ impl<'t> Uniform<'t> {
     #[track_caller]
     pub fn kl(self, q: Uniform<'t>) -> Var<'t> {
         one_shape("Uniform::kl", ("p", self.low), ("q", q.low));
-        let outside = {
+        let outside = || {
             let (p_low, q_low) = (self.low.value(), q.low.value());
             let (p_high, q_high) = (self.high.value(), q.high.value());
-            positions(p_low.len(), |i| !(q_low[i] <= p_low[i] && p_high[i] <= q_high[i]))
+            (0..p_low.len()).filter(move |&i| !(q_low[i] <= p_low[i] && p_high[i] <= q_high[i]))
         };
-        (q.entropy() - self.entropy()).masked_at(&outside, f32::INFINITY)
+        (q.entropy() - self.entropy()).masked_at(f32::INFINITY, outside)
     }
 }

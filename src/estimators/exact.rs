@@ -3,7 +3,6 @@
 use super::{Discrete, Estimator, Kind, Loss, accept, evaluate};
 use crate::noise::Noise;
 use crate::var::Var;
-use crate::var::masked::positions;
 
 /// The expected loss itself: sum over the states s of p(s) f(s), with its ordinary gradient. Also called
 /// marginalization. The loss is evaluated once per state.
@@ -68,8 +67,11 @@ impl Estimator for Exact {
             });
             let p = variable.log_prob(z).exp();
             // A state of probability 0 counts nothing, whatever the loss says of it.
-            let impossible = positions(variable.rows(), |row| p.value()[row] == 0.0);
-            let f = evaluate(loss, z, noise).masked_at(&impossible, 0.0);
+            let impossible = || {
+                let p = p.value();
+                (0..p.len()).filter(move |&row| p[row] == 0.0)
+            };
+            let f = evaluate(loss, z, noise).masked_at(0.0, impossible);
             // Probabilities sum to 1 and their gradients to 0: what all states have in common need not be rounded.
             p * (f - *first.get_or_insert(f.stop_gradient()))
         };

@@ -4,7 +4,6 @@ use super::{Discrete, Estimator, Kind, Loss, accept, check_temperature, evaluate
 use crate::checkpoint::Checkpoint;
 use crate::noise::Noise;
 use crate::var::Var;
-use crate::var::masked::positions;
 
 /// What a hard sample is differentiated as.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -116,9 +115,8 @@ impl Estimator for StraightThrough {
 
 /// The logits, but for masked ones, which get no gradient.
 fn unless_masked(logits: Var<'_>) -> Var<'_> {
-    let masked = {
+    logits.masked_at(0.0, || {
         let logits = logits.value();
-        positions(logits.len(), |i| logits[i] == f32::NEG_INFINITY)
-    };
-    logits.masked_at(&masked, 0.0)
+        (0..logits.len()).filter(move |&i| logits[i] == f32::NEG_INFINITY)
+    })
 }

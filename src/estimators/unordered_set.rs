@@ -4,7 +4,6 @@ use super::variable::softmax_in_f64;
 use super::{Discrete, Estimator, Kind, Loss, accept, evaluate};
 use crate::noise::Noise;
 use crate::var::Var;
-use crate::var::masked::positions;
 
 /// Over the set S of K classes that a draw without replacement gives: sum_s dp(s) R(S, s) (f(s) - sum_s' p(s') R'(s, s')
 /// f(s')), where R(S, s) = P(S without s | s is gone) / P(S) makes up for the choice of S, and the inner sum is a baseline
@@ -79,8 +78,8 @@ impl Estimator for UnorderedSet {
                 }
             });
             // A class of probability 0 counts nothing, whatever the loss says of it.
-            let impossible = positions(rows, |row| sample >= sets[row].chosen.len());
-            let f = evaluate(loss, z, noise).masked_at(&impossible, 0.0);
+            let impossible = || (0..rows).filter(|&row| sample >= sets[row].chosen.len());
+            let f = evaluate(loss, z, noise).masked_at(0.0, impossible);
             for (row, &f) in f.value().iter().enumerate() {
                 losses[row * k + sample] = f64::from(f);
             }

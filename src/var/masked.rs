@@ -21,15 +21,11 @@ impl Rule for Masked {
     }
 }
 
-/// The positions below `len` where `condition` holds, for [`Var::masked_at`].
-pub(crate) fn positions(len: usize, condition: impl Fn(usize) -> bool) -> Vec<u32> {
-    (0..len).filter(|&i| condition(i)).map(|i| i as u32).collect()
-}
-
 impl<'t> Var<'t> {
     /// x with `fill` in every place where `mask` is true. The gradient passes where the mask is false and is
     /// exactly 0 elsewhere, even where x or the gradient that arrives is infinite or NaN: unlike a product
     /// with 0, a mask takes out what is not finite. The mask has an entry for each element, row-major.
+    /// Where it is false everywhere, the result is x itself, and nothing is recorded.
     ///
     /// PyTorch calls it `masked_fill`, NumPy and JAX `where`. Logits are masked with a fill of -inf.
     ///
@@ -60,18 +56,26 @@ impl<'t> Var<'t> {
             mask.len(),
             shape.len()
         );
-        self.record_masked(&positions(mask.len(), |i| mask[i]), fill)
+        self.masked_at(fill, || (0..mask.len()).filter(|&i| mask[i]))
     }
 
-    /// [`masked`](Self::masked) at ascending positions; the value itself where there are none.
+    /// [`masked`](Self::masked) at ascending positions, which are asked for twice: a mask of the values on a tape
+    /// need not be copied.
     #[track_caller]
-    pub(crate) fn masked_at(self, positions: &[u32], fill: f32) -> Var<'t> {
-        if positions.is_empty() { self } else { self.record_masked(positions, fill) }
-    }
-
-    #[track_caller]
-    fn record_masked(self, positions: &[u32], fill: f32) -> Var<'t> {
-        let inputs = [self, self.tape().indices(positions)];
-        self.tape().record(Masked, &inputs, self.shape(), |x, y| kernel::forward(positions, fill, &x[0], y))
+    pub(crate) fn masked_at<I: Iterator<Item = usize>>(
+        self,
+        fill: f32,
+        positions: impl Fn() -> I,
+    ) -> Var<'t> {
+        let count = positions().count();
+        if count == 0 {
+            return self;
+        }
+        let mask = self.tape().indices_with(count, |mask| {
+            mask.iter_mut().zip(positions()).for_each(|(place, position)| *place = position as u32);
+        });
+        self.tape().record(Masked, &[self, mask], self.shape(), |x, y| {
+            kernel::forward(bytemuck::cast_slice(&x[1]), fill, &x[0], y);
+        })
     }
 }
