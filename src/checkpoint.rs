@@ -103,7 +103,15 @@ impl Checkpoint {
         text.parse().map_err(|_| self.unfit(expected, format_args!("`{text}`")))
     }
 
-    /// That it holds something else than it should.
+    /// A setting as a value, if it is there.
+    ///
+    /// # Errors
+    /// If it is not a `T`.
+    pub fn get_if_set<T: FromStr>(&self, key: &str) -> Result<Option<T>> {
+        self.text(key).map(|_| self.get(key)).transpose()
+    }
+
+    /// The error for a checkpoint that holds something else than it should.
     pub fn unfit(&self, expected: impl Display, found: impl Display) -> Error {
         match &self.path {
             Some(path) => Error::format(path, expected, found),

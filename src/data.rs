@@ -2,6 +2,7 @@
 //!
 //! [`Digits::embedded`] is MNIST, binarized once and for all, carried inside the crate.
 //! [`Digits::read_dir`] reads IDX files: MNIST itself, Fashion-MNIST, or any set in that format.
+//! [`Digits::of_splits`] takes images of your own from memory.
 //!
 //! ```
 //! # #[cfg(feature = "embedded")] {
@@ -32,7 +33,7 @@ pub use packed::PACKED_SEED;
 pub use packed::pack;
 pub use split::Split;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::words::words;
 use split::Pixels;
 
@@ -50,7 +51,7 @@ words! {
 
 /// A set of labelled images in three parts: training, validation, test.
 ///
-/// Validation is the last sixth of the training images: 50,000 / 10,000 / 10,000 for MNIST.
+/// In files, validation is the last sixth of the training images: 50,000 / 10,000 / 10,000 for MNIST.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Digits {
     train: Split,
@@ -96,6 +97,25 @@ impl Digits {
     /// If the file cannot be read, or is no such file, or is damaged.
     pub fn read_packed(path: impl AsRef<Path>) -> Result<Digits> {
         packed::read(path.as_ref())
+    }
+
+    /// Images of your own, in three parts: see [`Split::of_intensities`].
+    ///
+    /// # Errors
+    /// If a part has no image, or the images of two parts differ in size or in what a pixel is.
+    pub fn of_splits(train: Split, validation: Split, test: Split) -> Result<Digits> {
+        for (name, split) in [("train", &train), ("validation", &validation), ("test", &test)] {
+            let kind = |split: &Split| {
+                let pixels = if split.is_binary() { "binary" } else { "8-bit" };
+                format!("{pixels} images of {} x {}", split.rows(), split.cols())
+            };
+            if split.is_empty() || kind(split) != kind(&train) {
+                let expected = format!("at least one, and {} as for train", kind(&train));
+                let found = format!("{} {}", split.len(), kind(split));
+                return Err(Error::invalid(format!("the images of {name}"), expected, found));
+            }
+        }
+        Ok(Digits { train, validation, test })
     }
 
     fn new(sets: Sets, kind: fn(Vec<u8>) -> Pixels) -> Digits {

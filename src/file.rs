@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("metrics.json");
-/// reparam::write_atomically(&path, "{}\n")?;
+/// reparam::internal::write_atomically(&path, "{}\n")?;
 /// # Ok::<(), reparam::Error>(())
 /// ```
 ///

@@ -78,7 +78,7 @@ impl Gradients {
     /// None yet, for [`add`](Self::add): gradients that come from elsewhere than a tape, another process for example.
     ///
     /// ```
-    /// use reparam::optim::{Optimizer, Sgd};
+    /// use reparam::optim::Sgd;
     /// use reparam::{Gradients, Params};
     ///
     /// let mut params = Params::new();

@@ -1,6 +1,6 @@
-//! The lab: estimators held against the exact gradient, on problems small enough to enumerate.
+//! The lab: estimators compared with the exact gradient, on problems small enough to enumerate.
 //!
-//! A [`Problem`] is a law of discrete variables and a loss; [`measure`] runs an estimator on it many times, many rows at a
+//! A [`Problem`] is a distribution of discrete variables and a loss; [`measure`] runs an estimator on it many times, many rows at a
 //! time, and says how far its mean is from the exact gradient, how much it scatters and what it costs.
 //!
 //! ```
@@ -21,11 +21,13 @@ mod exact;
 mod measure;
 mod name;
 mod problem;
+mod sweep;
 mod toys;
 
 pub use curve::{CurvePoint, training_curve};
 pub use digit_vae::DigitVae;
 pub use measure::{Measurement, measure, z_bound};
-pub use name::{DEFAULT_ESTIMATORS, PROBLEMS, parse_problem};
+pub use name::{PROBLEMS, default_estimators, parse_problem};
 pub use problem::Problem;
+pub use sweep::{measure_named, sweep_temperatures};
 pub use toys::{Polynomial, Quadratic, Toy};

@@ -2,7 +2,6 @@
 //!
 //! A [`Tape`] records; a [`Var`] is a handle to a value on it, with the ops as methods; [`Var::backward`] gives
 //! [`Gradients`]. [`Params`] hold what is trained, [`optim`] changes them, [`Noise`] is where randomness comes from.
-//! [`distributions`] and [`estimators`] are built on that, and the [`lab`] holds the estimators against the truth.
 //! To read the engine, begin with `src/shape.rs`, `src/tape.rs`, `src/var.rs`; the arithmetic is in [`reparam_ops`].
 //!
 //! ```
@@ -16,6 +15,73 @@
 //! println!("{tape}{:?}", gradients.of(logits));
 //! ```
 //!
+//! # Learn
+//!
+//! [The course](course) goes from an empty tape to a VAE of discrete variables in twelve chapters, and their code runs.
+//! The [`lab`] holds any estimator of a discrete gradient against the exact one:
+//!
+//! ```
+//! use reparam::estimators::LeaveOneOut;
+//! use reparam::lab::{Quadratic, measure};
+//! use reparam::Noise;
+//!
+//! let found = measure(&Quadratic::new(5), &mut LeaveOneOut::new(4), 2_000, 0, &mut Noise::seed(1)).unwrap();
+//! println!("bias {:.1e} +- {:.1e}, variance {:.1e}", found.bias, found.bias_standard_error, found.variance);
+//! assert!(found.agrees);
+//! ```
+//!
+//! # Build
+//!
+//! - [`Var`] has the ops, [`nn`] layers, [`optim`] Adam and SGD, [`gradcheck`] the check of a [`Rule`] of your own.
+//! - [`distributions`] have samples, densities and divergences of bits, classes and their relaxations.
+//! - [`estimators`] pass a gradient through [`Logits`] of bits or classes: relaxed, straight-through, score functions.
+//! - [`models`] have VAEs, belief nets, a semi-supervised model and a classifier, and the trait for one of your own.
+//! - [`train`] trains any model with any estimator that fits it, with checkpoints, on [`data`] of your own too.
+//!
+//! ```
+//! use reparam::nn::Mlp;
+//! use reparam::optim::Adam;
+//! use reparam::{Activation, Noise, Params, Tape};
+//!
+//! let (mut tape, mut params, mut noise) = (Tape::new(), Params::new(), Noise::seed(1));
+//! let net = Mlp::new(&mut params, "net", &[2, 8, 3], Activation::Tanh, &mut noise);
+//! let mut adam = Adam::new(0.02);
+//! let mut loss = 0.0;
+//! for _ in 0..100 {
+//!     loss = adam.minimize(&mut tape, &mut params, |tape, params| {
+//!         let points = tape.input(&[0.5, -1.0, -0.5, 2.0], [2, 2]);
+//!         let choice = net.forward(params, points).gumbel_softmax(0.5, &mut noise);
+//!         (choice * tape.input(&[3.0, 1.0, 2.0, 1.0, 3.0, 2.0], [2, 3])).sum_axis(1).mean()
+//!     });
+//! }
+//! assert!(loss < 1.2, "the cheaper class of each point costs 1, it pays {loss}");
+//! ```
+//!
+//! # Measure
+//!
+//! The kernels are a crate of their own, [`reparam_ops`]: slices in, slices out. `reparam bench kernels` times each beside
+//! a copy of the same memory, `reparam bench step` a training step beside its matrix products.
+//!
+//! ```
+//! use reparam_ops::{Tier, gumbel_softmax, noise::Stream};
+//!
+//! let (logits, mut sample) = ([0.5, 1.5, -1.0, 2.0, 0.0, 1.0], [0.0; 6]);
+//! let _ = gumbel_softmax::forward(Tier::best(), Stream::new(1).into(), &logits, 3, 0.5, &mut sample);
+//! assert!(sample.chunks(3).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-6));
+//! ```
+//!
+//! # Features
+//!
+//! All are on by default.
+//!
+//! | feature | brings |
+//! | --- | --- |
+//! | `embedded` | `data::Digits::embedded`: 70,000 digits inside the crate, 2.3 MB |
+//! | `gzip` | compressed IDX files |
+//! | `cli` | the command `reparam`, and `reparam::cli` for a command line of your own |
+//!
+//! The engine alone: `cargo add reparam --no-default-features`.
+//!
 //! # Errors and panics
 //!
 //! A mistake in the program (shapes that do not fit, two tapes mixed, tau <= 0) panics at the caller's line with the
@@ -23,6 +89,8 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(any(doc, doctest))]
 pub mod course;
 pub mod data;
@@ -37,6 +105,7 @@ pub mod lab;
 pub mod models;
 pub mod nn;
 mod noise;
+mod numbers;
 pub mod optim;
 mod params;
 mod print;
@@ -45,20 +114,26 @@ mod shape;
 mod tape;
 pub mod train;
 mod var;
+mod variables;
 mod words;
 
 pub use checkpoint::Checkpoint;
 pub use error::{Error, Result};
-pub use file::write_atomically;
 pub use gradients::{Gradients, InputGradients};
 pub use noise::{Noise, NoiseSource};
 pub use params::{ParamId, Params};
-pub use reparam_ops::Write;
 pub use reparam_ops::noise::Draws;
 pub use schedule::Schedule;
 pub use shape::Shape;
 pub use tape::{Inputs, NotFinite, Recorded, Rule, Tape};
 pub use var::{Activation, Temperature, Var};
+pub use variables::{Logits, Variables};
+
+/// What the packages of this repository share. It is not part of what the crate promises.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::file::write_atomically;
+}
 
 /// The page whose code runs with the tests, beside those of the course.
 #[cfg(all(doctest, feature = "embedded"))]

@@ -11,6 +11,8 @@ use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::gradients::Gradients;
 use crate::params::Params;
+use crate::tape::Tape;
+use crate::var::Var;
 
 /// What every optimizer does.
 pub trait Optimizer: Send {
@@ -39,3 +41,77 @@ pub trait Optimizer: Send {
     /// If something is missing or has another shape.
     fn restore(&mut self, prefix: &str, params: &Params, checkpoint: &Checkpoint) -> Result<()>;
 }
+
+/// Records a loss on an empty tape, goes back, empties the tape and updates: in this order, which a loop that does it by
+/// hand must keep.
+#[track_caller]
+fn minimize(
+    optimizer: &mut dyn Optimizer,
+    tape: &mut Tape,
+    params: &mut Params,
+    loss: impl for<'t> FnOnce(&'t Tape, &Params) -> Var<'t>,
+) -> f32 {
+    tape.reset();
+    let loss = loss(tape, params);
+    let (value, gradients) = (loss.item(), loss.backward());
+    tape.reset();
+    optimizer.step(params, &gradients);
+    value
+}
+
+/// What a training loop calls, on the optimizer itself: it imports no trait.
+macro_rules! everyday_methods {
+    ($optimizer:ident) => {
+        impl $optimizer {
+            /// One training step: `loss` records a scalar on the empty tape, its gradient moves the parameters. Returns
+            /// the loss.
+            ///
+            /// ```
+            #[doc = concat!("use reparam::optim::", stringify!($optimizer), ";")]
+            /// use reparam::{Params, Tape};
+            ///
+            /// let (mut tape, mut params) = (Tape::new(), Params::new());
+            /// let x = params.add("x", [1], vec![5.0]);
+            #[doc = concat!("let mut optimizer = ", everyday_methods!(@example $optimizer), ";")]
+            /// for _ in 0..200 {
+            ///     optimizer.minimize(&mut tape, &mut params, |tape, params| (params.on(tape, x) - 3.0).square().sum());
+            /// }
+            /// assert!((params.value(x)[0] - 3.0).abs() < 0.01);
+            /// ```
+            ///
+            /// # Panics
+            /// If the loss is not a scalar, or the steps before were those of other [`Params`].
+            #[track_caller]
+            pub fn minimize(
+                &mut self,
+                tape: &mut $crate::Tape,
+                params: &mut $crate::Params,
+                loss: impl for<'t> FnOnce(&'t $crate::Tape, &$crate::Params) -> $crate::Var<'t>,
+            ) -> f32 {
+                $crate::optim::minimize(self, tape, params, loss)
+            }
+
+            /// One update of every parameter that has a gradient and is not frozen.
+            ///
+            /// # Panics
+            /// If a tape still shares a parameter: call `tape.reset()` first. If the steps before were those of other
+            /// [`Params`](crate::Params).
+            #[track_caller]
+            pub fn step(&mut self, params: &mut $crate::Params, gradients: &$crate::Gradients) {
+                $crate::optim::Optimizer::step(self, params, gradients);
+            }
+
+            /// Sets the step size from the next update on.
+            pub fn set_learning_rate(&mut self, learning_rate: f64) {
+                $crate::optim::Optimizer::set_learning_rate(self, learning_rate);
+            }
+        }
+    };
+    (@example Adam) => {
+        "Adam::new(0.1)"
+    };
+    (@example Sgd) => {
+        "Sgd::new(0.02, 0.9)"
+    };
+}
+use everyday_methods;

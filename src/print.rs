@@ -3,12 +3,9 @@
 use std::fmt;
 
 use crate::gradients::Gradients;
+use crate::numbers::Numbers;
 use crate::tape::{NodeView, Tape};
 use crate::var::Var;
-
-pub(crate) mod numbers;
-
-use numbers::Numbers;
 
 /// One line per node: position, op, inputs, shape, bytes of its own value, and the rule with what it saves. A `*`
 /// marks nodes that gradients flow into.

@@ -3,6 +3,7 @@
 //! Nodes are only ever appended, so their order is a topological order and the backward pass is a loop from the
 //! end to the front. The tape knows no op: it stores values and asks each node's [`Rule`] to pass gradients on.
 
+mod node;
 mod not_finite;
 mod recorded;
 mod view;
@@ -13,16 +14,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use smallvec::SmallVec;
-
 use crate::gradients::{GradientPool, Gradients, InputGradients};
 use crate::params::ParamId;
 use crate::shape::Shape;
 use crate::var::Var;
 
+pub(crate) use node::Leaf;
 pub use not_finite::NotFinite;
 pub use recorded::{Inputs, Recorded};
 pub(crate) use view::NodeView;
+
+use node::{INDICES, Nodes, Value};
 
 /// How an op passes the gradient of its output on to its inputs. The implementing struct is what the op saves
 /// beyond the values on the tape: every field is named, and the tape prints it.
@@ -62,108 +64,6 @@ pub trait Rule: Any + fmt::Debug + Send {
     /// Bytes of what it saves: those of the struct. A rule that owns a buffer counts that as well.
     fn saved_bytes(&self) -> usize {
         size_of_val(self)
-    }
-}
-
-/// Where a node's numbers are.
-#[derive(Debug)]
-enum Value {
-    /// In the node's own buffer.
-    Own,
-    /// In a buffer shared with [`Params`](crate::Params) until the tape is reset.
-    Shared(Arc<Vec<f32>>),
-    /// In the buffer of an earlier node.
-    Of(u32),
-}
-
-/// One node. Its buffer and its rule's box outlive [`Tape::reset`] and are used again by the next node in its place.
-#[derive(Debug)]
-struct Node {
-    op: &'static str,
-    shape: Shape,
-    inputs: SmallVec<[u32; 4]>,
-    value: Value,
-    buffer: Vec<f32>,
-    rule: Option<Box<dyn Rule>>,
-    has_rule: bool,
-    tracked: bool,
-}
-
-impl Node {
-    fn vacant() -> Node {
-        Node {
-            op: "",
-            shape: Shape::scalar(),
-            inputs: SmallVec::new(),
-            value: Value::Own,
-            buffer: Vec::new(),
-            rule: None,
-            has_rule: false,
-            tracked: false,
-        }
-    }
-
-    fn rule(&self) -> Option<&dyn Rule> {
-        if self.has_rule { self.rule.as_deref() } else { None }
-    }
-
-    /// Keeps `rule`, in the box of the last rule in this place if that was of the same type.
-    fn keep_rule<R: Rule>(&mut self, rule: R) {
-        self.has_rule = true;
-        match self.rule.as_deref_mut().and_then(|old| (old as &mut dyn Any).downcast_mut::<R>()) {
-            Some(old) => *old = rule,
-            None => self.rule = Some(Box::new(rule)),
-        }
-    }
-}
-
-/// A parameter's leaf on a tape.
-#[derive(Clone, Debug)]
-pub(crate) struct Leaf {
-    pub(crate) parameter: ParamId,
-    pub(crate) name: Arc<str>,
-    pub(crate) node: u32,
-}
-
-/// The op of a leaf that holds whole numbers.
-const INDICES: &str = "indices";
-
-#[derive(Debug, Default)]
-struct Nodes {
-    /// The first `len` are in use; those behind keep their buffers for the next recording.
-    slots: Vec<Node>,
-    len: usize,
-    leaves: Vec<Leaf>,
-}
-
-impl Nodes {
-    fn value(&self, index: u32) -> &[f32] {
-        value_of(&self.slots, index)
-    }
-
-    /// A fresh node behind the last one.
-    fn push(&mut self, op: &'static str, shape: Shape) -> &mut Node {
-        if self.len == self.slots.len() {
-            self.slots.push(Node::vacant());
-        }
-        self.len += 1;
-        let node = &mut self.slots[self.len - 1];
-        node.op = op;
-        node.shape = shape;
-        node.inputs.clear();
-        node.value = Value::Own;
-        node.has_rule = false;
-        node.tracked = false;
-        node
-    }
-}
-
-fn value_of(nodes: &[Node], index: u32) -> &[f32] {
-    let node = &nodes[index as usize];
-    match &node.value {
-        Value::Own => &node.buffer,
-        Value::Shared(buffer) => buffer,
-        Value::Of(earlier) => value_of(nodes, *earlier),
     }
 }
 

@@ -1,21 +1,66 @@
-//! Training: settings, the step loop's state, evaluation, checkpoints. The command line is a thin shell around it.
+//! Training: any [`Model`](crate::models::Model), any [estimator](crate::estimators), any [data](crate::data), one loop and
+//! one kind of checkpoint.
+//!
+//! A [`Run`] is a model in training. Each [`step`](Run::step) takes a batch, moves the parameters, and scores the validation
+//! images when that is due; [`checkpoint`](Run::checkpoint) holds all there is to continue it bit for bit. A [`Plan`] is a run
+//! of one of this crate's models as settings, which a checkpoint stores; [`Stored`] is the model in such a checkpoint.
+//!
+//! ```
+//! # #[cfg(feature = "embedded")] {
+//! use reparam::data::Digits;
+//! use reparam::models::{Vae, VaeShape};
+//! use reparam::train::{Estimators, Run, Training};
+//! use reparam::{Noise, Params, Variables};
+//!
+//! let data = Digits::embedded();
+//! let mut params = Params::new();
+//! let shape = VaeShape::symmetric(784, &[32], Variables::Bits(8));
+//! let model = Vae::new(shape, &data.train().pixel_means(), &mut params, &mut Noise::seed(1));
+//! let training = Training { steps: 5, batch: 20, ..Training::default() };
+//! let estimators = Estimators::named("disarm").unwrap();
+//! let mut run = Run::new(training, Box::new(model), params, estimators, &data).unwrap();
+//! while !run.is_finished() {
+//!     assert!(run.step().loss.is_finite());
+//! }
+//! # }
+//! ```
 
 mod best;
-mod cell;
-mod cell_model;
-mod known;
+mod estimators;
+mod evaluation;
+mod exchange;
 mod moments;
-mod progress;
-mod settings;
-mod task;
-mod trained;
-mod trainer;
-mod training_loss;
+mod plan;
+mod run;
+mod stored;
+mod training;
 
-pub use cell::{CellRun, CellSettings, Score};
-pub use cell_model::CellModel;
-pub use known::Labels;
-pub use settings::{ModelKind, OptimizerKind, Settings};
-pub use task::{CLASSIFICATION_WEIGHT, GUIDANCE, Images, LABELS_PER_CLASS, Scores, Task};
-pub use trained::Trained;
-pub use trainer::{Record, Trainer};
+pub use estimators::{Estimators, Sampling};
+pub use evaluation::{Evaluation, Record, Scores};
+pub use exchange::{Alone, Exchange};
+pub use plan::Plan;
+pub use run::{Run, Stepped};
+pub use stored::Stored;
+pub use training::{OptimizerPlan, Training, Validation, falling};
+
+use crate::noise::Noise;
+
+/// The independent streams of noise of a run.
+struct Streams {
+    /// For the first values of parameters.
+    init: Noise,
+    /// For the order of images.
+    order: Noise,
+    /// For the steps.
+    steps: Noise,
+    /// For evaluations: each begins at the start of this stream.
+    evaluation: Noise,
+}
+
+impl Streams {
+    fn of(seed: u64) -> Streams {
+        let mut root = Noise::seed(seed);
+        let mut next = || root.split();
+        Streams { init: next(), order: next(), steps: next(), evaluation: next() }
+    }
+}

@@ -4,36 +4,54 @@ use std::cell::Ref;
 use std::fmt;
 
 use crate::gradients::Gradients;
-use crate::print::numbers::Numbers;
+use crate::numbers::Numbers;
 use crate::shape::Shape;
 use crate::tape::Tape;
 
-mod axis;
-mod bce_with_logits;
-mod bernoulli;
-mod bernoulli_kl;
+// By topic, in the order in which the documentation of `Var` shows their methods.
+
+// Relaxed and straight-through samples, whose gradient passes through.
 mod binary_concrete;
-mod categorical;
-mod categorical_kl;
-mod cross_entropy;
-mod elementwise;
-mod exp_concrete;
 mod gaussian;
-mod gumbel_max;
 mod gumbel_rao;
 mod gumbel_softmax;
-mod index;
-mod linear;
-mod logit_binary_concrete;
-mod masked;
-mod matmul;
-mod softmax;
 mod st_argmax;
 mod st_categorical;
-pub(crate) mod temperature;
+
+// The same in log space, with densities.
+mod exp_concrete;
+mod logit_binary_concrete;
+
+// Hard samples.
+mod bernoulli;
+mod categorical;
+mod gumbel_max;
+
+// What gradients see of a value.
+mod with_logits_gradient;
+
+// Divergences and losses.
+mod bce_with_logits;
+mod bernoulli_kl;
+mod categorical_kl;
+mod cross_entropy;
+
+// Rows of classes.
+mod masked;
+mod softmax;
+
+// Sums, shapes and places.
+mod axis;
+mod index;
 mod transpose;
 mod view;
-mod with_logits_gradient;
+
+// Products and arithmetic.
+mod elementwise;
+mod linear;
+mod matmul;
+
+pub(crate) mod temperature;
 
 pub use reparam_ops::linear::Activation;
 pub use temperature::Temperature;
@@ -56,6 +74,7 @@ pub struct Var<'t> {
     index: u32,
 }
 
+/// # Values and gradients
 impl<'t> Var<'t> {
     pub(crate) fn new(tape: &'t Tape, index: u32) -> Var<'t> {
         Var { tape, index }

@@ -20,6 +20,13 @@ macro_rules! words {
             }
         }
 
+        #[cfg(feature = "cli")]
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
         impl std::str::FromStr for $name {
             type Err = String;
 

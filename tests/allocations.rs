@@ -11,10 +11,11 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use reparam::data::Digits;
 use reparam::distributions::{Gumbel, KlForm, Normal, OneHot, RelaxedBernoulli, RelaxedOneHot, Uniform};
+use reparam::models::ModelShape;
 use reparam::nn::Mlp;
-use reparam::optim::{Adam, Optimizer, Sgd};
-use reparam::train::{ModelKind, OptimizerKind, Settings, Trainer};
-use reparam::{Activation, Gradients, Noise, Params, Tape, Var};
+use reparam::optim::{Adam, Sgd};
+use reparam::train::{OptimizerPlan, Plan, Sampling};
+use reparam::{Activation, Gradients, Noise, Params, Tape, Var, Variables};
 use reparam_ops::internal::scratch;
 
 /// What the threads of one pool have allocated.
@@ -170,19 +171,19 @@ fn products(threads: usize, batch: usize, sizes: &[usize]) -> u64 {
     count
 }
 
-/// 1,000 steps of `Trainer`, batches, data and optimizer included. One allocation is let pass: rayon is not ours.
+/// 1,000 steps of a `Run`, batches, data and optimizer included. One allocation is let pass: rayon is not ours.
 /// Packing buffers are bounded and not counted exactly, because a product with a matrix of mostly zeros takes another
 /// way, without packing.
-fn assert_steady_training(threads: usize, settings: &Settings, lit: bool, most_products: u64) {
+fn assert_steady_training(threads: usize, plan: &Plan, lit: bool, most_products: u64) {
     let (packing, other, trace) = in_pool(threads, |counters| {
         let data = images(lit);
-        let mut trainer = Trainer::new(settings.clone(), &data).unwrap();
+        let mut run = plan.begin(&data).unwrap();
         let (packing, other) = steady(counters, 100, 1000, || {
-            trainer.step();
+            run.step();
         });
         (packing, other, counters.trace.lock().unwrap().clone())
     });
-    let name = settings.model;
+    let name = plan.model.name();
     println!(
         "{name}, {threads} threads: {} packing buffers and {} others a step",
         packing as f64 / 1e3,
@@ -198,49 +199,63 @@ fn assert_steady_training(threads: usize, settings: &Settings, lit: bool, most_p
     );
 }
 
-fn settings(model: ModelKind, hidden: &[usize]) -> Settings {
-    let settings = Settings::defaults(model).with_steps(100_000);
-    Settings { hidden: hidden.to_vec(), validate_every: 0, ..settings }
+/// A long run without validation.
+fn steady_plan(mut plan: Plan, batch: usize) -> Plan {
+    plan = plan.with_steps(100_000);
+    (plan.training.batch, plan.training.validation) = (batch, None);
+    plan
+}
+
+fn vae(latents: Variables, hidden: &[usize], batch: usize) -> Plan {
+    let mirrored = hidden.iter().rev().copied().collect();
+    let model = ModelShape::Vae { latents, encoder: hidden.to_vec(), decoder: mirrored };
+    steady_plan(Plan { model, ..Plan::vae() }, batch)
 }
 
 #[test]
 fn a_steady_vae_step_allocates_nothing_but_packing() {
-    let settings = Settings { batch: 32, latents: 5, ..settings(ModelKind::Vae, &[64, 32]) };
-    let never = settings.straight_through_from;
-    for (threads, lit, straight_through_from) in
-        [(1, true, never), (2, true, never), (2, false, never), (2, true, 0)]
-    {
+    let plan = vae(Variables::Categories { count: 5, classes: 10 }, &[64, 32], 32);
+    for (threads, lit, estimator) in [
+        (1, true, "gumbel-softmax:1"),
+        (2, true, "gumbel-softmax:1"),
+        (2, false, "gumbel-softmax:1"),
+        (2, true, "st-gumbel-softmax:1"),
+    ] {
         // The decoder's first layer has a tracked input too; and the pixels' mean passes through the encoder's first
         // weight, a single row forward and backward.
         let most = products(threads, 32, &[784, 64, 32, 50])
             + products(threads, 32, &[50, 32, 64, 784])
             + pieces(threads, 32, 32, 50)
             + 2;
-        let settings = Settings { straight_through_from, ..settings.clone() };
-        assert_steady_training(threads, &settings, lit, most);
+        let tau = plan.sampling.as_ref().and_then(|sampling| sampling.tau);
+        let sampling = Some(Sampling { tau, ..Sampling::named(estimator) });
+        assert_steady_training(threads, &Plan { sampling, ..plan.clone() }, lit, most);
     }
 }
 
 #[test]
 fn so_does_a_classifiers_with_every_optimizer() {
     let products = products(2, 100, &[784, 64, 10]) + 2;
-    for optimizer in [OptimizerKind::AdamW, OptimizerKind::Sgd] {
-        let settings = settings(ModelKind::Mlp, &[64]);
-        let settings = Settings { optimizer, clip_norm: 0.5, weight_decay: 1e-4, ..settings };
-        assert_steady_training(2, &settings, true, products);
+    for optimizer in [
+        OptimizerPlan::AdamW { beta1: 0.9, beta2: 0.999, weight_decay: 1e-4 },
+        OptimizerPlan::Sgd { momentum: 0.9, weight_decay: 1e-4 },
+    ] {
+        let mut plan = Plan { model: ModelShape::Classifier { hidden: vec![64] }, ..Plan::mlp() };
+        (plan.training.optimizer, plan.training.clip_norm) = (optimizer, Some(0.5));
+        assert_steady_training(2, &steady_plan(plan, 100), true, products);
     }
 }
 
 #[test]
 #[ignore = "the shapes of the main job: a minute"]
 fn so_does_the_main_job() {
-    let settings = Settings { batch: 100, ..settings(ModelKind::Vae, &[512, 256]) };
+    let plan = vae(Variables::Categories { count: 20, classes: 10 }, &[512, 256], 100);
     for threads in [1, 2] {
         let most = products(threads, 100, &[784, 512, 256, 200])
             + products(threads, 100, &[200, 256, 512, 784])
             + pieces(threads, 100, 256, 200)
             + 2;
-        assert_steady_training(threads, &settings, true, most);
+        assert_steady_training(threads, &plan, true, most);
     }
 }
 

@@ -10,7 +10,7 @@
 use reparam::data::{Batches, Digits, Split};
 use reparam::distributions::Bernoulli;
 use reparam::nn::Mlp;
-use reparam::optim::{Adam, Optimizer};
+use reparam::optim::Adam;
 use reparam::{Activation, Noise, Params, Tape};
 
 const BITS: usize = 32;

@@ -8,9 +8,9 @@
 //! Source: R. Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", 1992;
 //! E. Jang, S. Gu, B. Poole, ICLR 2017; W. Kool, H. van Hoof, M. Welling 2019 for the leave-one-out baseline.
 
-use reparam::estimators::{Discrete, Estimator, parse};
-use reparam::optim::{Adam, Optimizer};
-use reparam::{Noise, Params, Tape, Var};
+use reparam::estimators::{Estimate, Estimator, parse};
+use reparam::optim::Adam;
+use reparam::{Logits, Noise, Params, Tape, Var};
 
 /// The probability that each arm pays 1.
 const PAYS: [f32; 10] = [0.3, 0.5, 0.2, 0.6, 0.4, 0.8, 0.1, 0.5, 0.7, 0.3];
@@ -28,8 +28,8 @@ fn bandit(estimator: &str, learning_rate: f64, steps: usize) -> Vec<f32> {
         if step % (steps / 10) == 0 {
             curve.push((logits.softmax() * tape.input(&PAYS, [10])).sum().item());
         }
-        let arms = Discrete::Categorical(logits.broadcast_to([PULLS, 1, 10]));
-        let loss = estimator.estimate(arms, &mut noise, &mut |arm, noise| {
+        let arms = Logits::categories(logits.broadcast_to([PULLS, 1, 10]));
+        let loss = estimator.estimate(arms, &mut noise, |arm, noise| {
             let arm = arm.reshape([PULLS, 10]);
             let chance = (arm.stop_gradient() * tape.input(&PAYS, [10])).sum_axis(1);
             let paid = (chance / (1.0 - chance)).ln().bernoulli(noise);
@@ -78,8 +78,8 @@ fn walk<'t>(
 ) -> Var<'t> {
     let underway = 1.0 - cell.slice(1, GOAL..CELLS).sum_axis(1);
     let Some((estimator, rest)) = actions.split_first_mut() else { return underway * 0.0 };
-    let law = Discrete::Categorical(cell.matmul(policy).reshape([WALKS, 1, 4]));
-    let to_go = estimator.estimate(law, noise, &mut |action, noise| {
+    let law = Logits::categories(cell.matmul(policy).reshape([WALKS, 1, 4]));
+    let to_go = estimator.estimate(law, noise, |action, noise| {
         let pair = cell.reshape([WALKS, CELLS, 1]) * action;
         walk(policy, matrix, pair.reshape([WALKS, CELLS * 4]).matmul(matrix), rest, noise)
     });

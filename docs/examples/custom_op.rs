@@ -7,7 +7,7 @@
 //! Source: A. Martins, R. Astudillo, "From Softmax to Sparsemax", ICML 2016, algorithm 1 and equation 14.
 
 use reparam::gradcheck::gradcheck;
-use reparam::optim::{Adam, Optimizer};
+use reparam::optim::Adam;
 use reparam::{InputGradients, Params, Recorded, Rule, Tape, Var};
 
 /// y = the nearest point of the simplex, row by row. The gradient needs only y.

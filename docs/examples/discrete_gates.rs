@@ -8,7 +8,7 @@
 //! Source: Y. Bengio, N. Léonard, A. Courville 2013; V. Campos et al., "Skip RNN", ICLR 2018, for the cost of an update.
 
 use reparam::nn::{Init, Linear};
-use reparam::optim::{Adam, Optimizer};
+use reparam::optim::Adam;
 use reparam::{Activation, Noise, Params, Tape, Var};
 
 const SYMBOLS: usize = 8;

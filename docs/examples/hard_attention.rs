@@ -9,10 +9,10 @@
 //! Source: V. Mnih, N. Heess, A. Graves, K. Kavukcuoglu, "Recurrent Models of Visual Attention", NeurIPS 2014.
 
 use reparam::data::{Batches, Digits, Split};
-use reparam::estimators::{Discrete, Estimator, parse};
+use reparam::estimators::{Estimate, Estimator, parse};
 use reparam::nn::Mlp;
-use reparam::optim::{Adam, Optimizer};
-use reparam::{Activation, Noise, Params, Tape, Var};
+use reparam::optim::Adam;
+use reparam::{Activation, Logits, Noise, Params, Tape, Var};
 
 const PLACES: usize = 16;
 const PATCH: usize = 49;
@@ -49,7 +49,7 @@ impl Reader {
     }
 
     /// The law of the next place: `[images, 1, places]`.
-    fn next_place<'t>(&self, choice: usize, state: Var<'t>) -> Discrete<'t> {
+    fn next_place<'t>(&self, choice: usize, state: Var<'t>) -> Logits<'t> {
         let images = state.shape().dims()[0];
         let constant = |value, width| state.tape().input_with([images, width], |x| x.fill(value));
         let logits = match self.policy {
@@ -58,7 +58,7 @@ impl Reader {
             Policy::Seen => self.places.forward(&self.params, state.relu()),
         };
         let from = choice * PLACES;
-        Discrete::Categorical(logits.slice(1, from..from + PLACES).reshape([images, 1, PLACES]))
+        Logits::categories(logits.slice(1, from..from + PLACES).reshape([images, 1, PLACES]))
     }
 
     /// What a look at the one-hot `place` adds to the state, `[images, state]`.
@@ -89,7 +89,7 @@ impl Reader {
         let Some((estimator, rest)) = choices.split_first_mut() else {
             return self.classify.forward(&self.params, state.relu()).cross_entropy(labels);
         };
-        estimator.estimate(self.next_place(choice, state), noise, &mut |place, noise| {
+        estimator.estimate(self.next_place(choice, state), noise, |place, noise| {
             self.loss(patches, labels, state + self.look(patches, place), rest, noise)
         })
     }

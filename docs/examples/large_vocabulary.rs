@@ -9,10 +9,10 @@
 
 use std::time::Instant;
 
-use reparam::estimators::{Discrete, parse};
+use reparam::estimators::{Estimate, parse};
 use reparam::nn::Init;
-use reparam::optim::{Adam, Optimizer};
-use reparam::{Noise, Params, Tape};
+use reparam::optim::Adam;
+use reparam::{Logits, Noise, Params, Tape};
 
 const WORDS: usize = 100_000;
 const WIDTH: usize = 16;
@@ -77,8 +77,8 @@ fn train(estimator: &str, steps: usize, learning_rate: f64) -> Trained {
     for _ in 0..steps {
         let table = params.on(&tape, table);
         let logits = table.matmul(params.on(&tape, query)).reshape([WORDS]) + tape.input(&mask, [WORDS]);
-        let words = Discrete::Categorical(logits.broadcast_to([ROWS, 1, WORDS]));
-        let loss = estimator.estimate(words, &mut noise, &mut |word, _| {
+        let words = Logits::categories(logits.broadcast_to([ROWS, 1, WORDS]));
+        let loss = estimator.estimate(words, &mut noise, |word, _| {
             let drawn = word.reshape([ROWS, WORDS]).matmul(table);
             1.0 - (drawn * table.slice(0, TARGET..TARGET + 1)).sum_axis(1)
         });

@@ -9,7 +9,7 @@
 //! annealed, or learned.
 
 use reparam::nn::Mlp;
-use reparam::optim::{Adam, Optimizer};
+use reparam::optim::Adam;
 use reparam::{Activation, Noise, ParamId, Params, Tape, Var};
 
 const CLASSES: usize = 4;

@@ -10,9 +10,9 @@
 //! Source: R. Plackett, "The Analysis of Permutations", 1975, for drawing without replacement; I. Bello et al., "Neural
 //! Combinatorial Optimization with Reinforcement Learning", 2016, for the use.
 
-use reparam::estimators::{Discrete, Estimator, parse};
-use reparam::optim::{Adam, Optimizer};
-use reparam::{Noise, Params, Tape, Var};
+use reparam::estimators::{Estimate, Estimator, parse};
+use reparam::optim::Adam;
+use reparam::{Logits, Noise, Params, Tape, Var};
 
 const JOBS: usize = 6;
 const ROWS: usize = 32;
@@ -40,7 +40,7 @@ fn assign<'t>(
     let is_taken: Vec<bool> = taken.value().iter().map(|&taken| taken > 0.0).collect();
     let logits = policy.slice(0, worker..worker + 1).broadcast_to([ROWS, JOBS]);
     let logits = logits.masked(&is_taken, f32::NEG_INFINITY);
-    estimator.estimate(Discrete::Categorical(logits.reshape([ROWS, 1, JOBS])), noise, &mut |job, noise| {
+    estimator.estimate(Logits::categories(logits.reshape([ROWS, 1, JOBS])), noise, |job, noise| {
         let job = job.reshape([ROWS, JOBS]);
         let cost = (job * tape.input(&COSTS[worker], [JOBS])).sum_axis(1);
         cost + assign(policy, taken + job, worker + 1, rest, noise)

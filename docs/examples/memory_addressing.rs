@@ -9,10 +9,10 @@
 //! W. Zaremba, I. Sutskever, "Reinforcement Learning Neural Turing Machines", 2015, for hard addresses.
 
 use reparam::distributions::OneHot;
-use reparam::estimators::{Discrete, parse};
+use reparam::estimators::{Estimate, parse};
 use reparam::nn::Init;
-use reparam::optim::{Adam, Optimizer};
-use reparam::{Noise, ParamId, Params, Tape, Var};
+use reparam::optim::Adam;
+use reparam::{Logits, Noise, ParamId, Params, Tape, Var};
 
 const SLOTS: usize = 16;
 const KEY: usize = 16;
@@ -94,8 +94,8 @@ fn learn(estimator: Option<&str>, steps: usize, learning_rate: f64, noise: &mut 
         let loss = match &mut estimator {
             None => lookup.error(logits.softmax()),
             Some(estimator) => {
-                let slot = Discrete::Categorical(logits.reshape([BATCH, 1, SLOTS]));
-                estimator.estimate(slot, noise, &mut |address, _| lookup.error(address))
+                let slot = Logits::categories(logits.reshape([BATCH, 1, SLOTS]));
+                estimator.estimate(slot, noise, |address, _| lookup.error(address))
             }
         };
         let gradients = loss.mean().backward();

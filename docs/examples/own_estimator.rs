@@ -3,9 +3,9 @@
 //! The estimator is the self-critical one (S. Rennie et al., "Self-critical Sequence Training for Image Captioning", CVPR
 //! 2017): a score function whose baseline is the loss of the most probable state.
 
-use reparam::estimators::{Discrete, Estimator, Kind, Loss, parse};
+use reparam::estimators::{Estimator, Trial, parse};
 use reparam::lab::{Measurement, Problem, measure};
-use reparam::{Noise, Var};
+use reparam::{Noise, Var, Variables};
 
 struct SelfCritical;
 
@@ -16,11 +16,10 @@ impl Estimator for SelfCritical {
     fn is_unbiased(&self) -> bool {
         true
     }
-    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
-        let z = variable.sample(noise);
-        let (f, baseline) = (loss(z, noise), loss(variable.mode(), noise));
-        let signal = (f - baseline).stop_gradient();
-        f.with_gradient_of(f + signal * variable.log_prob(z))
+    fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
+        let z = trial.sample();
+        let (f, baseline) = (trial.loss(z), trial.loss(trial.logits().mode()));
+        trial.score(f, f - baseline, z)
     }
 }
 
@@ -31,8 +30,8 @@ impl Problem for OneOfSix {
     fn name(&self) -> String {
         "one-of-six".to_owned()
     }
-    fn kind(&self) -> Kind {
-        Kind { variables: 6, classes: None }
+    fn variables(&self) -> Variables {
+        Variables::Bits(6)
     }
     fn logits(&self) -> &[f32] {
         &self.0

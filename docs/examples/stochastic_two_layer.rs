@@ -8,10 +8,10 @@
 //! Source: A. Mnih, K. Gregor, "Neural Variational Inference and Learning in Belief Networks", ICML 2014.
 
 use reparam::distributions::Bernoulli;
-use reparam::estimators::{Discrete, Estimator, parse};
+use reparam::estimators::{Estimate, Estimator, parse};
 use reparam::nn::Mlp;
-use reparam::optim::{Adam, Optimizer};
-use reparam::{Activation, Noise, Params, Tape, Var};
+use reparam::optim::Adam;
+use reparam::{Activation, Logits, Noise, Params, Tape, Var};
 
 const LOWER: usize = 8;
 const UPPER: usize = 3;
@@ -43,9 +43,9 @@ impl Net {
     ) -> Var<'t> {
         let [lower, upper] = layers;
         let q_a = self.a_of_x.forward(&self.params, x);
-        let expected = lower.estimate(Discrete::Bernoulli(q_a), noise, &mut |a, noise| {
+        let expected = lower.estimate(Logits::bits(q_a), noise, |a, noise| {
             let q_b = self.b_of_a.forward(&self.params, a);
-            let of_a = upper.estimate(Discrete::Bernoulli(q_b), noise, &mut |b, _| {
+            let of_a = upper.estimate(Logits::bits(q_b), noise, |b, _| {
                 self.a_of_b.forward(&self.params, b).bce_with_logits(a).sum_axis(1)
             });
             let of_x = self.x_of_a.forward(&self.params, a).bce_with_logits(x).sum_axis(1);

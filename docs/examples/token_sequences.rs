@@ -10,7 +10,7 @@
 
 use reparam::distributions::OneHot;
 use reparam::nn::{Init, Linear};
-use reparam::optim::{Adam, Optimizer};
+use reparam::optim::Adam;
 use reparam::{Activation, Noise, Params, Tape, Var};
 
 const TOKENS: [char; 3] = ['(', ')', '-'];

@@ -8,7 +8,7 @@
 use reparam::data::{Batches, Digits, Split};
 use reparam::distributions::OneHot;
 use reparam::nn::Mlp;
-use reparam::optim::{Adam, Optimizer};
+use reparam::optim::Adam;
 use reparam::{Activation, Noise, Params, Schedule, Tape, Var};
 
 struct Vae {

@@ -8,4 +8,29 @@
 //! E. J. Gumbel, "Statistical Theory of Extreme Values and Some Practical Applications", 1954; C. Maddison,
 //! D. Tarlow, T. Minka, "A* Sampling", NIPS 2014, section 2.
 
-pub use crate::gumbel_softmax::st_forward as forward;
+use crate::Tier;
+use crate::noise::Draws;
+use crate::perturbed::one_hot_samples;
+use crate::rows::MaskedRow;
+
+/// Samples y = one-hot of argmax(logits + g) with standard Gumbel noise g: an exact sample of softmax(logits).
+///
+/// `logits` and `y` are rows of `classes`. Element i takes draw i. Ties take the lowest index, and a masked
+/// class never wins. A row that contains a NaN becomes NaN.
+///
+/// # Errors
+/// [`MaskedRow`] for a row whose classes are all masked.
+///
+/// # Panics
+/// If the slices differ in length or do not hold whole rows, or if there are injected draws but not one per
+/// logit.
+#[track_caller]
+pub fn forward(
+    tier: Tier,
+    draws: Draws<'_>,
+    logits: &[f32],
+    classes: usize,
+    y: &mut [f32],
+) -> Result<(), MaskedRow> {
+    one_hot_samples(tier, draws, logits, classes, y)
+}

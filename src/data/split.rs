@@ -5,6 +5,7 @@ use std::hint::black_box;
 use reparam_ops::Tier;
 use reparam_ops::noise::{Draws, draws_forward};
 
+use crate::error::{Error, Result};
 use crate::noise::Noise;
 
 /// Labelled images of one size, in a fixed order.
@@ -28,6 +29,38 @@ pub(super) enum Pixels {
 impl Split {
     pub(super) fn new([rows, cols]: [usize; 2], pixels: Pixels, labels: Vec<u8>) -> Split {
         Split { rows, cols, pixels, labels }
+    }
+
+    /// Images whose pixels are intensities, 0 for black and 255 for white, row-major and one after another, and the class
+    /// of each: [`sample_pixels_into`](Self::sample_pixels_into) binarizes them anew each time.
+    ///
+    /// ```
+    /// use reparam::data::{Digits, Split};
+    ///
+    /// // Two images of 1 x 3 pixels for each part.
+    /// let part = |pixels: [u8; 6]| Split::of_intensities([1, 3], pixels.to_vec(), vec![0, 1]);
+    /// let (train, validation, test) = (part([0, 255, 9, 7, 0, 3])?, part([8, 0, 1, 1, 2, 0])?, part([0; 6])?);
+    /// let digits = Digits::of_splits(train, validation, test)?;
+    /// assert_eq!(digits.classes(), 2);
+    /// # Ok::<(), reparam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no pixel, or there are not as many as the images have.
+    pub fn of_intensities(size: [usize; 2], pixels: Vec<u8>, labels: Vec<u8>) -> Result<Split> {
+        check_size(size, pixels.len(), labels.len())?;
+        Ok(Split::new(size, Pixels::Intensities(pixels), labels))
+    }
+
+    /// Images whose pixels are 0 or 1, row-major and one after another, and the class of each.
+    ///
+    /// # Errors
+    /// As [`of_intensities`](Self::of_intensities).
+    pub fn of_bits(size: [usize; 2], pixels: &[bool], labels: Vec<u8>) -> Result<Split> {
+        check_size(size, pixels.len(), labels.len())?;
+        let pixels: Vec<f32> = pixels.iter().map(|&pixel| f32::from(pixel)).collect();
+        let bits = pixels.chunks(size[0] * size[1]).flat_map(pack_bits).collect();
+        Ok(Split::new(size, Pixels::Bits(bits), labels))
     }
 
     /// Number of images.
@@ -124,6 +157,14 @@ impl Split {
         }
     }
 
+    /// The first images, or all where there are fewer, as [`sample_pixels_into`](Self::sample_pixels_into) gives them.
+    pub fn sample_first(&self, count: usize, noise: &mut Noise) -> Vec<f32> {
+        let indices: Vec<u32> = (0..count.min(self.len()) as u32).collect();
+        let mut pixels = vec![0.0; indices.len() * self.pixels()];
+        self.sample_pixels_into(&indices, noise, &mut pixels);
+        pixels
+    }
+
     /// The mean of each pixel over all images, in 0..=1.
     pub fn pixel_means(&self) -> Vec<f32> {
         let mut image = vec![0.0; self.pixels()];
@@ -174,9 +215,18 @@ pub(super) fn sample(intensities: &[u8], noise: &mut Noise, out: &mut [f32]) {
     }
 }
 
+fn check_size([rows, cols]: [usize; 2], pixels: usize, images: usize) -> Result<()> {
+    match rows.checked_mul(cols).and_then(|size| size.checked_mul(images)) {
+        Some(expected) if expected == pixels && rows * cols > 0 => Ok(()),
+        _ => {
+            let expected = format!("the pixels of {images} images of {rows} x {cols}, at least one each");
+            Err(Error::invalid("the images", expected, format!("{pixels} pixels")))
+        }
+    }
+}
+
 /// One bit for each entry of an image, 1 where it is not zero: entry `i` is bit `i % 8`, counted from the lowest, of
 /// byte `i / 8`. An image starts at a whole byte.
-#[cfg(feature = "gzip")]
 pub(super) fn pack_bits(image: &[f32]) -> impl Iterator<Item = u8> {
     image
         .chunks(8)
@@ -259,17 +309,28 @@ mod tests {
         assert_eq!(split.pixel_means(), [0.1, 0.5]);
     }
 
-    #[cfg(feature = "gzip")]
     #[test]
     fn bits_come_back_at_any_size() {
         for pixels in [1, 7, 8, 9, 784] {
             let images: Vec<f32> = (0..3 * pixels).map(|i| f32::from(i * i % 7 < 3)).collect();
-            let bits = images.chunks(pixels).flat_map(pack_bits).collect();
-            let split = Split::new([1, pixels], Pixels::Bits(bits), vec![0; 3]);
+            let bits: Vec<bool> = images.iter().map(|&pixel| pixel == 1.0).collect();
+            let split = Split::of_bits([1, pixels], &bits, vec![0; 3]).unwrap();
             let mut out = vec![0.5; 3 * pixels];
             split.pixels_into(&[0, 1, 2], &mut out);
             assert_eq!(out, images);
         }
+    }
+
+    #[test]
+    fn pixels_that_are_no_images_are_refused() {
+        let refused = |size, pixels, images| {
+            Split::of_intensities(size, vec![0; pixels], vec![0; images]).unwrap_err().to_string()
+        };
+        let expected =
+            "the images: expected the pixels of 2 images of 2 x 3, at least one each, found 11 pixels";
+        assert_eq!(refused([2, 3], 11, 2), expected);
+        assert!(refused([0, 3], 0, 2).ends_with("found 0 pixels"));
+        assert!(refused([usize::MAX, 2], 4, 2).ends_with("found 4 pixels"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::svg::picture;
 use super::{Drawn, widest};
-use crate::print::numbers::Numbers;
+use crate::numbers::Numbers;
 use crate::tape::{NodeView, Tape};
 use crate::var::Var;
 

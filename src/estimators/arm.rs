@@ -1,13 +1,15 @@
 //! ARM and DisARM: antithetic pairs of bits.
 
-use super::variable::over_row;
-use super::{Discrete, Estimator, Kind, Loss, accept, evaluate};
+use super::registry::Entry;
+use super::rows::over_row;
+use super::{Estimator, Trial};
 use crate::distributions::is_positive;
 use crate::noise::Noise;
 use crate::var::Var;
+use crate::variables::Variables;
 
-/// With u uniform, z = 1 where u > 1 - p and z' = 1 where u < p: (f(z) - f(z')) (u - 1/2), each a sample of the law. The
-/// value is the mean of both losses.
+/// With u uniform, z = 1 where u > 1 - p and z' = 1 where u < p: (f(z) - f(z')) (u - 1/2). Each of z and z' is an exact
+/// sample, and the value is the mean of both losses.
 ///
 /// # Source
 /// M. Yin, M. Zhou, "ARM: Augment-REINFORCE-Merge Gradient for Stochastic Binary Networks", ICLR 2019, equation 5.
@@ -15,13 +17,36 @@ use crate::var::Var;
 pub struct Arm;
 
 /// [`Arm`] averaged over the noise that gives the same pair of samples: (f(z) - f(z')) / 2 times (-1)^z' sigmoid(|logit|)
-/// where z and z' differ, 0 where they agree. Never of more variance.
+/// where z and z' differ, 0 where they agree. Its variance is never larger.
 ///
 /// # Source
 /// Z. Dong, A. Mnih, G. Tucker, "DisARM: An Antithetic Gradient Estimator for Binary Latent Variables", NeurIPS 2020,
 /// equation 7; found independently by M. Yin, N. Ho, B. Yan, X. Qian, M. Zhou (2020) as U2G.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DisArm;
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        form: "arm",
+        type_name: "Arm",
+        summary: "antithetic pairs",
+        variables: "bits",
+        unbiased: "yes",
+        evaluations: "2",
+        usual: &["arm"],
+        make: |_| Ok(Box::new(Arm)),
+    },
+    Entry {
+        form: "disarm",
+        type_name: "DisArm",
+        summary: "antithetic pairs, averaged over the noise that gives them",
+        variables: "bits",
+        unbiased: "yes",
+        evaluations: "2",
+        usual: &["disarm"],
+        make: |_| Ok(Box::new(DisArm)),
+    },
+];
 
 impl Estimator for Arm {
     fn name(&self) -> String {
@@ -32,13 +57,12 @@ impl Estimator for Arm {
         true
     }
 
-    fn check(&self, kind: Kind) -> Result<(), String> {
-        bits_only(kind)
+    fn check(&self, variables: Variables) -> Result<(), String> {
+        bits_only(variables)
     }
 
-    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
-        accept(self, variable);
-        antithetic(variable, noise, loss, |_, l, _, _| sigmoid(l) - 0.5)
+    fn run<'t>(&mut self, trial: Trial<'_, 't>) -> Var<'t> {
+        antithetic(trial, |_, l, _, _| sigmoid(l) - 0.5)
     }
 }
 
@@ -51,20 +75,19 @@ impl Estimator for DisArm {
         true
     }
 
-    fn check(&self, kind: Kind) -> Result<(), String> {
-        bits_only(kind)
+    fn check(&self, variables: Variables) -> Result<(), String> {
+        bits_only(variables)
     }
 
-    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
-        accept(self, variable);
-        antithetic(variable, noise, loss, |logit, _, z, other| 0.5 * (z - other) * sigmoid(logit.abs()))
+    fn run<'t>(&mut self, trial: Trial<'_, 't>) -> Var<'t> {
+        antithetic(trial, |logit, _, z, other| 0.5 * (z - other) * sigmoid(logit.abs()))
     }
 }
 
-fn bits_only(kind: Kind) -> Result<(), String> {
-    match kind.classes {
-        None => Ok(()),
-        Some(_) => Err(format!("it treats bits, and was given {kind}; use rloo:2")),
+fn bits_only(variables: Variables) -> Result<(), String> {
+    match variables {
+        Variables::Bits(_) => Ok(()),
+        Variables::Categories { .. } => Err(format!("it treats bits, and was given {variables}; use rloo:2")),
     }
 }
 
@@ -73,22 +96,17 @@ fn sigmoid(x: f32) -> f32 {
 }
 
 /// The loss at an antithetic pair, with (f(z) - f(z')) `factor`(logit, logistic noise, z, z') as the logits' gradient.
-fn antithetic<'t>(
-    variable: Discrete<'t>,
-    noise: &mut Noise,
-    loss: Loss<'_, 't>,
-    factor: impl Fn(f32, f32, f32, f32) -> f32,
-) -> Var<'t> {
-    let logits = variable.logits();
+fn antithetic<'t>(mut trial: Trial<'_, 't>, factor: impl Fn(f32, f32, f32, f32) -> f32) -> Var<'t> {
+    let logits = trial.logits().var();
     let (tape, shape) = (logits.tape(), logits.shape());
     // u = sigmoid(l): z is 1 where l > -logit, z' where l < logit.
-    let l = logistic(logits, noise);
+    let l = logistic(logits, trial.noise());
     let where_positive = |sign: f32| {
         let bits: Vec<f32> = logits.value().iter().zip(&l).map(|(x, l)| is_positive(x + sign * l)).collect();
         tape.input(&bits, shape.clone())
     };
     let (z, other) = (where_positive(1.0), where_positive(-1.0));
-    let (f, f_other) = (evaluate(loss, z, noise), evaluate(loss, other, noise));
+    let (f, f_other) = (trial.loss(z), trial.loss(other));
     let factors: Vec<f32> = {
         let (logits, z, other) = (logits.value(), z.value(), other.value());
         (0..l.len()).map(|i| factor(logits[i], l[i], z[i], other[i])).collect()

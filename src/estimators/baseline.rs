@@ -2,11 +2,11 @@
 
 use super::learned::{Learned, declare_network, network};
 use super::moving_average::MovingAverage;
-use super::{Discrete, Kind};
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::params::Params;
 use crate::var::Var;
+use crate::variables::{Logits, Variables};
 
 /// (s - C(p) - c) / max(1, v) of a signal s: c is a moving average of what C leaves, v^2 its moving variance, and C a network
 /// of one hidden layer of tanh units. C sees the probabilities p, which are what the input of the model has become, so that a
@@ -28,10 +28,10 @@ const LEARNING_RATE: f64 = 1e-3;
 /// The decay of both moving averages.
 const DECAY: f64 = 0.9;
 
-fn new_network(kind: Kind) -> Learned {
+fn new_network(variables: Variables) -> Learned {
     let mut params = Params::new();
-    declare_network(&mut params, kind.elements(), HIDDEN);
-    Learned::new(kind.elements(), params, LEARNING_RATE)
+    declare_network(&mut params, variables.elements(), HIDDEN);
+    Learned::new(variables.elements(), params, LEARNING_RATE)
 }
 
 impl Baseline {
@@ -42,12 +42,12 @@ impl Baseline {
 
     /// What is left of a constant `signal` per row for the variable that it is to teach; `estimator` asks.
     #[track_caller]
-    pub(super) fn reduce<'t>(&mut self, estimator: &str, signal: Var<'t>, variable: Discrete<'t>) -> Var<'t> {
-        let (tape, kind) = (signal.tape(), variable.kind());
-        let learned = self.network.get_or_insert_with(|| new_network(kind));
-        learned.check_elements(estimator, kind.elements());
+    pub(super) fn reduce<'t>(&mut self, estimator: &str, signal: Var<'t>, logits: Logits<'t>) -> Var<'t> {
+        let (tape, variables) = (signal.tape(), logits.variables());
+        let learned = self.network.get_or_insert_with(|| new_network(variables));
+        learned.check_elements(estimator, variables.elements());
         let copies = learned.on(tape);
-        let left = signal - network(&copies, variable.probs().stop_gradient());
+        let left = signal - network(&copies, logits.probs().stop_gradient());
         let average = self.average.next(&left.value());
         let residual = left - average;
         let squares: Vec<f32> = residual.value().iter().map(|r| r * r).collect();
@@ -71,10 +71,15 @@ impl Baseline {
         Learned::save(self.network.as_ref(), prefix, checkpoint);
     }
 
-    pub(super) fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> Result<()> {
+    pub(super) fn restore(
+        &mut self,
+        prefix: &str,
+        variables: Variables,
+        checkpoint: &Checkpoint,
+    ) -> Result<()> {
         self.average.restore(&format!("{prefix}average"), checkpoint)?;
         self.variance.restore(&format!("{prefix}variance"), checkpoint)?;
-        self.network = Learned::restore(|| new_network(kind), prefix, checkpoint)?;
+        self.network = Learned::restore(|| new_network(variables), prefix, checkpoint)?;
         Ok(())
     }
 }
@@ -90,7 +95,7 @@ mod tests {
         for normalise in [false, true] {
             let mut baseline = Baseline::new(normalise);
             let tape = Tape::new();
-            let variable = Discrete::Bernoulli(tape.variable(&[0.3, -0.2], [2, 1]));
+            let variable = Logits::bits(tape.variable(&[0.3, -0.2], [2, 1]));
             let mut reduce =
                 |signal: [f32; 2]| baseline.reduce("nvil", tape.input(&signal, [2]), variable).to_vec();
             assert_eq!(reduce([10.0, 30.0]), [10.0, 30.0]);
@@ -109,7 +114,7 @@ mod tests {
         let mut left = Vec::new();
         for _ in 0..3000 {
             let tape = Tape::new();
-            let variable = Discrete::Bernoulli(tape.variable(&[2.0, -2.0], [2, 1]));
+            let variable = Logits::bits(tape.variable(&[2.0, -2.0], [2, 1]));
             left = baseline.reduce("nvil", tape.input(&[5.0, -5.0], [2]), variable).to_vec();
         }
         assert!(left.iter().all(|left| left.abs() < 0.5), "{left:?} of 5");
@@ -119,7 +124,7 @@ mod tests {
     fn a_signal_of_nan_teaches_nothing() {
         let mut baseline = Baseline::new(false);
         let tape = Tape::new();
-        let variable = Discrete::Bernoulli(tape.variable(&[2.0, -2.0], [2, 1]));
+        let variable = Logits::bits(tape.variable(&[2.0, -2.0], [2, 1]));
         baseline.reduce("nvil", tape.input(&[f32::NAN, 1.0], [2]), variable);
         let params = &baseline.network.expect("it was made").params;
         assert!(params.ids().all(|id| params.value(id).iter().all(|weight| weight.is_finite())));

@@ -2,15 +2,17 @@
 
 use super::arm::logistic;
 use super::learned::{Learned, declare_network, network};
+use super::registry::Entry;
+use super::rows::{over_row, sum_of_row};
 use super::slope::{copy_as_variable, gradient_of, own_leaf};
-use super::variable::{over_row, sum_of_row};
-use super::{Discrete, Estimator, Kind, Loss, accept, evaluate};
+use super::{Estimator, Trial};
 use crate::checkpoint::Checkpoint;
 use crate::distributions::is_positive;
 use crate::noise::Noise;
 use crate::params::Params;
 use crate::var::Var;
 use crate::var::temperature::is_temperature;
+use crate::variables::{Logits, Variables};
 
 /// With a continuous z whose hard value is the sample b, a control variate c, and z' drawn anew given b:
 /// (f(b) - c(z')) d ln p(b) + d c(z) - d c(z'). The value is f(b).
@@ -60,6 +62,29 @@ const STEP: f32 = 0.05;
 /// And at most as a part of the temperature, which is the width over which the relaxed sample changes.
 const STEP_OF_TAU: f32 = 0.1;
 
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        form: "rebar",
+        type_name: "ControlVariate",
+        summary: "the relaxed loss as control variate",
+        variables: "both",
+        unbiased: "yes",
+        evaluations: "2 (+ 5 to adapt)",
+        usual: &["rebar"],
+        make: |_| Ok(Box::new(ControlVariate::rebar(1.0, 0.5))),
+    },
+    Entry {
+        form: "relax",
+        type_name: "ControlVariate",
+        summary: "the relaxed loss and a network as control variate",
+        variables: "both",
+        unbiased: "yes",
+        evaluations: "2 (+ 5 to adapt)",
+        usual: &["relax"],
+        make: |_| Ok(Box::new(ControlVariate::relax(1.0, 0.5, 10))),
+    },
+];
+
 impl ControlVariate {
     /// The relaxed loss, times `eta`, at temperature `tau` to begin with. The paper begins at 1 and 0.5.
     ///
@@ -80,18 +105,18 @@ impl ControlVariate {
         ControlVariate { hidden: Some(hidden), ..ControlVariate::rebar(eta, tau) }
     }
 
-    fn control(&mut self, kind: Kind) -> &mut Learned {
-        let control = self.control.get_or_insert_with(|| new_control(kind, self.start, self.hidden));
+    fn control(&mut self, variables: Variables) -> &mut Learned {
+        let control = self.control.get_or_insert_with(|| new_control(variables, self.start, self.hidden));
         // Without a network there is nothing that knows the size of a row.
         if self.hidden.is_some() {
-            control.check_elements("relax", kind.elements());
+            control.check_elements("relax", variables.elements());
         }
         control
     }
 }
 
-fn new_control(kind: Kind, start: Start, hidden: Option<usize>) -> Learned {
-    let (mut params, elements) = (Params::new(), kind.elements());
+fn new_control(variables: Variables, start: Start, hidden: Option<usize>) -> Learned {
+    let (mut params, elements) = (Params::new(), variables.elements());
     params.add("eta", [1], vec![start.eta]);
     params.add("log_tau", [1], vec![start.tau.ln()]);
     if let Some(hidden) = hidden {
@@ -101,8 +126,8 @@ fn new_control(kind: Kind, start: Start, hidden: Option<usize>) -> Learned {
 }
 
 /// c(y) per row: eta f(y), and the network's output if there is one.
-fn control_at<'t>(copies: &[Var<'t>], loss: Loss<'_, 't>, y: Var<'t>, noise: &mut Noise) -> Var<'t> {
-    let relaxed = copies[ETA] * evaluate(loss, y, noise);
+fn control_at<'t>(copies: &[Var<'t>], trial: &mut Trial<'_, 't>, y: Var<'t>, noise: &mut Noise) -> Var<'t> {
+    let relaxed = copies[ETA] * trial.loss_with(y, noise);
     match &copies[NETWORK..] {
         [] => relaxed,
         weights => relaxed + network(weights, y.affine(2.0, -1.0)),
@@ -110,12 +135,12 @@ fn control_at<'t>(copies: &[Var<'t>], loss: Loss<'_, 't>, y: Var<'t>, noise: &mu
 }
 
 /// The relaxed sample of z at the temperature whose logarithm is given.
-fn relaxed<'t>(variable: Discrete<'t>, z: Var<'t>, log_tau: Var<'t>) -> Var<'t> {
-    match variable {
-        Discrete::Bernoulli(_) => (z * (-log_tau).exp()).sigmoid(),
+fn relaxed<'t>(variables: Variables, z: Var<'t>, log_tau: Var<'t>) -> Var<'t> {
+    match variables {
+        Variables::Bits(_) => (z * (-log_tau).exp()).sigmoid(),
         // Equal noise on all classes is none. Unlike a product with 1 / tau, this op keeps the gradient of tau finite where a
         // class is masked.
-        Discrete::Categorical(_) => {
+        Variables::Categories { .. } => {
             z.gumbel_softmax(log_tau.exp().reshape([]), &mut &vec![1 << 31; z.shape().len()][..])
         }
     }
@@ -130,33 +155,33 @@ impl Estimator for ControlVariate {
         true
     }
 
-    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
-        accept(self, variable);
-        let frozen = self.frozen;
-        let control = self.control(variable.kind());
-        let copies = control.on(variable.logits().tape());
-        let cut = own_leaf(variable);
-        let (b, noises) = TiedNoise::draw(cut, noise);
-        let f = evaluate(loss, b, noise);
+    fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
+        let (frozen, logits) = (self.frozen, trial.logits());
+        let (variables, tape) = (logits.variables(), logits.var().tape());
+        let control = self.control(variables);
+        let copies = control.on(tape);
+        let cut = own_leaf(logits);
+        let (b, noises) = TiedNoise::draw(cut, trial.noise());
+        let f = trial.loss(b);
         // The loss's own noise at the relaxed sample must be other than at b: an estimator inside it may have learned from
         // that one just now.
-        let inner = noise.split();
+        let inner = trial.noise().split();
 
         let (z, z_given_b) = (noises.free(cut), noises.given(cut));
-        let y = relaxed(cut, z, copies[LOG_TAU]);
+        let y = relaxed(variables, z, copies[LOG_TAU]);
         let y_leaf = copy_as_variable(y);
-        let c = control_at(&copies, loss, y_leaf, &mut inner.clone());
+        let c = control_at(&copies, &mut trial, y_leaf, &mut inner.clone());
         let slope = gradient_of(c, y_leaf);
-        let difference = y - relaxed(cut, z_given_b, copies[LOG_TAU]);
-        let pathwise = gradient_of(sum_of_row(difference * slope), cut.logits());
-        let score = gradient_of(cut.log_prob(b), cut.logits());
+        let difference = y - relaxed(variables, z_given_b, copies[LOG_TAU]);
+        let pathwise = gradient_of(sum_of_row(difference * slope), cut.var());
+        let score = gradient_of(cut.log_prob(b), cut.var());
         let estimate = (over_row((f - c).stop_gradient(), score) * score + pathwise).stop_gradient();
-        if !frozen && variable.logits().tape().is_recording() {
+        if !frozen && tape.is_recording() {
             let along = Direction::new(estimate, score, copies[LOG_TAU]);
-            let objective = variance_slope(variable, &noises, &along, &copies, loss, &inner);
+            let objective = variance_slope(&mut trial, &noises, &along, &copies, &inner);
             control.step(&copies, &objective.backward());
         }
-        f.with_logits_gradient(variable.logits(), estimate)
+        f.with_logits_gradient(logits.var(), estimate)
     }
 
     fn adapts(&self) -> bool {
@@ -171,8 +196,8 @@ impl Estimator for ControlVariate {
         Learned::save(self.control.as_ref(), prefix, checkpoint);
     }
 
-    fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> crate::Result<()> {
-        let make = || new_control(kind, self.start, self.hidden);
+    fn restore(&mut self, prefix: &str, variables: Variables, checkpoint: &Checkpoint) -> crate::Result<()> {
+        let make = || new_control(variables, self.start, self.hidden);
         self.control = Learned::restore(make, prefix, checkpoint)?;
         Ok(())
     }
@@ -201,25 +226,23 @@ impl<'t> Direction<'t> {
     }
 }
 
-/// A value whose gradient by the control variate's parameters is that of the mean of |g|^2.
+/// A value whose gradient with respect to the parameters of the control variate is the gradient of the mean of |g|^2.
 fn variance_slope<'t>(
-    variable: Discrete<'t>,
+    trial: &mut Trial<'_, 't>,
     noises: &TiedNoise<'t>,
     along: &Direction<'t>,
     copies: &[Var<'t>],
-    loss: Loss<'_, 't>,
     inner: &Noise,
 ) -> Var<'t> {
-    let logits = variable.logits().stop_gradient();
+    let (logits, at) = (trial.logits(), trial.logits().var().stop_gradient());
     let mut c_at = |z: Var<'t>| {
-        let y = relaxed(variable, z, copies[LOG_TAU]);
-        control_at(copies, loss, y, &mut inner.clone())
+        let y = relaxed(logits.variables(), z, copies[LOG_TAU]);
+        control_at(copies, trial, y, &mut inner.clone())
     };
-    let here = c_at(noises.free(variable.with_logits(logits)));
-    let (ahead, behind) =
-        (variable.with_logits(logits + along.step), variable.with_logits(logits - along.step));
-    let free = c_at(noises.free(ahead)) - c_at(noises.free(behind));
-    let given = c_at(noises.given(ahead)) - c_at(noises.given(behind));
+    let here = c_at(noises.free(logits.with(at)));
+    let (ahead, back) = (logits.with(at + along.step), logits.with(at - along.step));
+    let free = c_at(noises.free(ahead)) - c_at(noises.free(back));
+    let given = c_at(noises.given(ahead)) - c_at(noises.given(back));
     ((free - given) * along.weight - here * along.score).mean() * 2.0
 }
 
@@ -232,11 +255,11 @@ enum TiedNoise<'t> {
 }
 
 impl<'t> TiedNoise<'t> {
-    /// The hard sample and the noise behind it.
-    fn draw(variable: Discrete<'t>, noise: &mut Noise) -> (Var<'t>, TiedNoise<'t>) {
-        match variable {
-            Discrete::Bernoulli(logits) => TiedNoise::bits(logits, noise),
-            Discrete::Categorical(logits) => TiedNoise::categories(logits, noise),
+    /// The hard sample and its noise.
+    fn draw(logits: Logits<'t>, noise: &mut Noise) -> (Var<'t>, TiedNoise<'t>) {
+        match logits.variables() {
+            Variables::Bits(_) => TiedNoise::bits(logits.var(), noise),
+            Variables::Categories { .. } => TiedNoise::categories(logits.var(), noise),
         }
     }
 
@@ -286,22 +309,20 @@ impl<'t> TiedNoise<'t> {
     }
 
     /// z as a function of the logits.
-    fn free(&self, variable: Discrete<'t>) -> Var<'t> {
+    fn free(&self, logits: Logits<'t>) -> Var<'t> {
         match *self {
-            TiedNoise::Bits { l, .. } => variable.logits() + l,
-            TiedNoise::Categories { g, .. } => variable.logits().log_softmax() + g,
+            TiedNoise::Bits { l, .. } => logits.var() + l,
+            TiedNoise::Categories { g, .. } => logits.var().log_softmax() + g,
         }
     }
 
     /// z' as a function of the logits.
-    fn given(&self, variable: Discrete<'t>) -> Var<'t> {
+    fn given(&self, logits: Logits<'t>) -> Var<'t> {
         match *self {
             TiedNoise::Bits { sign, l_given, .. } => {
-                sign * (l_given + (sign * variable.logits()).softplus()).softplus()
+                sign * (l_given + (sign * logits.var()).softplus()).softplus()
             }
-            TiedNoise::Categories { winning, a, .. } => {
-                winning - (a - variable.logits().log_softmax()).softplus()
-            }
+            TiedNoise::Categories { winning, a, .. } => winning - (a - logits.var().log_softmax()).softplus(),
         }
     }
 }
@@ -352,22 +373,25 @@ mod tests {
             (0.0, 0.45, 1.0, 0.5),
             (1.0, 0.3, 0.5, 0.7),
             (-0.5, 0.6, 0.2, 1.5f32),
-            // Here a step of 0.05 would give the derivative by ln tau another sign.
+            // Here a step of 0.05 would give the derivative by ln tau the wrong sign.
             (1.0, 0.45, 0.5, 0.02),
         ] {
             let tape = Tape::new();
             let copies = [tape.variable(&[eta], [1]), tape.variable(&[tau.ln()], [1])];
-            let variable = Discrete::Bernoulli(tape.variable(&vec![logit; ROWS], [ROWS, 1]));
-            let mut noise = Noise::seed(11);
-            let (b, noises) = TiedNoise::draw(variable, &mut noise);
+            let logits = Logits::bits(tape.variable(&vec![logit; ROWS], [ROWS, 1]));
+            let (mut noise, mut unused, mut mistake) = (Noise::seed(11), Noise::seed(0), None);
+            let (b, noises) = TiedNoise::draw(logits, &mut noise);
+            let mut loss = |z, _: &mut Noise| toy(z, t);
+            let mut trial = Trial::new(logits, &mut unused, &mut loss, &mut mistake);
             // g as the estimator computes it.
-            let y = copy_as_variable(relaxed(variable, noises.free(variable), copies[LOG_TAU]));
-            let c = control_at(&copies, &mut |z, _| toy(z, t), y, &mut noise);
+            let bit = Variables::Bits(1);
+            let y = copy_as_variable(relaxed(bit, noises.free(logits), copies[LOG_TAU]));
+            let c = control_at(&copies, &mut trial, y, &mut noise);
             let slope = gradient_of(c, y);
-            let difference = relaxed(variable, noises.free(variable), copies[LOG_TAU])
-                - relaxed(variable, noises.given(variable), copies[LOG_TAU]);
-            let pathwise = gradient_of(sum_of_row(difference * slope), variable.logits());
-            let score = gradient_of(variable.log_prob(b), variable.logits());
+            let difference = relaxed(bit, noises.free(logits), copies[LOG_TAU])
+                - relaxed(bit, noises.given(logits), copies[LOG_TAU]);
+            let pathwise = gradient_of(sum_of_row(difference * slope), logits.var());
+            let score = gradient_of(logits.log_prob(b), logits.var());
             let estimate = (over_row(toy(b, t) - c, score) * score + pathwise).stop_gradient();
 
             let exact = |eta, log_tau| mean_square_in_f64(f64::from(logit), f64::from(t), eta, log_tau);
@@ -380,8 +404,7 @@ mod tests {
             );
 
             let along = Direction::new(estimate, score, copies[LOG_TAU]);
-            let gradients =
-                variance_slope(variable, &noises, &along, &copies, &mut |z, _| toy(z, t), &noise).backward();
+            let gradients = variance_slope(&mut trial, &noises, &along, &copies, &noise).backward();
             let got = [0, 1].map(|i| f64::from(gradients.of(copies[i]).unwrap()[0]));
             let want = [
                 (exact(e + h, l) - exact(e - h, l)) / (2.0 * h),
@@ -400,8 +423,8 @@ mod tests {
         let mut noise = Noise::seed(3);
         let values: Vec<f32> = (0..600).map(|i| (i % 13) as f32 - 6.0).collect();
         for variable in [
-            Discrete::Bernoulli(tape.variable(&values, [100, 6])),
-            Discrete::Categorical(tape.variable(&values, [100, 2, 3])),
+            Logits::bits(tape.variable(&values, [100, 6])),
+            Logits::categories(tape.variable(&values, [100, 2, 3])),
         ] {
             let (_, noises) = TiedNoise::draw(variable, &mut noise);
             let (z, given) = (noises.free(variable).to_vec(), noises.given(variable).to_vec());
@@ -417,7 +440,8 @@ mod tests {
         let toy = Toy::new(0.45);
         let mut relax = ControlVariate::relax(1.0, 0.5, 10);
         measure(&toy, &mut relax, 10, 100, &mut Noise::seed(1)).unwrap();
-        let (learned, fresh) = (relax.control.unwrap(), new_control(toy.kind(), relax.start, relax.hidden));
+        let (learned, fresh) =
+            (relax.control.unwrap(), new_control(toy.variables(), relax.start, relax.hidden));
         for (id, fresh_id) in learned.params.ids().zip(fresh.params.ids()) {
             let name = learned.params.name(id);
             assert_ne!(learned.params.value(id), fresh.params.value(fresh_id), "{name} stayed as it was");

@@ -1,16 +1,28 @@
-//! Enumeration of all states: the truth the other estimators are held against, and a usable estimator for few states.
+//! Enumeration of all states: the truth the other estimators are compared with, and a usable estimator for few states.
 
-use super::{Discrete, Estimator, Kind, Loss, accept, evaluate};
-use crate::noise::Noise;
+use super::registry::Entry;
+use super::{Estimator, Trial};
 use crate::var::Var;
+use crate::variables::Variables;
 
 /// The expected loss itself: sum over the states s of p(s) f(s), with its ordinary gradient. Also called
-/// marginalization. The loss is evaluated once per state.
+/// marginalization. It evaluates the loss once per state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Exact;
 
+pub(super) const ENTRIES: &[Entry] = &[Entry {
+    form: "exact",
+    type_name: "Exact",
+    summary: "the sum over all states",
+    variables: "both",
+    unbiased: "yes, without variance",
+    evaluations: "states",
+    usual: &["exact"],
+    make: |_| Ok(Box::new(Exact)),
+}];
+
 impl Exact {
-    /// States of a row beyond which it refuses: each is a run of the whole model behind the variable.
+    /// The largest number of states of a row that it accepts: each state is a run of the whole model after the variables.
     pub const MOST_STATES: u64 = 1 << 16;
 }
 
@@ -18,28 +30,15 @@ impl Exact {
 ///
 /// # Errors
 /// A sentence that says how many there are, how many are allowed and what to do instead.
-pub fn states(kind: Kind) -> Result<usize, String> {
+pub(crate) fn countable_states(variables: Variables) -> Result<usize, String> {
     let most = Exact::MOST_STATES;
-    match kind.states() {
+    match variables.states() {
         Some(states) if states <= most => Ok(states as usize),
         states => Err(format!(
-            "{kind} have {} states and at most {most} can be enumerated; use an unbiased estimator that samples (rloo:4, disarm) or fewer variables",
+            "{variables} have {} states and at most {most} can be enumerated; use an unbiased estimator that samples \
+             (rloo:4, disarm) or fewer variables",
             states.map_or("more than 2^64".to_owned(), |states| states.to_string()),
         )),
-    }
-}
-
-/// Writes state number `state` of a row: variable v has digit v of it, in base of the number of classes.
-pub fn one_state(kind: Kind, mut state: usize, row: &mut [f32]) {
-    let base = kind.classes.unwrap_or(2);
-    row.fill(0.0);
-    for variable in 0..kind.variables {
-        let digit = state % base;
-        state /= base;
-        match kind.classes {
-            Some(classes) => row[variable * classes + digit] = 1.0,
-            None => row[variable] = digit as f32,
-        }
     }
 }
 
@@ -52,26 +51,26 @@ impl Estimator for Exact {
         true
     }
 
-    fn check(&self, kind: Kind) -> Result<(), String> {
-        states(kind).map(|_| ())
+    fn check(&self, variables: Variables) -> Result<(), String> {
+        countable_states(variables).map(|_| ())
     }
 
-    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
-        accept(self, variable);
-        let (logits, kind) = (variable.logits(), variable.kind());
-        let states = states(kind).expect("accepted");
+    fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
+        let logits = trial.logits();
+        let (variables, rows) = (logits.variables(), logits.rows());
+        let states = countable_states(variables).expect("accepted");
         let mut first = None;
         let weighted = |state| {
-            let z = logits.tape().input_with(logits.shape(), |z| {
-                z.chunks_exact_mut(kind.elements()).for_each(|row| one_state(kind, state, row));
+            let z = logits.var().tape().input_with(variables.shape(rows), |z| {
+                z.chunks_exact_mut(variables.elements()).for_each(|row| variables.write_state(state, row));
             });
-            let p = variable.log_prob(z).exp();
+            let p = trial.log_prob(z).exp();
             // A state of probability 0 counts nothing, whatever the loss says of it.
             let impossible = || {
                 let p = p.value();
                 (0..p.len()).filter(move |&row| p[row] == 0.0)
             };
-            let f = evaluate(loss, z, noise).masked_at(0.0, impossible);
+            let f = trial.loss(z).masked_at(0.0, impossible);
             // Probabilities sum to 1 and their gradients to 0: what all states have in common need not be rounded.
             p * (f - *first.get_or_insert(f.stop_gradient()))
         };

@@ -1,8 +1,9 @@
 //! Gumbel-Rao: the straight-through relaxed gradient, averaged over the noise that gives the same sample.
 
-use super::{Discrete, Estimator, Kind, Loss, accept, check_temperature, evaluate};
-use crate::noise::Noise;
+use super::registry::Entry;
+use super::{Estimator, Trial, check_temperature};
 use crate::var::Var;
+use crate::variables::Variables;
 
 /// [`StGumbelSoftmax`](super::StGumbelSoftmax) with the mean over `samples` noises given the hard sample: the same
 /// expectation, less variance, one evaluation of the loss. Bits are treated as two classes.
@@ -16,6 +17,19 @@ pub struct GumbelRao {
     /// The temperature of the relaxed sample that is differentiated.
     pub tau: f32,
 }
+
+pub(super) const ENTRIES: &[Entry] = &[Entry {
+    form: "gumbel-rao:K:TAU",
+    type_name: "GumbelRao",
+    summary: "`st-gumbel-softmax`, averaged over K noises with one sample",
+    variables: "both",
+    unbiased: "no",
+    evaluations: "1",
+    usual: &["gumbel-rao:1:0.5", "gumbel-rao:10:0.5", "gumbel-rao:100:0.5"],
+    make: |parameters| {
+        Ok(Box::new(GumbelRao { samples: parameters.count(0)?, tau: parameters.temperature(1)? }))
+    },
+}];
 
 impl Estimator for GumbelRao {
     fn name(&self) -> String {
@@ -31,16 +45,16 @@ impl Estimator for GumbelRao {
         true
     }
 
-    fn check(&self, _kind: Kind) -> Result<(), String> {
+    fn check(&self, _variables: Variables) -> Result<(), String> {
         match self.samples {
             0 => Err("it needs at least one noise per sample; use gumbel-rao:10:1".to_owned()),
             _ => check_temperature(self.tau),
         }
     }
 
-    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
-        accept(self, variable);
-        let z = variable.as_categorical().gumbel_rao(self.samples, self.tau, noise);
-        evaluate(loss, variable.from_categorical(z), noise)
+    fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
+        let logits = trial.logits();
+        let z = logits.as_categories().gumbel_rao(self.samples, self.tau, trial.noise());
+        trial.loss(logits.from_categories(z))
     }
 }

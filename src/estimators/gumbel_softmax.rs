@@ -1,8 +1,9 @@
 //! The relaxed sample, and the hard one with the relaxed one's gradient.
 
-use super::{Discrete, Estimator, Kind, Loss, accept, check_temperature, evaluate};
-use crate::noise::Noise;
+use super::registry::Entry;
+use super::{Estimator, Trial, check_temperature};
 use crate::var::Var;
+use crate::variables::Variables;
 
 /// The relaxed sample in place of the hard one, in both passes: softmax((logits + g) / tau), or for bits
 /// sigmoid((logits + l) / tau). The value is the loss at the relaxed sample.
@@ -15,6 +16,42 @@ pub struct GumbelSoftmax {
     pub tau: f32,
 }
 
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        form: "gumbel-softmax:TAU",
+        type_name: "GumbelSoftmax",
+        summary: "the relaxed sample",
+        variables: "both",
+        unbiased: "no",
+        evaluations: "1",
+        usual: &["gumbel-softmax:1", "gumbel-softmax:0.5", "gumbel-softmax:0.1"],
+        make: |parameters| Ok(Box::new(GumbelSoftmax { tau: parameters.temperature(0)? })),
+    },
+    Entry {
+        form: "st-gumbel-softmax:TAU",
+        type_name: "StGumbelSoftmax",
+        summary: "hard forward, relaxed backward",
+        variables: "both",
+        unbiased: "no",
+        evaluations: "1",
+        usual: &["st-gumbel-softmax:1", "st-gumbel-softmax:0.5"],
+        make: |parameters| Ok(Box::new(StGumbelSoftmax::new(parameters.temperature(0)?))),
+    },
+    Entry {
+        form: "st-gumbel-softmax:FORWARD:BACKWARD",
+        type_name: "StGumbelSoftmax",
+        summary: "the same with two temperatures: the sample is one of softmax(logits / FORWARD)",
+        variables: "both",
+        unbiased: "no",
+        evaluations: "1",
+        usual: &["st-gumbel-softmax:0.5:1"],
+        make: |parameters| {
+            let (forward, backward) = (parameters.temperature(0)?, parameters.temperature(1)?);
+            Ok(Box::new(StGumbelSoftmax { forward, backward }))
+        },
+    },
+];
+
 impl Estimator for GumbelSoftmax {
     fn name(&self) -> String {
         format!("gumbel-softmax:{}", self.tau)
@@ -24,7 +61,7 @@ impl Estimator for GumbelSoftmax {
         false
     }
 
-    fn check(&self, _kind: Kind) -> Result<(), String> {
+    fn check(&self, _variables: Variables) -> Result<(), String> {
         check_temperature(self.tau)
     }
 
@@ -33,28 +70,25 @@ impl Estimator for GumbelSoftmax {
         true
     }
 
-    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
-        accept(self, variable);
-        let z = match variable {
-            Discrete::Bernoulli(logits) => logits.binary_concrete(self.tau, noise),
-            Discrete::Categorical(logits) => logits.gumbel_softmax(self.tau, noise),
-        };
-        evaluate(loss, z, noise)
+    fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
+        let logits = trial.logits();
+        let z = logits.relaxed(self.tau, trial.noise());
+        trial.loss(z)
     }
 }
 
 /// The hard sample, with the gradient of the relaxed sample of the same noise. With a forward temperature other than 1
-/// the sample is one of softmax(logits / forward), so the loss is that of another law.
+/// the sample is one of softmax(logits / forward), so the loss belongs to another distribution.
 ///
 /// With noise g: the value is the one-hot of argmax(logits / forward + g), the gradient that of
 /// softmax((logits + g) / backward). Forward 1 is Jang, Gu and Poole's.
 ///
 /// # Source
-/// Jang, Gu, Poole 2017, section 2.2; two temperatures, with the noise added behind the division: R. Shah, M. Yan,
+/// Jang, Gu, Poole 2017, section 2.2; two temperatures, with the noise added after the division: R. Shah, M. Yan,
 /// M. Mozer, D. Liu, "Improving Discrete Optimisation Via Decoupled Straight-Through Gumbel-Softmax", 2024.
 #[derive(Clone, Copy, Debug)]
 pub struct StGumbelSoftmax {
-    /// The temperature that the sample's law is sharpened or flattened by: 1 for none.
+    /// The temperature that sharpens or flattens the sample's distribution: 1 leaves it alone.
     pub forward: f32,
     /// The temperature of the relaxed sample that is differentiated.
     pub backward: f32,
@@ -79,7 +113,7 @@ impl Estimator for StGumbelSoftmax {
         false
     }
 
-    fn check(&self, _kind: Kind) -> Result<(), String> {
+    fn check(&self, _variables: Variables) -> Result<(), String> {
         check_temperature(self.forward).and_then(|()| check_temperature(self.backward))
     }
 
@@ -88,26 +122,15 @@ impl Estimator for StGumbelSoftmax {
         true
     }
 
-    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
-        accept(self, variable);
-        let logits = variable.logits();
+    fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
+        let logits = trial.logits();
         if self.forward == 1.0 {
-            let z = match variable {
-                Discrete::Bernoulli(_) => logits.st_binary_concrete(self.backward, noise),
-                Discrete::Categorical(_) => logits.st_gumbel_softmax(self.backward, noise),
-            };
-            return evaluate(loss, z, noise);
+            let z = logits.straight_through(self.backward, trial.noise());
+            return trial.loss(z);
         }
-        let sharpened = logits / self.forward;
-        let mut same = noise.clone();
-        let (hard, soft) = match variable {
-            Discrete::Bernoulli(_) => {
-                (sharpened.bernoulli(&mut same), logits.binary_concrete(self.backward, noise))
-            }
-            Discrete::Categorical(_) => {
-                (sharpened.categorical(&mut same), logits.gumbel_softmax(self.backward, noise))
-            }
-        };
-        evaluate(loss, hard.with_gradient_of(soft), noise)
+        let sharpened = logits.with(logits.var() / self.forward);
+        let hard = sharpened.sample(&mut trial.noise().clone());
+        let soft = logits.relaxed(self.backward, trial.noise());
+        trial.loss(hard.with_gradient_of(soft))
     }
 }

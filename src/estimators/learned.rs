@@ -1,6 +1,6 @@
 //! Parameters that belong to an estimator: it puts copies of them on the model's tape and trains them itself.
 
-use super::variable::{flat_rows, sum_of_row};
+use super::rows::{flat_rows, sum_of_row};
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::gradients::Gradients;

@@ -1,8 +1,9 @@
 //! The score-function estimator over K samples, each with the mean of the others as its baseline.
 
-use super::{Discrete, Estimator, Kind, Loss, accept, evaluate};
-use crate::noise::Noise;
+use super::registry::Entry;
+use super::{Estimator, Trial};
 use crate::var::Var;
+use crate::variables::Variables;
 
 /// RLOO: 1/K sum_k (f(z_k) - mean of the other f) d ln p(z_k). The value is the mean loss.
 ///
@@ -19,6 +20,17 @@ impl LeaveOneOut {
         LeaveOneOut { samples }
     }
 }
+
+pub(super) const ENTRIES: &[Entry] = &[Entry {
+    form: "rloo:K",
+    type_name: "LeaveOneOut",
+    summary: "the baseline of each sample is the mean of the others",
+    variables: "both",
+    unbiased: "yes",
+    evaluations: "K",
+    usual: &["rloo:2", "rloo:4"],
+    make: |parameters| Ok(Box::new(LeaveOneOut::new(parameters.count(0)?))),
+}];
 
 /// Why fewer than two samples are refused.
 pub(super) fn at_least_two(samples: usize) -> Result<(), String> {
@@ -39,21 +51,20 @@ impl Estimator for LeaveOneOut {
         true
     }
 
-    fn check(&self, _kind: Kind) -> Result<(), String> {
+    fn check(&self, _variables: Variables) -> Result<(), String> {
         at_least_two(self.samples)
     }
 
-    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
-        accept(self, variable);
-        let samples: Vec<Var<'t>> = (0..self.samples).map(|_| variable.sample(noise)).collect();
-        let losses: Vec<Var<'t>> = samples.iter().map(|&z| evaluate(loss, z, noise)).collect();
+    fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
+        let samples: Vec<Var<'t>> = (0..self.samples).map(|_| trial.sample()).collect();
+        let losses: Vec<Var<'t>> = samples.iter().map(|&z| trial.loss(z)).collect();
         let k = self.samples as f32;
         let mean = losses.iter().copied().reduce(|sum, f| sum + f).expect("at least two samples") / k;
         // f - mean of the others is k / (k - 1) times f - mean of all.
         let terms = samples
             .iter()
             .zip(&losses)
-            .map(|(&z, &f)| ((f - mean) / (k - 1.0)).stop_gradient() * variable.log_prob(z));
+            .map(|(&z, &f)| ((f - mean) / (k - 1.0)).stop_gradient() * trial.log_prob(z));
         let score = terms.reduce(|sum, term| sum + term).expect("at least two samples");
         mean.with_gradient_of(mean + score)
     }

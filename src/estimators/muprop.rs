@@ -1,27 +1,62 @@
 //! MuProp: the loss's Taylor expansion about the mean as a control variate.
 
 use super::baseline::Baseline;
+use super::registry::Entry;
+use super::rows::sum_of_row;
 use super::slope::{gradient_of, own_leaf, value_and_slope};
-use super::variable::sum_of_row;
-use super::{Discrete, Estimator, Kind, Loss, accept, evaluate};
+use super::{Estimator, Trial};
 use crate::checkpoint::Checkpoint;
-use crate::noise::Noise;
 use crate::var::Var;
+use crate::variables::Variables;
 
-/// (f(z) - f(m) - <f'(m), z - m>) d ln p(z) + <f'(m), dm>, m being the probabilities: the score function of what a
-/// first-order expansion about the mean leaves, and the gradient of the expansion's mean. The value is f(z).
+/// (f(z) - f(m) - <f'(m), z - m>) d ln p(z) + <f'(m), dm>, m being the probabilities: the score function of the
+/// remainder of a first-order expansion about the mean, and the gradient of the expansion's mean. The value is f(z).
 ///
-/// What the expansion leaves has a mean of its own (f is rarely linear), which is noise in the score function: a baseline learned
-/// as that of [`Nvil`](super::Nvil) takes it away, and [`MuProp::normalised`] divides the rest as NVIL does, at the price of a bias.
+/// The remainder of the expansion has a mean of its own, because f is rarely linear, and that mean is noise in the score
+/// function. A baseline, learned as in [`Nvil`](super::Nvil), takes it away. [`MuProp::normalised`] also divides the rest as
+/// NVIL does, at the price of a bias.
 ///
 /// # Source
 /// S. Gu, S. Levine, I. Sutskever, A. Mnih, "MuProp: Unbiased Backpropagation for Stochastic Neural Networks", ICLR 2016,
 /// equation 6.
 #[derive(Debug, Default)]
 pub struct MuProp {
-    /// Of what the expansion leaves.
+    /// The baseline of the remainder.
     baseline: Option<Baseline>,
 }
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        form: "muprop",
+        type_name: "MuProp",
+        summary: "Taylor expansion about the mean as control variate",
+        variables: "both",
+        unbiased: "yes",
+        evaluations: "2",
+        usual: &["muprop"],
+        make: |_| Ok(Box::new(MuProp::new())),
+    },
+    Entry {
+        form: "muprop-baseline",
+        type_name: "MuProp",
+        summary: "the same with a learned baseline",
+        variables: "both",
+        unbiased: "yes",
+        evaluations: "2",
+        usual: &["muprop-baseline"],
+        make: |_| Ok(Box::new(MuProp::with_baseline())),
+    },
+    Entry {
+        form: "muprop-normalised",
+        type_name: "MuProp",
+        summary: "the same with a learned baseline and variance normalisation",
+        variables: "both",
+        unbiased: "no",
+        evaluations: "2",
+        usual: &["muprop-normalised"],
+        make: |_| Ok(Box::new(MuProp::normalised())),
+    },
+];
 
 impl MuProp {
     /// The expansion alone: unbiased.
@@ -54,22 +89,21 @@ impl Estimator for MuProp {
         self.baseline.as_ref().is_none_or(|baseline| !baseline.normalise)
     }
 
-    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
-        accept(self, variable);
-        let z = variable.sample(noise);
-        let f = evaluate(loss, z, noise);
-        let (at_mean, slope) = value_and_slope(loss, variable.probs(), noise);
+    fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
+        let (logits, z) = (trial.logits(), trial.sample());
+        let f = trial.loss(z);
+        let (at_mean, slope) = value_and_slope(&mut trial, logits.probs());
 
-        let cut = own_leaf(variable);
+        let cut = own_leaf(logits);
         let probs = cut.probs();
         let left = f.stop_gradient() - at_mean - sum_of_row(slope * (z - probs.stop_gradient()));
         let signal = match &mut self.baseline {
-            Some(baseline) => baseline.reduce("muprop", left, variable),
+            Some(baseline) => baseline.reduce("muprop", left, logits),
             None => left,
         };
         let surrogate = signal * cut.log_prob(z) + sum_of_row(slope * probs);
-        let estimate = gradient_of(surrogate, cut.logits());
-        f.with_logits_gradient(variable.logits(), estimate)
+        let estimate = gradient_of(surrogate, cut.var());
+        f.with_logits_gradient(logits.var(), estimate)
     }
 
     fn adapts(&self) -> bool {
@@ -88,7 +122,7 @@ impl Estimator for MuProp {
         }
     }
 
-    fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> crate::Result<()> {
-        self.baseline.as_mut().map_or(Ok(()), |baseline| baseline.restore(prefix, kind, checkpoint))
+    fn restore(&mut self, prefix: &str, variables: Variables, checkpoint: &Checkpoint) -> crate::Result<()> {
+        self.baseline.as_mut().map_or(Ok(()), |baseline| baseline.restore(prefix, variables, checkpoint))
     }
 }

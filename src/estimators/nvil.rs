@@ -1,16 +1,16 @@
 //! NVIL: the score function with a learned baseline and a normalised learning signal.
 
 use super::baseline::Baseline;
-use super::{Discrete, Estimator, Kind, Loss, accept, evaluate, with_score};
+use super::registry::Entry;
+use super::{Estimator, Trial};
 use crate::checkpoint::Checkpoint;
-use crate::noise::Noise;
 use crate::var::Var;
+use crate::variables::Variables;
 
-/// (f(z) - C(p) - c) / max(1, v) times d ln p(z): c is a moving average of what C leaves, v^2 its moving variance, and C a
-/// network of one hidden layer of tanh units, trained here on the squared residual, which sees the probabilities p.
+/// (f(z) - C(p) - c) / max(1, v) times d ln p(z). C is a network of one hidden layer of tanh units on the probabilities p,
+/// trained here on the squared residual; c is a moving average of f - C, and v^2 its moving variance.
 ///
-/// The division by v makes the estimate another multiple of the gradient than 1, so it is biased: [`Nvil::new`] leaves
-/// it out, [`Nvil::normalised`] has it.
+/// The division by v rescales the gradient, so it is biased: [`Nvil::new`] leaves it out, [`Nvil::normalised`] has it.
 ///
 /// # Source
 /// A. Mnih, K. Gregor, "Neural Variational Inference and Learning in Belief Networks", ICML 2014, sections 2.3 to 2.5.
@@ -18,6 +18,29 @@ use crate::var::Var;
 pub struct Nvil {
     baseline: Baseline,
 }
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        form: "nvil",
+        type_name: "Nvil",
+        summary: "the score function with a learned baseline",
+        variables: "both",
+        unbiased: "yes",
+        evaluations: "1",
+        usual: &["nvil"],
+        make: |_| Ok(Box::new(Nvil::new())),
+    },
+    Entry {
+        form: "nvil-normalised",
+        type_name: "Nvil",
+        summary: "the same with variance normalisation",
+        variables: "both",
+        unbiased: "no",
+        evaluations: "1",
+        usual: &["nvil-normalised"],
+        make: |_| Ok(Box::new(Nvil::normalised())),
+    },
+];
 
 impl Nvil {
     /// Without variance normalisation: unbiased.
@@ -46,12 +69,11 @@ impl Estimator for Nvil {
         !self.baseline.normalise
     }
 
-    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
-        accept(self, variable);
-        let z = variable.sample(noise);
-        let f = evaluate(loss, z, noise);
-        let signal = self.baseline.reduce("nvil", f.stop_gradient(), variable);
-        with_score(f, signal, variable.log_prob(z))
+    fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
+        let z = trial.sample();
+        let f = trial.loss(z);
+        let signal = self.baseline.reduce("nvil", f.stop_gradient(), trial.logits());
+        trial.score(f, signal, z)
     }
 
     fn adapts(&self) -> bool {
@@ -66,7 +88,7 @@ impl Estimator for Nvil {
         self.baseline.save(prefix, checkpoint);
     }
 
-    fn restore(&mut self, prefix: &str, kind: Kind, checkpoint: &Checkpoint) -> crate::Result<()> {
-        self.baseline.restore(prefix, kind, checkpoint)
+    fn restore(&mut self, prefix: &str, variables: Variables, checkpoint: &Checkpoint) -> crate::Result<()> {
+        self.baseline.restore(prefix, variables, checkpoint)
     }
 }

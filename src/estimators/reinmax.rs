@@ -1,8 +1,9 @@
 //! ReinMax: a straight-through estimator of second order.
 
-use super::{Discrete, Estimator, Kind, Loss, accept, check_temperature, evaluate};
-use crate::noise::Noise;
+use super::registry::Entry;
+use super::{Estimator, Trial, check_temperature};
 use crate::var::Var;
+use crate::variables::Variables;
 
 /// With g = f'(z) at the hard sample z, p = softmax(logits), J(q) = diag(q) - q q', and q the mean of z and
 /// softmax(logits / tau): the gradient 2 J(q) g - J(p) g / 2. Heun's method for the difference of f between states,
@@ -18,6 +19,17 @@ pub struct ReinMax {
     pub tau: f32,
 }
 
+pub(super) const ENTRIES: &[Entry] = &[Entry {
+    form: "reinmax:TAU",
+    type_name: "ReinMax",
+    summary: "second-order straight-through",
+    variables: "both",
+    unbiased: "for quadratic losses, at tau 1",
+    evaluations: "1",
+    usual: &["reinmax:1"],
+    make: |parameters| Ok(Box::new(ReinMax { tau: parameters.temperature(0)? })),
+}];
+
 impl Estimator for ReinMax {
     fn name(&self) -> String {
         format!("reinmax:{}", self.tau)
@@ -27,7 +39,7 @@ impl Estimator for ReinMax {
         false
     }
 
-    fn check(&self, _kind: Kind) -> Result<(), String> {
+    fn check(&self, _variables: Variables) -> Result<(), String> {
         check_temperature(self.tau)?;
         match self.tau >= 1.0 {
             true => Ok(()),
@@ -35,16 +47,16 @@ impl Estimator for ReinMax {
         }
     }
 
-    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
-        accept(self, variable);
-        let logits = variable.as_categorical();
-        let z = logits.categorical(noise);
+    fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
+        let variables = trial.logits();
+        let logits = variables.as_categories();
+        let z = logits.categorical(trial.noise());
         let mean = (z + (logits / self.tau).softmax().stop_gradient()) * 0.5;
         // Logits of that mean which move as the logits do: softmax of them is the mean, with its Jacobian.
         let moving = moving_logits(logits, mean);
         let surrogate = moving.softmax() * 2.0 - logits.softmax() * 0.5;
         let z = z.with_gradient_of(surrogate);
-        evaluate(loss, variable.from_categorical(z), noise)
+        trial.loss(variables.from_categories(z))
     }
 }
 

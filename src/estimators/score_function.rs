@@ -1,10 +1,11 @@
 //! The score-function estimator (REINFORCE), without a baseline or with a moving average.
 
 use super::moving_average::MovingAverage;
-use super::{Discrete, Estimator, Kind, Loss, accept, evaluate, with_score};
+use super::registry::Entry;
+use super::{Estimator, Trial};
 use crate::checkpoint::Checkpoint;
-use crate::noise::Noise;
 use crate::var::Var;
+use crate::variables::Variables;
 
 /// (f(z) - b) d ln p(z), with b = 0 or a moving average of f over the calls before.
 ///
@@ -16,14 +17,37 @@ pub struct ScoreFunction {
     baseline: Option<MovingAverage>,
 }
 
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        form: "score-function",
+        type_name: "ScoreFunction",
+        summary: "f times the score, also called REINFORCE",
+        variables: "both",
+        unbiased: "yes",
+        evaluations: "1",
+        usual: &["score-function"],
+        make: |_| Ok(Box::new(ScoreFunction::new())),
+    },
+    Entry {
+        form: "moving-average",
+        type_name: "ScoreFunction",
+        summary: "the same, less a moving average of f",
+        variables: "both",
+        unbiased: "yes",
+        evaluations: "1",
+        usual: &["moving-average"],
+        make: |_| Ok(Box::new(ScoreFunction::moving_average(0.99))),
+    },
+];
+
 impl ScoreFunction {
     /// No baseline.
     pub fn new() -> ScoreFunction {
         ScoreFunction { baseline: None }
     }
 
-    /// Less the average of earlier batches' mean f, of which one counts `decay` times the one after it; their weights sum to
-    /// 1, so that the first batches are not drawn to 0. 0.99 is usual.
+    /// Subtracts a moving average of earlier batches' mean f. Each batch counts `decay` times as much as the one after it, and
+    /// the weights sum to 1, so the average is not drawn to 0 at the start. 0.99 is usual.
     ///
     /// # Panics
     /// If `decay` is not in \[0, 1).
@@ -48,12 +72,11 @@ impl Estimator for ScoreFunction {
         true
     }
 
-    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
-        accept(self, variable);
-        let z = variable.sample(noise);
-        let f = evaluate(loss, z, noise);
+    fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
+        let z = trial.sample();
+        let f = trial.loss(z);
         let baseline = self.baseline.as_mut().map_or(0.0, |average| average.next(&f.value()));
-        with_score(f, f - baseline, variable.log_prob(z))
+        trial.score(f, f - baseline, z)
     }
 
     fn adapts(&self) -> bool {
@@ -72,7 +95,7 @@ impl Estimator for ScoreFunction {
         }
     }
 
-    fn restore(&mut self, prefix: &str, _kind: Kind, checkpoint: &Checkpoint) -> crate::Result<()> {
+    fn restore(&mut self, prefix: &str, _variables: Variables, checkpoint: &Checkpoint) -> crate::Result<()> {
         let average = self.baseline.as_mut();
         average.map_or(Ok(()), |average| average.restore(&format!("{prefix}average"), checkpoint))
     }

@@ -1,12 +1,12 @@
-//! Gradients taken on the way: an estimator that needs the loss's slope runs a backward pass of its own.
+//! Gradients in the middle of a forward pass: an estimator that needs the slope of the loss runs a backward pass of its own.
 
-use super::{Discrete, Loss, evaluate};
-use crate::noise::Noise;
+use super::Trial;
 use crate::var::Var;
+use crate::variables::Logits;
 
-/// The variable with its logits as a leaf of its own: what is differentiated by it goes no further.
-pub(super) fn own_leaf(variable: Discrete<'_>) -> Discrete<'_> {
-    variable.with_logits(copy_as_variable(variable.logits()))
+/// The same variables, with a copy of their logits as a leaf: a backward pass ends there.
+pub(super) fn own_leaf(logits: Logits<'_>) -> Logits<'_> {
+    logits.with(copy_as_variable(logits.var()))
 }
 
 /// A copy of a value as a variable.
@@ -14,8 +14,8 @@ pub(super) fn copy_as_variable(x: Var<'_>) -> Var<'_> {
     x.tape().variable(&x.to_vec(), x.shape())
 }
 
-/// The gradient of the sum of a loss by a variable, as a constant; 0 where the loss has none, as on a tape that keeps
-/// nothing to go back along.
+/// The gradient of the sum of a loss with respect to a variable, as a constant. It is 0 if there is none, as on an inference
+/// tape.
 pub(super) fn gradient_of<'t>(loss: Var<'t>, variable: Var<'t>) -> Var<'t> {
     let gradients = loss.sum().gradients_if_any();
     variable.tape().input_with(variable.shape(), |out| match gradients.of(variable) {
@@ -25,8 +25,8 @@ pub(super) fn gradient_of<'t>(loss: Var<'t>, variable: Var<'t>) -> Var<'t> {
 }
 
 /// f and f' at `z`, both as constants.
-pub(super) fn value_and_slope<'t>(loss: Loss<'_, 't>, z: Var<'t>, noise: &mut Noise) -> (Var<'t>, Var<'t>) {
+pub(super) fn value_and_slope<'t>(trial: &mut Trial<'_, 't>, z: Var<'t>) -> (Var<'t>, Var<'t>) {
     let z = copy_as_variable(z);
-    let f = evaluate(loss, z, noise);
+    let f = trial.loss(z);
     (f.stop_gradient(), gradient_of(f, z))
 }

@@ -1,9 +1,10 @@
 //! Straight-through estimators: the hard sample, differentiated as if it were a smooth function of the logits.
 
-use super::{Discrete, Estimator, Kind, Loss, accept, check_temperature, evaluate};
+use super::registry::Entry;
+use super::{Estimator, Trial, check_temperature};
 use crate::checkpoint::Checkpoint;
-use crate::noise::Noise;
 use crate::var::Var;
+use crate::variables::Variables;
 
 /// What a hard sample is differentiated as.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -37,6 +38,49 @@ pub struct StraightThrough {
     frozen: bool,
 }
 
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        form: "st-identity",
+        type_name: "StraightThrough",
+        summary: "the gradient of the sample is that of the logits",
+        variables: "both",
+        unbiased: "no",
+        evaluations: "1",
+        usual: &["st-identity"],
+        make: |_| Ok(Box::new(StraightThrough::new(Surrogate::Identity))),
+    },
+    Entry {
+        form: "st-softmax:TAU",
+        type_name: "StraightThrough",
+        summary: "the sample is differentiated as its probabilities, softmax(logits / TAU)",
+        variables: "both",
+        unbiased: "no",
+        evaluations: "1",
+        usual: &["st-softmax:1", "st-softmax:2"],
+        make: |parameters| Ok(Box::new(StraightThrough::new(Surrogate::Softmax(parameters.temperature(0)?)))),
+    },
+    Entry {
+        form: "st-hard-tanh",
+        type_name: "StraightThrough",
+        summary: "the sample is differentiated as a ramp between logits -1 and 1",
+        variables: "bits",
+        unbiased: "no",
+        evaluations: "1",
+        usual: &["st-hard-tanh"],
+        make: |_| Ok(Box::new(StraightThrough::new(Surrogate::HardTanh))),
+    },
+    Entry {
+        form: "st-slope-annealed",
+        type_name: "StraightThrough",
+        summary: "the sample is differentiated as its probabilities, with a slope that grows",
+        variables: "both",
+        unbiased: "no",
+        evaluations: "1",
+        usual: &["st-slope-annealed"],
+        make: |_| Ok(Box::new(StraightThrough::new(Surrogate::SlopeAnnealed { growth: 1e-4, most: 5.0 }))),
+    },
+];
+
 impl StraightThrough {
     /// With that surrogate.
     pub fn new(surrogate: Surrogate) -> StraightThrough {
@@ -58,35 +102,36 @@ impl Estimator for StraightThrough {
         false
     }
 
-    fn check(&self, kind: Kind) -> Result<(), String> {
-        match (self.surrogate, kind.classes) {
+    fn check(&self, variables: Variables) -> Result<(), String> {
+        match (self.surrogate, variables) {
             (Surrogate::Softmax(tau), _) => check_temperature(tau),
             (Surrogate::SlopeAnnealed { growth, most }, _) if !(growth >= 0.0 && most > 0.0) => Err(format!(
                 "the slope must grow from 1 to a positive number, found growth {growth} to {most}; use st-slope-annealed"
             )),
-            (Surrogate::HardTanh, Some(_)) => {
-                Err(format!("it treats bits, and was given {kind}; use st-softmax:1 or st-identity"))
+            (Surrogate::HardTanh, Variables::Categories { .. }) => {
+                Err(format!("it treats bits, and was given {variables}; use st-softmax:1 or st-identity"))
             }
             _ => Ok(()),
         }
     }
 
-    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
-        accept(self, variable);
-        let logits = variable.logits();
+    fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
+        let variables = trial.logits();
+        let logits = variables.var();
         let soft = match self.surrogate {
             Surrogate::Identity => unless_masked(logits),
-            Surrogate::Softmax(tau) => variable.with_logits(logits / tau).probs(),
+            Surrogate::Softmax(tau) => variables.with(logits / tau).probs(),
             Surrogate::HardTanh => ((logits + 1.0).relu() - (logits - 1.0).relu()) * 0.5,
             Surrogate::SlopeAnnealed { growth, most } => {
                 let slope = (1.0 + growth * self.calls as f32).min(most);
-                variable.with_logits(logits * slope).probs()
+                variables.with(logits * slope).probs()
             }
         };
         if !self.frozen {
             self.calls = self.calls.saturating_add(1);
         }
-        evaluate(loss, variable.sample(noise).with_gradient_of(soft), noise)
+        let z = trial.sample().with_gradient_of(soft);
+        trial.loss(z)
     }
 
     fn set_temperature(&mut self, tau: f32) -> bool {
@@ -107,7 +152,7 @@ impl Estimator for StraightThrough {
         checkpoint.set(&format!("{prefix}calls"), self.calls);
     }
 
-    fn restore(&mut self, prefix: &str, _kind: Kind, checkpoint: &Checkpoint) -> crate::Result<()> {
+    fn restore(&mut self, prefix: &str, _variables: Variables, checkpoint: &Checkpoint) -> crate::Result<()> {
         self.calls = checkpoint.get(&format!("{prefix}calls"))?;
         Ok(())
     }

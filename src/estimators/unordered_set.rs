@@ -1,9 +1,11 @@
 //! The unordered-set estimator: K different classes of one categorical variable, drawn without replacement.
 
-use super::variable::softmax_in_f64;
-use super::{Discrete, Estimator, Kind, Loss, accept, evaluate};
+use super::registry::Entry;
+use super::rows::softmax_in_f64;
+use super::{Estimator, Trial};
 use crate::noise::Noise;
 use crate::var::Var;
+use crate::variables::Variables;
 
 /// Over the set S of K classes that a draw without replacement gives: sum_s dp(s) R(S, s) (f(s) - sum_s' p(s') R'(s, s')
 /// f(s')), where R(S, s) = P(S without s | s is gone) / P(S) makes up for the choice of S, and the inner sum is a baseline
@@ -18,6 +20,17 @@ use crate::var::Var;
 pub struct UnorderedSet {
     samples: usize,
 }
+
+pub(super) const ENTRIES: &[Entry] = &[Entry {
+    form: "unordered-set:K",
+    type_name: "UnorderedSet",
+    summary: "K samples without replacement",
+    variables: "one categorical",
+    unbiased: "yes",
+    evaluations: "K",
+    usual: &["unordered-set:2", "unordered-set:4"],
+    make: |parameters| Ok(Box::new(UnorderedSet::new(parameters.count(0)?))),
+}];
 
 impl UnorderedSet {
     /// Most samples: the weights are sums over subsets of them.
@@ -38,35 +51,34 @@ impl Estimator for UnorderedSet {
         true
     }
 
-    fn check(&self, kind: Kind) -> Result<(), String> {
+    fn check(&self, variables: Variables) -> Result<(), String> {
         let most = Self::MOST_SAMPLES;
-        match kind {
-            Kind { variables: 1, classes: Some(classes) } if self.samples > classes => Err(format!(
+        match variables {
+            Variables::Categories { count: 1, classes } if self.samples > classes => Err(format!(
                 "{} different classes cannot be drawn from {classes}; use at most unordered-set:{}",
                 self.samples,
                 classes.min(most)
             )),
-            Kind { variables: 1, classes: Some(_) } if (1..=most).contains(&self.samples) => Ok(()),
-            Kind { variables: 1, classes: Some(_) } => Err(format!(
+            Variables::Categories { count: 1, .. } if (1..=most).contains(&self.samples) => Ok(()),
+            Variables::Categories { count: 1, .. } => Err(format!(
                 "it takes 1 to {most} samples, found {}; use rloo:{}",
                 self.samples,
                 self.samples.max(2)
             )),
             _ => Err(format!(
-                "it treats one categorical variable per row, and was given {kind}; use rloo:{}",
+                "it treats one categorical variable per row, and was given {variables}; use rloo:{}",
                 self.samples.max(2)
             )),
         }
     }
 
-    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
-        accept(self, variable);
-        let logits = variable.logits();
+    fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
+        let (logits, rows) = (trial.logits().var(), trial.logits().rows());
         let (tape, shape) = (logits.tape(), logits.shape());
-        let (k, classes, rows) = (self.samples, shape.classes(), variable.rows());
+        let (k, classes) = (self.samples, shape.classes());
         logits.check_rows("unordered-set");
         let probs = softmax_in_f64(&logits.value(), classes);
-        let sets: Vec<Set> = probs.chunks_exact(classes).map(|p| Set::draw(p, k, noise)).collect();
+        let sets: Vec<Set> = probs.chunks_exact(classes).map(|p| Set::draw(p, k, trial.noise())).collect();
 
         let mut value = None;
         let mut losses = vec![0.0; rows * k];
@@ -79,7 +91,7 @@ impl Estimator for UnorderedSet {
             });
             // A class of probability 0 counts nothing, whatever the loss says of it.
             let impossible = || (0..rows).filter(|&row| sample >= sets[row].chosen.len());
-            let f = evaluate(loss, z, noise).masked_at(0.0, impossible);
+            let f = trial.loss(z).masked_at(0.0, impossible);
             for (row, &f) in f.value().iter().enumerate() {
                 losses[row * k + sample] = f64::from(f);
             }

@@ -1,17 +1,18 @@
 //! VIMCO: the score-function estimator of the multi-sample bound.
 
 use super::leave_one_out::at_least_two;
-use super::{Discrete, Estimator, Kind, Loss, Objective, accept, evaluate};
-use crate::noise::Noise;
+use super::registry::Entry;
+use super::{Estimator, MultiSample, Objective, Trial};
 use crate::var::Var;
+use crate::variables::Variables;
 
-/// The gradient of E\[L\], L = -ln(1/K sum_k w_k), w_k = e^-f(z_k): each sample's score is weighed by L less what L
-/// would be with that sample's weight replaced by the geometric mean of the others; the pathwise gradient goes to
-/// the samples by their share of the weights. The value is L.
+/// The gradient of E\[L\], L = -ln(1/K sum_k w_k), w_k = e^-f(z_k): the score of each sample is multiplied by
+/// L minus its value when that sample's weight is replaced by the geometric mean of the others. The pathwise gradient is
+/// shared among the samples in proportion to their weights. The value is L.
 ///
-/// With f = ln q(z | x) - ln p(x, z) this trains the bound of importance-weighted autoencoders: all of f is part of the loss,
-/// a divergence outside it would belong to another objective. ln q counts as a function of the logits there, and an
-/// estimator inside the closure is biased, since L is not linear in f.
+/// With f = ln q(z | x) - ln p(x, z) this trains the bound of importance-weighted autoencoders: all of f belongs to
+/// the loss, because a divergence outside it would belong to another objective. There ln q counts as a function of the logits.
+/// An estimator inside the closure is biased, since L is not linear in f.
 ///
 /// # Source
 /// A. Mnih, D. Rezende, "Variational Inference for Monte Carlo Objectives", ICML 2016, equations 8 to 10.
@@ -20,6 +21,17 @@ pub struct Vimco {
     samples: usize,
 }
 
+pub(super) const ENTRIES: &[Entry] = &[Entry {
+    form: "vimco:K",
+    type_name: "Vimco",
+    summary: "the bound of K samples, with the score function and a baseline for each sample",
+    variables: "both",
+    unbiased: "yes, for that bound",
+    evaluations: "K",
+    usual: &["vimco:2"],
+    make: |parameters| Ok(Box::new(Vimco::new(parameters.count(0)?))),
+}];
+
 impl Vimco {
     /// Over `samples` samples, at least 2.
     pub fn new(samples: usize) -> Vimco {
@@ -27,7 +39,7 @@ impl Vimco {
     }
 
     /// L of each row `[rows]` with its gradient, from the log-weights and the log-probabilities of the samples, both
-    /// `[rows, samples]`: for samples that are drawn otherwise, through several layers for example.
+    /// `[rows, samples]`: for samples of several layers, for example.
     ///
     /// # Panics
     /// If the shapes differ or there are fewer than two samples.
@@ -58,26 +70,23 @@ impl Estimator for Vimco {
     }
 
     fn objective(&self) -> Objective {
-        Objective::MultiSample(self.samples)
+        Objective::MultiSample(MultiSample::discrete(self.samples))
     }
 
-    fn check(&self, _kind: Kind) -> Result<(), String> {
+    fn check(&self, _variables: Variables) -> Result<(), String> {
         at_least_two(self.samples)
     }
 
-    fn estimate<'t>(&mut self, variable: Discrete<'t>, noise: &mut Noise, loss: Loss<'_, 't>) -> Var<'t> {
-        accept(self, variable);
-        let (k, rows) = (self.samples, variable.rows());
-        let samples: Vec<Var<'t>> = (0..k).map(|_| variable.sample(noise)).collect();
-        let columns: Vec<Var<'t>> =
-            samples.iter().map(|&z| evaluate(loss, z, noise).reshape([rows, 1])).collect();
-        let log_probs: Vec<Var<'t>> =
-            samples.iter().map(|&z| variable.log_prob(z).reshape([rows, 1])).collect();
+    fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
+        let rows = trial.logits().rows();
+        let samples: Vec<Var<'t>> = (0..self.samples).map(|_| trial.sample()).collect();
+        let columns: Vec<Var<'t>> = samples.iter().map(|&z| trial.loss(z).reshape([rows, 1])).collect();
+        let log_probs: Vec<Var<'t>> = samples.iter().map(|&z| trial.log_prob(z).reshape([rows, 1])).collect();
         Vimco::bound(-Var::concat(&columns, 1), Var::concat(&log_probs, 1))
     }
 }
 
-/// L less L with one sample's log-weight replaced by the mean of the others', for each sample of each row.
+/// For each sample of each row, L minus its value when the sample's log-weight is replaced by the mean of the others'.
 fn learning_signals(log_weights: &[f32], k: usize) -> Vec<f32> {
     let mut signals = Vec::with_capacity(log_weights.len());
     for row in log_weights.chunks_exact(k) {
@@ -104,7 +113,7 @@ mod tests {
 
     /// L of the weights 1, 2, 4 is -ln(7/3); the geometric mean of two of them stands in for the third.
     #[test]
-    fn a_sample_is_held_against_the_geometric_mean_of_the_others() {
+    fn a_sample_is_compared_with_the_geometric_mean_of_the_others() {
         let signals = learning_signals(&[0.0, 2f32.ln(), 4f32.ln()], 3);
         let expected = [(8f64.sqrt() + 6.0) / 7.0, 1.0, (3.0 + 2f64.sqrt()) / 7.0].map(f64::ln);
         for (signal, expected) in signals.iter().zip(expected) {

@@ -2,9 +2,10 @@
 
 use super::problem::Problem;
 use super::toys::Toy;
-use crate::estimators::{Discrete, Estimator};
+use crate::estimators::{Estimate, Estimator};
 use crate::noise::Noise;
 use crate::tape::Tape;
+use crate::variables::Logits;
 
 /// A point of a training curve.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -28,7 +29,7 @@ pub fn training_curve(
     learning_rate: f32,
     noise: &mut Noise,
 ) -> Result<Vec<CurvePoint>, String> {
-    estimator.check(toy.kind())?;
+    estimator.check(toy.variables())?;
     let mut logit = toy.logits()[0];
     let mut tape = Tape::new();
     let mut curve = Vec::new();
@@ -38,7 +39,7 @@ pub fn training_curve(
         }
         let gradient = {
             let logits = tape.variable(&[logit], [1, 1]);
-            let loss = estimator.estimate(Discrete::Bernoulli(logits), noise, &mut |z, _| toy.loss(z));
+            let loss = estimator.estimate(Logits::bits(logits), noise, |z, _| toy.loss(z));
             loss.sum().gradients_if_any().of(logits).map_or(0.0, |gradient| gradient[0])
         };
         tape.reset();

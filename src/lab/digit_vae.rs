@@ -2,13 +2,14 @@
 
 use super::problem::Problem;
 use crate::data::{Batches, Digits};
-use crate::estimators::{GumbelSoftmax, Kind};
+use crate::estimators::GumbelSoftmax;
 use crate::models::{Vae, VaeShape};
 use crate::noise::Noise;
-use crate::optim::{Adam, Optimizer};
+use crate::optim::Adam;
 use crate::params::Params;
 use crate::tape::Tape;
 use crate::var::Var;
+use crate::variables::Variables;
 
 /// -ln p(x | z) for one image x, with the decoder of a VAE after a short training, at the encoder's logits for x.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl DigitVae {
         let pixels = train.pixels();
         let mut noise = Noise::seed(seed);
         let mut params = Params::new();
-        let shape = VaeShape::symmetric(pixels, &[HIDDEN], latents, classes);
+        let shape = VaeShape::symmetric(pixels, &[HIDDEN], Variables::Categories { count: latents, classes });
         let vae = Vae::new(shape, &train.pixel_means(), &mut params, &mut noise);
         let mut batches = Batches::new(train.len(), noise.split());
         let (mut adam, mut tape) = (Adam::new(LEARNING_RATE), Tape::new());
@@ -46,13 +47,12 @@ impl DigitVae {
         for _ in 0..STEPS {
             train.sample_pixels_into(batches.next_batch(batch), &mut noise, &mut images);
             let x = tape.input(&images, [batch, pixels]);
-            let gradients = vae.loss(&params, x, &mut relaxed, &mut noise).mean().backward();
+            let gradients = vae.negative_bound(&params, x, &mut relaxed, &mut noise).mean().backward();
             tape.reset();
             adam.step(&mut params, &gradients);
         }
-        let mut image = vec![0.0; pixels];
-        digits.test().sample_pixels_into(&[0], &mut noise, &mut image);
-        let mut logits = vae.encode(&params, tape.input(&image, [1, pixels])).logits().to_vec();
+        let image = digits.test().sample_first(1, &mut noise);
+        let mut logits = vae.encode(&params, tape.input(&image, [1, pixels])).var().to_vec();
         logits.chunks_exact_mut(classes).for_each(flatten);
         tape.reset();
         DigitVae { vae, params, image, logits }
@@ -61,11 +61,10 @@ impl DigitVae {
 
 impl Problem for DigitVae {
     fn name(&self) -> String {
-        let Kind { variables, classes } = self.kind();
-        format!("vae:{variables}x{}", classes.expect("categorical latents"))
+        format!("vae:{}", self.variables().code())
     }
 
-    fn kind(&self) -> Kind {
+    fn variables(&self) -> Variables {
         self.vae.shape().latents
     }
 

@@ -1,8 +1,9 @@
 //! The exact gradient, by enumeration in f64.
 
 use super::problem::Problem;
-use crate::estimators::{Kind, Objective, one_state, softmax_in_f64, states};
+use crate::estimators::{Objective, countable_states, softmax_in_f64};
 use crate::tape::Tape;
+use crate::variables::Variables;
 
 /// Rows that a loss is evaluated at together.
 const ROWS: usize = 512;
@@ -17,20 +18,20 @@ pub(super) fn exact_gradient(
     problem: &(impl Problem + ?Sized),
     objective: Objective,
 ) -> Result<Vec<f64>, String> {
-    let kind = problem.kind();
-    let states = states(kind)?;
+    let variables = problem.variables();
+    let states = countable_states(variables)?;
     let losses = losses(problem, states);
-    let probs = marginals(problem.logits(), kind);
-    let state_probs: Vec<f64> = (0..states).map(|state| probability(kind, &probs, state)).collect();
+    let probs = marginals(problem.logits(), variables);
+    let state_probs: Vec<f64> = (0..states).map(|state| probability(variables, &probs, state)).collect();
     let weights = match objective {
         Objective::Expected => losses,
-        Objective::MultiSample(k) => multi_sample_weights(&losses, &state_probs, k)?,
+        Objective::MultiSample(bound) => multi_sample_weights(&losses, &state_probs, bound.samples())?,
     };
     // d p(s) = p(s) (z(s) - p) for every logit.
-    let mut gradient = vec![0.0; kind.elements()];
-    let mut z = vec![0.0; kind.elements()];
+    let mut gradient = vec![0.0; variables.elements()];
+    let mut z = vec![0.0; variables.elements()];
     for (state, (weight, state_prob)) in weights.iter().zip(&state_probs).enumerate() {
-        one_state(kind, state, &mut z);
+        variables.write_state(state, &mut z);
         for ((gradient, z), p) in gradient.iter_mut().zip(&z).zip(&probs) {
             *gradient += state_prob * weight * (f64::from(*z) - p);
         }
@@ -40,19 +41,16 @@ pub(super) fn exact_gradient(
 
 /// The loss of every state.
 fn losses(problem: &(impl Problem + ?Sized), states: usize) -> Vec<f64> {
-    let kind = problem.kind();
+    let variables = problem.variables();
     let mut tape = Tape::inference();
     let mut losses = Vec::with_capacity(states);
     for first in (0..states).step_by(ROWS) {
         let rows = ROWS.min(states - first);
-        let mut z = vec![0.0; rows * kind.elements()];
-        for (row, z) in z.chunks_exact_mut(kind.elements()).enumerate() {
-            one_state(kind, first + row, z);
+        let mut z = vec![0.0; rows * variables.elements()];
+        for (row, z) in z.chunks_exact_mut(variables.elements()).enumerate() {
+            variables.write_state(first + row, z);
         }
-        let z = match kind.classes {
-            None => tape.input(&z, [rows, kind.variables]),
-            Some(classes) => tape.input(&z, [rows, kind.variables, classes]),
-        };
+        let z = tape.input(&z, variables.shape(rows));
         losses.extend(problem.loss(z).value().iter().map(|&loss| f64::from(loss)));
         tape.reset();
     }
@@ -60,20 +58,20 @@ fn losses(problem: &(impl Problem + ?Sized), states: usize) -> Vec<f64> {
 }
 
 /// The probability of each bit or class.
-fn marginals(logits: &[f32], kind: Kind) -> Vec<f64> {
-    match kind.classes {
-        Some(classes) => softmax_in_f64(logits, classes),
-        None => logits.iter().map(|&logit| 1.0 / (1.0 + (-f64::from(logit)).exp())).collect(),
+fn marginals(logits: &[f32], variables: Variables) -> Vec<f64> {
+    match variables {
+        Variables::Categories { classes, .. } => softmax_in_f64(logits, classes),
+        Variables::Bits(_) => logits.iter().map(|&logit| 1.0 / (1.0 + (-f64::from(logit)).exp())).collect(),
     }
 }
 
-fn probability(kind: Kind, probs: &[f64], state: usize) -> f64 {
-    let mut z = vec![0.0; kind.elements()];
-    one_state(kind, state, &mut z);
-    let of = |(&z, &p): (&f32, &f64)| match (kind.classes, z == 1.0) {
+fn probability(variables: Variables, probs: &[f64], state: usize) -> f64 {
+    let mut z = vec![0.0; variables.elements()];
+    variables.write_state(state, &mut z);
+    let of = |(&z, &p): (&f32, &f64)| match (variables, z == 1.0) {
         (_, true) => p,
-        (None, false) => 1.0 - p,
-        (Some(_), false) => 1.0,
+        (Variables::Bits(_), false) => 1.0 - p,
+        (Variables::Categories { .. }, false) => 1.0,
     };
     z.iter().zip(probs).map(of).product()
 }

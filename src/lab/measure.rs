@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use super::problem::{Problem, variable};
-use crate::estimators::Estimator;
+use super::problem::{Problem, logits};
+use crate::estimators::{Estimate, Estimator};
 use crate::noise::Noise;
 use crate::tape::Tape;
 
 /// What a run of an estimator on a problem says. Gradients are by the logits of one row.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(serde::Serialize))]
 pub struct Measurement {
     /// The problem's name.
     pub problem: String,
@@ -34,15 +35,38 @@ pub struct Measurement {
     pub z_bound: f64,
     /// Whether the mean agrees with the exact gradient: the bias within 4 standard errors, and no component's z beyond its
     /// bound.
+    #[cfg_attr(feature = "cli", serde(rename = "unbiased"))]
     pub agrees: bool,
     /// Whether the estimator claims to be unbiased.
     pub claims_unbiased: bool,
     /// The mean estimate.
+    #[cfg_attr(feature = "cli", serde(skip))]
     pub mean: Vec<f64>,
     /// The exact gradient of [`Estimator::objective`].
+    #[cfg_attr(feature = "cli", serde(skip))]
     pub exact: Vec<f64>,
     /// Each estimate's projection on the exact gradient's direction.
+    #[cfg_attr(feature = "cli", serde(skip))]
     pub projections: Vec<f32>,
+}
+
+impl Measurement {
+    /// The squared length of what the mean misses, less what chance alone would make of it.
+    pub fn squared_bias(&self) -> f64 {
+        let misses = self.mean.iter().zip(&self.exact).map(|(mean, exact)| (mean - exact).powi(2));
+        misses.sum::<f64>() - self.variance / self.samples as f64
+    }
+
+    /// The shares of the [projections](Self::projections) in `bins` bins of equal width from `low` to `high`. What lies
+    /// outside counts towards the last bin on its side.
+    pub fn histogram(&self, low: f64, high: f64, bins: usize) -> Vec<f64> {
+        let mut shares = vec![0.0; bins];
+        for &x in &self.projections {
+            let bin = (f64::from(x) - low) / (high - low) * bins as f64;
+            shares[(bin.max(0.0) as usize).min(bins - 1)] += 1.0 / self.projections.len() as f64;
+        }
+        shares
+    }
 }
 
 /// Numbers on a tape at a time, about.
@@ -66,7 +90,7 @@ pub fn measure(
     adapting_steps: usize,
     noise: &mut Noise,
 ) -> Result<Measurement, String> {
-    estimator.check(problem.kind())?;
+    estimator.check(problem.variables())?;
     let exact = problem.exact_gradient(estimator.objective())?;
     let mut tape = Tape::new();
     if estimator.adapts() {
@@ -76,7 +100,7 @@ pub fn measure(
     }
     estimator.freeze();
 
-    let at_once = (ELEMENTS / problem.kind().elements()).clamp(1, samples.max(1));
+    let at_once = (ELEMENTS / problem.variables().elements()).clamp(1, samples.max(1));
     let mut sums = Sums::new(&exact, samples);
     let mut evaluations = 0;
     // The first run makes the tape's buffers.
@@ -113,16 +137,16 @@ fn run(
     let (estimates, size);
     let mut evaluations = 0;
     {
-        let variable = variable(problem, tape, rows);
-        let loss = estimator.estimate(variable, noise, &mut |z, _| {
+        let logits = logits(problem, tape, rows);
+        let loss = estimator.estimate(logits, noise, |z, _| {
             evaluations += 1;
             problem.loss(z)
         });
         size = loss.value().iter().map(|&loss| f64::from(loss).abs()).sum();
         let gradients = loss.sum().gradients_if_any();
-        estimates = match gradients.of(variable.logits()) {
+        estimates = match gradients.of(logits.var()) {
             Some(gradient) => gradient.to_vec(),
-            None => vec![0.0; variable.logits().shape().len()],
+            None => vec![0.0; logits.var().shape().len()],
         };
     }
     tape.reset();

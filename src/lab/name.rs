@@ -3,7 +3,8 @@
 use super::{DigitVae, Polynomial, Problem, Quadratic, Toy};
 use crate::data::Digits;
 use crate::error::{Error, Result};
-use crate::estimators::{Kind, states};
+use crate::estimators::{countable_states, entries};
+use crate::variables::Variables;
 
 /// The problems of a full run.
 pub const PROBLEMS: [&str; 9] = [
@@ -18,42 +19,10 @@ pub const PROBLEMS: [&str; 9] = [
     "vae:4x8",
 ];
 
-/// The estimators of a full run.
-pub const DEFAULT_ESTIMATORS: [&str; 33] = [
-    "exact",
-    "score-function",
-    "moving-average",
-    "nvil",
-    "nvil-normalised",
-    "rloo:2",
-    "rloo:4",
-    "vimco:2",
-    "muprop",
-    "muprop-baseline",
-    "muprop-normalised",
-    "rebar",
-    "relax",
-    "arm",
-    "disarm",
-    "unordered-set:2",
-    "unordered-set:4",
-    "gumbel-softmax:1",
-    "gumbel-softmax:0.5",
-    "gumbel-softmax:0.1",
-    "st-gumbel-softmax:1",
-    "st-gumbel-softmax:0.5",
-    "st-gumbel-softmax:0.5:1",
-    "gumbel-rao:1:0.5",
-    "gumbel-rao:10:0.5",
-    "gumbel-rao:100:0.5",
-    "st-identity",
-    "st-softmax:1",
-    "st-softmax:2",
-    "st-hard-tanh",
-    "st-slope-annealed",
-    "darn",
-    "reinmax:1",
-];
+/// The estimators of a full run: all, with usual parameters.
+pub fn default_estimators() -> Vec<&'static str> {
+    entries().flat_map(|entry| entry.usual).copied().collect()
+}
 
 /// The problem of a name such as `toy:0.49` or `vae:2x8`. `digits` is asked for images only if the problem needs them.
 ///
@@ -93,6 +62,6 @@ fn latents_and_classes(text: &str) -> Option<(usize, usize)> {
     let parse = |number: &str| number.parse::<usize>().ok().filter(|number| (1..=1000).contains(number));
     let (latents, classes) = (parse(latents)?, parse(classes)?);
     // Refused before the training, not after it.
-    states(Kind { variables: latents, classes: Some(classes) }).ok()?;
+    countable_states(Variables::Categories { count: latents, classes }).ok()?;
     Some((latents, classes))
 }

@@ -1,9 +1,10 @@
 //! What an estimator is measured on.
 
 use super::exact::exact_gradient;
-use crate::estimators::{Discrete, Kind, Objective};
+use crate::estimators::Objective;
 use crate::tape::Tape;
 use crate::var::Var;
+use crate::variables::{Logits, Variables};
 
 /// A law of discrete variables and a loss.
 pub trait Problem {
@@ -11,7 +12,7 @@ pub trait Problem {
     fn name(&self) -> String;
 
     /// The variables of a row.
-    fn kind(&self) -> Kind;
+    fn variables(&self) -> Variables;
 
     /// Their logits: one row, in the order of the variables, classes innermost.
     fn logits(&self) -> &[f32];
@@ -30,7 +31,7 @@ pub trait Problem {
 }
 
 /// The variables on a tape: `rows` rows of the same logits.
-pub(super) fn variable<'t>(problem: &(impl Problem + ?Sized), tape: &'t Tape, rows: usize) -> Discrete<'t> {
-    let (logits, kind) = (problem.logits().repeat(rows), problem.kind());
-    kind.with_logits(tape.variable(&logits, [rows, kind.elements()]))
+pub(super) fn logits<'t>(problem: &(impl Problem + ?Sized), tape: &'t Tape, rows: usize) -> Logits<'t> {
+    let (logits, variables) = (problem.logits().repeat(rows), problem.variables());
+    variables.logits(tape.variable(&logits, [rows, variables.elements()]))
 }

@@ -1,8 +1,9 @@
 //! Problems in a line: the toys of the papers.
 
 use super::problem::Problem;
-use crate::estimators::{Kind, Objective};
+use crate::estimators::Objective;
 use crate::var::Var;
+use crate::variables::Variables;
 
 /// One bit b, the loss (b - t)^2. The nearer t is to 1/2, the smaller the gradient beside the noise.
 ///
@@ -36,8 +37,8 @@ impl Problem for Toy {
         format!("toy:{}", self.t)
     }
 
-    fn kind(&self) -> Kind {
-        Kind { variables: 1, classes: None }
+    fn variables(&self) -> Variables {
+        Variables::Bits(1)
     }
 
     fn logits(&self) -> &[f32] {
@@ -80,8 +81,8 @@ impl Problem for Polynomial {
         format!("polynomial:{}", self.power)
     }
 
-    fn kind(&self) -> Kind {
-        Kind { variables: Self::BITS, classes: None }
+    fn variables(&self) -> Variables {
+        Variables::Bits(Self::BITS)
     }
 
     fn logits(&self) -> &[f32] {
@@ -146,8 +147,8 @@ impl Problem for Quadratic {
         format!("quadratic:{}", self.classes)
     }
 
-    fn kind(&self) -> Kind {
-        Kind { variables: 1, classes: Some(self.classes) }
+    fn variables(&self) -> Variables {
+        Variables::Categories { count: 1, classes: self.classes }
     }
 
     fn logits(&self) -> &[f32] {

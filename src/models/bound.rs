@@ -1,11 +1,20 @@
-//! The multi-sample bound, which every model with latent variables is evaluated by.
+//! The multi-sample bound, with which every model with latent variables is evaluated.
 
 use crate::tape::Tape;
 use crate::var::Var;
 
-/// -ln(1/m sum_k w_k) per image, in nats, over m = `samples` rounds: `log_weights(round, out)` writes ln w of a fresh
-/// sample for each image. With w = p(x, z) / q(z | x) it is an upper bound on -ln p(x) in expectation, and the tighter
-/// the more samples; with w = p(y | z), z drawn from p(z | x), one on -ln p(y | x).
+/// The bounds of one image from hard samples, in nats.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct HardBound {
+    /// -ELBO from a single sample: -ln w, or with the divergence in closed form where the model has one.
+    pub negative_elbo: f64,
+    /// The bound of all samples on -ln p.
+    pub nll: f64,
+}
+
+/// -ln(1/m sum_k w_k) per image, in nats, over m = `samples` rounds, and -ln w of the first round. `log_weights(round, out)`
+/// writes ln w of a fresh sample for each image. With w = p(x, z) / q(z | x) it is an upper bound on -ln p(x) in expectation,
+/// which gets tighter with more samples; with w = p(y | z), z drawn from p(z | x), an upper bound on -ln p(y | x).
 ///
 /// # Panics
 /// If `samples` is 0.
@@ -17,30 +26,36 @@ pub fn multi_sample_bound(
     images: usize,
     samples: usize,
     mut log_weights: impl FnMut(usize, &mut [f64]),
-) -> Vec<f64> {
+) -> Vec<HardBound> {
     assert!(samples > 0, "a bound of several samples: at least one is needed, found 0");
     let mut means = vec![LogMean::default(); images];
     let mut of_round = vec![0.0; images];
+    let mut first = Vec::new();
     for round in 0..samples {
         log_weights(round, &mut of_round);
         for (mean, &log_weight) in means.iter_mut().zip(&of_round) {
             mean.add(log_weight);
         }
+        if round == 0 {
+            first.clone_from(&of_round);
+        }
     }
-    means.into_iter().map(|mean| -mean.value()).collect()
+    let bound =
+        |(mean, log_weight): (LogMean, f64)| HardBound { negative_elbo: -log_weight, nll: -mean.value() };
+    means.into_iter().zip(first).map(bound).collect()
 }
 
-/// The same, of log-weights that are recorded on a tape, which every round begins anew.
+/// The same, from losses -ln w `[images]` that each round records on the tape.
 #[track_caller]
 pub(super) fn bound_on(
     tape: &mut Tape,
     images: usize,
     samples: usize,
-    mut log_weights: impl for<'t> FnMut(&'t Tape) -> Var<'t>,
-) -> Vec<f64> {
+    mut losses: impl for<'t> FnMut(&'t Tape) -> Var<'t>,
+) -> Vec<HardBound> {
     multi_sample_bound(images, samples, |_, out| {
-        for (out, &log_weight) in out.iter_mut().zip(&log_weights(tape).value()[..]) {
-            *out = f64::from(log_weight);
+        for (out, &loss) in out.iter_mut().zip(&losses(tape).value()[..]) {
+            *out = -f64::from(loss);
         }
         tape.reset();
     })

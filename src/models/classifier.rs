@@ -1,23 +1,27 @@
 //! A classifier: an MLP under a softmax.
 
-use crate::models::{frozen_mean, right_answers};
+use super::shape::ModelShape;
+use super::{Batch, Examples, HardBound, Model, declare_mean, right_answers, sizes};
+use crate::checkpoint::Checkpoint;
 use crate::nn::Mlp;
 use crate::noise::Noise;
 use crate::params::{ParamId, Params};
 use crate::tape::Tape;
 use crate::var::{Activation, Var};
+use crate::variables::Variables;
 
 /// An MLP from centred pixels to class logits.
 #[derive(Clone, Debug)]
 pub struct Classifier {
+    hidden: Vec<usize>,
     mlp: Mlp,
     pixel_mean: ParamId,
     pixels: usize,
 }
 
 impl Classifier {
-    /// Declares the parameters of `pixels - hidden - classes` with ReLU between. Inputs are centred by `pixel_mean`,
-    /// which is kept as a frozen parameter.
+    /// Declares and initialises the parameters of `pixels - hidden - classes` with ReLU between. Inputs are centred by
+    /// `pixel_mean`, which is kept as a frozen parameter.
     #[track_caller]
     pub fn new(
         hidden: &[usize],
@@ -26,12 +30,24 @@ impl Classifier {
         params: &mut Params,
         noise: &mut Noise,
     ) -> Classifier {
-        let mut sizes = vec![pixel_mean.len()];
-        sizes.extend(hidden);
-        sizes.push(classes);
-        let mlp = Mlp::new(params, "classifier", &sizes, Activation::Relu, noise);
-        let pixels = pixel_mean.len();
-        Classifier { mlp, pixel_mean: frozen_mean(params, "pixel_mean", pixel_mean), pixels }
+        let classifier = Classifier::declare(hidden, classes, pixel_mean.len(), params);
+        classifier.init(params, pixel_mean, noise);
+        classifier
+    }
+
+    /// Declares the parameters, all 0.
+    #[track_caller]
+    pub fn declare(hidden: &[usize], classes: usize, pixels: usize, params: &mut Params) -> Classifier {
+        let mlp = Mlp::declare(params, "classifier", &sizes(pixels, hidden, classes), Activation::Relu);
+        let pixel_mean = declare_mean(params, "pixel_mean", pixels);
+        Classifier { hidden: hidden.to_vec(), mlp, pixel_mean, pixels }
+    }
+
+    /// Initialises the parameters.
+    #[track_caller]
+    pub fn init(&self, params: &mut Params, pixel_mean: &[f32], noise: &mut Noise) {
+        self.mlp.init(params, noise);
+        params.value_mut(self.pixel_mean).copy_from_slice(pixel_mean);
     }
 
     /// Class logits `[images, classes]` for images `[images, pixels]`.
@@ -40,18 +56,35 @@ impl Classifier {
         self.mlp.forward_centred(params, x, params.on(x.tape(), self.pixel_mean))
     }
 
-    /// The cross-entropy of the labels, in nats, summed over the batch.
-    #[track_caller]
-    pub fn loss<'t>(&self, params: &Params, x: Var<'t>, labels: &[u32]) -> Var<'t> {
-        self.logits(params, x).cross_entropy(labels).sum()
+    /// Logits of whole images on a tape that keeps nothing.
+    fn with_logits<T>(&self, params: &Params, images: Examples<'_>, use_them: impl Fn(Var<'_>) -> T) -> T {
+        let tape = Tape::inference();
+        use_them(self.logits(params, tape.input(images.pixels, [images.labels.len(), self.pixels])))
+    }
+}
+
+impl Model for Classifier {
+    fn layers(&self) -> Vec<Variables> {
+        Vec::new()
     }
 
-    /// The cross-entropy of each image, in nats, and the number of right answers.
-    #[track_caller]
-    pub fn evaluate(&self, params: &Params, pixels: &[f32], labels: &[u32]) -> (Vec<f32>, usize) {
-        let tape = Tape::inference();
-        let logits = self.logits(params, tape.input(pixels, [labels.len(), self.pixels]));
-        let losses = logits.cross_entropy(labels).to_vec();
-        (losses, right_answers(logits, labels))
+    /// The cross-entropy of each label, in nats.
+    fn loss<'t>(&self, batch: &mut Batch<'_, 't>) -> Var<'t> {
+        let x = batch.binary_pixels();
+        self.logits(batch.params, x).cross_entropy(batch.labels)
+    }
+
+    fn bounds(&self, params: &Params, images: Examples<'_>, _: usize, _: &mut Noise) -> Vec<HardBound> {
+        let losses = self.with_logits(params, images, |logits| logits.cross_entropy(images.labels).to_vec());
+        let bound = |loss| HardBound { negative_elbo: f64::from(loss), nll: f64::from(loss) };
+        losses.into_iter().map(bound).collect()
+    }
+
+    fn right_answers(&self, params: &Params, images: Examples<'_>) -> Option<usize> {
+        Some(self.with_logits(params, images, |logits| right_answers(logits, images.labels)))
+    }
+
+    fn describe(&self, checkpoint: &mut Checkpoint) {
+        ModelShape::Classifier { hidden: self.hidden.clone() }.write(checkpoint);
     }
 }

@@ -1,20 +1,22 @@
 //! Structured output prediction: a net with layers of discrete variables between input and output.
 
-use crate::estimators::{Estimator, Kind};
-use crate::models::bound::bound_on;
-use crate::models::nodes::{Nodes, repeated};
-use crate::models::{check_estimators, frozen_mean, start_at_base_rates};
+use super::bound::bound_on;
+use super::shape::ModelShape;
+use super::{Batch, Examples, HardBound, Model, check_estimators, declare_mean, start_at_base_rates};
+use crate::checkpoint::Checkpoint;
+use crate::estimators::{Estimator, Sample, Step, estimate_layers, loss_of_samples};
 use crate::nn::{Init, Linear};
 use crate::noise::Noise;
 use crate::params::{ParamId, Params};
 use crate::tape::Tape;
 use crate::var::{Activation, Var};
+use crate::variables::{Logits, Variables};
 
 /// p(y | x) through layers of discrete variables h, each given the one before by a linear map of its values: a sigmoid
-/// belief net from x to y. 392-200-200-392 of Jang, Gu and Poole has two layers of 200 bits.
+/// belief net from x to y. The net 392-200-200-392 of Jang, Gu and Poole has two layers of 200 bits.
 #[derive(Clone, Debug)]
 pub struct Prediction {
-    layers: Vec<Kind>,
+    layers: Vec<Variables>,
     /// One more than layers: the last one gives the logits of y.
     maps: Vec<Linear>,
     input_mean: ParamId,
@@ -22,40 +24,67 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// Declares the parameters. Inputs are centred by `input_mean`; the last bias starts at the logits of `output_mean`.
+    /// Declares and initialises the parameters. Inputs are centred by `input_mean`; the last bias starts at the logits of
+    /// `output_mean`.
+    #[track_caller]
     pub fn new(
-        layers: &[Kind],
+        layers: &[Variables],
         input_mean: &[f32],
         output_mean: &[f32],
         params: &mut Params,
         noise: &mut Noise,
     ) -> Prediction {
-        let mut widths = vec![input_mean.len()];
-        widths.extend(layers.iter().map(|layer| layer.elements()));
-        widths.push(output_mean.len());
-        let maps: Vec<Linear> = widths
-            .windows(2)
-            .enumerate()
-            .map(|(i, width)| {
-                let size = (width[0], width[1]);
-                let identity = Activation::Identity;
-                Linear::new(params, &format!("layer.{i}"), size, identity, Init::before(identity), noise)
-            })
-            .collect();
-        let last = maps.last().expect("at least one map");
-        start_at_base_rates(params, last, output_mean);
-        let (inputs, input_mean) = (input_mean.len(), frozen_mean(params, "input_mean", input_mean));
-        Prediction { layers: layers.to_vec(), maps, input_mean, inputs }
+        let net = Prediction::declare(layers, input_mean.len(), output_mean.len(), params);
+        net.init(params, input_mean, output_mean, noise);
+        net
     }
 
-    /// -ln p(y | h) of each row, in nats, h sampled from p(h | x), with an estimator's gradient for each layer, the first
-    /// layer's first.
+    /// Declares the parameters, all 0.
+    #[track_caller]
+    pub fn declare(layers: &[Variables], inputs: usize, outputs: usize, params: &mut Params) -> Prediction {
+        let widths = Prediction::widths(layers, inputs, outputs);
+        let declare = |(i, width): (usize, &[usize])| {
+            Linear::declare(params, &format!("layer.{i}"), (width[0], width[1]), Activation::Identity)
+        };
+        let maps = widths.windows(2).enumerate().map(declare).collect();
+        Prediction {
+            layers: layers.to_vec(),
+            maps,
+            input_mean: declare_mean(params, "input_mean", inputs),
+            inputs,
+        }
+    }
+
+    /// The widths of all layers from x to y.
+    pub(super) fn widths(layers: &[Variables], inputs: usize, outputs: usize) -> Vec<usize> {
+        let inner: Vec<usize> = layers.iter().map(|layer| layer.elements()).collect();
+        super::sizes(inputs, &inner, outputs)
+    }
+
+    /// Initialises the parameters.
+    #[track_caller]
+    pub fn init(&self, params: &mut Params, input_mean: &[f32], output_mean: &[f32], noise: &mut Noise) {
+        for map in &self.maps {
+            map.init(params, Init::before(Activation::Identity), noise);
+        }
+        start_at_base_rates(params, self.last(), output_mean);
+        params.value_mut(self.input_mean).copy_from_slice(input_mean);
+    }
+
+    fn last(&self) -> &Linear {
+        self.maps.last().expect("at least one map")
+    }
+
+    /// -ln p(y | h) of each row, in nats, h sampled from p(h | x), with the gradient of one estimator per layer, the first
+    /// layer's first. Estimators of a bound of K samples give -ln(1/K sum_k p(y | h_k)).
     ///
     /// # Panics
-    /// If there are not as many estimators as layers, or one is of a bound of several samples, which is
-    /// [`bound`](Self::bound).
+    /// If the number of estimators is not the number of layers.
+    ///
+    /// # Source
+    /// Several samples: Maddison, Mnih, Teh 2017, section 5.3.
     #[track_caller]
-    pub fn loss<'t>(
+    pub fn negative_bound<'t>(
         &self,
         params: &Params,
         x: Var<'t>,
@@ -64,7 +93,8 @@ impl Prediction {
         noise: &mut Noise,
     ) -> Var<'t> {
         check_estimators("Prediction", self.layers.len(), estimators);
-        self.behind(0, params, self.first_logits(params, x), y, estimators, noise)
+        let first = self.layers[0].logits(self.first_logits(params, x));
+        estimate_layers(estimators, first, noise, |layer, _, h, _| self.step(params, y, layer, h))
     }
 
     /// The logits of the first layer.
@@ -73,62 +103,19 @@ impl Prediction {
         self.maps[0].forward_centred(params, x, params.on(x.tape(), self.input_mean))
     }
 
-    /// -ln(1/m sum_k p(y | h_k)) of each row, in nats, over `samples` samples h of p(h | x), with its gradient: pathwise for
-    /// relaxed nodes, VIMCO's for hard ones, which take two samples or more.
-    ///
-    /// # Panics
-    /// If a layer is not of bits.
-    ///
-    /// # Source
-    /// Maddison, Mnih, Teh 2017, section 5.3.
-    #[track_caller]
-    pub fn bound<'t>(
-        &self,
-        params: &Params,
-        x: Var<'t>,
-        y: Var<'t>,
-        nodes: Nodes,
-        samples: usize,
-        noise: &mut Noise,
-    ) -> Var<'t> {
-        assert!(
-            self.layers.iter().all(|layer| layer.classes.is_none()),
-            "Prediction::bound: all layers must be of bits"
-        );
-        let rows = x.shape().dims()[0];
-        let mut logits = repeated(self.first_logits(params, x), samples);
-        let mut drawn = Vec::with_capacity(self.layers.len());
-        for map in &self.maps[1..] {
-            let node = nodes.sample(logits, noise);
-            drawn.push((logits, node));
-            logits = map.forward(params, nodes.value(node));
+    /// What follows from the sample of a layer: the next layer, or -ln p(y | h).
+    fn step<'t>(&self, params: &Params, y: Var<'t>, layer: usize, h: &Sample<'t>) -> Step<'t> {
+        let logits = self.logits_after(params, layer, h.value());
+        match self.layers.get(layer + 1) {
+            Some(next) => Step::Next(None, next.logits(logits)),
+            None => Step::Last(logits.bce_with_logits(h.repeat(y)).sum_axis(1)),
         }
-        let log_weights = -logits.bce_with_logits(repeated(y, samples)).sum_axis(1);
-        nodes.bound(log_weights.reshape([rows, samples]), || {
-            let log_probs = drawn.into_iter().map(|(logits, node)| nodes.log_posterior(logits, node));
-            log_probs.reduce(|sum, next| sum + next).expect("at least one layer").reshape([rows, samples])
-        })
     }
 
-    /// The loss given the logits of layer `layer`, or of y behind the last.
-    fn behind<'t>(
-        &self,
-        layer: usize,
-        params: &Params,
-        logits: Var<'t>,
-        y: Var<'t>,
-        estimators: &mut [Box<dyn Estimator>],
-        noise: &mut Noise,
-    ) -> Var<'t> {
-        let Some((first, others)) = estimators.split_first_mut() else {
-            return logits.bce_with_logits(y).sum_axis(1);
-        };
-        let kind = self.layers[layer];
-        first.estimate(kind.with_logits(logits), noise, &mut |h, noise| {
-            let h = h.reshape([logits.shape().dims()[0], kind.elements()]);
-            let logits = self.maps[layer + 1].forward(params, h);
-            self.behind(layer + 1, params, logits, y, others, noise)
-        })
+    /// The logits after the values `h` of a layer, `[rows, width]`.
+    fn logits_after<'t>(&self, params: &Params, layer: usize, h: Var<'t>) -> Var<'t> {
+        let rows = h.shape().dims()[0];
+        self.maps[layer + 1].forward(params, h.reshape([rows, self.layers[layer].elements()]))
     }
 
     /// Rows of x and the means of y given x and one hard sample of h. `rows` holds whole rows of x and y, of which y is not
@@ -137,31 +124,18 @@ impl Prediction {
     pub fn complete(&self, params: &Params, rows: &[f32], noise: &mut Noise) -> Vec<f32> {
         let tape = Tape::inference();
         let (x, _) = self.parts(params, &tape, rows);
-        let first = self.first_logits(params, x);
-        let y = self.behind_samples(params, first, noise).sigmoid();
-        Var::concat(&[x, y], 1).to_vec()
-    }
-
-    /// Numbers of y.
-    fn outputs(&self, params: &Params) -> usize {
-        let last = self.maps.last().expect("at least one map");
-        params.shape(last.bias).len()
+        let mut logits = self.first_logits(params, x);
+        for (layer, variables) in self.layers.iter().enumerate() {
+            logits = self.logits_after(params, layer, variables.logits(logits).sample(noise));
+        }
+        Var::concat(&[x, logits.sigmoid()], 1).to_vec()
     }
 
     /// x and y of whole rows.
     fn parts<'t>(&self, params: &Params, tape: &'t Tape, rows: &[f32]) -> (Var<'t>, Var<'t>) {
-        let width = self.inputs + self.outputs(params);
+        let width = self.inputs + self.last().outputs(params);
         let rows = tape.input(rows, [rows.len() / width, width]);
         (rows.slice(1, 0..self.inputs), rows.slice(1, self.inputs..width))
-    }
-
-    /// The logits of y given those of the first layer, through hard samples.
-    fn behind_samples<'t>(&self, params: &Params, first: Var<'t>, noise: &mut Noise) -> Var<'t> {
-        let rows = first.shape().dims()[0];
-        self.layers.iter().zip(&self.maps[1..]).fold(first, |logits, (kind, map)| {
-            let h = kind.with_logits(logits).sample(noise).reshape([rows, kind.elements()]);
-            map.forward(params, h)
-        })
     }
 
     /// The bound on -ln p(y | x) of each row from `samples` hard samples of h, in nats. `rows` holds whole rows of x and y.
@@ -169,7 +143,13 @@ impl Prediction {
     /// # Panics
     /// If `samples` is 0 or `rows` is not whole rows.
     #[track_caller]
-    pub fn evaluate(&self, params: &Params, rows: &[f32], samples: usize, noise: &mut Noise) -> Vec<f64> {
+    pub fn evaluate(
+        &self,
+        params: &Params,
+        rows: &[f32],
+        samples: usize,
+        noise: &mut Noise,
+    ) -> Vec<HardBound> {
         let mut tape = Tape::inference();
         let (rows, first, y) = {
             let (x, y) = self.parts(params, &tape, rows);
@@ -177,9 +157,43 @@ impl Prediction {
         };
         tape.reset();
         bound_on(&mut tape, rows, samples, |tape| {
-            let first = tape.input(&first, [rows, self.layers[0].elements()]);
-            let logits = self.behind_samples(params, first, noise);
-            -logits.bce_with_logits(tape.input(&y, [rows, self.outputs(params)])).sum_axis(1)
+            let first: Logits<'_> =
+                self.layers[0].logits(tape.input(&first, [rows, self.layers[0].elements()]));
+            let y = tape.input(&y, [rows, self.last().outputs(params)]);
+            loss_of_samples(first, noise, |layer, _, h, _| self.step(params, y, layer, h))
         })
+    }
+}
+
+/// The lower half of an image given the upper one.
+impl Model for Prediction {
+    fn layers(&self) -> Vec<Variables> {
+        self.layers.clone()
+    }
+
+    fn loss<'t>(&self, batch: &mut Batch<'_, 't>) -> Var<'t> {
+        let (images, pixels) = (batch.binary_pixels(), batch.split.pixels());
+        let (x, y) = (images.slice(1, 0..self.inputs), images.slice(1, self.inputs..pixels));
+        self.negative_bound(batch.params, x, y, batch.estimators, batch.noise)
+    }
+
+    fn bounds(
+        &self,
+        params: &Params,
+        images: Examples<'_>,
+        samples: usize,
+        noise: &mut Noise,
+    ) -> Vec<HardBound> {
+        self.evaluate(params, images.pixels, samples, noise)
+    }
+
+    fn draw(&self, params: &Params, given: &[f32], count: usize, noise: &mut Noise) -> Vec<f32> {
+        let width = self.inputs + self.last().outputs(params);
+        let rows: Vec<f32> = given.chunks_exact(width).cycle().take(count).flatten().copied().collect();
+        self.complete(params, &rows, noise)
+    }
+
+    fn describe(&self, checkpoint: &mut Checkpoint) {
+        ModelShape::Prediction { layers: self.layers.clone() }.write(checkpoint);
     }
 }

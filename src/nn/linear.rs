@@ -17,7 +17,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Declares both parameters: the weight by `init`, the bias 0.
+    /// Declares both parameters and initialises them: see [`declare`](Self::declare) and [`init`](Self::init).
     ///
     /// # Panics
     /// If a parameter of that name exists.
@@ -30,12 +30,40 @@ impl Linear {
         init: Init,
         noise: &mut Noise,
     ) -> Linear {
-        let weight = init.values(inputs, outputs, noise);
+        let layer = Linear::declare(params, name, (inputs, outputs), activation);
+        layer.init(params, init, noise);
+        layer
+    }
+
+    /// Declares both parameters, all 0: values come from [`init`](Self::init) or from a checkpoint.
+    ///
+    /// # Panics
+    /// If a parameter of that name exists.
+    #[track_caller]
+    pub fn declare(
+        params: &mut Params,
+        name: &str,
+        (inputs, outputs): (usize, usize),
+        activation: Activation,
+    ) -> Linear {
         Linear {
-            weight: params.add(&format!("{name}.weight"), [inputs, outputs], weight),
+            weight: params.add(&format!("{name}.weight"), [inputs, outputs], vec![0.0; inputs * outputs]),
             bias: params.add(&format!("{name}.bias"), [outputs], vec![0.0; outputs]),
             activation,
         }
+    }
+
+    /// Draws the weight from `init` and sets the bias to 0.
+    #[track_caller]
+    pub fn init(&self, params: &mut Params, init: Init, noise: &mut Noise) {
+        let &[inputs, outputs] = params.shape(self.weight).dims() else { unreachable!("a matrix") };
+        params.value_mut(self.weight).copy_from_slice(&init.values(inputs, outputs, noise));
+        params.value_mut(self.bias).fill(0.0);
+    }
+
+    /// The number of outputs.
+    pub(crate) fn outputs(&self, params: &Params) -> usize {
+        params.shape(self.bias).len()
     }
 
     /// The layer's value at `x` `[.., inputs]`. Two layers made from one [`ParamId`] share it: its gradient is the

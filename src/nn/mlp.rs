@@ -5,7 +5,7 @@ use crate::noise::Noise;
 use crate::params::Params;
 use crate::var::{Activation, Var};
 
-/// Fully connected layers with one activation between them and none behind the last.
+/// Fully connected layers with one activation between them and none after the last.
 ///
 /// ```
 /// use reparam::nn::Mlp;
@@ -23,7 +23,8 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// Layers `NAME.0`, `NAME.1`, ... between the `sizes` given, with the usual initialisation of their activation.
+    /// Declares layers `NAME.0`, `NAME.1`, ... between the `sizes` given, and initialises them: see
+    /// [`declare`](Self::declare) and [`init`](Self::init).
     ///
     /// # Panics
     /// If fewer than two sizes are given, or the name is taken.
@@ -35,6 +36,17 @@ impl Mlp {
         hidden: Activation,
         noise: &mut Noise,
     ) -> Mlp {
+        let mlp = Mlp::declare(params, name, sizes, hidden);
+        mlp.init(params, noise);
+        mlp
+    }
+
+    /// Declares the layers, all parameters 0.
+    ///
+    /// # Panics
+    /// If fewer than two sizes are given, or the name is taken.
+    #[track_caller]
+    pub fn declare(params: &mut Params, name: &str, sizes: &[usize], hidden: Activation) -> Mlp {
         assert!(
             sizes.len() >= 2,
             "Mlp `{name}`: at least an input and an output size expected, found {sizes:?}"
@@ -44,16 +56,22 @@ impl Mlp {
         for i in 0..count {
             let activation = if i + 1 < count { hidden } else { Activation::Identity };
             let size = (sizes[i], sizes[i + 1]);
-            layers.push(Linear::new(
-                params,
-                &format!("{name}.{i}"),
-                size,
-                activation,
-                Init::before(activation),
-                noise,
-            ));
+            layers.push(Linear::declare(params, &format!("{name}.{i}"), size, activation));
         }
         Mlp { layers }
+    }
+
+    /// Initialises all layers, each as is usual before its activation.
+    #[track_caller]
+    pub fn init(&self, params: &mut Params, noise: &mut Noise) {
+        for layer in &self.layers {
+            layer.init(params, Init::before(layer.activation), noise);
+        }
+    }
+
+    /// The last layer.
+    pub(crate) fn last(&self) -> &Linear {
+        self.layers.last().expect("at least one layer")
     }
 
     /// The layers, first to last.

@@ -5,8 +5,8 @@ use reparam_ops::adam::{Hyper, LARGEST_BETA, update};
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::gradients::Gradients;
-use crate::optim::Optimizer;
 use crate::optim::buffers::Buffers;
+use crate::optim::{Optimizer, everyday_methods};
 use crate::params::Params;
 use crate::var::tier;
 
@@ -52,7 +52,7 @@ impl Adam {
     /// Another epsilon, which is added to the root.
     ///
     /// ```
-    /// use reparam::optim::{Adam, Optimizer};
+    /// use reparam::optim::Adam;
     /// use reparam::{Gradients, Params};
     ///
     /// let mut params = Params::new();
@@ -74,6 +74,8 @@ impl Adam {
         self
     }
 }
+
+everyday_methods!(Adam);
 
 impl Optimizer for Adam {
     #[track_caller]

@@ -5,8 +5,8 @@ use reparam_ops::sgd_momentum::update;
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::gradients::Gradients;
-use crate::optim::Optimizer;
 use crate::optim::buffers::Buffers;
+use crate::optim::{Optimizer, everyday_methods};
 use crate::params::Params;
 use crate::var::tier;
 
@@ -32,6 +32,8 @@ impl Sgd {
         self
     }
 }
+
+everyday_methods!(Sgd);
 
 impl Optimizer for Sgd {
     #[track_caller]

@@ -2,7 +2,7 @@
 
 use std::ops::Index;
 
-use super::{Node, value_of};
+use super::node::{Node, value_of};
 use crate::shape::Shape;
 
 /// The values of a node's inputs during its forward computation: `inputs[0]` is the first one's.

@@ -59,6 +59,7 @@ impl Rule for Repeat {
     }
 }
 
+/// # Sums, means and broadcasting
 impl<'t> Var<'t> {
     /// The sum of all elements, a scalar.
     #[track_caller]

@@ -25,6 +25,7 @@ impl Rule for BceWithLogits {
     }
 }
 
+/// # Loss of bits
 impl<'t> Var<'t> {
     /// -t ln sigmoid(x) - (1 - t) ln(1 - sigmoid(x)), elementwise, in nats: `self` holds the logits x, `target` the
     /// data t in \[0, 1\]. Finite for every finite x.

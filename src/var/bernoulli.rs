@@ -33,6 +33,7 @@ impl Rule for StBernoulli {
     }
 }
 
+/// # Samples of bits: hard and straight-through
 impl<'t> Var<'t> {
     /// An exact sample of a binary variable, elementwise: 1 where logits + l > 0 with standard logistic noise l, else
     /// 0; it is 1 with probability sigmoid(logits). One draw per element. It has no gradient: score-function

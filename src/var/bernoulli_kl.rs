@@ -25,6 +25,7 @@ impl Rule for BernoulliKl {
     }
 }
 
+/// # KL divergences of bits
 impl<'t> Var<'t> {
     /// KL(p || q) = p (ln p - ln q) + (1 - p) (ln(1 - p) - ln(1 - q)), elementwise, in nats, p and q the sigmoid of
     /// `self` and `q`. Finite for all finite logits.

@@ -47,6 +47,7 @@ impl Rule for StBinaryConcrete {
     }
 }
 
+/// # Samples of bits: binary Concrete
 impl<'t> Var<'t> {
     /// A relaxed sample of a binary variable, elementwise: y = sigmoid((logits + l) / tau) with standard logistic noise
     /// l, one draw per logit. Also called relaxed Bernoulli or Gumbel-sigmoid. y > 1/2 with probability

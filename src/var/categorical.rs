@@ -18,6 +18,7 @@ impl Rule for Categorical {
     fn backward(&self, _node: Recorded<'_>, _gradients: &mut InputGradients<'_>) {}
 }
 
+/// # Samples of classes: hard, one-hot
 impl<'t> Var<'t> {
     /// An exact one-hot sample of a categorical variable for each row: the one-hot vector of
     /// argmax(logits + g) with standard Gumbel noise g, which is class k with probability softmax(logits)_k.

@@ -44,6 +44,7 @@ impl Rule for CategoricalKlUniform {
     }
 }
 
+/// # KL divergences of classes
 impl<'t> Var<'t> {
     /// KL(p || q) = sum_i p_i (ln p_i - ln q_i) per row, in nats, p and q the softmax of `self` and `q`; the last
     /// axis, the classes, disappears. A class that p masks with -inf has share and gradient 0; one

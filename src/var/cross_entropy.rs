@@ -25,6 +25,7 @@ impl Rule for CrossEntropy {
     }
 }
 
+/// # Loss of classes
 impl<'t> Var<'t> {
     /// ln sum_k e^x_k - x_target per row, in nats: `self` holds the logits x, `[.., classes]`, and `targets` a class
     /// for each row, counted from 0. The last axis disappears; take `.mean()` for the usual loss.

@@ -96,6 +96,7 @@ impl Rule for Affine {
     }
 }
 
+/// # Arithmetic and elementwise functions
 impl<'t> Var<'t> {
     /// x where x > 0, `slope` x elsewhere.
     #[track_caller]

@@ -59,6 +59,7 @@ impl Rule for ExpConcreteLogProb {
     }
 }
 
+/// # Samples of classes in log space, with their density
 impl<'t> Var<'t> {
     /// The logarithm of a relaxed sample of a categorical variable, row by row: y = log_softmax((logits + g) / tau)
     /// with standard Gumbel noise g, one draw per logit. `self` holds logits `[.., classes]`.

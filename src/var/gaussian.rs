@@ -51,6 +51,7 @@ impl Rule for GaussianKlStandard {
     }
 }
 
+/// # Normal samples and their KL divergence
 impl<'t> Var<'t> {
     /// A reparameterised sample of a normal variable: z = mean + e^log_std eps, elementwise, with standard normal eps,
     /// one draw per element. `self` is the mean, `log_std` the logarithm of the standard deviation.

@@ -5,6 +5,7 @@ use reparam_ops::gumbel_max as kernel;
 use crate::noise::{NoiseSource, draws_for};
 use crate::var::{Var, tier};
 
+/// # Samples of classes: hard, as indices
 impl<'t> Var<'t> {
     /// An exact sample of a categorical variable for each row, as a class index: argmax(logits + g), whose law is
     /// softmax(logits). `self` holds logits `[.., classes]`, one draw is taken per logit, and nothing is recorded:

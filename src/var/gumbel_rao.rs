@@ -35,6 +35,7 @@ impl Rule for GumbelRao {
     }
 }
 
+/// # Samples of classes: Gumbel-Rao
 impl<'t> Var<'t> {
     /// An exact one-hot sample, differentiated as if it were the relaxed one, on average over the noise that gives this
     /// sample: the value is the one-hot vector of argmax(logits + g), whose law is softmax(logits) whatever tau; except

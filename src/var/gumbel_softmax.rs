@@ -57,6 +57,7 @@ impl Rule for StGumbelSoftmax {
     }
 }
 
+/// # Samples of classes: Gumbel-Softmax
 impl<'t> Var<'t> {
     /// A relaxed sample of a categorical variable, row by row: y = softmax((logits + g) / tau) with standard Gumbel
     /// noise g, one draw per logit. `self` holds logits `[.., classes]`, unnormalised; rows of y lie on the simplex.

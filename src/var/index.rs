@@ -98,6 +98,7 @@ pub(crate) fn check_indices(op: &str, indices: &[u32], bound: usize, what: &str)
     }
 }
 
+/// # Parts of a value
 impl<'t> Var<'t> {
     /// The positions `range` of one axis; the other axes stay whole.
     ///

@@ -50,6 +50,7 @@ impl Linear {
     }
 }
 
+/// # A layer
 impl<'t> Var<'t> {
     /// activation(x W + b): `x` is `[.., inputs]`, `weight` `[inputs, outputs]`, `bias` `[outputs]`.
     ///

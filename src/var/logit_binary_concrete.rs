@@ -58,6 +58,7 @@ impl Rule for LogitBinaryConcreteLogProb {
     }
 }
 
+/// # Samples of bits in log space, with their density
 impl<'t> Var<'t> {
     /// The logit of a relaxed sample of a binary variable, elementwise: y = (logits + l) / tau with standard logistic
     /// noise l, one draw per logit. Its sigmoid is what [`binary_concrete`](Self::binary_concrete) gives for the same

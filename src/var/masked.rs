@@ -21,6 +21,7 @@ impl Rule for Masked {
     }
 }
 
+/// # Masks
 impl<'t> Var<'t> {
     /// x with `fill` in every place where `mask` is true. The gradient passes where the mask is false and is
     /// exactly 0 elsewhere, even where x or the gradient that arrives is infinite or NaN: unlike a product

@@ -64,6 +64,7 @@ impl Rule for Matmul {
     }
 }
 
+/// # Matrix products
 impl<'t> Var<'t> {
     /// The matrix product of `[.., rows, inner]` and `[.., inner, columns]`, for each of the leading axes, which must be the
     /// same: `[.., rows, columns]`. (For one matrix on the right of all rows: [`linear`](Self::linear), or reshape them to one

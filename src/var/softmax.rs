@@ -59,6 +59,7 @@ impl Rule for LogSumExp {
     }
 }
 
+/// # Rows of classes
 impl<'t> Var<'t> {
     /// e^x / sum e^x over the last axis, `[.., classes]`. Masked classes (-inf) get exactly 0, and so does their gradient.
     ///

@@ -26,6 +26,7 @@ impl Rule for StArgmax {
     }
 }
 
+/// # Choices of classes: straight-through argmax
 impl<'t> Var<'t> {
     /// The one-hot vector of the largest logit, without noise, differentiated as if it were softmax(logits / tau).
     /// Ties take the lowest index. `self` holds logits `[.., classes]`; the gradient of a class masked with -inf is

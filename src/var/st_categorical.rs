@@ -27,6 +27,7 @@ impl Rule for StCategorical {
     }
 }
 
+/// # Samples of classes: straight-through
 impl<'t> Var<'t> {
     /// An exact one-hot sample, differentiated as if it were the probabilities: the value is the one-hot vector of
     /// argmax(logits + g), whose law is softmax(logits) whatever tau; except under differentiation, where the gradient

@@ -24,6 +24,7 @@ impl Rule for Transpose {
     }
 }
 
+/// # Transposition
 impl<'t> Var<'t> {
     /// The last two axes swapped: `[.., rows, columns]` becomes `[.., columns, rows]`.
     ///

@@ -37,6 +37,7 @@ impl Rule for WithGradientOf {
     }
 }
 
+/// # Shapes, and what gradients see
 impl<'t> Var<'t> {
     /// The same numbers, row-major, under another shape.
     ///

@@ -27,6 +27,7 @@ impl Rule for WithLogitsGradient {
     }
 }
 
+/// # A gradient of your own for logits
 impl<'t> Var<'t> {
     /// The same loss, with a ready-made gradient for `logits` in addition to its own: d loss_r / d logits_r =
     /// `estimate_r`, row by row. This is how an estimator that has computed its gradient returns it. The loss

@@ -1,12 +1,22 @@
 //! Is the shared multi-sample bound what enumeration of all states says it is, are the models' gradients those of the enumerated
 //! bound, or of the integrated one where their bits are relaxed, and do they draw what they should?
 
-use reparam::estimators::{Estimator, Kind, parse};
+use reparam::estimators::{Estimator, parse};
 use reparam::models::{
-    BeliefNet, BeliefNetShape, Link, LossWeights, Nodes, Prediction, SemiSupervised, SemiSupervisedShape,
-    Vae, VaeShape, multi_sample_bound,
+    BeliefNet, HardBound, Link, Model, Prediction, SemiSupervised, SemiSupervisedShape, Vae, VaeShape,
+    multi_sample_bound,
 };
-use reparam::{Noise, ParamId, Params, Tape, Var};
+use reparam::{Noise, ParamId, Params, Tape, Var, Variables};
+
+/// The bounds of all samples.
+fn nlls(bounds: Vec<HardBound>) -> Vec<f64> {
+    bounds.into_iter().map(|bound| bound.nll).collect()
+}
+
+/// The same estimator for each of `layers` layers.
+fn estimators(name: &str, layers: usize) -> Vec<Box<dyn Estimator>> {
+    (0..layers).map(|_| parse(name).unwrap()).collect()
+}
 
 /// A parameter in f64.
 fn values(params: &Params, name: &str) -> Vec<f64> {
@@ -80,7 +90,7 @@ fn copies(x: &[f64], count: usize) -> Vec<f32> {
 }
 
 /// A VAE over 5 pixels.
-fn vae(latents: Kind) -> (Vae, Params) {
+fn vae(latents: Variables) -> (Vae, Params) {
     let mut params = Params::new();
     let shape = VaeShape { pixels: 5, encoder: vec![], decoder: vec![4], latents };
     let vae = Vae::new(shape, &MEAN, &mut params, &mut Noise::seed(3));
@@ -90,7 +100,7 @@ fn vae(latents: Kind) -> (Vae, Params) {
     (vae, params)
 }
 
-const LATENTS: [Kind; 2] = [Kind { variables: 3, classes: None }, Kind { variables: 2, classes: Some(3) }];
+const LATENTS: [Variables; 2] = [Variables::Bits(3), Variables::Categories { count: 2, classes: 3 }];
 
 /// The logits of the pixels of a model with a decoder.
 fn decoded(params: &Params, code: &[f64]) -> Vec<f64> {
@@ -98,7 +108,7 @@ fn decoded(params: &Params, code: &[f64]) -> Vec<f64> {
 }
 
 /// The logits of a VAE's pixels for all values of variables with these logits, each with its log-probability.
-fn decoded_values(latents: Kind, params: &Params, logits: &[f64]) -> Vec<(Vec<f64>, f64)> {
+fn decoded_values(latents: Variables, params: &Params, logits: &[f64]) -> Vec<(Vec<f64>, f64)> {
     let values = all_values(latents, logits).into_iter();
     values.map(|(z, log_p)| (decoded(params, &z), log_p)).collect()
 }
@@ -108,7 +118,7 @@ fn encoded(params: &Params) -> Vec<f64> {
     affine(params, "encoder.0", &centred(&IMAGE, &values(params, "pixel_mean")))
 }
 
-fn vae_states(latents: Kind, params: &Params) -> States {
+fn vae_states(latents: Variables, params: &Params) -> States {
     let log_prior = -(latents.states().unwrap() as f64).ln();
     let of_value =
         |(pixels, log_q): (Vec<f64>, f64)| (log_q, log_bernoulli(&pixels, &IMAGE) + log_prior - log_q);
@@ -121,8 +131,7 @@ fn a_vae_is_bounded_as_enumeration_says() {
         let (vae, params) = vae(latents);
         let states = vae_states(latents, &params);
         hold_against("vae", &states, |images, samples| {
-            let bounds = vae.evaluate(&params, &copies(&IMAGE, images), samples, &mut Noise::seed(5));
-            bounds.iter().map(|bound| bound.nll).collect()
+            nlls(vae.evaluate(&params, &copies(&IMAGE, images), samples, &mut Noise::seed(5)))
         });
         let bounds = vae.evaluate(&params, &copies(&IMAGE, 40_000), 1, &mut Noise::seed(15));
         let negative_elbos: Vec<f64> = bounds.iter().map(|bound| bound.negative_elbo).collect();
@@ -138,15 +147,21 @@ fn a_vae_learns_along_the_gradient_of_the_enumerated_bound() {
         let one = |params: &Params| exact_bounds(&vae_states(latents, params))[0];
         hold_gradient_against("vae", &mut params, one, |tape, params, images, noise| {
             let x = tape.input(&copies(&IMAGE, images), [images, 5]);
-            vae.loss(params, x, estimator.as_mut(), noise)
+            vae.negative_bound(params, x, estimator.as_mut(), noise)
+        });
+        let mut vimco = parse("vimco:2").unwrap();
+        let two = |params: &Params| exact_bounds(&vae_states(latents, params))[1];
+        hold_gradient_against("vae, two samples", &mut params, two, |tape, params, images, noise| {
+            let x = tape.input(&copies(&IMAGE, images), [images, 5]);
+            vae.negative_bound(params, x, vimco.as_mut(), noise)
         });
     }
 }
 
 /// Nets that predict the last two pixels from the first three, through bits and through categorical variables.
-fn predictions() -> [(Vec<Kind>, Prediction, Params); 2] {
-    let bits = |variables| Kind { variables, classes: None };
-    let categories = |variables, classes| Kind { variables, classes: Some(classes) };
+fn predictions() -> [(Vec<Variables>, Prediction, Params); 2] {
+    let bits = |variables| Variables::Bits(variables);
+    let categories = |variables, classes| Variables::Categories { count: variables, classes };
     [vec![bits(3), bits(2)], vec![categories(1, 3), categories(2, 2)]].map(|layers| {
         let mut params = Params::new();
         let net = Prediction::new(&layers, &MEAN[..3], &MEAN[3..], &mut params, &mut Noise::seed(4));
@@ -155,9 +170,9 @@ fn predictions() -> [(Vec<Kind>, Prediction, Params); 2] {
 }
 
 /// All values of variables with these logits, each with its log-probability.
-fn all_values(kind: Kind, logits: &[f64]) -> Vec<(Vec<f64>, f64)> {
-    let Some(classes) = kind.classes else {
-        return all_bits(kind.variables).map(|h| (h.clone(), log_bernoulli(logits, &h))).collect();
+fn all_values(kind: Variables, logits: &[f64]) -> Vec<(Vec<f64>, f64)> {
+    let Variables::Categories { classes, .. } = kind else {
+        return all_bits(kind.count()).map(|h| (h.clone(), log_bernoulli(logits, &h))).collect();
     };
     let mut values = vec![(Vec::new(), 0.0)];
     for logits in logits.chunks(classes) {
@@ -177,7 +192,7 @@ fn prediction_input(params: &Params) -> Vec<f64> {
 }
 
 /// The logits of y for all values of h, each with its log-probability.
-fn predicted_values(layers: &[Kind], params: &Params) -> Vec<(Vec<f64>, f64)> {
+fn predicted_values(layers: &[Variables], params: &Params) -> Vec<(Vec<f64>, f64)> {
     let mut values = Vec::new();
     for (h, log_p) in all_values(layers[0], &affine(params, "layer.0", &prediction_input(params))) {
         for (g, log_p_of_g) in all_values(layers[1], &affine(params, "layer.1", &h)) {
@@ -187,7 +202,7 @@ fn predicted_values(layers: &[Kind], params: &Params) -> Vec<(Vec<f64>, f64)> {
     values
 }
 
-fn prediction_states(layers: &[Kind], params: &Params) -> States {
+fn prediction_states(layers: &[Variables], params: &Params) -> States {
     let of_value = |(y, log_q): (Vec<f64>, f64)| (log_q, log_bernoulli(&y, &IMAGE[3..]));
     predicted_values(layers, params).into_iter().map(of_value).collect()
 }
@@ -196,7 +211,7 @@ fn prediction_states(layers: &[Kind], params: &Params) -> States {
 fn predictions_are_bounded_as_enumeration_says() {
     for (layers, net, params) in predictions() {
         hold_against("prediction", &prediction_states(&layers, &params), |images, samples| {
-            net.evaluate(&params, &copies(&IMAGE, images), samples, &mut Noise::seed(6))
+            nlls(net.evaluate(&params, &copies(&IMAGE, images), samples, &mut Noise::seed(6)))
         });
     }
 }
@@ -204,9 +219,7 @@ fn predictions_are_bounded_as_enumeration_says() {
 /// A belief net of layers of 3 and 2 bits over 5 pixels.
 fn belief_net(link: Link) -> (BeliefNet, Params) {
     let mut params = Params::new();
-    let shape = BeliefNetShape { layers: vec![3, 2], link };
-    let mut noise = Noise::seed(8);
-    let net = BeliefNet::new(&shape, &MEAN, &mut params, &mut noise);
+    let net = BeliefNet::new(&[3, 2], link, &MEAN, &mut params, &mut Noise::seed(8));
     let prior = params.find("prior").unwrap();
     params.value_mut(prior).copy_from_slice(&[0.7, -0.4]);
     (net, params)
@@ -242,7 +255,7 @@ fn belief_nets_are_bounded_as_enumeration_says() {
     for link in [Link::Linear, Link::Nonlinear] {
         let (net, params) = belief_net(link);
         hold_against("belief net", &belief_net_states(&params), |images, samples| {
-            net.evaluate(&params, &copies(&IMAGE, images), samples, &mut Noise::seed(7))
+            nlls(net.evaluate(&params, &copies(&IMAGE, images), samples, &mut Noise::seed(7)))
         });
     }
 }
@@ -263,7 +276,7 @@ fn models_draw_as_enumeration_says() {
     for latents in LATENTS {
         let (vae, params) = vae(latents);
         let prior = decoded_values(latents, &params, &vec![0.0; latents.elements()]);
-        hold_drawn_against("vae", &prior, &vae.generate(&params, 40_000, &mut Noise::seed(17)));
+        hold_drawn_against("vae", &prior, &vae.draw(&params, &[], 40_000, &mut Noise::seed(17)));
         let posterior = decoded_values(latents, &params, &encoded(&params));
         let drawn = vae.reconstruct(&params, &copies(&IMAGE, 40_000), &mut Noise::seed(18));
         hold_drawn_against("vae, reconstruction", &posterior, &drawn);
@@ -277,7 +290,7 @@ fn models_draw_as_enumeration_says() {
             given.push((through(&params, "generative.0", &signs(&h)), log_p));
         }
     }
-    hold_drawn_against("belief net", &given, &net.generate(&params, 40_000, &mut Noise::seed(19)));
+    hold_drawn_against("belief net", &given, &net.draw(&params, &[], 40_000, &mut Noise::seed(19)));
     for (layers, net, params) in predictions() {
         let rows = net.complete(&params, &copies(&IMAGE, 40_000), &mut Noise::seed(20));
         assert!(rows.chunks(5).all(|row| row[..3] == [1.0, 0.0, 1.0]), "the upper part is the image's");
@@ -339,24 +352,20 @@ fn hold_gradient_against(
     }
 }
 
-fn nvil_for_two_layers() -> Vec<Box<dyn Estimator>> {
-    (0..2).map(|_| parse("nvil").unwrap()).collect()
-}
-
 #[test]
 fn belief_nets_learn_along_the_gradient_of_the_enumerated_bound() {
     for link in [Link::Linear, Link::Nonlinear] {
         let (net, mut params) = belief_net(link);
-        let mut estimators = nvil_for_two_layers();
+        let (mut nvil, mut vimco) = (estimators("nvil", 2), estimators("vimco:2", 2));
         let one = |params: &Params| exact_bounds(&belief_net_states(params))[0];
         hold_gradient_against("belief net", &mut params, one, |tape, params, images, noise| {
             let x = tape.input(&copies(&IMAGE, images), [images, 5]);
-            net.loss(params, x, &mut estimators, noise)
+            net.negative_bound(params, x, &mut nvil, noise)
         });
         let two = |params: &Params| exact_bounds(&belief_net_states(params))[1];
         hold_gradient_against("belief net, two samples", &mut params, two, |tape, params, images, noise| {
             let x = tape.input(&copies(&IMAGE, images), [images, 5]);
-            net.bound(params, x, Nodes::Hard, 2, noise)
+            net.negative_bound(params, x, &mut vimco, noise)
         });
     }
 }
@@ -370,26 +379,27 @@ fn halves(tape: &Tape, images: usize) -> (Var<'_>, Var<'_>) {
 #[test]
 fn predictions_learn_along_the_gradient_of_the_enumerated_bound() {
     for (layers, net, mut params) in predictions() {
-        let mut estimators = nvil_for_two_layers();
+        let (mut nvil, mut vimco) = (estimators("nvil", 2), estimators("vimco:2", 2));
         let one = |params: &Params| exact_bounds(&prediction_states(&layers, params))[0];
         hold_gradient_against("prediction", &mut params, one, |tape, params, images, noise| {
             let (x, y) = halves(tape, images);
-            net.loss(params, x, y, &mut estimators, noise)
+            net.negative_bound(params, x, y, &mut nvil, noise)
         });
-        if layers.iter().any(|kind| kind.classes.is_some()) {
-            continue;
-        }
         let two = |params: &Params| exact_bounds(&prediction_states(&layers, params))[1];
         hold_gradient_against("prediction, two samples", &mut params, two, |tape, params, images, noise| {
             let (x, y) = halves(tape, images);
-            net.bound(params, x, y, Nodes::Hard, 2, noise)
+            net.negative_bound(params, x, y, &mut vimco, noise)
         });
     }
 }
 
 /// Temperatures of the relaxed posterior and prior.
 const TAUS: (f32, f32) = (0.7, 0.4);
-const RELAXED: Nodes = Nodes::Relaxed { posterior: TAUS.0, prior: TAUS.1 };
+
+/// The estimator of a relaxed bound.
+fn relaxed(samples: usize) -> Vec<Box<dyn Estimator>> {
+    estimators(&format!("concrete:{}:{}:{samples}", TAUS.0, TAUS.1), 1)
+}
 
 /// ln of the density of a relaxed bit's logit z, its noise being tau z - logit.
 fn log_relaxed(logit: f64, tau: f64, z: f64) -> f64 {
@@ -412,8 +422,7 @@ fn relaxed_bounds(logit: f64, log_weight: impl Fn(f64) -> f64) -> [f64; 2] {
 #[test]
 fn relaxed_belief_nets_learn_along_the_gradient_of_the_integrated_bound() {
     let mut params = Params::new();
-    let shape = BeliefNetShape { layers: vec![1], link: Link::Linear };
-    let net = BeliefNet::new(&shape, &MEAN, &mut params, &mut Noise::seed(8));
+    let net = BeliefNet::new(&[1], Link::Linear, &MEAN, &mut params, &mut Noise::seed(8));
     let prior = params.find("prior").unwrap();
     params.value_mut(prior)[0] = 0.7;
     let exact = |params: &Params| {
@@ -430,7 +439,27 @@ fn relaxed_belief_nets_learn_along_the_gradient_of_the_integrated_bound() {
         let of_samples = |params: &Params| exact(params)[samples - 1];
         hold_gradient_against("relaxed net", &mut params, of_samples, |tape, params, images, noise| {
             let x = tape.input(&copies(&IMAGE, images), [images, 5]);
-            net.bound(params, x, RELAXED, samples, noise)
+            net.negative_bound(params, x, &mut relaxed(samples), noise)
+        });
+    }
+}
+
+#[test]
+fn relaxed_vaes_learn_along_the_gradient_of_the_integrated_bound() {
+    let (vae, mut params) = vae(Variables::Bits(1));
+    let exact = |params: &Params| {
+        let q = encoded(params)[0];
+        relaxed_bounds(q, |z| {
+            log_bernoulli(&decoded(params, &[1.0 / (1.0 + (-z).exp())]), &IMAGE)
+                + log_relaxed(0.0, f64::from(TAUS.1), z)
+                - log_relaxed(q, f64::from(TAUS.0), z)
+        })
+    };
+    for samples in [1, 2] {
+        let of_samples = |params: &Params| exact(params)[samples - 1];
+        hold_gradient_against("relaxed vae", &mut params, of_samples, |tape, params, images, noise| {
+            let x = tape.input(&copies(&IMAGE, images), [images, 5]);
+            vae.negative_bound(params, x, &mut *relaxed(samples)[0], noise)
         });
     }
 }
@@ -438,7 +467,7 @@ fn relaxed_belief_nets_learn_along_the_gradient_of_the_integrated_bound() {
 #[test]
 fn relaxed_predictions_learn_along_the_gradient_of_the_integrated_bound() {
     let mut params = Params::new();
-    let bit = Kind { variables: 1, classes: None };
+    let bit = Variables::Bits(1);
     let net = Prediction::new(&[bit], &MEAN[..3], &MEAN[3..], &mut params, &mut Noise::seed(4));
     let exact = |params: &Params| {
         let logit = affine(params, "layer.0", &prediction_input(params))[0];
@@ -454,7 +483,7 @@ fn relaxed_predictions_learn_along_the_gradient_of_the_integrated_bound() {
             of_samples,
             |tape, params, images, noise| {
                 let (x, y) = halves(tape, images);
-                net.bound(params, x, y, RELAXED, samples, noise)
+                net.negative_bound(params, x, y, &mut relaxed(samples), noise)
             },
         );
     }
@@ -471,16 +500,16 @@ fn over_normal(f: impl Fn(f64) -> f64) -> f64 {
     (-800..=800).map(|i| f64::from(i) * step).map(|z| f(z) * density(z) * step).sum()
 }
 
-/// A semi-supervised model of 3 classes over 5 pixels, which shifts labelled images by up to `shift`.
-fn semi_supervised(shift: usize) -> (SemiSupervised, Params) {
+/// A semi-supervised model of 3 classes over 5 pixels.
+fn semi_supervised() -> (SemiSupervised, Params) {
     let mut params = Params::new();
-    let shape = SemiSupervisedShape { classes: 3, latents: 1, hidden: vec![4], shift };
-    let model = SemiSupervised::new(shape, (&MEAN, 5), &mut params, &mut Noise::seed(12));
+    let shape = SemiSupervisedShape { pixels: 5, classes: 3, latents: 1, hidden: vec![4] };
+    let model = SemiSupervised::new(shape, &MEAN, &mut params, &mut Noise::seed(12));
     (model, params)
 }
 
 /// Its class.
-const CLASS: Kind = Kind { variables: 1, classes: Some(3) };
+const CLASS: Variables = Variables::Categories { count: 1, classes: 3 };
 
 /// ln p(x | y, z).
 fn log_given(params: &Params, y: &[f64], z: f64) -> f64 {
@@ -506,7 +535,7 @@ fn classified(params: &Params) -> Vec<(Vec<f64>, f64)> {
 
 #[test]
 fn a_semi_supervised_model_learns_along_the_gradient_of_the_integrated_bounds() {
-    let (model, mut params) = semi_supervised(0);
+    let (model, mut params) = semi_supervised();
 
     let mut estimator = parse("rloo:2").unwrap();
     let unlabelled = |params: &Params| {
@@ -517,23 +546,24 @@ fn a_semi_supervised_model_learns_along_the_gradient_of_the_integrated_bounds() 
         model.unlabelled_loss(params, x, estimator.as_mut(), noise)
     });
 
-    let weights = LossWeights { share: 0.5, classification: 3.0, guidance: None };
     let labelled = |params: &Params| {
         let (y, log_q) = &classified(params)[1];
         0.5 * loss_of_class(params, y) - 3.0 * log_q
     };
     hold_gradient_against("with labels", &mut params, labelled, |tape, params, images, noise| {
         let x = tape.input(&copies(&IMAGE, images), [images, 5]);
-        model.labelled_loss(params, (x, &vec![1; images]), weights, noise)
+        let labels = vec![1; images];
+        let classification = model.classify(params, x).cross_entropy(&labels);
+        model.labelled_loss(params, (x, &labels), noise) * 0.5 + classification * 3.0
     });
 }
 
 #[test]
 fn a_semi_supervised_model_is_bounded_as_enumeration_says() {
-    let (model, params) = semi_supervised(1);
+    let (model, params) = semi_supervised();
     let classes = all_values(CLASS, &[0.0; 3]);
     let p = over_normal(|z| classes.iter().map(|(y, log_p)| (log_p + log_given(&params, y, z)).exp()).sum());
-    let many = model.evaluate(&params, &copies(&IMAGE, 10), 20_000, &mut Noise::seed(13));
+    let many = nlls(model.evaluate(&params, &copies(&IMAGE, 10), 20_000, &mut Noise::seed(13)));
     assert!(many.iter().all(|bound| (bound + p.ln()).abs() < 0.03), "{many:?}, -ln p is {}", -p.ln());
 
     // -ELBO of one sample is what the marginal loss says it is.
@@ -541,7 +571,7 @@ fn a_semi_supervised_model_is_bounded_as_enumeration_says() {
     let x = tape.input(&copies(&IMAGE, 40_000), [40_000, 5]);
     let mut exact = parse("exact").unwrap();
     let loss = model.unlabelled_loss(&params, x, exact.as_mut(), &mut Noise::seed(14)).mean().item();
-    let single = model.evaluate(&params, &copies(&IMAGE, 40_000), 1, &mut Noise::seed(15));
+    let single = nlls(model.evaluate(&params, &copies(&IMAGE, 40_000), 1, &mut Noise::seed(15)));
     let spread = single.iter().map(|b| (b - f64::from(loss)).powi(2)).sum::<f64>() / 40_000.0;
     // The loss is a mean of as many samples, of less variance.
     let error = (2.0 * spread / 40_000.0).sqrt();
@@ -554,7 +584,7 @@ fn a_semi_supervised_model_is_bounded_as_enumeration_says() {
 
 #[test]
 fn a_semi_supervised_model_draws_classes_in_turn() {
-    let (model, params) = semi_supervised(1);
+    let (model, params) = semi_supervised();
     let drawn = model.generate(&params, 60_000, &mut Noise::seed(21));
     for (class, (y, _)) in all_values(CLASS, &[0.0; 3]).iter().enumerate() {
         for pixel in 0..5 {
@@ -569,5 +599,6 @@ fn a_semi_supervised_model_draws_classes_in_turn() {
 #[test]
 fn one_sample_is_its_weight() {
     let bounds = multi_sample_bound(3, 1, |_, log_weights| log_weights.copy_from_slice(&[-1.0, -2.0, 0.5]));
-    assert_eq!(bounds, [1.0, 2.0, -0.5]);
+    let weighs = |nll| HardBound { negative_elbo: nll, nll };
+    assert_eq!(bounds, [weighs(1.0), weighs(2.0), weighs(-0.5)]);
 }

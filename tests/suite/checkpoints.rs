@@ -1,8 +1,8 @@
 //! Does everything that has a state come back from a checkpoint, and only whole?
 
-use reparam::estimators::{Discrete, Estimator, Kind, parse};
+use reparam::estimators::{Estimate, Estimator, parse};
 use reparam::optim::{Adam, Optimizer, Sgd};
-use reparam::{Checkpoint, Gradients, Noise, ParamId, Params, Tape};
+use reparam::{Checkpoint, Gradients, Logits, Noise, ParamId, Params, Tape, Variables};
 
 /// Two parameters that are trained, one without elements and a frozen one.
 fn params(values: [f32; 2]) -> (Params, [ParamId; 4]) {
@@ -107,13 +107,13 @@ fn noise_goes_on_from_its_place() {
 /// One that has learned forgets that when it takes up a checkpoint of one that had not been used.
 #[test]
 fn estimators_come_back_used_or_not() {
-    let kind = Kind { variables: 3, classes: None };
+    let kind = Variables::Bits(3);
     for name in ["moving-average", "nvil", "muprop-baseline", "rebar", "relax", "st-slope-annealed"] {
         let learn = |estimator: &mut dyn Estimator| {
             let tape = Tape::new();
-            let variable = Discrete::Bernoulli(tape.variable(&[0.3; 12], [4, 3]));
+            let variable = Logits::bits(tape.variable(&[0.3; 12], [4, 3]));
             let loss = estimator
-                .estimate(variable, &mut Noise::seed(1), &mut |z, _| (z - 0.4).square().sum_axis(1) + 5.0);
+                .estimate(variable, &mut Noise::seed(1), |z, _| (z - 0.4).square().sum_axis(1) + 5.0);
             loss.sum().backward();
         };
         let saved = |estimator: &dyn Estimator| {

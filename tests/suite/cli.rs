@@ -1,147 +1,21 @@
-//! Does the binary do what it says, stop and go on cleanly, and answer every mistake with one clear line?
+//! Does the binary do what it says, stop and resume cleanly, and answer every mistake with one clear line?
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use insta::assert_snapshot;
-use reparam::train::{ModelKind, OptimizerKind, Settings, Trained};
+use reparam::train::Stored;
 use reparam::{Checkpoint, Noise, Shape};
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// A folder to work in, with a small data set in `data`.
-struct Desk {
-    folder: TempDir,
-}
+use crate::common::desk::{Desk, Running, all, finished, is_picture, json_lines, text};
+use crate::common::repository;
 
-impl Desk {
-    fn new() -> Desk {
-        let desk = Desk { folder: tempfile::tempdir().unwrap() };
-        desk.write_data("data", 300, 0);
-        desk
-    }
-
-    /// IDX files of 12 x 12 grey images with a bar whose height is the label.
-    fn write_data(&self, name: &str, train: u32, seed: u64) {
-        let folder = self.path(name);
-        fs::create_dir(&folder).unwrap();
-        let mut noise = Noise::seed(seed);
-        for (name, count) in [("train", train), ("t10k", 20)] {
-            let mut pixels = [0x803, count, 12, 12].map(u32::to_be_bytes).concat();
-            let mut labels = [0x801, count].map(u32::to_be_bytes).concat();
-            for image in 0..count {
-                labels.push((image % 10) as u8);
-                let grey = |(i, draw)| if i as u32 / 12 == image % 10 { 220 } else { (draw % 60) as u8 };
-                pixels.extend(noise.draws(144).enumerate().map(grey));
-            }
-            fs::write(folder.join(format!("{name}-images-idx3-ubyte")), pixels).unwrap();
-            fs::write(folder.join(format!("{name}-labels-idx1-ubyte")), labels).unwrap();
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-    }
-
-    /// The binary, in this folder, with `line` split at spaces as its arguments.
-    fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_reparam"));
-        command.args(line.split_whitespace()).current_dir(self.folder.path());
-        command.env_remove("REPARAM_SIMD").env("RUST_BACKTRACE", "0");
-        command
-    }
-
-    fn output(&self, line: &str) -> Output {
-        finished(self.command(line).output().unwrap())
-    }
-
-    /// What a run that must succeed says.
-    fn run(&self, line: &str) -> String {
-        let output = self.output(line);
-        assert_eq!(output.status.code(), Some(0), "{line}: {}", text(&output.stderr));
-        text(&output.stdout)
-    }
-
-    /// The one line with which the binary must refuse, after which no file is new, gone or changed in length.
-    fn refused(&self, line: &str) -> String {
-        let before = self.files();
-        let output = self.output(line);
-        assert_eq!(self.files(), before, "{line}: files changed");
-        self.error(line, &output)
-    }
-
-    /// The one line of a run that failed with exit code 1.
-    fn error(&self, line: &str, output: &Output) -> String {
-        let error = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{line}: {error}");
-        assert!(error.starts_with("error: ") && error.ends_with('\n'), "{line}: {error:?}");
-        assert_eq!(error.lines().count(), 1, "{line}: {error}");
-        error.trim_end().replace(self.folder.path().to_str().unwrap(), "DIR")
-    }
-
-    /// What the flags' parser says, usage and advice left away.
-    fn misused(&self, line: &str) -> String {
-        let before = self.files();
-        let output = self.output(line);
-        assert_eq!(self.files(), before, "{line}: files changed");
-        let error = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{line}: {error}");
-        assert!(error.starts_with("error: "), "{line}: {error}");
-        error.lines().next().unwrap().to_owned()
-    }
-
-    /// All files, with their lengths.
-    fn files(&self) -> Vec<(PathBuf, u64)> {
-        fn visit(folder: &Path, found: &mut Vec<(PathBuf, u64)>) {
-            for entry in fs::read_dir(folder).unwrap() {
-                let entry = entry.unwrap();
-                let metadata = fs::symlink_metadata(entry.path()).unwrap();
-                match metadata.is_dir() {
-                    true => visit(&entry.path(), found),
-                    false => found.push((entry.path(), metadata.len())),
-                }
-            }
-        }
-        let mut found = Vec::new();
-        visit(self.folder.path(), &mut found);
-        found.sort();
-        found
-    }
-
-    /// The names in a folder of this desk.
-    fn names(&self, folder: &str) -> Vec<String> {
-        let entries = fs::read_dir(self.path(folder)).unwrap();
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    /// The lines of a metrics file.
-    fn metrics(&self, name: &str) -> Vec<Value> {
-        let text = text(&self.read(name));
-        assert!(text.is_empty() || text.ends_with('\n'), "{name} ends in the middle of a line");
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
-/// Whatever else happens, the binary does not panic.
-fn finished(output: Output) -> Output {
-    let error = text(&output.stderr);
-    assert!(!error.contains("panicked"), "{error}");
-    output
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
+fn desk() -> Desk {
+    Desk::new(env!("CARGO_BIN_EXE_reparam"))
 }
 
 /// Training that takes no time.
@@ -151,12 +25,8 @@ const TRAIN_SEMI: &str = "--data data --steps 40 --hidden 16 --latents 3 --batch
 /// The same for mlp, which has no latent variables.
 const TRAIN_MLP: &str = "--data data --steps 40 --hidden 16 --batch 20";
 
-fn is_picture(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"\x89PNG\r\n\x1a\n") && bytes.ends_with(b"IEND\xaeB`\x82")
-}
-
-/// The documented fields, of the documented types. A classifier has neither a bound nor a temperature.
-fn check_schema(lines: &[Value], has_elbo: bool) {
+/// The documented fields, of the documented types. A classifier has no bound, and a fixed temperature is no schedule's.
+fn check_schema(lines: &[Value], has_elbo: bool, has_tau: bool) {
     for line in lines {
         for field in ["step", "epoch", "samples"] {
             assert!(line[field].is_u64(), "{line}");
@@ -165,8 +35,8 @@ fn check_schema(lines: &[Value], has_elbo: bool) {
             assert!(line[field].is_f64(), "{field} in {line}");
         }
         assert!(["train", "validation", "test"].contains(&line["split"].as_str().unwrap()), "{line}");
-        for field in ["elbo", "tau"] {
-            assert_eq!((line[field].is_f64(), line[field].is_null()), (has_elbo, !has_elbo), "{line}");
+        for (field, has) in [("elbo", has_elbo), ("tau", has_tau)] {
+            assert_eq!((line[field].is_f64(), line[field].is_null()), (has, !has), "{line}");
         }
         assert!(!has_elbo || line["elbo"].as_f64().unwrap() < 0.0, "{line}");
     }
@@ -176,13 +46,13 @@ fn check_schema(lines: &[Value], has_elbo: bool) {
 #[cfg(feature = "embedded")]
 #[test]
 fn the_vae_trains_on_the_embedded_digits() {
-    let desk = Desk::new();
+    let desk = desk();
     let said = desk.run("train vae --steps 400 --hidden 64 --samples 1 --out runs/vae");
     assert!(said.contains("test -ELBO") && said.ends_with("wrote runs/vae\n"), "{said}");
     assert_eq!(desk.names("runs/vae"), ["digits.png", "metrics.jsonl", "model.safetensors"]);
     assert!(is_picture(&desk.read("runs/vae/digits.png")));
     let lines = desk.metrics("runs/vae/metrics.jsonl");
-    check_schema(&lines, true);
+    check_schema(&lines, true, true);
     // One sample for both bounds: there is nothing to evaluate twice.
     assert_eq!(lines.iter().filter(|line| line["split"] == "test").count(), 1);
     let last = lines.last().unwrap();
@@ -193,11 +63,11 @@ fn the_vae_trains_on_the_embedded_digits() {
 
 #[test]
 fn metrics_hold_every_split_and_go_where_they_are_told() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.run(&format!("train vae {TRAIN} --steps 1000 --validate-every 250 --out vae --json scores.jsonl"));
     assert_eq!(desk.names("vae"), ["digits.png", "model.safetensors"]);
     let lines = desk.metrics("scores.jsonl");
-    check_schema(&lines, true);
+    check_schema(&lines, true, true);
     let of = |line: &Value| {
         let field = |name: &str| line[name].to_string();
         format!(
@@ -224,12 +94,12 @@ fn metrics_hold_every_split_and_go_where_they_are_told() {
 
 #[test]
 fn a_classifier_trains_and_is_evaluated() {
-    let desk = Desk::new();
+    let desk = desk();
     let said = desk.run(&format!("train mlp {TRAIN_MLP} --steps 300 --out mlp"));
     assert!(said.contains("test accuracy "), "{said}");
     assert_eq!(desk.names("mlp"), ["metrics.jsonl", "model.safetensors"]);
     let lines = desk.metrics("mlp/metrics.jsonl");
-    check_schema(&lines, false);
+    check_schema(&lines, false, false);
     // Chance is 0.1.
     assert!(lines.last().unwrap()["accuracy"].as_f64().unwrap() > 0.9, "it does not learn: {lines:?}");
 
@@ -241,12 +111,12 @@ fn a_classifier_trains_and_is_evaluated() {
 
 #[test]
 fn a_vae_is_evaluated_and_sampled() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.run(&format!("train vae {TRAIN} --out vae"));
     let said = desk.run("eval vae/model.safetensors --data data --samples 5 --json eval.jsonl");
     assert!(said.contains("test -ELBO, one hard sample"), "{said}");
     let lines = desk.metrics("eval.jsonl");
-    check_schema(&lines, true);
+    check_schema(&lines, true, true);
     assert_eq!((lines[0]["step"].as_u64(), lines[0]["samples"].as_u64()), (Some(40), Some(5)));
 
     assert_snapshot!(desk.run("sample vae/model.safetensors --count 7 --out samples.png"), @"wrote 7 images to samples.png");
@@ -259,12 +129,12 @@ fn a_vae_is_evaluated_and_sampled() {
 #[cfg(feature = "embedded")]
 #[test]
 fn a_belief_net_is_trained_and_evaluated() {
-    let desk = Desk::new();
+    let desk = desk();
     let said = desk.run(&format!("train sbn {} --samples 5 --out sbn", TRAIN.replace("--hidden 16 ", "")));
     assert!(said.contains("test -ln p(y | x), bound of 5 samples"), "{said}");
     assert!(is_picture(&desk.read("sbn/digits.png")));
     let lines = desk.metrics("sbn/metrics.jsonl");
-    check_schema(&lines, true);
+    check_schema(&lines, true, false);
 
     desk.run("train sbn --steps 200 --validate-every 100 --samples 1 --out digits");
     let elbo = |line: &serde_json::Value| line["elbo"].as_f64().unwrap();
@@ -273,13 +143,15 @@ fn a_belief_net_is_trained_and_evaluated() {
 
     let said = desk.run("eval sbn/model.safetensors --data data --samples 5");
     assert!(said.starts_with("test -ELBO, one hard sample"), "{said}");
-    assert_snapshot!(desk.refused("sample sbn/model.safetensors"), @"error: sbn/model.safetensors: expected a model that draws images (vae or semi), found a net that draws halves (sbn)");
-    assert_snapshot!(desk.refused("train sbn --hidden 5"), @"error: hidden: expected none for sbn, whose layers are two of latents x classes, found 5");
+    assert_snapshot!(desk.run("sample sbn/model.safetensors --data data --count 5 --out halves.png"), @"wrote 5 images to halves.png");
+    assert!(is_picture(&desk.read("halves.png")));
+    assert_snapshot!(desk.refused("sample sbn/model.safetensors"), @"error: the data: expected images of 12 x 12 pixels, as the model was trained on, found 28 x 28");
+    assert_snapshot!(desk.misused("train sbn --hidden 5"), @"error: unexpected argument '--hidden' found");
 }
 
 #[test]
 fn a_semi_supervised_model_is_trained_evaluated_and_sampled() {
-    let desk = Desk::new();
+    let desk = desk();
     let said = desk.run(&format!("train semi {TRAIN_SEMI} --steps 100 --samples 5 --out semi"));
     assert!(said.contains("test accuracy ") && said.contains("test -ln p(x), bound of 5 samples"), "{said}");
     assert!(is_picture(&desk.read("semi/digits.png")));
@@ -296,7 +168,7 @@ fn a_semi_supervised_model_is_trained_evaluated_and_sampled() {
 
 #[test]
 fn data_is_inspected_and_packed() {
-    let desk = Desk::new();
+    let desk = desk();
     assert_snapshot!(desk.run("data inspect data --picture first.png"), @"
     10 classes, fingerprint 250+50+20x12x12-b868ff7c38c6c316
     train      250 8-bit images of 12 x 12, mean pixel 0.1777, images per class [25, 25, 25, 25, 25, 25, 25, 25, 25, 25]
@@ -312,13 +184,11 @@ fn data_is_inspected_and_packed() {
     let line = "--steps 2 --hidden 8 --latents 2 --classes 2 --batch 20 --samples 2";
     let said = desk.run(&format!("train vae --data packed.gz {line} --out out"));
     assert!(said.contains("250 images, steps 0 to 2"), "{said}");
-    let said = desk.run("reproduce semi-supervised --data packed.gz --steps 1 --only marginalization");
-    assert!(said.contains("the images are binarized once"), "{said}");
 }
 
 #[test]
 fn only_models_that_read_labels_mind_others() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.run(&format!("train vae {TRAIN} --out vae"));
     desk.run(&format!("train mlp {TRAIN_MLP} --out mlp"));
     desk.write_data("more", 300, 0);
@@ -330,50 +200,6 @@ fn only_models_that_read_labels_mind_others() {
     }
     desk.run("eval vae/model.safetensors --data more --samples 1");
     assert_snapshot!(desk.refused("eval mlp/model.safetensors --data more"), @"error: the data: expected at most the 10 classes the model was trained on, found 11");
-}
-
-/// A child process; it does not outlive the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-    }
-}
-
-impl Running {
-    fn start(desk: &Desk, line: &str) -> Running {
-        let mut command = desk.command(line);
-        Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
-    }
-
-    /// Waits until the metrics file has a line of a step beyond `step`.
-    fn wait_for_step_after(&mut self, metrics: &Path, step: u64) {
-        let begin = Instant::now();
-        let is_later = |line: &str| {
-            serde_json::from_str::<Value>(line).is_ok_and(|line| line["step"].as_u64().unwrap() > step)
-        };
-        while !fs::read_to_string(metrics).is_ok_and(|text| text.lines().any(is_later)) {
-            assert!(begin.elapsed() < Duration::from_secs(60), "no step after {step}");
-            assert!(self.0.try_wait().unwrap().is_none(), "the run ended before step {step}");
-            sleep(Duration::from_millis(1));
-        }
-    }
-
-    fn signal(&self, name: &str) {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.0.id().to_string()).status();
-        assert!(status.unwrap().success());
-    }
-
-    /// Its exit code, and what it said on standard output.
-    fn end(mut self) -> (Option<i32>, String) {
-        use std::io::Read;
-        let (mut out, mut error) = (String::new(), String::new());
-        self.0.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-        self.0.stderr.take().unwrap().read_to_string(&mut error).unwrap();
-        assert!(!error.contains("panicked"), "{error}");
-        (self.0.wait().unwrap().code(), out)
-    }
 }
 
 /// A run of a second, with a validation every two hundred steps.
@@ -400,8 +226,8 @@ fn assert_same_run(desk: &Desk, a: &str, b: &str) {
 }
 
 #[test]
-fn an_interrupted_or_killed_run_goes_on_as_if_nothing_had_happened() {
-    let desk = Desk::new();
+fn an_interrupted_or_killed_run_resumes_to_the_same_bytes() {
+    let desk = desk();
     desk.run(&format!("train vae {LONG} --out whole"));
 
     let mut run = Running::start(&desk, &format!("train vae {LONG} --out cut"));
@@ -438,7 +264,7 @@ fn an_interrupted_or_killed_run_goes_on_as_if_nothing_had_happened() {
 
 #[test]
 fn a_terminated_run_stops_as_an_interrupted_one() {
-    let desk = Desk::new();
+    let desk = desk();
     let mut run =
         Running::start(&desk, &format!("train vae {LONG} --steps 100000 --out out --json it.jsonl"));
     run.wait_for_step_after(&desk.path("it.jsonl"), 0);
@@ -452,14 +278,9 @@ fn a_terminated_run_stops_as_an_interrupted_one() {
     assert_eq!(desk.names("out"), ["model.safetensors"]);
 }
 
-/// Lines of the same command with one thing wrong each.
-fn all(lines: impl IntoIterator<Item = String>) -> String {
-    lines.into_iter().collect::<Vec<_>>().join("\n")
-}
-
 #[test]
 fn flags_that_cannot_be_are_refused() {
-    let desk = Desk::new();
+    let desk = desk();
     let flags = [
         "--steps 0",
         "--steps many",
@@ -476,7 +297,7 @@ fn flags_that_cannot_be_are_refused() {
         "--samples 0",
         "--optimizer adagrad",
         "--seed -1",
-        "--resume --steps 3",
+        "--bits 3 --classes 4",
         "--bogus",
     ];
     let lines = flags.map(|flag| desk.misused(&format!("train vae --data data --out out {flag}")));
@@ -487,7 +308,7 @@ fn flags_that_cannot_be_are_refused() {
     error: invalid value '-1' for '--batch <N>': expected a whole number from 1, found `-1`
     error: invalid value '0' for '--threads <N>': expected a whole number from 1 to 65535, found `0`
     error: invalid value '0' for '--latents <N>': expected a whole number from 1, found `0`
-    error: invalid value '0' for '--classes <N>': expected a whole number from 1, found `0`
+    error: invalid value '0' for '--classes <K>': expected a whole number from 1, found `0`
     error: invalid value '16,x' for '--hidden <WIDTHS>': expected widths like 512,256, or none, found `16,x`
     error: invalid value 'nan' for '--tau <SCHEDULE>': expected a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO (EVERY at least 1, TO after FROM), found `nan`
     error: invalid value 'anneal:1,2' for '--tau <SCHEDULE>': expected a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO (EVERY at least 1, TO after FROM), found `anneal:1,2`
@@ -496,13 +317,13 @@ fn flags_that_cannot_be_are_refused() {
     error: invalid value '0' for '--samples <N>': expected a whole number from 1 to 100000, found `0`
     error: invalid value 'adagrad' for '--optimizer <NAME>': expected one of adam, adamw, sgd, found `adagrad`
     error: invalid value '-1' for '--seed <N>': expected a whole number, found `-1`
-    error: the argument '--resume' cannot be used with '--steps <N>'
+    error: the argument '--bits <N>' cannot be used with '--classes <K>'
     error: unexpected argument '--bogus' found
     ");
     let lines = ["train gan", "eval", "dance", "sample x --count 0", "eval x --split dev"]
         .map(|line| desk.misused(line));
     assert_snapshot!(all(lines), @"
-    error: invalid value 'gan' for '<MODEL>': expected one of vae, sbn, semi, mlp, found `gan`
+    error: unrecognized subcommand 'gan'
     error: the following required arguments were not provided:
     error: unrecognized subcommand 'dance'
     error: invalid value '0' for '--count <N>': expected a whole number from 1 to 10000, found `0`
@@ -512,7 +333,7 @@ fn flags_that_cannot_be_are_refused() {
 
 #[test]
 fn settings_that_cannot_be_are_refused() {
-    let desk = Desk::new();
+    let desk = desk();
     let flags = [
         "--batch 251",
         "--tau 0",
@@ -539,7 +360,8 @@ fn settings_that_cannot_be_are_refused() {
     ];
     let mut lines: Vec<String> =
         flags.iter().map(|flag| desk.refused(&format!("train vae {TRAIN} --out out {flag}"))).collect();
-    lines.push(desk.refused("train semi --data data --out out --latents 40000"));
+    lines.push(desk.refused("train semi --data data --out out --latents 99999999"));
+    lines.push(desk.refused("train vae --data data --out out --resume --steps 3"));
     assert_snapshot!(all(lines), @"
     error: batch: expected at most the 250 training images, found 251
     error: tau: expected a number from 0.001 to 1000 at every step, found 0
@@ -551,19 +373,20 @@ fn settings_that_cannot_be_are_refused() {
     error: classes: expected at least 2, found 1
     error: hidden: expected at least 1, found 0
     error: hidden: expected at least 1, found 0
-    error: hidden: expected at most 32768, found 999999999999
-    error: latents x classes: expected at most 32768, found 399999996
+    error: vae: expected at most 268435456 weights, found more
+    error: vae: expected at most 268435456 weights, found more
     error: momentum: expected a number from 0 to below 1, found 1
     error: momentum: expected a number from 0 to below 1, found NaN
     error: beta1: expected a number from 0 to 0.99999, found -0.1
     error: beta2: expected a number from 0 to 0.99999, found 1
     error: weight decay: expected a number that is not negative, found -1
-    error: clip norm: expected a number that is not negative, found NaN
-    error: validate every: expected at least 1 with patience, found 0
+    error: clip norm: expected a number above 0, found NaN
+    error: --validate-every: expected at least 1 with --patience, found 0
     error: --momentum: expected it with --optimizer sgd only, found adam
     error: --weight-decay: expected it with --optimizer adamw or sgd only, found adam
     error: --beta1: expected it with --optimizer adam or adamw only, found sgd
-    error: latents: expected at most 32768, found 40000
+    error: semi: expected at most 268435456 weights, found more
+    error: --resume: expected no settings: the run continues with those it was begun with, found flags that change them
     ");
     // Not even the folder was made.
     assert!(!desk.path("out").exists());
@@ -571,7 +394,7 @@ fn settings_that_cannot_be_are_refused() {
 
 #[test]
 fn a_tier_that_is_not_there_is_refused() {
-    let desk = Desk::new();
+    let desk = desk();
     let output = finished(desk.command("data inspect data").env("REPARAM_SIMD", "sse9").output().unwrap());
     let error = desk.error("REPARAM_SIMD=sse9", &output);
     assert!(error.starts_with("error: REPARAM_SIMD: expected one of portable"), "{error}");
@@ -580,7 +403,7 @@ fn a_tier_that_is_not_there_is_refused() {
 
 #[test]
 fn data_that_cannot_be_read_is_refused() {
-    let desk = Desk::new();
+    let desk = desk();
     let images = desk.read("data/train-images-idx3-ubyte");
     let refused = || desk.refused(&format!("train vae {TRAIN} --out out"));
     let mut lines = vec![desk.refused(&format!("train vae {TRAIN} --data nowhere --out out"))];
@@ -660,7 +483,7 @@ fn changed(
 
 #[test]
 fn checkpoints_that_are_none_are_refused() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.run(&format!("train vae {TRAIN} --out out"));
     let good = desk.read("out/model.safetensors");
     let mut noise = Noise::seed(1);
@@ -696,7 +519,7 @@ fn checkpoints_that_are_none_are_refused() {
 
 #[test]
 fn checkpoints_that_lack_something_are_refused() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.run(&format!("train vae {TRAIN} --out out"));
     let good = desk.read("out/model.safetensors");
     let as_is = ("", None);
@@ -718,16 +541,18 @@ fn checkpoints_that_lack_something_are_refused() {
     ];
     let keep = |_: &str, _: &mut Shape, _: &mut Vec<f32>| true;
     for setting in [
-        ("tau", None),
+        ("format", None),
+        ("format", Some("1")),
         ("tau", Some("warm")),
-        ("tau", Some("0")),
-        ("hidden", Some("16,16")),
-        ("hidden", Some("x")),
-        ("classes", Some("1")),
-        ("latents", Some("999999999")),
-        ("hidden", Some("32768")),
-        ("hidden", Some("16,32768")),
+        ("model.encoder", Some("16,16")),
+        ("model.encoder", Some("x")),
+        ("model.latents", Some("3x1")),
+        ("model.latents", Some("999999999x4")),
+        ("model.encoder", Some("32768")),
+        ("model.decoder", Some("16,32768")),
         ("model", Some("gan")),
+        ("model", None),
+        ("optimizer", Some("x")),
         ("step", Some("-1")),
     ] {
         lines.push(refused_alike(&desk, &changed(&good, keep, setting)));
@@ -735,16 +560,18 @@ fn checkpoints_that_lack_something_are_refused() {
     assert_snapshot!(all(lines), @"
     error: out/model.safetensors: expected a tensor `encoder.0.weight` of shape [144, 16], found none
     error: out/model.safetensors: expected a tensor `decoder.0.bias` of shape [16], found one of shape [2, 8]
-    error: out/model.safetensors: expected the setting `tau`, found none
+    error: out/model.safetensors: expected a checkpoint of format 2, found one that names no format, as older versions wrote them
+    error: out/model.safetensors: expected a checkpoint of format 2, found one of format 1
     error: out/model.safetensors: expected a readable setting `tau`, found `warm`
-    error: out/model.safetensors: expected settings that can be run, found tau: expected a number from 0.001 to 1000 at every step, found 0
     error: out/model.safetensors: expected a tensor `encoder.1.weight` of shape [16, 16], found one of shape [16, 12]
-    error: out/model.safetensors: expected layer widths, found `x`
+    error: out/model.safetensors: expected a readable setting `model.encoder`, found `x`
     error: out/model.safetensors: expected settings that can be run, found classes: expected at least 2, found 1
-    error: out/model.safetensors: expected settings that can be run, found latents x classes: expected at most 32768, found 3999999996
-    error: out/model.safetensors: expected the weights of a layer from 72 to 32768 units, found 15684 numbers in all
-    error: out/model.safetensors: expected the weights of a layer from 16 to 32768 units, found 15684 numbers in all
-    error: out/model.safetensors: expected a readable setting `model`, found `gan`
+    error: out/model.safetensors: expected settings that can be run, found vae: expected at most 268435456 weights, found more
+    error: out/model.safetensors: expected the 5114304 weights of vae, found 15684 numbers in all
+    error: out/model.safetensors: expected the 5245568 weights of vae, found 15684 numbers in all
+    error: out/model.safetensors: expected a checkpoint of vae, sbn, belief, semi or mlp, found one of `gan`
+    error: out/model.safetensors: expected a checkpoint of vae, sbn, belief, semi or mlp, found one of another model
+    error: out/model.safetensors: expected adam, adamw or sgd, found `x`
     error: out/model.safetensors: expected a readable setting `step`, found `-1`
     ");
 
@@ -756,8 +583,8 @@ fn checkpoints_that_lack_something_are_refused() {
         lines.push(desk.refused("eval out/model.safetensors --data data"));
     }
     assert_snapshot!(all(lines), @"
-    error: out/model.safetensors: expected a tensor `pixel_mean` of shape [18446744073709551615], found one of shape [144]
-    error: out/model.safetensors: expected a tensor `pixel_mean` of shape [0], found one of shape [144]
+    error: out/model.safetensors: expected images that can be, found 18446744073709551615 x 12 pixels, 10 classes
+    error: out/model.safetensors: expected images that can be, found 0 x 12 pixels, 10 classes
     ");
 
     // What only a run needs: the model alone can still be used.
@@ -768,22 +595,27 @@ fn checkpoints_that_lack_something_are_refused() {
         changed(&good, keep, ("window", Some("1 2"))),
         changed(&good, keep, ("order.cursor", Some("251"))),
         changed(&good, keep, ("noise.start", None)),
+        changed(&good, keep, ("tau", Some("0"))),
+        changed(&good, keep, ("estimator", Some("self-critical"))),
     ] {
         fs::write(desk.path("out/model.safetensors"), bytes).unwrap();
         desk.run("eval out/model.safetensors --data data --samples 1");
-        lines.push(desk.refused("train vae --data data --out out --resume"));
+        let line = desk.refused("train vae --data data --out out --resume");
+        lines.push(line.split(", score-function").next().unwrap().to_owned());
     }
     assert_snapshot!(all(lines), @"
     error: out/model.safetensors: expected a tensor `optimizer.mean.encoder.0.weight` of shape [144, 16], found none
     error: out/model.safetensors: expected 3 numbers in the setting `window`, found `1 2`
     error: out/model.safetensors: expected at most 250, the number of examples, in the setting `order.cursor`, found 251
     error: out/model.safetensors: expected the setting `noise.start`, found none
+    error: out/model.safetensors: expected settings that can be run, found tau: expected a number from 0.001 to 1000 at every step, found 0
+    error: out/model.safetensors: expected settings that can be run, found estimator: expected one of exact
     ");
 }
 
 #[test]
 fn checkpoints_of_something_else_are_refused() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.run(&format!("train vae {TRAIN} --out vae"));
     desk.run(&format!("train mlp {TRAIN_MLP} --out mlp"));
     desk.write_data("other", 300, 7);
@@ -799,10 +631,10 @@ fn checkpoints_of_something_else_are_refused() {
     assert_snapshot!(all(lines.map(|line| desk.refused(line))), @"
     error: vae/model.safetensors: expected a checkpoint of mlp, found one of vae
     error: mlp/model.safetensors: expected a checkpoint of vae, found one of mlp
-    error: vae/model.safetensors: expected a checkpoint of the data 250+50+20x12x12-26086cb50332956d, found one of 250+50+20x12x12-b868ff7c38c6c316
-    error: vae/model.safetensors: expected a checkpoint of the data 10+2+20x12x12-5d96b619d78bb7d8, found one of 250+50+20x12x12-b868ff7c38c6c316
-    error: mlp/model.safetensors: expected a model that draws images (vae or semi), found a classifier (mlp)
-    error: --samples: expected it with a vae, sbn or semi checkpoint only, found one of mlp
+    error: vae/model.safetensors: expected a run with data 250+50+20x12x12-26086cb50332956d, found one with 250+50+20x12x12-b868ff7c38c6c316
+    error: vae/model.safetensors: expected settings that can be run, found batch: expected at most the 10 training images, found 20
+    error: mlp/model.safetensors: expected a model that draws images (vae, sbn, belief or semi), found one of mlp
+    error: --samples: expected it with a model that samples, found one of mlp
     ");
     #[cfg(feature = "embedded")]
     assert_snapshot!(desk.refused("eval mlp/model.safetensors"), @"error: the data: expected images of 12 x 12 pixels, as the model was trained on, found 28 x 28");
@@ -810,7 +642,7 @@ fn checkpoints_of_something_else_are_refused() {
 
 #[test]
 fn places_that_cannot_be_written_are_refused() {
-    let desk = Desk::new();
+    let desk = desk();
     fs::write(desk.path("file"), "in the way").unwrap();
     desk.run(&format!("train vae {TRAIN} --out vae"));
     let outs = ["file", "file/below", "/proc/nowhere", "/dev/full", "/dev/full/below"];
@@ -862,7 +694,7 @@ fn on_a_full_disk(desk: &Desk, blocks: u32, line: &str) -> Output {
 
 #[test]
 fn a_full_disk_is_one_line_and_leaves_nothing_half_written() {
-    let desk = Desk::new();
+    let desk = desk();
     let line = format!("train vae {TRAIN} --out out");
     let mut lines = vec![desk.error(&line, &on_a_full_disk(&desk, 8, &line))];
     assert_eq!(desk.names("out"), ["metrics.jsonl"]);
@@ -896,7 +728,7 @@ fn a_full_disk_is_one_line_and_leaves_nothing_half_written() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_mistake() {
-    let desk = Desk::new();
+    let desk = desk();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let output = finished(desk.command("data inspect data").stdout(writer).output().unwrap());
@@ -909,42 +741,113 @@ fn a_reader_that_goes_away_is_no_mistake() {
 
 #[test]
 fn flags_that_a_model_does_not_read_are_refused() {
-    let desk = Desk::new();
-    let lines = [
-        "mlp --latents 3",
-        "semi --classes 4",
-        "mlp --tau 1",
-        "mlp --straight-through-from 5",
-        "mlp --samples 2",
-    ]
-    .map(|line| desk.refused(&format!("train {line} --data data --out out")));
+    let desk = desk();
+    let flags = ["mlp --latents 3", "semi --classes 4", "mlp --tau 1", "belief --bits 5", "sbn --hidden 5"];
+    let lines = flags.map(|line| desk.misused(&format!("train {line} --data data --out out")));
     assert_snapshot!(all(lines), @"
-    error: --latents: expected it with vae, sbn or semi only, found mlp
-    error: --classes: expected it with vae or sbn only, found semi
-    error: --tau: expected it with vae, sbn or semi only, found mlp
-    error: --straight-through-from: expected it with vae, sbn or semi only, found mlp
-    error: --samples: expected it with vae, sbn or semi only, found mlp
+    error: unexpected argument '--latents' found
+    error: unexpected argument '--classes' found
+    error: unexpected argument '--tau' found
+    error: unexpected argument '--bits' found
+    error: unexpected argument '--hidden' found
     ");
+    let flags = ["mlp --samples 2", "mlp --estimator rloo:4", "belief --layers none"];
+    let lines = flags.map(|line| desk.refused(&format!("train {line} --data data --out out")));
+    assert_snapshot!(all(lines), @"
+    error: --samples: expected it with a model that samples, found mlp
+    error: estimator: expected none: mlp has no discrete variables to estimate a gradient through, found `rloo:4`
+    error: layers: expected at least 1, found 0
+    ");
+    // One that does not fit says which do.
+    let line = desk.refused(&format!("train vae {TRAIN} --estimator disarm --out out"));
+    assert!(
+        line.contains("an estimator for 3 categorical variable(s) of 4 classes, one of exact, "),
+        "{line}"
+    );
+    assert!(
+        line.ends_with(
+            "found it treats bits, and was given 3 categorical variable(s) of 4 classes; use rloo:2"
+        )
+    );
     assert!(!desk.path("out").exists());
+}
+
+/// Every kind of estimator trains a VAE, is resumed to the same bytes after a kill, is evaluated and drawn from.
+#[test]
+fn a_vae_trains_with_any_estimator_that_fits() {
+    const RUN: &str = "--data data --steps 2000 --hidden 16 --batch 20 --samples 2 --validate-every 100";
+    let desk = desk();
+    let (classes, bits) = ("--latents 3 --classes 4", "--bits 6");
+    for (estimator, variables) in [
+        ("reinmax:1", classes),
+        ("rebar", classes),
+        ("gumbel-rao:10:0.5", classes),
+        ("rloo:4", classes),
+        ("st-gumbel-softmax:1", classes),
+        ("exact", "--latents 2 --classes 3"),
+        ("disarm", bits),
+        ("vimco:5", bits),
+        ("concrete:0.67:0.5:5", bits),
+    ] {
+        let line = |out: &str| format!("train vae {RUN} {variables} --estimator {estimator} --out {out}");
+        desk.run(&line("whole"));
+        let mut run = Running::start(&desk, &line("cut"));
+        run.wait_for_step_after(&desk.path("cut/metrics.jsonl"), 0);
+        run.signal("INT");
+        let (code, said) = run.end();
+        assert_eq!(code, Some(130), "{estimator}: {said}");
+        let run = Running::start(&desk, "train vae --data data --out cut --resume --samples 2");
+        sleep(Duration::from_millis(20));
+        run.signal("KILL");
+        run.end();
+        desk.run("train vae --data data --out cut --resume --samples 2");
+        assert_same_run(&desk, "cut", "whole");
+        let lines = desk.metrics("whole/metrics.jsonl");
+        let (first, last) = (&lines[0], &lines[lines.len() - 1]);
+        let nll = |line: &Value| line["nll"].as_f64().unwrap();
+        assert!(nll(last) < nll(first), "{estimator} does not learn: {first}, {last}");
+        // The same seed and samples give the same score.
+        desk.run("eval whole/model.safetensors --data data --samples 2 --json eval.jsonl");
+        assert_eq!(without_seconds(desk.metrics("eval.jsonl")), without_seconds(vec![last.clone()]));
+        desk.run("sample whole/model.safetensors --count 4 --out drawn.png");
+        assert!(is_picture(&desk.read("drawn.png")));
+        for folder in ["whole", "cut"] {
+            fs::remove_dir_all(desk.path(folder)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn belief_nets_with_a_prior_train_and_draw() {
+    let desk = desk();
+    for (estimator, link) in [("vimco:3", "linear"), ("concrete:0.67:0.5:1", "nonlinear"), ("nvil", "linear")]
+    {
+        let flags = "--data data --steps 100 --batch 20 --samples 2 --layers 8,5 --out belief";
+        let said = desk.run(&format!("train belief {flags} --link {link} --estimator {estimator}"));
+        assert!(said.contains("test -ln p(x), bound of 2 samples"), "{said}");
+        desk.run("eval belief/model.safetensors --data data --samples 3");
+        desk.run("sample belief/model.safetensors --count 4 --out drawn.png");
+        assert!(is_picture(&desk.read("drawn.png")) && is_picture(&desk.read("belief/digits.png")));
+    }
 }
 
 #[test]
 fn a_run_that_diverges_says_so() {
-    let desk = Desk::new();
+    let desk = desk();
     for (model, flags) in [("vae", TRAIN), ("mlp", TRAIN_MLP)] {
         desk.run(&format!("train {model} {flags} --out {model}"));
         let line = format!("train {model} {flags} --optimizer sgd --learning-rate 1e30 --out {model}");
         let error = desk.error(&line, &desk.output(&line));
         assert!(error.starts_with("error: the loss: expected a finite number, found "), "{error}");
         // Not the model of the run before, and none with NaN in it.
-        let model = Trained::load(&desk.path(model).join("model.safetensors")).unwrap();
-        assert_eq!((model.step, model.settings.optimizer), (0, OptimizerKind::Sgd));
+        let stored = Stored::load(&desk.path(model).join("model.safetensors")).unwrap();
+        assert_eq!((stored.step, stored.plan.training.optimizer.name()), (0, "sgd"));
     }
 }
 
 #[test]
 fn tape_shows_every_model_in_every_format() {
-    let desk = Desk::new();
+    let desk = desk();
     for model in ["polynomial", "gumbel-softmax", "straight-through", "mlp", "vae"] {
         for (format, part) in
             [("text", "total "), ("dot", "digraph"), ("svg", "<svg "), ("html", "<!DOCTYPE html>")]
@@ -988,11 +891,11 @@ fn tape_shows_every_model_in_every_format() {
 /// The picture and the page in the repository are what the command writes.
 #[test]
 fn the_tape_in_the_documentation_is_what_the_command_writes() {
-    let desk = Desk::new();
+    let desk = desk();
     for format in ["svg", "html"] {
         let line = format!("tape gumbel-softmax --format {format} --out tape.{format}");
         desk.run(&line);
-        let path = committed_pictures().join(format!("tape.{format}"));
+        let path = repository::root().join("docs/figures").join(format!("tape.{format}"));
         let kept = fs::read(&path).unwrap_or_default();
         assert!(
             kept == desk.read(&format!("tape.{format}")),
@@ -1004,32 +907,21 @@ fn the_tape_in_the_documentation_is_what_the_command_writes() {
 
 #[test]
 fn help_is_stable() {
-    let desk = Desk::new();
-    let steps =
-        ModelKind::ALL.iter().map(|&model| format!("{} for {model}", Settings::defaults(model).steps));
-    let batch = |model| Settings::defaults(model).batch;
-    let batches = format!("{}, {} for semi", batch(ModelKind::Vae), batch(ModelKind::Semi));
-    for (flag, default) in [("--steps", steps.collect::<Vec<_>>().join(", ")), ("--batch", batches)] {
-        let help = desk.run("train --help");
-        let line = help.lines().find(|line| line.contains(flag)).unwrap();
-        assert!(line.ends_with(&format!("[default: {default}]")), "{line}");
-    }
+    let desk = desk();
     assert_snapshot!(desk.run("--help"), @"
     Train and look at small stochastic neural nets
 
     Usage: reparam <COMMAND>
 
     Commands:
-      train      Train a model, evaluate it with hard samples, and write a checkpoint, metrics and a picture
-      eval       Evaluate a checkpoint with hard samples
-      sample     Draw images from a checkpoint
-      reproduce  Run a paper's table cell by cell, beside the paper's figures
-      lab        Hold estimators of discrete gradients against the exact gradient: bias, variance, cosine, cost
-      figures    Draw the pictures of the documentation
-      bench      Measure kernels and training steps on this machine
-      tape       Show the tape of a small model: text, DOT, a picture, or a page that steps through it
-      data       Look at data, or pack IDX files into the embedded format
-      help       Print this message or the help of the given subcommand(s)
+      train   Train a model, evaluate it with hard samples, and write a checkpoint, metrics and a picture
+      eval    Evaluate a checkpoint with hard samples
+      sample  Draw images from a checkpoint
+      lab     Compare estimators of discrete gradients with the exact gradient: bias, variance, cosine, cost
+      bench   Measure kernels and training steps on this machine
+      tape    Show the tape of a small model: text, DOT, a picture, or a page that steps through it
+      data    Look at data, or pack IDX files into the embedded format
+      help    Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help
@@ -1038,49 +930,63 @@ fn help_is_stable() {
     assert_snapshot!(desk.run("train --help"), @r#"
     Train a model, evaluate it with hard samples, and write a checkpoint, metrics and a picture
 
-    Usage: reparam train [OPTIONS] <MODEL>
+    Usage: reparam train <COMMAND>
 
-    Arguments:
-      <MODEL>  What to train: vae (categorical variational autoencoder), sbn (belief net that draws lower halves of images from upper ones), semi (images of which a hundred have a label) or mlp (classifier)
+    Commands:
+      vae     A variational autoencoder of binary images
+      sbn     A sigmoid belief net that draws the lower half of an image from the upper one
+      belief  A sigmoid belief net with a learned prior
+      semi    A semi-supervised model of images of which a hundred have a label
+      mlp     A classifier
 
     Options:
-          --seed <N>                   Where all randomness comes from [default: 1]
-          --steps <N>                  Steps; the default schedules end with them [default: 18000 for vae, 20000 for sbn, 4000 for semi, 5000 for mlp]
-          --batch <N>                  Images per step, those without a label [default: 100, 250 for semi]
-          --hidden <WIDTHS>            Widths of the hidden layers, like 512,256, or "none" [default: 512,256 for vae, 400 for semi, 256,128 for mlp; sbn has none]
-          --latents <N>                Latent variables: categorical ones of vae and of both layers of sbn, normal ones of semi [default: 20, 10 for semi]
-          --classes <N>                Classes of each categorical latent variable [default: 10]
-          --optimizer <NAME>           adam, adamw or sgd [default: adam]
-          --learning-rate <SCHEDULE>   Learning rate: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: 2e-3 for vae and semi, 3e-3 for sbn, 1e-3 for mlp, falling to 1 % of it over the last 60 % of the steps]
-          --beta1 <X>                  Decay of adam's and adamw's mean of gradients [default: 0.6 for vae, 0.9 for others]
-          --beta2 <X>                  Decay of adam's and adamw's mean of squared gradients [default: 0.99 for vae and sbn, 0.999 for others]
-          --momentum <X>               Momentum of sgd [default: 0.9]
-          --weight-decay <X>           Weight decay of adamw and sgd [default: 0]
-          --tau <SCHEDULE>             Temperature: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: from 1, falling to 0.1 over all steps, to 0.5 for semi; 1 for sbn]
-          --straight-through-from <N>  First step whose samples are straight-through instead of relaxed [default: never]
-          --clip-norm <X>              Largest norm of the gradient; 0 for no limit [default: 0]
-          --validate-every <N>         Steps between evaluations on the validation images; 0 for none [default: 2000]
-          --patience <N>               Stop after so many evaluations without improvement and keep the best; 0 for never [default: 0]
-          --samples <N>                Hard samples per test image in the bound on -ln p [default: 100]
-          --out <DIR>                  Folder for model.safetensors, metrics.jsonl and digits.png [default: out/MODEL]
-          --json <FILE>                File for the metrics, one JSON object a line [default: metrics.jsonl in the output folder]
-          --resume                     Go on from the checkpoint in the output folder, with the settings it was begun with
-          --data <PATH>                Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, or a file that `reparam data pack` wrote, instead of the embedded fixed-binarized MNIST
-          --threads <N>                Threads to work on; what is computed does not depend on it [default: one per core]
-      -h, --help                       Print help
+      -h, --help  Print help
+
+    vae: A variational autoencoder of binary images
+          --hidden <WIDTHS>    Widths of the encoder's hidden layers, like 512,256, or "none"; the decoder mirrors them [default: 512,256]
+          --bits <N>           Latent bits in a layer, instead of categorical variables
+          --latents <N>        Categorical latent variables in a layer [default: 20]
+          --classes <K>        Classes of each categorical latent variable [default: 10]
+          --estimator --tau --straight-through-from --samples --out --json --resume --data --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
+
+    sbn: A sigmoid belief net that draws the lower half of an image from the upper one
+          --bits <N>           Latent bits in a layer, instead of categorical variables
+          --latents <N>        Categorical latent variables in a layer [default: 20]
+          --classes <K>        Classes of each categorical latent variable [default: 10]
+          --estimator --tau --straight-through-from --samples --out --json --resume --data --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
+
+    belief: A sigmoid belief net with a learned prior
+          --layers <WIDTHS>    Bits of each layer, the one next to the pixels first [default: 200,200]
+          --link <LINK>        How a layer depends on the one before: linear or nonlinear [default: nonlinear]
+          --estimator --tau --straight-through-from --samples --out --json --resume --data --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
+
+    semi: A semi-supervised model of images of which a hundred have a label
+          --hidden <WIDTHS>    Widths of the hidden layers of each net, like 400 or 500,300 [default: 400]
+          --latents <N>        Normal latent variables, the style of an image [default: 10]
+          --estimator --tau --straight-through-from --samples --out --json --resume --data --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
+
+    mlp: A classifier
+          --hidden <WIDTHS>    Widths of the hidden layers, like 256,128, or "none" [default: 256,128]
+          --samples --out --json --resume --data --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
+
+    `reparam train MODEL --help` explains all flags of a model, with their defaults.
     "#);
+    let help = desk.run("train vae --help");
+    for part in ["Model:", "Estimator:", "Training:", "Defaults: --steps 18000", "rloo:K"] {
+        assert!(help.contains(part), "{part} in {help}");
+    }
     assert_snapshot!(desk.run("eval --help"), @"
     Evaluate a checkpoint with hard samples
 
     Usage: reparam eval [OPTIONS] <CHECKPOINT>
 
     Arguments:
-      <CHECKPOINT>  Checkpoint that `reparam train` wrote
+      <CHECKPOINT>  Checkpoint that `reparam train` or `reparam-papers` wrote
 
     Options:
           --split <SPLIT>  Images to evaluate on: train, validation or test [default: test]
           --samples <N>    Hard samples per image in the bound on -ln p [default: 100]
-          --seed <N>       Where the randomness comes from [default: 1]
+          --seed <N>       Where the randomness comes from [default: the seed of the run, which gives the scores that the run gave]
           --json <FILE>    Write the scores as a JSON line
           --data <PATH>    Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, or a file that `reparam data pack` wrote, instead of the embedded fixed-binarized MNIST
           --threads <N>    Threads to work on; what is computed does not depend on it [default: one per core]
@@ -1092,12 +998,13 @@ fn help_is_stable() {
     Usage: reparam sample [OPTIONS] <CHECKPOINT>
 
     Arguments:
-      <CHECKPOINT>  Checkpoint that `reparam train vae` or `reparam train semi` wrote; images of the latter go through the classes in turn
+      <CHECKPOINT>  Checkpoint that `reparam train` or `reparam-papers` wrote. vae and belief draw from their prior, semi one class after another, and sbn completes the upper halves of test images
 
     Options:
           --count <N>    Number of images [default: 100]
           --seed <N>     Where the randomness comes from [default: 1]
           --out <FILE>   Picture to write [default: samples.png]
+          --data <PATH>  Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, or a file that `reparam data pack` wrote, instead of the embedded fixed-binarized MNIST
           --threads <N>  Threads to work on; what is computed does not depend on it [default: one per core]
       -h, --help         Print help
     ");
@@ -1157,7 +1064,7 @@ fn help_is_stable() {
 /// One line per measurement with the documented fields, and equal checksums at any number of threads.
 #[test]
 fn bench_kernels_writes_what_json_md_says() {
-    let desk = Desk::new();
+    let desk = desk();
     let lines = |threads: usize| -> Vec<serde_json::Value> {
         let file = format!("kernels{threads}.jsonl");
         let flags = format!("--quick --size 300x10 --only gumbel_softmax --threads {threads} --json {file}");
@@ -1197,7 +1104,7 @@ fn bench_kernels_writes_what_json_md_says() {
 #[cfg(feature = "embedded")]
 #[test]
 fn bench_step_times_every_model() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.run("bench step --quick --threads 1 --json step.jsonl");
     let text = fs::read_to_string(desk.path("step.jsonl")).unwrap();
     let lines: Vec<serde_json::Value> =
@@ -1217,7 +1124,7 @@ fn bench_step_times_every_model() {
 
 #[test]
 fn bench_refuses_sizes_that_cannot_be() {
-    let desk = Desk::new();
+    let desk = desk();
     let lines = ["0x10", "10", "ax3", "99999999x99999"]
         .map(|size| desk.misused(&format!("bench kernels --size {size}")));
     assert_snapshot!(all(lines), @r"
@@ -1228,14 +1135,9 @@ fn bench_refuses_sizes_that_cannot_be() {
     ");
 }
 
-fn json_lines(desk: &Desk, file: &str) -> Vec<Value> {
-    let text = fs::read_to_string(desk.path(file)).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
 #[test]
 fn lab_writes_what_json_md_says() {
-    let desk = Desk::new();
+    let desk = desk();
     let flags =
         "--problem toy:0.45,quadratic:3 --estimator exact,disarm,rloo:2,gumbel-softmax:1 --quick --threads 1";
     let table = desk.run(&format!("lab {flags} --json lab.jsonl --plot pictures"));
@@ -1272,7 +1174,7 @@ fn lab_writes_what_json_md_says() {
 
 #[test]
 fn lab_is_the_same_at_any_number_of_threads() {
-    let desk = Desk::new();
+    let desk = desk();
     let figures = |threads: u32| {
         desk.run(&format!(
             "lab --problem quadratic:4 --estimator rebar,gumbel-rao:3:0.5,nvil --samples 3000 --threads {threads} --json {threads}.jsonl"
@@ -1285,7 +1187,7 @@ fn lab_is_the_same_at_any_number_of_threads() {
 
 #[test]
 fn lab_lets_estimators_adapt_for_as_long_as_it_is_told() {
-    let desk = Desk::new();
+    let desk = desk();
     let variance = |adapt: u32| {
         desk.run(&format!(
             "lab --problem toy:0.45 --estimator moving-average --samples 5000 --adapt {adapt} --json {adapt}.jsonl"
@@ -1298,7 +1200,7 @@ fn lab_lets_estimators_adapt_for_as_long_as_it_is_told() {
 
 #[test]
 fn lab_refuses_what_it_cannot_do() {
-    let desk = Desk::new();
+    let desk = desk();
     assert_snapshot!(
         [
             desk.refused("lab --problem foo"),
@@ -1318,430 +1220,4 @@ fn lab_refuses_what_it_cannot_do() {
     error: invalid value '3' for '--samples <N>': expected a whole number from 100 to 4294967295, found `3`
     "
     );
-}
-
-/// The pictures in docs/figures that do not go through matrix products and take no time.
-const PICTURES: [&str; 3] = ["temperature", "simplex", "straight-through"];
-
-fn committed_pictures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/figures")
-}
-
-#[test]
-fn figures_are_those_of_the_docs_at_any_number_of_threads() {
-    let desk = Desk::new();
-    for threads in [1, 3] {
-        let said =
-            desk.run(&format!("figures --only {} --out pictures --threads {threads}", PICTURES.join(",")));
-        assert_eq!(said.lines().collect::<Vec<_>>(), PICTURES);
-        let mut files = PICTURES.map(|name| [format!("{name}.png"), format!("{name}.svg")]).concat();
-        files.sort();
-        assert_eq!(desk.names("pictures"), files);
-        for file in &files {
-            let (drawn, committed) =
-                (desk.read(&format!("pictures/{file}")), fs::read(committed_pictures().join(file)).unwrap());
-            // The last digits of a PNG file's colours may be others on another processor.
-            let comparable = file.ends_with(".svg") || cfg!(target_arch = "x86_64");
-            assert!(
-                drawn == committed || !comparable,
-                "docs/figures/{file} is not what `reparam figures` draws"
-            );
-        }
-    }
-}
-
-/// Markdown ends an inlined picture at an empty line; what has no viewBox does not shrink with the page.
-#[test]
-fn pictures_can_be_inlined() {
-    let mut count = 0;
-    for entry in fs::read_dir(committed_pictures()).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "svg") {
-            continue;
-        }
-        let svg = fs::read_to_string(&path).unwrap();
-        // A tape is as wide as its nodes.
-        let is_tape = path.ends_with("tape.svg");
-        let head = svg.lines().next().unwrap();
-        assert!(is_tape || head.starts_with("<svg width=\"960\""), "{}: not 960 wide", path.display());
-        assert!(head.contains("viewBox"), "{}: no viewBox", path.display());
-        assert!(svg.lines().all(|line| !line.trim().is_empty()), "{}: an empty line", path.display());
-        assert!(svg.len() < 150_000, "{}: {} bytes", path.display(), svg.len());
-        count += 1;
-    }
-    assert!(count >= 11, "{count} pictures");
-}
-
-#[test]
-fn figures_refuses_what_it_cannot_do() {
-    let desk = Desk::new();
-    assert_snapshot!(
-        [
-            desk.refused("figures --only foo,temperature"),
-            desk.refused("figures --only temperature --out data/t10k-labels-idx1-ubyte/pictures"),
-        ]
-        .join("\n"),
-        @"
-    error: --only: expected some of temperature, simplex, tails, straight-through, gradients, bias-variance, tape, digits, code-usage, found `foo`
-    error: data/t10k-labels-idx1-ubyte/pictures: cannot create the folder: Not a directory (os error 20)
-    "
-    );
-}
-
-/// The cells of a table that take no time.
-const REPRODUCE: &str = "--data data --samples 2 --threads 1";
-/// The same where the number of samples is fixed.
-const ONE_SAMPLE: &str = "--data data --threads 1";
-
-/// The documented fields, of the documented types; returns `row | column` of each line.
-fn check_results(desk: &Desk, file: &str, table: &str) -> Vec<String> {
-    let lines = json_lines(desk, file);
-    for line in &lines {
-        assert_eq!(line["table"], table);
-        for field in ["ours", "standard_error", "validation", "seconds", "learning_rate"] {
-            assert!(line[field].is_f64(), "{field} in {line}");
-        }
-        for field in ["steps", "best_step", "seed", "batch", "training_samples", "test_samples"] {
-            assert!(line[field].is_u64(), "{field} in {line}");
-        }
-        assert!(line["paper"].is_f64() || line["paper"].is_null(), "{line}");
-        assert!(line["optimizer"].as_str().unwrap().starts_with("adam "), "{line}");
-    }
-    let curves = json_lines(desk, &file.replace(".jsonl", ".curves.jsonl"));
-    let name =
-        |line: &Value| ["row", "column"].map(|field| line[field].as_str().unwrap().to_owned()).join(" | ");
-    let names: Vec<String> = lines.iter().map(name).collect();
-    assert_eq!(curves.iter().map(name).collect::<Vec<_>>(), names);
-    assert!(curves.iter().all(|curve| !curve["curve"].as_array().unwrap().is_empty()));
-    assert!(!desk.path(&file.replace(".jsonl", ".work")).exists());
-    names
-}
-
-#[test]
-fn reproduce_runs_every_cell_of_jangs_table_once() {
-    let desk = Desk::new();
-    let line = format!("reproduce jang-table1 {REPRODUCE} --steps 3 --json jang.jsonl --label abc");
-    let said = desk.run(&line);
-    assert!(said.contains("VAE categorical, 200") && !said.contains('±'), "{said}");
-    let names = check_results(&desk, "jang.jsonl", "jang-table1");
-    assert_eq!((names.len(), names.iter().collect::<HashSet<_>>().len()), (35, 35));
-    assert!(json_lines(&desk, "jang.jsonl").iter().all(|line| line["label"] == "abc"));
-    let before = desk.read("jang.jsonl");
-    desk.run(&line);
-    assert!(desk.read("jang.jsonl") == before, "a cell was run again");
-}
-
-/// The settings of a line are those of the short runs that were better than all before them, the last one of each kind.
-fn check_chosen(line: &Value) {
-    let mut best = f64::INFINITY;
-    let mut chosen: Vec<[&str; 2]> = Vec::new();
-    for trial in line["search"].as_array().unwrap() {
-        let (kind, value) = trial["choice"].as_str().unwrap().split_once(' ').unwrap();
-        let validation = trial["validation"].as_f64().unwrap();
-        if kind != "in" && validation < best {
-            best = validation;
-            chosen.retain(|[other, _]| *other != kind);
-            chosen.push([kind, value]);
-        }
-    }
-    for [kind, value] in chosen {
-        let is_chosen = match kind {
-            "betas" => line["optimizer"] == format!("adam {value}"),
-            "tau" => {
-                let (start, end) = value.split_once(" to ").unwrap();
-                line["tau"] == serde_json::json!([start.parse::<f64>().unwrap(), end.parse::<f64>().unwrap()])
-            }
-            "estimator" => line["estimator"] == value,
-            _ => true,
-        };
-        assert!(is_chosen, "{kind} {value} in {line}");
-    }
-}
-
-#[test]
-fn reproduce_chooses_settings_on_the_validation_split() {
-    let desk = Desk::new();
-    desk.run(&format!(
-        "reproduce jang-table1 {REPRODUCE} --steps 20 --budget full --only annealed,MuProp --json jang.jsonl"
-    ));
-    check_results(&desk, "jang.jsonl", "jang-table1");
-    for line in json_lines(&desk, "jang.jsonl") {
-        let search = line["search"].as_array().unwrap();
-        let best_of = |start: &str| {
-            let named = search.iter().filter(|trial| trial["choice"].as_str().unwrap().starts_with(start));
-            let score = |trial: &&Value| trial["validation"].as_f64().unwrap();
-            let best = named.min_by(|a, b| score(a).total_cmp(&score(b))).unwrap();
-            let rate = best["choice"].as_str().unwrap().rsplit(' ').next().unwrap().parse::<f64>();
-            (rate.unwrap(), score(&best))
-        };
-        // Rates, then other estimators or temperatures, then other decays; each choice that changes something is tried once.
-        let is_sbn = line["row"].as_str().unwrap().starts_with("SBN");
-        let short = match (line["column"].as_str(), is_sbn) {
-            (Some("MuProp"), true) => 2 + 1 + 1,
-            (Some("MuProp"), false) => 3 + 1 + 1,
-            (_, true) => 2 + 3 + 1,
-            (_, false) => 4 + 3 + 1,
-        };
-        assert_eq!(search.len(), short + 2, "{line}");
-        // The first stage is the learning rate; the last two runs are in full, at that rate and at a third of it.
-        let (short, _) = best_of("learning rate");
-        let (full, validation) = best_of("in full");
-        let chosen = line["learning_rate"].as_f64().unwrap();
-        assert!([short, short / 3.0].iter().any(|rate| (chosen / rate - 1.0).abs() < 1e-6), "{line}");
-        assert!((full / chosen - 1.0).abs() < 0.05, "{line}");
-        assert_eq!(line["validation"], validation, "{line}");
-        check_chosen(&line);
-    }
-}
-
-/// On images so few, more steps learn them by heart.
-#[test]
-fn a_short_run_counts_where_it_is_the_best_one() {
-    let desk = Desk::new();
-    desk.write_data("few", 120, 3);
-    let line = "reproduce jang-table1 --data few --samples 2 --threads 1 --steps 1500 --budget full";
-    let name = ["--json", "jang-table1.jsonl", "--only", "SBN bernoulli / ST"];
-    let output = desk.command(line).args(name).output().unwrap();
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let [line, curve] =
-        ["jang-table1.jsonl", "jang-table1.curves.jsonl"].map(|file| json_lines(&desk, file).remove(0));
-    let search = line["search"].as_array().unwrap();
-    let scores = search.iter().map(|trial| trial["validation"].as_f64().unwrap());
-    assert_eq!(line["validation"].as_f64(), scores.min_by(f64::total_cmp), "{line}");
-    assert_eq!([&line["steps"], &line["short_steps"]], [1500, 300], "{line}");
-    assert_eq!(curve["curve"].as_array().unwrap().last().unwrap()[0], 300);
-
-    desk.run("reproduce report --from . --out page.md");
-    let page = text(&desk.read("page.md"));
-    assert!(page.contains(" | 300 | ") && page.contains("(jang-table1.0.svg)"), "{page}");
-}
-
-#[test]
-fn reproduce_runs_the_concrete_and_the_modern_table() {
-    let desk = Desk::new();
-    let quick = format!("{REPRODUCE} --steps 2");
-    desk.run(&format!("reproduce concrete {quick} --json concrete.jsonl"));
-    let names = check_results(&desk, "concrete.jsonl", "concrete");
-    assert_eq!(names.len(), 16);
-    assert!(names.contains(&"(200H~200H~784V) | VIMCO, m = 5".to_owned()), "{names:?}");
-    let said = desk.run(&format!("reproduce modern {quick} --json modern.jsonl"));
-    assert!(said.contains('±'), "{said}");
-    let names = check_results(&desk, "modern.jsonl", "modern");
-    assert_eq!(names.len(), 3 * (10 + 8), "{names:?}");
-    assert!(json_lines(&desk, "modern.jsonl").iter().all(|line| line["paper"].is_null()));
-}
-
-#[test]
-fn reproduce_runs_the_semi_supervised_table_and_its_cost() {
-    let desk = Desk::new();
-    let said = desk.run(&format!("reproduce semi-supervised {ONE_SAMPLE} --steps 3 --json semi.jsonl"));
-    assert!(said.contains("images are binarized anew in every batch"), "{said}");
-    assert!(said.contains("virtual adversarial training"), "{said}");
-    let lines = json_lines(&desk, "semi.jsonl");
-    let names: Vec<String> = lines.iter().map(|line| format!("{} {}", line["row"], line["column"])).collect();
-    assert_eq!(names.len(), 6, "{names:?}");
-    for pair in lines.chunks(2) {
-        assert_eq!(
-            (pair[0]["column"].as_str(), pair[1]["column"].as_str()),
-            (Some("-ELBO"), Some("accuracy (%)"))
-        );
-        assert!((0.0..=100.0).contains(&pair[1]["ours"].as_f64().unwrap()));
-        // The share of wrong answers on the validation images.
-        assert!((0.0..=1.0).contains(&pair[0]["validation"].as_f64().unwrap()));
-    }
-    let cost = json_lines(&desk, "semi.cost.jsonl");
-    assert_eq!(cost.len(), 10);
-    for line in &cost {
-        for field in ["ours", "us_per_step", "us_per_step_marginalization", "seconds"] {
-            assert!(line[field].as_f64().unwrap() > 0.0, "{field} in {line}");
-        }
-    }
-    let before = desk.read("semi.cost.jsonl");
-    let said = desk.run(&format!("reproduce semi-supervised {ONE_SAMPLE} --only cost --json semi.jsonl"));
-    assert!(said.contains("as measured before") && said.contains("(paper 9.9)"), "{said}");
-    assert!(desk.read("semi.cost.jsonl") == before, "it was measured again");
-    let steps = format!("reproduce semi-supervised {ONE_SAMPLE} --only cost --steps 7 --json semi.jsonl");
-    assert_snapshot!(desk.refused(&steps), @"error: --steps: expected no such flag with `--only cost`: the budget says how many steps are timed, found 7");
-    let full = format!("reproduce semi-supervised {ONE_SAMPLE} --only cost --budget full --json semi.jsonl");
-    assert_snapshot!(desk.refused(&full), @"error: semi.cost.jsonl: expected nothing or medians of 20 steps; another --json keeps both, found medians of 3");
-    let svg = fs::read_to_string(desk.path("semi.cost.svg")).unwrap();
-    assert!(svg.starts_with("<svg") && svg.contains("ST Gumbel-Softmax"));
-
-    assert_snapshot!(desk.refused(&format!("reproduce semi-supervised {REPRODUCE}")), @r"
-    error: --samples: expected no such flag here: the test figure is -ELBO, the bound of one sample, found 2
-    ");
-
-    // As many images as a step takes are not there.
-    desk.write_data("few", 40, 3);
-    let few = desk.output("reproduce semi-supervised --data few --steps 1 --json few.jsonl");
-    assert_snapshot!(desk.error("few", &few), @"error: batch: expected at most the 34 training images, found 250");
-}
-
-/// The page in the repository is what its files make, pictures included.
-#[test]
-fn the_page_of_results_is_made_from_its_files() {
-    let desk = Desk::new();
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    fs::create_dir(desk.path("results")).unwrap();
-    for entry in fs::read_dir(docs.join("results")).unwrap() {
-        let path = entry.unwrap().path();
-        let copy = desk.path("results").join(path.file_name().unwrap());
-        if path.extension().is_some_and(|ending| ending == "jsonl" || ending == "md") {
-            fs::copy(&path, copy).unwrap();
-        } else if path.is_dir() {
-            // What models drew: only that it is there counts.
-            fs::create_dir(&copy).unwrap();
-            fs::read_dir(path).unwrap().for_each(|picture| {
-                fs::write(copy.join(picture.unwrap().file_name()), b"").unwrap();
-            });
-        }
-    }
-    desk.run("reproduce report --from results --out results.md");
-    let page = text(&desk.read("results.md"));
-    let said = fs::read_to_string(docs.join("results.md")).unwrap();
-    assert!(page == said, "run `reparam reproduce report` and look at the changes");
-    for name in desk.names("results").iter().filter(|name| name.ends_with(".svg")) {
-        let picture = fs::read(docs.join("results").join(name)).unwrap_or_default();
-        assert!(picture == desk.read(&format!("results/{name}")), "{name}");
-    }
-}
-
-#[test]
-fn a_report_holds_every_table_and_its_pictures() {
-    let desk = Desk::new();
-    fs::create_dir(desk.path("results")).unwrap();
-    let steps = "--steps 401 --json results";
-    desk.run(&format!("reproduce modern {REPRODUCE} --only disarm {steps}/modern.jsonl"));
-    let semi = format!("reproduce semi-supervised {ONE_SAMPLE}");
-    desk.run(&format!("{semi} --only ST {steps}/semi-supervised.jsonl"));
-    desk.run(&format!("{semi} --only cost --json results/semi-supervised.jsonl"));
-    desk.run("reproduce report --from results --out page.md");
-    let page = text(&desk.read("page.md"));
-    for part in [
-        "| disarm | ",
-        " ± ",
-        "| ST Gumbel-Softmax | ",
-        " / 93.6 / ",
-        "![time of a step against the number of classes](results/semi-supervised.cost.svg)",
-        "(results/modern.0.svg)",
-        "![images of disarm, VAE bernoulli, seed 2](results/modern.drawn/disarm-VAE-bernoulli-2.png)",
-        "(results/semi-supervised.drawn/ST-Gumbel-Softmax--ELBO-1.png)",
-    ] {
-        assert!(page.contains(part), "{part} in {page}");
-    }
-    assert!(text(&desk.read("results/modern.0.svg")).starts_with("<svg"));
-    assert!(is_picture(&desk.read("results/modern.drawn/disarm-VAE-bernoulli-2.png")));
-
-    fs::create_dir(desk.path("empty")).unwrap();
-    let lines = [
-        desk.refused("reproduce report --from empty --out page.md"),
-        desk.refused("reproduce report --from results --out missing/page.md"),
-    ];
-    assert_snapshot!(all(lines), @"
-    error: empty: expected a folder with one of jang-table1.jsonl, concrete.jsonl, semi-supervised.jsonl, modern.jsonl, found none
-    error: missing/page.md: cannot write: No such file or directory (os error 2)
-    ");
-}
-
-/// What a file of results says, without the time it took.
-fn figures(desk: &Desk, file: &str) -> Vec<Value> {
-    let mut lines = json_lines(desk, file);
-    lines.iter_mut().for_each(|line| drop(line.as_object_mut().unwrap().remove("seconds")));
-    lines
-}
-
-#[test]
-fn an_interrupted_cell_goes_on_as_if_nothing_had_happened() {
-    let desk = Desk::new();
-    let flags = "--data data --samples 2 --steps 400 --budget full --only DARN";
-    let line = |file: &str| format!("reproduce jang-table1 {flags} --json {file}");
-    // Left of another run, whose file with its settings has been removed.
-    fs::create_dir(desk.path("whole.work")).unwrap();
-    fs::write(desk.path("whole.work/SBN-bernoulli-DARN-1.0.safetensors"), "of other settings").unwrap();
-    desk.run(&line("whole.jsonl"));
-    assert!(!desk.path("whole.work").exists());
-    let mut interruptions = 0;
-    loop {
-        let mut run = Running::start(&desk, &line("cut.jsonl"));
-        let begin = Instant::now();
-        while begin.elapsed() < Duration::from_millis(400) && run.0.try_wait().unwrap().is_none() {
-            sleep(Duration::from_millis(5));
-        }
-        if run.0.try_wait().unwrap().is_none() {
-            run.signal("INT");
-        }
-        let (code, said) = run.end();
-        if code == Some(0) {
-            break;
-        }
-        assert_eq!(code, Some(130), "{said}");
-        assert!(
-            said.ends_with("stopped; the same command goes on where it was, with the results in cut.jsonl\n"),
-            "{said}"
-        );
-        if interruptions == 0 {
-            let other = line("cut.jsonl").replace("400", "401");
-            let error = desk.error(&other, &desk.output(&other));
-            assert_snapshot!(error, @"error: cut.work/SBN-bernoulli-DARN-1.json: expected a cell of this command's settings and data (remove it to begin again), found one of others");
-        }
-        interruptions += 1;
-        assert!(interruptions < 100);
-    }
-    assert!(interruptions > 0);
-    assert_eq!(figures(&desk, "cut.jsonl"), figures(&desk, "whole.jsonl"));
-    assert!(desk.read("cut.curves.jsonl") == desk.read("whole.curves.jsonl"));
-    assert_eq!(desk.names("cut.drawn"), desk.names("whole.drawn"));
-    for name in desk.names("whole.drawn") {
-        assert!(
-            desk.read(&format!("cut.drawn/{name}")) == desk.read(&format!("whole.drawn/{name}")),
-            "{name}"
-        );
-    }
-}
-
-#[test]
-fn reproduce_refuses_what_it_cannot_do() {
-    let desk = Desk::new();
-    fs::write(desk.path("bad.jsonl"), "{\"table\":\"jang-table1\"}\n").unwrap();
-    let of = |flags: &str| desk.refused(&format!("reproduce jang-table1 {REPRODUCE} --steps 2 {flags}"));
-    desk.run(&format!("reproduce jang-table1 {REPRODUCE} --steps 2 --only DARN --json one.jsonl"));
-    let error = of("--only DARN --json one.jsonl --samples 3");
-    assert!(error.contains("expected no results or ones of 3 test samples"), "{error}");
-    assert!(error.contains("found 2 test samples"), "{error}");
-    // One table shows all of a file: nothing of another budget gets into it, whatever the cell and its steps.
-    let error = of("--only MuProp --json one.jsonl --budget full");
-    assert!(error.contains("expected no results or ones of budget full"), "{error}");
-    assert!(
-        error.contains("found budget quick") && error.contains(" of SBN bernoulli, DARN, seed 1"),
-        "{error}"
-    );
-    let mut lines = vec![
-        of("--only nothing-like-it"),
-        of("--only DARN,ARN"),
-        of("--only cost"),
-        of("--json bad.jsonl"),
-        of("--json data"),
-        desk.refused("reproduce concrete --data nowhere"),
-    ];
-    lines.extend(
-        [
-            "reproduce table9",
-            "reproduce modern --budget huge",
-            "reproduce modern --steps 0",
-            "reproduce concrete --seed x",
-        ]
-        .map(|line| desk.misused(line)),
-    );
-    assert_snapshot!(all(lines), @r"
-    error: --only: expected words of a cell's name, like `SBN bernoulli / score function`, found nothing-like-it
-    error: --only: expected words of a cell's name, like `SBN bernoulli / score function`, found ARN
-    error: --only: expected words of a cell's name, like `SBN bernoulli / score function`, found cost
-    error: bad.jsonl: expected lines that reproduce wrote, found line 1: missing field `row` at line 1 column 23
-    error: data: cannot read: Is a directory (os error 21)
-    error: nowhere: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found nothing
-    error: unrecognized subcommand 'table9'
-    error: invalid value 'huge' for '--budget <BUDGET>'
-    error: invalid value '0' for '--steps <N>': expected a whole number from 1, found `0`
-    error: invalid value 'x' for '--seed <N>': expected a whole number, found `x`
-    ");
 }

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use insta::assert_snapshot;
-use reparam::data::{Batches, Digits};
+use reparam::data::{Batches, Digits, Split, SplitKind};
+use reparam::models::ModelShape;
+use reparam::train::Plan;
 use reparam::{Checkpoint, Noise};
 use tempfile::TempDir;
 
@@ -13,10 +15,39 @@ const TRAIN_LABELS: &str = "train-labels-idx1-ubyte";
 const TEST_IMAGES: &str = "t10k-images-idx3-ubyte";
 const TEST_LABELS: &str = "t10k-labels-idx1-ubyte";
 
+/// Two classes, bright on the left or on the right.
+fn halves(images: usize) -> Split {
+    let labels: Vec<u8> = (0..images).map(|image| (image % 2) as u8).collect();
+    let pixels: Vec<bool> =
+        labels.iter().flat_map(|&label| (0..12).map(move |pixel| (pixel % 4 < 2) == (label == 0))).collect();
+    Split::of_bits([3, 4], &pixels, labels).unwrap()
+}
+
+#[test]
+fn images_from_memory_train_a_model() {
+    let data = Digits::of_splits(halves(60), halves(10), halves(20)).unwrap();
+    let mut plan = Plan::mlp().with_steps(100);
+    plan.model = ModelShape::Classifier { hidden: vec![8] };
+    plan.training.batch = 10;
+    let mut run = plan.begin(&data).unwrap();
+    while !run.is_finished() {
+        run.step();
+    }
+    assert_eq!(run.evaluate(SplitKind::Test, 1).scores.accuracy, Some(1.0));
+}
+
+#[test]
+fn parts_that_do_not_fit_each_other_are_refused() {
+    let grey =
+        |size, images: usize| Split::of_intensities(size, vec![9; 12 * images], vec![0; images]).unwrap();
+    let refused = |validation, test| Digits::of_splits(halves(6), validation, test).unwrap_err().to_string();
+    assert_snapshot!(refused(halves(0), halves(1)), @"the images of validation: expected at least one, and binary images of 3 x 4 as for train, found 0 binary images of 3 x 4");
+    assert_snapshot!(refused(halves(1), grey([3, 4], 2)), @"the images of test: expected at least one, and binary images of 3 x 4 as for train, found 2 8-bit images of 3 x 4");
+    assert_snapshot!(refused(grey([2, 6], 1), halves(1)), @"the images of validation: expected at least one, and binary images of 3 x 4 as for train, found 1 8-bit images of 2 x 6");
+}
+
 #[cfg(feature = "embedded")]
 mod embedded {
-    use reparam::data::Split;
-
     use super::*;
 
     #[test]

@@ -1,63 +1,71 @@
-//! Do the cells of the papers' tables learn, whatever they train?
+//! Does every model learn, with every kind of estimator?
 
+use reparam::Variables;
 use reparam::data::{Digits, SplitKind};
-use reparam::estimators::Kind;
-use reparam::models::{BeliefNetShape, Guidance, Link, SemiSupervisedShape};
-use reparam::train::{CellModel, CellRun, CellSettings, Labels};
+use reparam::models::{Link, ModelShape};
+use reparam::train::{Plan, Sampling, Training, falling};
 
 use crate::common::bars::images;
+use crate::common::plans;
 
-const BITS: Kind = Kind { variables: 8, classes: None };
-const CATEGORIES: Kind = Kind { variables: 2, classes: Some(10) };
+const BITS: Variables = Variables::Bits(8);
+const CATEGORIES: Variables = Variables::Categories { count: 2, classes: 10 };
 
-fn settings(model: CellModel, estimator: &str, samples: usize) -> CellSettings {
-    CellSettings {
-        model,
-        estimator: estimator.to_owned(),
-        samples,
-        tau: None,
-        learning_rate: 1e-2,
-        betas: (0.9, 0.99),
+fn plan(model: ModelShape, estimator: &str) -> Plan {
+    let model = match model {
+        ModelShape::Vae { latents, .. } => ModelShape::Vae { latents, encoder: vec![], decoder: vec![20] },
+        other => other,
+    };
+    let training = Training {
         batch: 50,
-        steps: 600,
-        validate_every: 600,
+        learning_rate: falling(1e-2, 600),
+        validation: None,
         seed: 1,
-    }
+        steps: 600,
+        ..plans::plan(plans::semi(), estimator, 600).training
+    };
+    Plan { model, sampling: Some(Sampling::named(estimator)), training }
 }
 
-/// What a cell scores on the validation images before its first step and behind its last.
-fn scores(settings: CellSettings, data: &Digits) -> [f64; 2] {
-    let mut run = CellRun::new(settings, data).unwrap();
-    let before = run.evaluate(SplitKind::Validation, 20).mean;
+/// The scores of a run on the validation images before its first step and after its last.
+fn scores(plan: &Plan, data: &Digits) -> [f64; 2] {
+    let mut run = plan.begin(data).unwrap();
+    let before = run.evaluate(SplitKind::Validation, 20).scores.nll;
     while !run.is_finished() {
         run.step();
     }
-    [before, run.evaluate(SplitKind::Validation, 20).mean]
+    [before, run.evaluate(SplitKind::Validation, 20).scores.nll]
 }
 
-/// A cell begins at the rates at which pixels are lit. Which of ten bars there is saves nats beyond that: up to ten or so of a
-/// whole image, a few of its lower half, of which the upper tells only whether there is one.
+/// A run begins at the rates at which pixels are lit. Which of ten bars there is saves nats beyond that: up to ten or so of a
+/// whole image, a few of its lower half, since the upper one tells only whether there is a bar in it.
 #[test]
-fn every_kind_of_cell_learns() {
+fn every_kind_of_model_and_estimator_learns() {
     let data = images(10, 600, 20);
-    let vae = |latents| CellModel::Vae { latents, encoder: vec![], decoder: vec![20] };
-    let net = |link| CellModel::BeliefNet(BeliefNetShape { layers: vec![8, 6], link });
-    let cells = [
-        settings(vae(BITS), "gumbel-softmax:0.5", 1),
-        settings(vae(BITS), "disarm", 1),
-        settings(vae(CATEGORIES), "st-gumbel-softmax:1", 1),
-        settings(vae(CATEGORIES), "rebar", 1),
-        settings(CellModel::Prediction(vec![BITS, BITS]), "st-softmax:1", 1),
-        settings(CellModel::Prediction(vec![CATEGORIES, CATEGORIES]), "gumbel-softmax:1", 1),
-        settings(CellModel::Prediction(vec![BITS, BITS]), "concrete:0.6666667:0.5", 3),
-        settings(net(Link::Linear), "nvil", 1),
-        settings(net(Link::Nonlinear), "vimco", 3),
-        settings(net(Link::Nonlinear), "concrete:0.6666667:0.5", 1),
+    let plans = [
+        plan(plans::vae(BITS), "gumbel-softmax:0.5"),
+        plan(plans::vae(BITS), "disarm"),
+        plan(plans::vae(BITS), "vimco:5"),
+        plan(plans::vae(BITS), "concrete:0.67:0.5:5"),
+        plan(plans::vae(CATEGORIES), "st-gumbel-softmax:1"),
+        plan(plans::vae(CATEGORIES), "rebar"),
+        plan(plans::vae(CATEGORIES), "vimco:3"),
+        plan(plans::vae(CATEGORIES), "concrete:0.67:0.5:3"),
+        plan(plans::sbn(BITS), "st-softmax:1"),
+        plan(plans::sbn(CATEGORIES), "gumbel-softmax:1"),
+        plan(plans::sbn(BITS), "concrete:0.6666667:0.5:3"),
+        plan(plans::belief(Link::Linear), "nvil"),
+        plan(plans::belief(Link::Nonlinear), "vimco:3"),
+        plan(plans::belief(Link::Nonlinear), "concrete:0.6666667:0.5:1"),
     ];
-    for settings in cells {
-        let (model, estimator) = (format!("{:?}", settings.model), settings.estimator.clone());
-        let [before, after] = scores(settings, &data);
-        assert!(after < before - 0.75, "{before:.2} to {after:.2}: {model} by {estimator}");
+    for plan in plans {
+        let [before, after] = scores(&plan, &data);
+        assert!(
+            after < before - 0.75,
+            "{before:.2} to {after:.2}: {:?} with {:?}",
+            plan.model,
+            plan.sampling
+        );
     }
 }
 
@@ -65,16 +73,21 @@ fn every_kind_of_cell_learns() {
 #[test]
 fn only_a_temperature_can_be_annealed() {
     let data = images(10, 60, 20);
-    let vae = CellModel::Vae { latents: CATEGORIES, encoder: vec![], decoder: vec![20] };
-    let net = CellModel::BeliefNet(BeliefNetShape { layers: vec![8, 6], link: Link::Linear });
-    let refusal = |model: &CellModel, estimator: &str| {
-        let settings = CellSettings { tau: Some((2.0, 1.0)), ..settings(model.clone(), estimator, 1) };
-        CellRun::new(settings, &data).err().map(|error| error.to_string())
+    let refusal = |model: ModelShape, estimator: &str| {
+        let tau = Some("tail:2,1,0,600".parse().unwrap());
+        let sampling = Sampling { tau, ..Sampling::named(estimator) };
+        let plan = plan(model, estimator).with_sampling(sampling).unwrap();
+        plan.begin(&data).err().map(|error| error.to_string())
     };
     for estimator in ["gumbel-softmax:1", "st-gumbel-softmax:1", "gumbel-rao:10:1", "st-softmax:1"] {
-        assert_eq!(refusal(&vae, estimator), None, "{estimator}");
+        assert_eq!(refusal(plans::vae(CATEGORIES), estimator), None, "{estimator}");
     }
-    for (model, estimator) in [(&vae, "reinmax:1.5"), (&vae, "rloo:2"), (&net, "concrete:0.6666667:0.5")] {
+    let net = || plans::belief(Link::Linear);
+    for (model, estimator) in [
+        (plans::vae(CATEGORIES), "reinmax:1.5"),
+        (plans::vae(CATEGORIES), "rloo:2"),
+        (net(), "concrete:0.6666667:0.5:1"),
+    ] {
         let expected =
             format!("tau: expected an estimator with a temperature to anneal, found `{estimator}`");
         assert_eq!(refusal(model, estimator), Some(expected));
@@ -83,16 +96,20 @@ fn only_a_temperature_can_be_annealed() {
 
 /// Twenty images with a class among five hundred; one class in ten is right by chance.
 #[test]
-fn a_semi_supervised_cell_learns_to_tell_classes() {
+fn a_semi_supervised_model_learns_to_tell_classes() {
     let data = images(10, 600, 200);
-    let shape = SemiSupervisedShape { classes: 10, latents: 2, hidden: vec![20], shift: 0 };
-    let guidance = Some(Guidance { smoothness: 1.0, radius: 1.0, balance: 1.0 });
-    let model = CellModel::SemiSupervised { shape, labels: Labels::OfEachClass(2), weight: 30.0, guidance };
-    let mut run = CellRun::new(settings(model, "gumbel-softmax:0.5", 1), &data).unwrap();
-    let before = run.evaluate(SplitKind::Test, 1).mean;
-    while !run.is_finished() {
-        run.step();
+    for estimator in ["gumbel-softmax:0.5", "vimco:3"] {
+        let mut run = plan(plans::semi(), estimator).begin(&data).unwrap();
+        let before = run.evaluate(SplitKind::Test, 1).scores.nll;
+        while !run.is_finished() {
+            run.step();
+        }
+        let scores = run.evaluate(SplitKind::Test, 1).scores;
+        let accuracy = scores.accuracy.unwrap();
+        assert!(
+            accuracy > 0.9 && scores.nll < before - 5.0,
+            "{estimator}: accuracy {accuracy}, -ELBO {before} to {}",
+            scores.nll
+        );
     }
-    let (after, accuracy) = (run.evaluate(SplitKind::Test, 1).mean, run.accuracy(SplitKind::Test).unwrap());
-    assert!(accuracy > 0.9 && after < before - 5.0, "accuracy {accuracy}, -ELBO {before} to {after}");
 }

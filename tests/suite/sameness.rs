@@ -6,15 +6,14 @@ use std::path::Path;
 
 use rayon::ThreadPool;
 use reparam::data::{Digits, SplitKind};
-use reparam::estimators::Kind;
-use reparam::models::{BeliefNetShape, Guidance, Link, SemiSupervisedShape};
-use reparam::train::{
-    CellModel, CellRun, CellSettings, Labels, ModelKind, OptimizerKind, Record, Settings, Trainer,
-};
+use reparam::models::{Link, ModelShape};
+use reparam::train::{OptimizerPlan, Plan, Record, Run, Validation};
+use reparam::{Checkpoint, Variables};
 use reparam_ops::noise::{Draws, Stream, draws_forward};
 use reparam_ops::{Matrix, Tier, Write, matmul};
 
 use crate::common::bars::images;
+use crate::common::plans;
 
 /// Thread counts: alone, even, odd, and more than this machine may have.
 const THREADS: [usize; 4] = [1, 2, 3, 8];
@@ -303,6 +302,9 @@ mod kernels {
             bench.keep(&dlogits);
             bench.keep_one(dtau);
 
+            categorical::forward(tier, bench.draws(), &logits, classes, &mut y).unwrap();
+            bench.keep(&y);
+
             st_categorical::forward(tier, bench.draws(), &logits, classes, &mut y).unwrap();
             let dtau = st_categorical::backward(tier, &logits, &dy, classes, TAU, true, &mut dlogits);
             bench.keep(&y);
@@ -558,100 +560,105 @@ fn matrix_products_do_not_depend_on_threads() {
     }
 }
 
-/// Goes on to the end, or to a step, as the command line does; returns what validation said.
-fn train(trainer: &mut Trainer<'_>, until: u64) -> Vec<Record> {
-    let mut records = Vec::new();
-    while !trainer.is_finished() && trainer.step_count() < until {
-        trainer.step();
-        if trainer.is_validation_due() {
-            records.push(trainer.validate());
-        }
+/// Steps to the end, or to a step; returns the losses and the scores on the validation images.
+fn train(run: &mut Run<'_>, until: u64) -> (Vec<f64>, Vec<Record>) {
+    let (mut losses, mut records) = (Vec::new(), Vec::new());
+    while !run.is_finished() && run.step_count() < until {
+        let stepped = run.step();
+        losses.push(stepped.loss);
+        records.extend(stepped.validation);
     }
-    records
+    (losses, records)
 }
 
 /// Layers that are wide enough for their products to be split.
-fn assert_training_is_the_same_at_any_number_of_threads(settings: &Settings, data: &Digits) {
+fn assert_training_is_the_same_at_any_number_of_threads(plan: &Plan, data: &Digits) {
     let run = |threads| {
         pool(threads).install(|| {
-            let mut trainer = Trainer::new(settings.clone(), data).unwrap();
-            let records = train(&mut trainer, u64::MAX);
-            assert_eq!(trainer.step_count(), settings.steps);
-            (records, trainer.checkpoint().to_bytes())
+            let mut run = plan.begin(data).unwrap();
+            let records = train(&mut run, u64::MAX);
+            assert_eq!(run.step_count(), plan.training.steps);
+            (records, run.checkpoint().to_bytes())
         })
     };
     let expected = run(1);
     for threads in [2, 8] {
-        assert!(run(threads) == expected, "{} on {threads} threads", settings.model);
+        assert!(run(threads) == expected, "{} on {threads} threads", plan.model.name());
     }
 }
 
 #[cfg(feature = "embedded")]
 #[test]
 fn training_on_digits_does_not_depend_on_threads() {
-    let settings =
-        Settings { hidden: vec![64], batch: 100, ..Settings::defaults(ModelKind::Vae).with_steps(30) };
-    assert_training_is_the_same_at_any_number_of_threads(&settings, &Digits::embedded());
+    let mut plan = Plan::vae().with_steps(30);
+    let latents = Variables::Categories { count: 20, classes: 10 };
+    plan.model = ModelShape::Vae { latents, encoder: vec![64], decoder: vec![64] };
+    assert_training_is_the_same_at_any_number_of_threads(&plan, &Digits::embedded());
 }
 
 #[test]
 fn training_on_grey_images_does_not_depend_on_threads() {
     let data = images(28, 180, 10);
-    for &model in ModelKind::ALL {
-        let settings = Settings {
-            hidden: if model == ModelKind::Sbn { vec![] } else { vec![80, 40] },
-            batch: 100,
-            validate_every: 10,
-            patience: 9,
-            clip_norm: 5.0,
-            ..Settings::defaults(model).with_steps(20)
-        };
-        assert_training_is_the_same_at_any_number_of_threads(&settings, &data);
+    let latents = Variables::Categories { count: 20, classes: 10 };
+    let wide = [
+        ModelShape::Vae { latents, encoder: vec![80, 40], decoder: vec![40, 80] },
+        ModelShape::Prediction { layers: vec![latents, latents] },
+        ModelShape::BeliefNet { layers: vec![80, 40], link: Link::Nonlinear },
+        ModelShape::Classifier { hidden: vec![80, 40] },
+        plans::semi(),
+    ];
+    for model in wide {
+        let estimator = if model.name() == "belief" { "vimco:3" } else { "gumbel-softmax:1" };
+        let mut plan = plans::plan(model, estimator, 20);
+        (plan.training.batch, plan.training.clip_norm) = (100, Some(5.0));
+        assert_training_is_the_same_at_any_number_of_threads(&plan, &data);
     }
 }
 
-/// Settings of a run whose epochs, of 250 images, end in the middle of a step and, every other one, with a step.
-fn small(model: ModelKind, optimizer: OptimizerKind) -> Settings {
-    Settings {
-        hidden: if model == ModelKind::Sbn { vec![] } else { vec![16] },
-        latents: 3,
-        classes: 4,
-        batch: 20,
-        optimizer,
-        weight_decay: 1e-3,
-        clip_norm: 10.0,
-        validate_every: 4,
-        patience: 100,
-        ..Settings::defaults(model).with_steps(30)
-    }
+/// A run whose epochs, of 250 images, end in the middle of a step and, every other one, with a step.
+fn small(model: ModelShape, optimizer: OptimizerPlan) -> Plan {
+    let mut plan = plans::plan(model, "gumbel-softmax:1", 30);
+    plan.training.optimizer = optimizer;
+    plan.training.clip_norm = Some(10.0);
+    plan.training.validation =
+        Some(Validation { every: 4, samples: 1, keep_best: true, patience: Some(100) });
+    plan
 }
 
-/// A run that is stopped after `step` steps, saved, and taken up again by another trainer.
-fn interrupted(settings: &Settings, data: &Digits, step: u64) -> (Vec<Record>, Vec<u8>, u64) {
+/// A run that is stopped after `step` steps, saved, and continued by another.
+fn interrupted(plan: &Plan, data: &Digits, step: u64) -> (Vec<f64>, Vec<Record>, Vec<u8>, u64) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    let mut trainer = Trainer::new(settings.clone(), data).unwrap();
-    let mut records = train(&mut trainer, step);
-    trainer.checkpoint().save(&path).unwrap();
-    let mut trainer = Trainer::resume(&path, data).unwrap();
-    assert!(trainer.checkpoint().to_bytes() == fs::read(&path).unwrap(), "resuming alone changes the state");
-    records.extend(train(&mut trainer, u64::MAX));
-    trainer.keep_best();
-    (records, trainer.checkpoint().to_bytes(), trainer.step_count())
+    let mut run = plan.begin(data).unwrap();
+    let (mut losses, mut records) = train(&mut run, step);
+    run.checkpoint().save(&path).unwrap();
+    let (read, mut run) = Plan::resume(&Checkpoint::load(&path).unwrap(), data).unwrap();
+    assert_eq!(read, *plan);
+    assert!(run.checkpoint().to_bytes() == fs::read(&path).unwrap(), "resuming alone changes the state");
+    let (later, scored) = train(&mut run, u64::MAX);
+    losses.extend(later);
+    records.extend(scored);
+    (losses, records, run.checkpoint().to_bytes(), run.step_count())
 }
 
 #[test]
 fn a_resumed_run_continues_bit_for_bit() {
     let data = images(12, 300, 20);
-    for &model in ModelKind::ALL {
-        for optimizer in [OptimizerKind::Adam, OptimizerKind::AdamW, OptimizerKind::Sgd] {
-            let settings = small(model, optimizer);
-            let whole = interrupted(&settings, &data, settings.steps);
-            // At the start, inside the first epoch, just behind its end, exactly at the second's, at a validation.
+    for model in plans::every_model() {
+        for optimizer in [
+            OptimizerPlan::Adam { beta1: 0.9, beta2: 0.99 },
+            OptimizerPlan::AdamW { beta1: 0.9, beta2: 0.99, weight_decay: 1e-3 },
+            OptimizerPlan::Sgd { momentum: 0.9, weight_decay: 1e-3 },
+        ] {
+            let plan = small(model.clone(), optimizer);
+            let whole = interrupted(&plan, &data, plan.training.steps);
+            // At the start, inside the first epoch, just after its end, exactly at the end of the second, at a validation.
             for step in [0, 7, 13, 25, 28] {
                 assert!(
-                    interrupted(&settings, &data, step) == whole,
-                    "{model} with {optimizer}, stopped at {step}"
+                    interrupted(&plan, &data, step) == whole,
+                    "{} with {}, stopped at {step}",
+                    model.name(),
+                    optimizer.name()
                 );
             }
         }
@@ -661,115 +668,88 @@ fn a_resumed_run_continues_bit_for_bit() {
 #[test]
 fn a_resumed_run_loses_patience_at_the_same_step() {
     let data = images(12, 300, 20);
-    let settings = Settings {
-        learning_rate: "0.5".parse().unwrap(),
-        clip_norm: 0.0,
-        patience: 2,
-        ..small(ModelKind::Vae, OptimizerKind::Sgd).with_steps(400)
-    };
-    let whole = interrupted(&settings, &data, settings.steps);
-    assert!(whole.2 < settings.steps, "patience must run out for this test to mean anything");
-    // Before the best, with the best behind it, and after the end.
-    for step in [3, whole.2 - 5, whole.2] {
-        assert!(interrupted(&settings, &data, step) == whole, "stopped at {step} of {}", whole.2);
+    let sgd = OptimizerPlan::Sgd { momentum: 0.9, weight_decay: 1e-3 };
+    let mut plan = small(plans::vae(Variables::Categories { count: 3, classes: 4 }), sgd).with_steps(400);
+    plan.training.learning_rate = "0.5".parse().unwrap();
+    plan.training.clip_norm = None;
+    plan.training.validation = Some(Validation { every: 4, samples: 1, keep_best: true, patience: Some(2) });
+    let whole = interrupted(&plan, &data, plan.training.steps);
+    let end = whole.3;
+    assert!(end < plan.training.steps, "patience must run out for this test to mean anything");
+    // Before the best, after the best, and after the end.
+    for step in [3, end - 5, end] {
+        assert!(interrupted(&plan, &data, step) == whole, "stopped at {step} of {end}");
     }
 }
 
-/// Settings of a cell that takes no time.
-fn small_cell(model: CellModel, estimator: &str, samples: usize) -> CellSettings {
-    CellSettings {
-        model,
-        estimator: estimator.to_owned(),
-        samples,
-        tau: estimator.contains("softmax").then_some((1.0, 0.5)),
-        learning_rate: 1e-3,
-        betas: (0.9, 0.99),
-        batch: 20,
-        steps: 30,
-        validate_every: 7,
-        seed: 5,
-    }
-}
-
-/// Few images of which two of each class are known, with all that leads q(y | x) for the others.
-fn semi_supervised(classes: usize) -> CellModel {
-    let shape = SemiSupervisedShape { classes, latents: 2, hidden: vec![8], shift: 1 };
-    let guidance = Some(Guidance { smoothness: 1.0, radius: 0.5, balance: 1.0 });
-    CellModel::SemiSupervised { shape, labels: Labels::OfEachClass(2), weight: 30.0, guidance }
-}
-
-/// With everything that estimators learn on the way: networks, moving averages, temperatures.
+/// With everything that estimators learn as they go: networks, moving averages, temperatures.
 #[test]
-fn a_resumed_cell_continues_bit_for_bit() {
+fn a_resumed_run_continues_bit_for_bit_with_every_estimator() {
     let data = images(6, 60, 10);
-    let bits = Kind { variables: 4, classes: None };
-    let vae = || CellModel::Vae { latents: bits, encoder: vec![], decoder: vec![8] };
-    let net = || CellModel::BeliefNet(BeliefNetShape { layers: vec![5, 4], link: Link::Nonlinear });
-    let cells = [
-        small_cell(vae(), "relax", 1),
-        small_cell(vae(), "rebar", 1),
-        small_cell(vae(), "moving-average", 1),
-        small_cell(vae(), "st-softmax:1", 1),
-        small_cell(vae(), "st-slope-annealed", 1),
-        small_cell(CellModel::Prediction(vec![bits, bits]), "nvil-normalised", 1),
-        small_cell(CellModel::Prediction(vec![bits, bits]), "muprop-normalised", 1),
-        small_cell(CellModel::Prediction(vec![bits, bits]), "vimco", 3),
-        small_cell(net(), "nvil", 1),
-        small_cell(net(), "concrete:0.7:0.5", 3),
-        small_cell(semi_supervised(10), "gumbel-softmax:1", 1),
+    let bits = Variables::Bits(4);
+    let annealed = |mut plan: Plan| {
+        plan.sampling.as_mut().unwrap().tau = Some("tail:1,0.5,0,30".parse().unwrap());
+        plan
+    };
+    let mut switched = plans::plan(plans::vae(bits), "relax", 30);
+    switched.sampling.as_mut().unwrap().then = Some((10, "nvil".to_owned()));
+    let plans = [
+        plans::plan(plans::vae(bits), "relax", 30),
+        plans::plan(plans::vae(bits), "rebar", 30),
+        plans::plan(plans::vae(bits), "moving-average", 30),
+        plans::plan(plans::vae(bits), "st-slope-annealed", 30),
+        plans::plan(plans::vae(bits), "vimco:5", 30),
+        plans::plan(plans::vae(bits), "concrete:0.67:0.5:5", 30),
+        plans::plan(plans::vae(bits), "exact", 30),
+        annealed(plans::plan(plans::vae(bits), "st-softmax:1", 30)),
+        annealed(plans::plan(plans::vae(bits), "gumbel-rao:10:0.5", 30)),
+        plans::plan(plans::sbn(bits), "nvil-normalised", 30),
+        plans::plan(plans::sbn(bits), "muprop-normalised", 30),
+        plans::plan(plans::sbn(bits), "vimco:3", 30),
+        plans::plan(plans::belief(Link::Nonlinear), "nvil", 30),
+        plans::plan(plans::belief(Link::Nonlinear), "concrete:0.7:0.5:3", 30),
+        annealed(plans::plan(plans::semi(), "gumbel-softmax:1", 30)),
+        switched,
     ];
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("cell.safetensors");
-    for settings in cells {
-        let mut whole = CellRun::new(settings.clone(), &data).unwrap();
-        let losses: Vec<f64> = (0..30).map(|_| whole.step()).collect();
-        for at in [0, 7, 18] {
-            let mut first = CellRun::new(settings.clone(), &data).unwrap();
-            let mut resumed: Vec<f64> = (0..at).map(|_| first.step()).collect();
-            first.checkpoint().save(&path).unwrap();
-            let mut second = CellRun::resume(settings.clone(), &data, &path).unwrap();
-            resumed.extend((at..30).map(|_| second.step()));
-            assert_eq!(losses, resumed, "{} from step {at}", settings.estimator);
-            assert!(
-                whole.checkpoint().to_bytes() == second.checkpoint().to_bytes(),
-                "{} from step {at}",
-                settings.estimator
-            );
-            assert_eq!(whole.curve(), second.curve());
+    for plan in plans {
+        let whole = interrupted(&plan, &data, 30);
+        for step in [0, 7, 18] {
+            assert!(interrupted(&plan, &data, step) == whole, "{:?} from step {step}", plan.sampling);
         }
     }
 }
 
-/// An evaluation that begins with the bounds of its first images gives what a whole one gives.
+/// An evaluation that is saved after its first images and continued gives what a whole one gives.
 #[test]
-fn an_evaluation_goes_on_where_it_was() {
+fn an_evaluation_continues_where_it_was() {
     let data = images(4, 30, 1100);
-    let bits = Kind { variables: 4, classes: None };
-    let model = CellModel::Vae { latents: bits, encoder: vec![], decoder: vec![] };
-    let run = CellRun::new(small_cell(model, "disarm", 1), &data).unwrap();
-    let mut losses = Vec::new();
-    assert!(run.evaluate_from(SplitKind::Test, 3, &mut losses, |losses| losses.len() < 1000).is_none());
-    assert_eq!(losses.len(), 1000);
-    let score = run.evaluate_from(SplitKind::Test, 3, &mut losses, |_| true);
-    assert_eq!(score, Some(run.evaluate(SplitKind::Test, 3)));
-    assert_eq!(losses.len(), 1100);
-    // With many samples the batches are smaller; what is no whole number of them is evaluated again.
-    let score = run.evaluate_from(SplitKind::Test, 3000, &mut Vec::new(), |_| true);
-    let mut again = Vec::new();
-    assert!(run.evaluate_from(SplitKind::Test, 3000, &mut again, |_| false).is_none());
-    assert_eq!(again.len(), 166);
-    again.extend([f64::NAN; 3]);
-    assert_eq!(run.evaluate_from(SplitKind::Test, 3000, &mut again, |_| true), score);
+    let run = plans::plan(plans::vae(Variables::Bits(4)), "disarm", 30).begin(&data).unwrap();
+    // With many samples the batches are smaller.
+    for (samples, first) in [(3, 500), (3000, 166)] {
+        let whole = run.evaluate(SplitKind::Test, samples);
+        let mut begun = run.evaluation(SplitKind::Test, samples);
+        assert!(begun.advance(run.model(), run.params(), &data));
+        assert_eq!(begun.done(), first);
+        let mut checkpoint = Checkpoint::new();
+        begun.save("test.", &mut checkpoint);
+        let mut continued = run.evaluation(SplitKind::Test, samples);
+        continued.restore("test.", &checkpoint).unwrap();
+        assert_eq!(continued, begun);
+        while continued.advance(run.model(), run.params(), &data) {}
+        assert_eq!(run.evaluated(&continued), whole);
+    }
 }
 
 #[test]
 fn seeds_differ_and_repeat() {
     let data = images(12, 300, 20);
     let run = |seed| {
-        let settings = Settings { seed, ..small(ModelKind::Vae, OptimizerKind::Adam) };
-        let mut trainer = Trainer::new(settings, &data).unwrap();
-        train(&mut trainer, 5);
-        trainer.model().params.ids().map(|id| trainer.model().params.value(id).to_vec()).collect::<Vec<_>>()
+        let layer = Variables::Categories { count: 3, classes: 4 };
+        let mut plan = plans::plan(plans::vae(layer), "gumbel-softmax:1", 30);
+        plan.training.seed = seed;
+        let mut run = plan.begin(&data).unwrap();
+        train(&mut run, 5);
+        run.params().ids().map(|id| run.params().value(id).to_vec()).collect::<Vec<_>>()
     };
     assert!(run(1) == run(1) && run(1) != run(2));
 }

@@ -3,13 +3,14 @@
 
 use insta::assert_snapshot;
 use reparam::distributions::{Categorical, OneHot};
-use reparam::estimators::{Discrete, Estimator, Kind, ScoreFunction, parse};
-use reparam::models::{
-    BeliefNet, BeliefNetShape, Link, Nodes, Prediction, SemiSupervised, SemiSupervisedShape, Vae, VaeShape,
-};
+use reparam::estimators::{Estimate, Estimator, GumbelSoftmax, ScoreFunction, StGumbelSoftmax, parse};
+use reparam::models::{BeliefNet, Link, Prediction, Vae, VaeShape};
 use reparam::nn::Mlp;
-use reparam::optim::{Adam, Optimizer};
-use reparam::{Activation, Checkpoint, Gradients, InputGradients, Noise, Params, Recorded, Rule, Tape, Var};
+use reparam::optim::Adam;
+use reparam::{
+    Activation, Checkpoint, Gradients, InputGradients, Logits, Noise, Params, Recorded, Rule, Tape, Var,
+    Variables,
+};
 use reparam_ops::draw;
 
 // -------------------------------------------------------------------------------------------- numbers of a seed
@@ -162,10 +163,9 @@ fn a_printed_tape_of_a_score_function() {
     let tape = Tape::new();
     let logits = tape.variable(&[0.5, -1.0, 2.0], [1, 1, 3]);
     let scores = tape.input(&[1.0, 2.0, 3.0], [3]);
-    let loss =
-        ScoreFunction::new().estimate(Discrete::Categorical(logits), &mut Noise::seed(1), &mut |z, _| {
-            (z.reshape([1, 3]) * scores).sum_axis(1)
-        });
+    let loss = ScoreFunction::new().estimate(Logits::categories(logits), &mut Noise::seed(1), |z, _| {
+        (z.reshape([1, 3]) * scores).sum_axis(1)
+    });
     loss.sum();
     assert_snapshot!(tape, @r"
     %0* variable [1, 1, 3] 12 B
@@ -177,15 +177,55 @@ fn a_printed_tape_of_a_score_function() {
     %6 mul(%4, %5) [1, 3] 12 B
     %7 sum_axis(%6) [1] 4 B
     %8 affine(%7) [1] 4 B
-    %9* log_softmax(%0) [1, 1, 3] 12 B  LogSoftmax { classes: 3 }
-    %10* mul(%3, %9) [1, 1, 3] 12 B  Mul
-    %11* sum_axis(%10) [1, 1] 4 B  SumAxis { n: 3, inner: 1 }
-    %12* sum_axis(%11) [1] 4 B  SumAxis { n: 1, inner: 1 }
-    %13 stop_gradient(%8) [1] 0 B
-    %14* mul(%13, %12) [1] 4 B  Mul
+    %9 stop_gradient(%8) [1] 0 B
+    %10* log_softmax(%0) [1, 1, 3] 12 B  LogSoftmax { classes: 3 }
+    %11* mul(%3, %10) [1, 1, 3] 12 B  Mul
+    %12* sum_axis(%11) [1, 1] 4 B  SumAxis { n: 3, inner: 1 }
+    %13* sum_axis(%12) [1] 4 B  SumAxis { n: 1, inner: 1 }
+    %14* mul(%9, %13) [1] 4 B  Mul
     %15* add(%7, %14) [1] 4 B  Add
     %16* with_gradient_of(%7, %15) [1] 0 B  WithGradientOf
     %17* sum(%16) [] 4 B  Sum
+    ");
+}
+
+/// The cost of a sample of three classes, by an estimator.
+fn cost_tape<'t>(tape: &'t Tape, estimator: &mut dyn Estimator) {
+    let logits = Logits::categories(tape.variable(&[0.5, -1.0, 2.0], [1, 1, 3]));
+    let costs = tape.input(&[1.0, 2.0, 3.0], [3]);
+    let cost = |z: Var<'t>| (z.reshape([1, 3]) * costs).sum_axis(1);
+    estimator.estimate(logits, &mut Noise::seed(1), |z, _| cost(z)).sum();
+}
+
+#[test]
+fn a_printed_tape_of_a_relaxed_sample() {
+    let tape = Tape::new();
+    cost_tape(&tape, &mut GumbelSoftmax { tau: 0.5 });
+    assert_snapshot!(tape, @r"
+    %0* variable [1, 1, 3] 12 B
+    %1 input [3] 12 B
+    %2* gumbel_softmax(%0) [1, 1, 3] 12 B  GumbelSoftmax { classes: 3, tau: 0.5 }
+    %3* reshape(%2) [1, 3] 0 B  Reshape
+    %4 reshape(%1) [1, 3] 0 B
+    %5* mul(%3, %4) [1, 3] 12 B  Mul
+    %6* sum_axis(%5) [1] 4 B  SumAxis { n: 3, inner: 1 }
+    %7* sum(%6) [] 4 B  Sum
+    ");
+}
+
+#[test]
+fn a_printed_tape_of_a_straight_through_sample() {
+    let tape = Tape::new();
+    cost_tape(&tape, &mut StGumbelSoftmax { forward: 1.0, backward: 0.5 });
+    assert_snapshot!(tape, @r"
+    %0* variable [1, 1, 3] 12 B
+    %1 input [3] 12 B
+    %2* st_gumbel_softmax(%0) [1, 1, 3] 12 B  StGumbelSoftmax { classes: 3, tau: 0.5, draws: Stream(Stream { origin: 10451216379200822465, position: 0 }) }
+    %3* reshape(%2) [1, 3] 0 B  Reshape
+    %4 reshape(%1) [1, 3] 0 B
+    %5* mul(%3, %4) [1, 3] 12 B  Mul
+    %6* sum_axis(%5) [1] 4 B  SumAxis { n: 3, inner: 1 }
+    %7* sum(%6) [] 4 B  Sum
     ");
 }
 
@@ -687,39 +727,32 @@ fn mistakes_with_tapes_and_parameters() {
     ");
 }
 
-/// A bound of several samples is another objective than these losses.
+/// An estimator of a bound of several samples is for all layers at once.
 #[test]
 fn mistakes_with_models() {
     let (tape, mut params) = (Tape::new(), Params::new());
     let (noise, mean) = (&mut Noise::seed(1), [0.5; 4]);
-    let bits = Kind { variables: 2, classes: None };
+    let bits = Variables::Bits(2);
     let shape = VaeShape { pixels: 4, encoder: vec![], decoder: vec![], latents: bits };
     let vae = Vae::new(shape, &mean, &mut params, noise);
-    let shape = SemiSupervisedShape { classes: 2, latents: 1, hidden: vec![2], shift: 0 };
-    let semi = SemiSupervised::new(shape, (&mean, 2), &mut Params::new(), noise);
-    let shape = BeliefNetShape { layers: vec![2, 2], link: Link::Linear };
     let (mut of_net, mut of_prediction) = (Params::new(), Params::new());
-    let net = BeliefNet::new(&shape, &mean, &mut of_net, noise);
+    let net = BeliefNet::new(&[2, 2], Link::Linear, &mean, &mut of_net, noise);
     let prediction = Prediction::new(&[bits, bits], &mean[..2], &mean[2..], &mut of_prediction, noise);
     let (x, half) = (tape.input(&[1.0; 4], [1, 4]), tape.input(&[1.0; 2], [1, 2]));
     let estimators = |names: [&str; 2]| names.map(|name| parse(name).unwrap());
-    let (vimco, mut mixed) = (&mut *parse("vimco:2").unwrap(), estimators(["nvil", "vimco:2"]));
+    let (single, mut mixed) = (&mut *parse("vimco:1").unwrap(), estimators(["nvil", "vimco:2"]));
     let texts = [
-        mistake(|| vae.loss(&params, x, vimco, noise)),
-        mistake(|| semi.unlabelled_loss(&params, x, vimco, noise)),
-        mistake(|| net.loss(&of_net, x, &mut mixed, noise)),
-        mistake(|| net.loss(&of_net, x, &mut mixed[..1], noise)),
-        mistake(|| prediction.loss(&of_prediction, half, half, &mut mixed, noise)),
-        mistake(|| prediction.loss(&of_prediction, x, half, &mut estimators(["nvil"; 2]), noise)),
-        mistake(|| prediction.bound(&of_prediction, x, half, Nodes::Hard, 2, noise)),
+        mistake(|| vae.negative_bound(&params, x, single, noise)),
+        mistake(|| net.negative_bound(&of_net, x, &mut mixed, noise)),
+        mistake(|| net.negative_bound(&of_net, x, &mut mixed[..1], noise)),
+        mistake(|| prediction.negative_bound(&of_prediction, half, half, &mut mixed, noise)),
+        mistake(|| prediction.negative_bound(&of_prediction, x, half, &mut estimators(["nvil"; 2]), noise)),
     ];
     assert_snapshot!(texts.join("\n"), @r"
-    Vae: its loss is an expectation, and vimco:2 estimates a bound of several samples; `bound` is that where there is one
-    SemiSupervised: its loss is an expectation, and vimco:2 estimates a bound of several samples; `bound` is that where there is one
-    BeliefNet: its loss is an expectation, and vimco:2 estimates a bound of several samples; `bound` is that where there is one
+    vimco:1: 1 sample(s) leave no others for a baseline; use 2 or more, or score-function for one
+    estimators of one objective expected; a bound of several samples needs the same estimator for every layer
     BeliefNet: 1 estimators given for 2 layers
-    Prediction: its loss is an expectation, and vimco:2 estimates a bound of several samples; `bound` is that where there is one
-    linear: x is [1, 4] and the weight [2, 2]; the last axis of x must be the first of the weight
+    estimators of one objective expected; a bound of several samples needs the same estimator for every layer
     linear: x is [1, 4] and the weight [2, 2]; the last axis of x must be the first of the weight
     ");
 }

@@ -2,12 +2,14 @@
 
 use insta::assert_snapshot;
 use reparam::data::SplitKind;
-use reparam::estimators::Kind;
+use reparam::estimators::{DisArm, Estimate, LeaveOneOut};
+use reparam::models::ModelShape;
 use reparam::optim::{Adam, Optimizer, Sgd};
-use reparam::train::{CellModel, CellRun, CellSettings, ModelKind, OptimizerKind, Settings, Trainer};
-use reparam::{Gradients, Params, Schedule};
+use reparam::train::{Estimators, OptimizerPlan, Plan, Sampling, Training, Validation};
+use reparam::{Gradients, Logits, Noise, Params, Schedule, Tape, Var, Variables};
 
 use crate::common::bars::images;
+use crate::common::plans;
 
 /// A weight that begins at 2, after one step along each gradient.
 fn stepped(optimizer: &mut dyn Optimizer, gradients: &[f32]) -> f32 {
@@ -24,6 +26,31 @@ fn stepped(optimizer: &mut dyn Optimizer, gradients: &[f32]) -> f32 {
 #[track_caller]
 fn near(found: f32, expected: f64) {
     assert!((f64::from(found) - expected).abs() < 3e-6, "{found}, by hand {expected}");
+}
+
+/// What a newcomer writes in the first hour: noise passed on twice, a closure without `&mut`, an optimizer without its trait.
+#[test]
+fn the_first_hour_compiles() {
+    fn two_samples<'t>(logits: Var<'t>, noise: &mut Noise) -> Var<'t> {
+        logits.gumbel_softmax(0.5, noise) + logits.gumbel_softmax(0.5, noise)
+    }
+
+    let (mut tape, mut params, noise) = (Tape::new(), Params::new(), &mut Noise::seed(1));
+    let weight = params.add("logits", [1, 3], vec![0.0; 3]);
+    let mut adam = Adam::new(0.1);
+    let mut step = || {
+        adam.minimize(&mut tape, &mut params, |tape, params| {
+            let logits = params.on(tape, weight);
+            let costs = tape.input(&[1.0, 2.0, 3.0], [3]);
+            let hard =
+                LeaveOneOut::new(4).estimate(Logits::categories(logits.reshape([1, 1, 3])), noise, |z, _| {
+                    (z.reshape([1, 3]) * costs).sum_axis(1)
+                });
+            hard.sum() + (two_samples(logits, noise) * costs).sum()
+        })
+    };
+    let (before, after) = (step(), (0..100).map(|_| step()).last().unwrap());
+    assert!(before > 5.0 && after < 3.2, "{before} to {after}");
 }
 
 #[test]
@@ -46,32 +73,6 @@ fn optimizers_step_as_by_hand() {
 }
 
 #[test]
-fn settings_make_the_optimizer_that_they_name() {
-    let of_kind = |optimizer| {
-        let learning_rate = Schedule::Fixed(0.1);
-        let defaults = Settings::defaults(ModelKind::Vae);
-        Settings {
-            optimizer,
-            learning_rate,
-            beta1: 0.5,
-            beta2: 0.8,
-            momentum: 0.5,
-            weight_decay: 0.2,
-            ..defaults
-        }
-    };
-    let gradients = [1.0, 3.0];
-    let stepped_by = |optimizer| stepped(of_kind(optimizer).optimizer().as_mut(), &gradients);
-    let adam = || Adam::new(0.1).betas(0.5, 0.8);
-    assert_eq!(stepped_by(OptimizerKind::Adam), stepped(&mut adam(), &gradients));
-    assert_eq!(stepped_by(OptimizerKind::AdamW), stepped(&mut adam().weight_decay(0.2), &gradients));
-    assert_eq!(
-        stepped_by(OptimizerKind::Sgd),
-        stepped(&mut Sgd::new(0.1, 0.5).weight_decay(0.2), &gradients)
-    );
-}
-
-#[test]
 fn clipping_scales_all_gradients_to_the_joint_norm() {
     let mut params = Params::new();
     let (a, b) = (params.add("a", [1], vec![0.0]), params.add("b", [2], vec![0.0; 2]));
@@ -86,10 +87,19 @@ fn clipping_scales_all_gradients_to_the_joint_norm() {
 }
 
 /// A run of ten steps that takes no time.
-fn small() -> Settings {
-    let defaults = Settings::defaults(ModelKind::Vae).with_steps(10);
-    let (learning_rate, tau) = (Schedule::Fixed(0.1), Schedule::Fixed(1.0));
-    Settings { hidden: vec![8], latents: 3, classes: 4, batch: 20, learning_rate, tau, ..defaults }
+fn small() -> Plan {
+    let latents = Variables::Categories { count: 3, classes: 4 };
+    let model = ModelShape::Vae { latents, encoder: vec![8], decoder: vec![8] };
+    let plan = plans::plan(model, "gumbel-softmax:1", 10);
+    let training = Training { learning_rate: Schedule::Fixed(0.1), validation: None, ..plan.training };
+    Plan { training, ..plan }
+}
+
+/// The same with another setting.
+fn with(change: impl FnOnce(&mut Plan)) -> Plan {
+    let mut plan = small();
+    change(&mut plan);
+    plan
 }
 
 /// How many losses are the same before the first that differs.
@@ -98,122 +108,116 @@ fn alike(a: &[f64], b: &[f64]) -> usize {
 }
 
 /// The losses of ten steps.
-fn losses(settings: Settings) -> Vec<f64> {
+fn losses(plan: &Plan) -> Vec<f64> {
     let data = images(6, 60, 10);
-    let mut trainer = Trainer::new(settings, &data).unwrap();
-    (0..10).map(|_| trainer.step()).collect()
+    let mut run = plan.begin(&data).unwrap();
+    (0..10).map(|_| run.step().loss).collect()
 }
 
-/// Schedules that begin to fall behind step 3, counted from 0: at once for what a step's loss depends on, a step later for what
-/// its update does.
+fn sampling(plan: &mut Plan) -> &mut Sampling {
+    plan.sampling.as_mut().unwrap()
+}
+
+/// Schedules that begin to fall after step 3, counted from 0: at once for what the loss of a step depends on, a step later for
+/// what its update does.
 #[test]
 fn a_setting_tells_from_its_step_on() {
     let falling = |start: f64| Schedule::Tail { start, end: start / 10.0, from: 3, to: 4 };
-    let steps_alike = |settings| alike(&losses(small()), &losses(settings));
-    assert_eq!(steps_alike(small()), 10);
-    assert_eq!(steps_alike(Settings { tau: falling(1.0), ..small() }), 4);
-    assert_eq!(steps_alike(Settings { straight_through_from: 3, ..small() }), 3);
-    assert_eq!(steps_alike(Settings { learning_rate: falling(0.1), ..small() }), 5);
-    let sgd = || Settings { optimizer: OptimizerKind::Sgd, momentum: 0.0, ..small() };
-    assert_eq!(steps_alike(sgd()), 1);
-    assert_eq!(alike(&losses(sgd()), &losses(Settings { clip_norm: 1e-3, ..sgd() })), 1);
+    let steps_alike = |change: &dyn Fn(&mut Plan)| alike(&losses(&small()), &losses(&with(change)));
+    assert_eq!(steps_alike(&|_| ()), 10);
+    assert_eq!(steps_alike(&|plan| sampling(plan).tau = Some(falling(1.0))), 4);
+    let straight_through = Some((3, "st-gumbel-softmax:1".to_owned()));
+    assert_eq!(steps_alike(&|plan| sampling(plan).then = straight_through.clone()), 3);
+    assert_eq!(steps_alike(&|plan| plan.training.learning_rate = falling(0.1)), 5);
+    let sgd = OptimizerPlan::Sgd { momentum: 0.0, weight_decay: 0.0 };
+    assert_eq!(steps_alike(&|plan| plan.training.optimizer = sgd), 1);
+    let of_sgd = |clip_norm| {
+        losses(&with(|plan| (plan.training.optimizer, plan.training.clip_norm) = (sgd, clip_norm)))
+    };
+    assert_eq!(alike(&of_sgd(None), &of_sgd(Some(1e-3))), 1);
 }
 
-fn cell(steps: u64) -> CellSettings {
-    let latents = Kind { variables: 4, classes: None };
-    CellSettings {
-        model: CellModel::Vae { latents, encoder: vec![], decoder: vec![8] },
-        estimator: "gumbel-softmax:1".to_owned(),
-        samples: 1,
-        tau: None,
-        learning_rate: 1e-2,
-        betas: (0.9, 0.99),
-        batch: 20,
-        steps,
-        validate_every: 1000,
-        seed: 5,
+/// The optimizers of a plan differ from each other, and from themselves with other settings.
+#[test]
+fn a_plan_makes_the_optimizer_that_it_names() {
+    let optimizers = [
+        OptimizerPlan::Adam { beta1: 0.9, beta2: 0.99 },
+        OptimizerPlan::Adam { beta1: 0.5, beta2: 0.99 },
+        OptimizerPlan::Adam { beta1: 0.9, beta2: 0.8 },
+        OptimizerPlan::AdamW { beta1: 0.9, beta2: 0.99, weight_decay: 0.2 },
+        OptimizerPlan::Sgd { momentum: 0.0, weight_decay: 0.0 },
+        OptimizerPlan::Sgd { momentum: 0.5, weight_decay: 0.0 },
+        OptimizerPlan::Sgd { momentum: 0.0, weight_decay: 0.2 },
+    ];
+    let losses = optimizers.map(|optimizer| losses(&with(|plan| plan.training.optimizer = optimizer)));
+    for (i, a) in losses.iter().enumerate() {
+        assert!(losses[..i].iter().all(|b| a != b), "{:?}", optimizers[i]);
     }
 }
 
+/// A run is the same whether its estimator comes by name or from a closure.
 #[test]
-fn a_cells_rate_and_temperature_fall() {
+fn a_closure_makes_the_estimators_of_a_run() {
     let data = images(6, 60, 10);
-    let losses = |settings| {
-        let mut run = CellRun::new(settings, &data).unwrap();
-        (0..10).map(|_| run.step()).collect::<Vec<f64>>()
+    let bits = |estimator: &str| {
+        let plan = plans::plan(plans::sbn(Variables::Bits(4)), estimator, 10);
+        losses_of(&plan, &data)
     };
-    // From step 4 of 10 on, and of 1000 not within ten: the rate of step 5 is the first that differs.
-    assert_eq!(alike(&losses(cell(10)), &losses(cell(1000))), 6);
-    let annealed = CellSettings { tau: Some((1.0, 0.5)), ..cell(1000) };
-    assert_eq!(alike(&losses(annealed), &losses(cell(1000))), 1);
+    let closure = |make: fn(Variables) -> Box<dyn reparam::estimators::Estimator>| {
+        let plan = plans::plan(plans::sbn(Variables::Bits(4)), "exact", 10);
+        let run = plan.begin_with(Estimators::made_by(make), &data);
+        let mut run = run.unwrap();
+        (0..10).map(|_| run.step().loss).collect::<Vec<f64>>()
+    };
+    assert_eq!(bits("rloo:3"), closure(|_| Box::new(LeaveOneOut::new(3))));
+    assert_eq!(bits("disarm"), closure(|_| Box::new(DisArm)));
+    assert_ne!(bits("disarm"), bits("rloo:3"));
+}
+
+fn losses_of(plan: &Plan, data: &reparam::data::Digits) -> Vec<f64> {
+    let mut run = plan.begin(data).unwrap();
+    (0..10).map(|_| run.step().loss).collect()
 }
 
 /// With a rate at which the score goes up and down.
 #[test]
 fn the_parameters_that_were_best_are_kept() {
     let data = images(6, 60, 10);
-    let settings = CellSettings { learning_rate: 1.0, validate_every: 1, ..cell(30) };
-    let mut run = CellRun::new(settings, &data).unwrap();
+    let mut plan = plans::plan(plans::vae(Variables::Bits(4)), "gumbel-softmax:1", 30);
+    plan.training.learning_rate = Schedule::Fixed(1.0);
+    let validation = Validation { every: 1, samples: 20, keep_best: true, patience: None };
+    plan.training.validation = Some(validation);
+    let mut run = plan.begin(&data).unwrap();
+    let mut last = f64::NAN;
     while !run.is_finished() {
-        run.step();
+        last = run.step().validation.unwrap().scores.nll;
     }
     let (step, score) = run.best().unwrap();
     assert!(step < 30, "the last step must not be the best one for this test to mean anything");
     assert_eq!(Some(score), run.curve().iter().map(|&(_, score)| score).min_by(f64::total_cmp));
-    assert_ne!(run.evaluate(SplitKind::Validation, 20).mean, score);
-    run.keep_best();
-    assert_eq!(run.evaluate(SplitKind::Validation, 20).mean, score);
+    let kept = run.evaluate(SplitKind::Validation, 20).scores.nll;
+    assert!(kept == score && kept != last, "{kept} kept, the best was {score}, the last {last}");
 }
 
 #[test]
 fn defaults_are_stable() {
-    let defaults = |&model: &ModelKind| {
-        let Settings {
-            hidden,
-            latents,
-            classes,
-            batch,
-            steps,
-            optimizer,
-            learning_rate,
-            beta1,
-            beta2,
-            tau,
-            ..
-        } = Settings::defaults(model);
-        format!(
-            "{model} {hidden:?} {latents} x {classes}, {steps} steps of {batch}, {optimizer} {beta1} {beta2}, \
-             rate {learning_rate}, tau {tau}"
-        )
+    let plans = [Plan::vae(), Plan::sbn(), Plan::belief(), Plan::semi(), Plan::mlp()];
+    let describe = |Plan { model, sampling, training }: Plan| {
+        let Training { batch, steps, optimizer, learning_rate, .. } = training;
+        let sampling = sampling.map_or("no estimator".to_owned(), |sampling| {
+            format!(
+                "{}, tau {}",
+                sampling.estimator,
+                sampling.tau.map_or("as named".to_owned(), |tau| tau.to_string())
+            )
+        });
+        format!("{model:?}, {steps} steps of {batch}, {optimizer:?}, rate {learning_rate}, {sampling}")
     };
-    assert_snapshot!(ModelKind::ALL.iter().map(defaults).collect::<Vec<_>>().join("\n"), @"
-    vae [512, 256] 20 x 10, 18000 steps of 100, adam 0.6 0.99, rate tail:0.002,0.00002,7200,18000, tau tail:1,0.1,0,18000
-    sbn [] 20 x 10, 20000 steps of 100, adam 0.9 0.99, rate tail:0.003,0.00003,8000,20000, tau 1
-    semi [400] 10 x 10, 4000 steps of 250, adam 0.9 0.999, rate tail:0.002,0.00002,1600,4000, tau tail:1,0.5,0,4000
-    mlp [256, 128] 20 x 10, 5000 steps of 100, adam 0.9 0.999, rate tail:0.001,0.00001,2000,5000, tau tail:1,0.1,0,5000
+    assert_snapshot!(plans.map(describe).join("\n"), @"
+    Vae { latents: Categories { count: 20, classes: 10 }, encoder: [512, 256], decoder: [256, 512] }, 18000 steps of 100, Adam { beta1: 0.6, beta2: 0.99 }, rate tail:0.002,0.00002,7200,18000, gumbel-softmax:1, tau tail:1,0.1,0,18000
+    Prediction { layers: [Categories { count: 20, classes: 10 }, Categories { count: 20, classes: 10 }] }, 20000 steps of 100, Adam { beta1: 0.9, beta2: 0.99 }, rate tail:0.003,0.00003,8000,20000, gumbel-softmax:1, tau as named
+    BeliefNet { layers: [200, 200], link: Nonlinear }, 20000 steps of 100, Adam { beta1: 0.9, beta2: 0.99 }, rate tail:0.001,0.00001,8000,20000, concrete:0.6666667:0.5:1, tau as named
+    FewLabels(FewLabelsShape { latents: 10, hidden: [400], labels: OfEachClass(10), weight: 100.0, shift: 2, guidance: Some(Guidance { smoothness: 30.0, radius: 2.0, balance: 400.0 }) }), 4000 steps of 250, Adam { beta1: 0.9, beta2: 0.999 }, rate tail:0.002,0.00002,1600,4000, gumbel-softmax:1, tau tail:1,0.5,0,4000
+    Classifier { hidden: [256, 128] }, 5000 steps of 100, Adam { beta1: 0.9, beta2: 0.999 }, rate tail:0.001,0.00001,2000,5000, no estimator
     ");
-}
-
-/// The two training frames, given the same VAE, data, seed and schedules, take the same steps to the last bit.
-#[test]
-fn both_frames_train_the_same_vae_to_the_last_bit() {
-    let data = images(6, 60, 10);
-    let rate = Schedule::Tail { start: 0.1, end: 0.001, from: 12, to: 30 };
-    let tau = Schedule::Tail { start: 1.0, end: 0.5, from: 0, to: 30 };
-    let settings = Settings { learning_rate: rate, tau, steps: 30, seed: 5, validate_every: 0, ..small() };
-    let cell = CellSettings {
-        model: CellModel::Vae {
-            latents: Kind { variables: settings.latents, classes: Some(settings.classes) },
-            encoder: settings.hidden.clone(),
-            decoder: settings.hidden.clone(),
-        },
-        tau: Some((1.0, 0.5)),
-        learning_rate: 0.1,
-        betas: (settings.beta1, settings.beta2),
-        ..self::cell(30)
-    };
-    let (mut trainer, mut run) = (Trainer::new(settings, &data).unwrap(), CellRun::new(cell, &data).unwrap());
-    for step in 0..30 {
-        assert_eq!(trainer.step(), run.step(), "step {step}");
-    }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use reparam::Result;
 
-use crate::common::ThreadArgs;
+use reparam::cli::args::ThreadArgs;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use reparam::Result;
 use reparam::data::{Digits, Split, SplitKind, pack};
 
-use crate::common::{load, say};
-use crate::picture::Grid;
+use reparam::cli::args::load;
+use reparam::cli::picture::Grid;
+use reparam::cli::say;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -32,7 +33,7 @@ pub(crate) fn run(command: Command) -> Result<i32> {
     match command {
         Command::Pack { dir, out } => {
             let bytes = pack(&dir)?;
-            reparam::write_atomically(&out, &bytes)?;
+            reparam::internal::write_atomically(&out, &bytes)?;
             say!("packed {} into {} ({} bytes)", dir.display(), out.display(), bytes.len());
         }
         Command::Inspect { path, picture } => {

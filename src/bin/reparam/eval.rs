@@ -3,17 +3,19 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use reparam::cli::args::{DataArgs, ThreadArgs, number, whole};
+use reparam::cli::files::writable_folder_of;
+use reparam::cli::records::MetricsLine;
+use reparam::cli::{progress, write_lines};
 use reparam::data::SplitKind;
-use reparam::train::{Task, Trained};
-use reparam::{Error, Noise, Result};
+use reparam::train::Stored;
+use reparam::{Error, Result};
 
-use crate::common::{DataArgs, ThreadArgs, number, progress, whole, writable_folder_of, write_lines};
-use crate::records::Line;
 use crate::scores::{SAMPLES, describe};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Checkpoint that `reparam train` wrote
+    /// Checkpoint that `reparam train` or `reparam-papers` wrote
     checkpoint: PathBuf,
     /// Images to evaluate on: train, validation or test
     #[arg(long, default_value = "test")]
@@ -21,9 +23,9 @@ pub(crate) struct Args {
     /// Hard samples per image in the bound on -ln p [default: 100]
     #[arg(long, value_name = "N", value_parser = whole(1..=100_000_u32))]
     samples: Option<u32>,
-    /// Where the randomness comes from
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = number::<u64>)]
-    seed: u64,
+    /// Where the randomness comes from [default: the seed of the run, which gives the scores that the run gave]
+    #[arg(long, value_name = "N", value_parser = number::<u64>)]
+    seed: Option<u64>,
     /// Write the scores as a JSON line
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -35,36 +37,39 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Result<i32> {
     writable_folder_of(args.json.as_deref())?;
-    let trained = Trained::load(&args.checkpoint)?;
-    let samples = samples(&trained.task, args.samples)?;
+    let stored = Stored::load(&args.checkpoint)?;
+    let samples = samples(&stored, args.samples)?;
     let data = args.data.load()?;
-    trained.check_fits(&data)?;
-    let split = data.split(args.split);
+    stored.check_fits(&data)?;
     let begin = Instant::now();
-    let bar = progress(0, split.len() as u64, "images");
-    let scores = args.threads.run(|| {
-        let mut noise = Noise::seed(args.seed);
-        Ok(trained
-            .task
-            .evaluate(&trained.params, split, samples, &mut noise, |images| bar.inc(images as u64)))
+    let bar = progress(0, data.split(args.split).len() as u64, "images");
+    let seed = args.seed.unwrap_or(stored.plan.training.seed);
+    let evaluation = args.threads.run(|| {
+        let mut evaluation = stored.evaluation(args.split, samples, seed);
+        while evaluation.advance(&*stored.model, &stored.params, &data) {
+            bar.set_position(evaluation.done() as u64);
+        }
+        Ok(evaluation)
     })?;
     bar.finish_and_clear();
     let seconds = begin.elapsed().as_secs_f64();
-    let record = trained.record(args.split, data.train().len(), samples, scores);
-    describe(&trained.task, &record, seconds);
+    let record = stored.record(&evaluation, &data);
+    describe(&stored.plan.model, &record, seconds);
     if let Some(path) = &args.json {
-        write_lines(path, &[Line::new(&record, seconds)])?;
+        write_lines(path, &[MetricsLine { record, seconds }])?;
     }
     Ok(0)
 }
 
-/// Hard samples to take: a classifier takes none, one evaluation is all.
-fn samples(task: &Task, given: Option<u32>) -> Result<usize> {
-    match (task, given) {
-        (Task::Mlp(_), Some(_)) => {
-            Err(Error::invalid("--samples", "it with a vae, sbn or semi checkpoint only", "one of mlp"))
+/// Hard samples to take. A classifier takes none: one evaluation is all.
+fn samples(stored: &Stored, given: Option<u32>) -> Result<usize> {
+    let has_samples = !stored.model.layers().is_empty();
+    match given {
+        Some(_) if !has_samples => {
+            let expected = "it with a model that samples";
+            Err(Error::invalid("--samples", expected, format!("one of {}", stored.plan.model.name())))
         }
-        (Task::Mlp(_), None) => Ok(1),
-        (_, given) => Ok(given.unwrap_or(SAMPLES) as usize),
+        given if has_samples => Ok(given.unwrap_or(SAMPLES) as usize),
+        _ => Ok(1),
     }
 }

@@ -1,18 +1,17 @@
-//! `reparam lab`: estimators of discrete gradients, held against the exact gradient.
+//! `reparam lab`: estimators of discrete gradients, compared with the exact gradient.
 
 pub(crate) mod pictures;
 
 use std::path::PathBuf;
 
 use reparam::data::Digits;
-use reparam::estimators::parse;
-use reparam::lab::{DEFAULT_ESTIMATORS, Measurement, PROBLEMS, Problem, measure, parse_problem};
+use reparam::estimators::{Entry, entries, parse};
+use reparam::lab::{Measurement, PROBLEMS, Problem, default_estimators, measure, parse_problem};
 use reparam::{Error, Noise, Result};
-use serde::Serialize;
 
-use crate::common::{
-    DataArgs, ThreadArgs, number, progress, say, whole, writable_dir, writable_folder_of, write_lines,
-};
+use reparam::cli::args::{DataArgs, ThreadArgs, number, whole};
+use reparam::cli::files::{writable_dir, writable_folder_of};
+use reparam::cli::{progress, say, write_lines};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -30,6 +29,9 @@ pub(crate) struct Args {
     /// [default: 1000, with --quick 100]
     #[arg(long, value_name = "N", value_parser = number::<usize>)]
     adapt: Option<usize>,
+    /// List the problems and the estimators, and measure nothing
+    #[arg(long, exclusive = true)]
+    list: bool,
     /// Fewer estimates: under a minute
     #[arg(long)]
     quick: bool,
@@ -49,45 +51,11 @@ pub(crate) struct Args {
     threads: ThreadArgs,
 }
 
-/// A line of the JSON form.
-#[derive(Serialize)]
-struct Line<'a> {
-    problem: &'a str,
-    estimator: &'a str,
-    samples: usize,
-    bias: f64,
-    bias_standard_error: f64,
-    variance: f64,
-    cosine: f64,
-    evaluations: f64,
-    ns_per_gradient: f64,
-    worst_z: f64,
-    z_bound: f64,
-    unbiased: bool,
-    claims_unbiased: bool,
-}
-
-impl<'a> From<&'a Measurement> for Line<'a> {
-    fn from(m: &'a Measurement) -> Line<'a> {
-        Line {
-            problem: &m.problem,
-            estimator: &m.estimator,
-            samples: m.samples,
-            bias: m.bias,
-            bias_standard_error: m.bias_standard_error,
-            variance: m.variance,
-            cosine: m.cosine,
-            evaluations: m.evaluations,
-            ns_per_gradient: m.ns_per_gradient,
-            worst_z: m.worst_z,
-            z_bound: m.z_bound,
-            unbiased: m.agrees,
-            claims_unbiased: m.claims_unbiased,
-        }
-    }
-}
-
 pub(crate) fn run(args: Args) -> Result<i32> {
+    if args.list {
+        list();
+        return Ok(0);
+    }
     for name in &args.estimator {
         parse(name)?;
     }
@@ -100,17 +68,29 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     }
     args.threads.run(|| {
         let measured = measure_all(&args)?;
-        let mut lines: Vec<Line<'_>> = measured.iter().map(Line::from).collect();
         let sweeps = match &args.plot {
             Some(dir) => pictures::draw(dir, &measured, args.samples, args.quick, args.seed)?,
             None => Vec::new(),
         };
-        lines.extend(sweeps.iter().map(Line::from));
         if let Some(path) = &args.json {
-            write_lines(path, &lines)?;
+            write_lines(path, &[measured, sweeps].concat())?;
         }
         Ok(0)
     })
+}
+
+/// The problems of a full run, and all estimators.
+fn list() {
+    say!(
+        "problems: toy:T, polynomial:POWER, quadratic:CLASSES, vae:LATENTSxCLASSES; by default {}",
+        PROBLEMS.join(", ")
+    );
+    say!("\n{:<36} {:<17} {:<30} {:<18} usual", "estimator", "variables", "unbiased", "evaluations");
+    for entry in entries() {
+        let Entry { form, variables, unbiased, evaluations, usual, .. } = entry;
+        let usual = usual.join(" ");
+        say!("{form:<36} {variables:<17} {unbiased:<30} {evaluations:<18} {usual}");
+    }
 }
 
 fn measure_all(args: &Args) -> Result<Vec<Measurement>> {
@@ -118,7 +98,7 @@ fn measure_all(args: &Args) -> Result<Vec<Measurement>> {
     let problems = args.problem.iter().map(|name| parse_problem(name, &load, args.seed));
     let problems: Vec<Box<dyn Problem>> = problems.collect::<Result<_>>()?;
     let estimators: Vec<&str> = match args.estimator.is_empty() {
-        true => DEFAULT_ESTIMATORS.to_vec(),
+        true => default_estimators(),
         false => args.estimator.iter().map(String::as_str).collect(),
     };
     let mut all = Vec::new();
@@ -146,7 +126,7 @@ fn measure_all(args: &Args) -> Result<Vec<Measurement>> {
 fn measure_one(args: &Args, problem: &dyn Problem, name: &str) -> std::result::Result<Measurement, String> {
     let mut estimator = parse(name).map_err(|error| error.to_string())?;
     let mut noise = Noise::seed(args.seed);
-    let elements = problem.kind().elements();
+    let elements = problem.variables().elements();
     let samples = match (args.samples, args.quick) {
         (Some(samples), _) => samples as usize,
         (None, true) if elements > 8 => 2_000,
@@ -160,17 +140,9 @@ fn measure_one(args: &Args, problem: &dyn Problem, name: &str) -> std::result::R
 }
 
 fn print_heading(problem: &dyn Problem) {
-    say!("\n{}: {}", problem.name(), problem.kind());
+    say!("\n{}: {}", problem.name(), problem.variables());
     say!(
-        "{:<26} {:>10} {:>9} {:>10} {:>7} {:>6} {:>10}  {}",
-        "estimator",
-        "bias",
-        "+-",
-        "variance",
-        "cosine",
-        "evals",
-        "ns",
-        "agrees with the exact gradient"
+        "estimator                        bias        +-   variance  cosine  evals         ns  agrees with the exact gradient"
     );
 }
 
@@ -181,14 +153,9 @@ fn print_row(m: &Measurement) {
         (false, false) => "no: biased",
         (false, true) => "NO, and it should",
     };
+    let Measurement { estimator, bias, bias_standard_error, variance, cosine, evaluations, .. } = m;
+    let ns = m.ns_per_gradient;
     say!(
-        "{:<26} {:>10.2e} {:>9.1e} {:>10.2e} {:>7.3} {:>6} {:>10.0}  {verdict}",
-        m.estimator,
-        m.bias,
-        m.bias_standard_error,
-        m.variance,
-        m.cosine,
-        m.evaluations,
-        m.ns_per_gradient,
+        "{estimator:<26} {bias:>10.2e} {bias_standard_error:>9.1e} {variance:>10.2e} {cosine:>7.3} {evaluations:>6} {ns:>10.0}  {verdict}"
     );
 }

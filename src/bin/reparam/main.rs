@@ -2,15 +2,9 @@
 #![deny(unsafe_code)]
 
 mod bench;
-mod common;
 mod data;
 mod eval;
-mod figures;
 mod lab;
-mod picture;
-mod plot;
-mod records;
-mod reproduce;
 mod sample;
 mod scores;
 mod tape;
@@ -36,12 +30,8 @@ enum Command {
     Eval(eval::Args),
     /// Draw images from a checkpoint.
     Sample(sample::Args),
-    /// Run a paper's table cell by cell, beside the paper's figures.
-    Reproduce(reproduce::Args),
-    /// Hold estimators of discrete gradients against the exact gradient: bias, variance, cosine, cost.
+    /// Compare estimators of discrete gradients with the exact gradient: bias, variance, cosine, cost.
     Lab(lab::Args),
-    /// Draw the pictures of the documentation.
-    Figures(figures::Args),
     /// Measure kernels and training steps on this machine.
     #[command(subcommand)]
     Bench(bench::Command),
@@ -66,21 +56,19 @@ fn check_tier() -> Result<()> {
 fn main() {
     let cli = Cli::parse();
     if let Err(error) = check_tier() {
-        common::fail(&error);
+        reparam::cli::fail(&error);
     }
     let outcome = match cli.command {
         Command::Train(args) => train::run(*args),
         Command::Eval(args) => eval::run(args),
         Command::Sample(args) => sample::run(args),
-        Command::Reproduce(args) => reproduce::run(args),
         Command::Lab(args) => lab::run(args),
-        Command::Figures(args) => figures::run(args),
         Command::Bench(command) => bench::run(command),
         Command::Tape(args) => tape::run(args),
         Command::Data(command) => data::run(command),
     };
     match outcome {
         Ok(code) => std::process::exit(code),
-        Err(error) => common::fail(&error),
+        Err(error) => reparam::cli::fail(&error),
     }
 }

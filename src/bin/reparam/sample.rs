@@ -1,16 +1,18 @@
-//! `reparam sample`: images drawn from a trained model's prior.
+//! `reparam sample`: images that a trained model draws.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use reparam::train::{Task, Trained};
+use reparam::cli::args::{DataArgs, ThreadArgs, number, whole};
+use reparam::cli::picture::Grid;
+use reparam::cli::say;
+use reparam::models::ModelShape;
+use reparam::train::Stored;
 use reparam::{Error, Noise, Result};
-
-use crate::common::{ThreadArgs, number, say, whole};
-use crate::picture::Grid;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Checkpoint that `reparam train vae` or `reparam train semi` wrote; images of the latter go through the classes in turn
+    /// Checkpoint that `reparam train` or `reparam-papers` wrote. vae and belief draw from their prior, semi one class after
+    /// another, and sbn completes the upper halves of test images
     checkpoint: PathBuf,
     /// Number of images
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = whole(1..=10_000_u32))]
@@ -22,28 +24,39 @@ pub(crate) struct Args {
     #[arg(long, default_value = "samples.png", value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
     threads: ThreadArgs,
 }
 
 pub(crate) fn run(args: Args) -> Result<i32> {
-    let trained = Trained::load(&args.checkpoint)?;
+    let stored = Stored::load(&args.checkpoint)?;
     let count = args.count as usize;
-    let images = args.threads.run(|| draw(&trained, count, args.seed, &args.checkpoint))?;
-    let mut grid = Grid::new(trained.images.size, (count as f64).sqrt().ceil() as usize);
+    let mut noise = Noise::seed(args.seed);
+    let given = match stored.plan.model {
+        ModelShape::Prediction { .. } => upper_halves(&args, &stored, count, &mut noise)?,
+        _ => Vec::new(),
+    };
+    let images = args.threads.run(|| Ok(stored.model.draw(&stored.params, &given, count, &mut noise)))?;
+    if images.is_empty() {
+        let expected = "a model that draws images (vae, sbn, belief or semi)";
+        return Err(Error::format(
+            &args.checkpoint,
+            expected,
+            format!("one of {}", stored.plan.model.name()),
+        ));
+    }
+    let size = [stored.images.rows, stored.images.cols];
+    let mut grid = Grid::new(size, (count as f64).sqrt().ceil() as usize);
     grid.extend(&images);
     grid.save(&args.out)?;
     say!("wrote {count} images to {}", args.out.display());
     Ok(0)
 }
 
-fn draw(trained: &Trained, count: usize, seed: u64, path: &Path) -> Result<Vec<f32>> {
-    let Trained { task, params, .. } = trained;
-    let mut noise = Noise::seed(seed);
-    let found = match task {
-        Task::Vae(vae) => return Ok(vae.generate(params, count, &mut noise)),
-        Task::Semi(model) => return Ok(model.generate(params, count, &mut noise)),
-        Task::Sbn(_) => "a net that draws halves (sbn)",
-        Task::Mlp(_) => "a classifier (mlp)",
-    };
-    Err(Error::format(path, "a model that draws images (vae or semi)", found))
+/// The first test images, whose lower halves are to be drawn.
+fn upper_halves(args: &Args, stored: &Stored, count: usize, noise: &mut Noise) -> Result<Vec<f32>> {
+    let data = args.data.load()?;
+    stored.check_fits(&data)?;
+    Ok(data.test().sample_first(count, noise))
 }

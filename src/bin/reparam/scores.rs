@@ -1,31 +1,36 @@
-//! Scores in words: while a model trains, at its end, and beside the paper's.
+//! Scores in words: while a model trains, at its end, and next to the paper's.
 
-use reparam::train::{Record, Task};
-
-use crate::common::say;
+use reparam::cli::say;
+use reparam::models::ModelShape;
+use reparam::train::Record;
 
 /// Hard samples of an evaluation, unless told.
 pub(crate) const SAMPLES: u32 = 100;
 
-/// Says what the result is to be held against.
-pub(crate) fn say_paper(task: &Task) {
-    match task {
-        Task::Vae(_) => say!(
+/// Prints the figure to compare the result with.
+pub(crate) fn say_paper(model: &ModelShape) {
+    match model {
+        ModelShape::Vae { .. } => say!(
             "\
 paper's best VAE cell                    101.5   Jang, Gu, Poole 2017, table 1: the bound with 1000 samples, a
                                                  network without hidden encoder layers, the literature's binarization"
         ),
-        Task::Sbn(_) => say!(
+        ModelShape::Prediction { .. } => say!(
             "\
 paper's best cell of this net             59.0   Jang, Gu, Poole 2017, table 1: the bound with 1000 samples, the
                                                  literature's binarization"
         ),
-        Task::Semi(_) => say!(
+        ModelShape::BeliefNet { .. } => say!(
+            "\
+paper's (200H~200H~784V), one sample      87.9   Maddison, Mnih, Teh 2017, table 1: the bound with 50,000 samples after
+                                                 10,000,000 steps, the literature's binarization"
+        ),
+        ModelShape::FewLabels(_) => say!(
             "\
 paper's best accuracy with 100 labels     93.6 % Jang, Gu, Poole 2017, table 2: convolutional nets, images binarized
                                                  anew in each batch, neither random shifts nor guidance of q(y | x)"
         ),
-        Task::Mlp(_) => {}
+        ModelShape::Classifier { .. } => {}
     }
 }
 
@@ -45,7 +50,7 @@ pub(crate) fn headline(record: &Record) -> String {
 }
 
 /// Prints final scores as a small table.
-pub(crate) fn describe(task: &Task, record: &Record, seconds: f64) {
+pub(crate) fn describe(model: &ModelShape, record: &Record, seconds: f64) {
     let Record { split, samples, scores, .. } = record;
     if let Some(accuracy) = scores.accuracy {
         say!("{split} accuracy {:.2} %", 100.0 * accuracy);
@@ -58,7 +63,7 @@ pub(crate) fn describe(task: &Task, record: &Record, seconds: f64) {
         );
     };
     say!("{:<40} {:6.2}   nats", format!("{split} -ELBO, one hard sample"), -elbo);
-    let of = if matches!(task, Task::Sbn(_)) { "p(y | x)" } else { "p(x)" };
+    let of = if matches!(model, ModelShape::Prediction { .. }) { "p(y | x)" } else { "p(x)" };
     let label = format!("{split} -ln {of}, bound of {samples} samples");
     say!(
         "{label:<40} {:6.2}   nats, standard error {:.2}, {seconds:.1} s",

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use reparam::estimators::GumbelSoftmax;
+use reparam::internal::write_atomically;
 use reparam::models::{Vae, VaeShape};
 use reparam::nn::Mlp;
-use reparam::{Activation, Noise, Params, Result, Tape, Var, write_atomically};
+use reparam::{Activation, Noise, Params, Result, Tape, Var, Variables};
 
-use crate::common::{number, say};
+use reparam::cli::args::number;
+use reparam::cli::say;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -68,13 +70,6 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     Ok(0)
 }
 
-/// The picture of the documentation.
-pub(crate) fn picture() -> String {
-    let tape = Tape::new();
-    let loss = Model::GumbelSoftmax.record(&tape, &mut Noise::seed(1));
-    tape.to_svg(&loss.backward())
-}
-
 impl Model {
     /// Its loss, on the tape.
     fn record<'t>(self, tape: &'t Tape, noise: &mut Noise) -> Var<'t> {
@@ -101,9 +96,14 @@ impl Model {
             }
             Model::Vae => {
                 let mut params = Params::new();
-                let vae = Vae::new(VaeShape::symmetric(4, &[], 1, 3), &[0.5; 4], &mut params, noise);
+                let vae = Vae::new(
+                    VaeShape::symmetric(4, &[], Variables::Categories { count: 1, classes: 3 }),
+                    &[0.5; 4],
+                    &mut params,
+                    noise,
+                );
                 let images = tape.input(&[1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0], [2, 4]);
-                vae.loss(&params, images, &mut GumbelSoftmax { tau: 0.5 }, noise).mean()
+                vae.negative_bound(&params, images, &mut GumbelSoftmax { tau: 0.5 }, noise).mean()
             }
         }
     }

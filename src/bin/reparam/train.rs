@@ -1,22 +1,20 @@
 //! `reparam train MODEL`.
 
-mod flags;
-
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
+use reparam::cli::files::{remove_partial, writable_dir};
+use reparam::cli::picture::Grid;
+use reparam::cli::plan_args::{PlanArgs, RunArgs, flags_by_model};
+use reparam::cli::records::Metrics;
+use reparam::cli::{INTERRUPTED, interrupt_flag, progress, say, thousands};
 use reparam::data::{Digits, SplitKind};
-use reparam::train::{Record, Task, Trained, Trainer};
-use reparam::{Error, Noise, Result};
+use reparam::train::{Plan, Record, Run};
+use reparam::{Checkpoint, Error, Noise, Result};
 
-use crate::common::{INTERRUPTED, interrupt_flag, progress, remove_partial, say, thousands, writable_dir};
-use crate::picture::Grid;
-use crate::records::{Line, Metrics};
 use crate::scores::{SAMPLES, describe, headline, say_paper};
-
-pub(crate) use flags::Args;
 
 /// The files of a run, in its folder.
 const CHECKPOINT: &str = "model.safetensors";
@@ -27,102 +25,113 @@ const RECORD_EVERY: u64 = 500;
 /// Time between checkpoints: what a kill can cost.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 
+#[derive(clap::Args)]
+#[command(subcommand_required = true, after_help = flags_by_model(), disable_help_subcommand = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    plan: PlanArgs,
+}
+
 pub(crate) fn run(args: Args) -> Result<i32> {
-    let out = args.out.clone().unwrap_or_else(|| Path::new("out").join(args.model.to_string()));
-    args.check_flags()?;
-    if !args.resume {
-        args.settings().check()?;
+    let flags = args.plan.run();
+    let out = flags.out.clone().unwrap_or_else(|| Path::new("out").join(args.plan.model()));
+    if flags.resume {
+        args.plan.check_resumed()?;
+    } else {
+        args.plan.plan()?.training.check()?;
     }
-    let data = args.data.load()?;
+    let data = flags.data.load()?;
     let interrupted = interrupt_flag()?;
-    args.threads.run(|| {
-        let mut run = Run::begin(&args, &out, &data, &interrupted)?;
-        if run.train()? {
-            run.finish(args.samples.unwrap_or(SAMPLES) as usize)?;
+    flags.threads.run(|| {
+        let mut session = Session::begin(&args.plan, &out, &data, &interrupted)?;
+        if session.train()? {
+            session.finish(flags.samples.unwrap_or(SAMPLES) as usize)?;
             return Ok(0);
         }
-        run.say_stopped();
+        session.say_stopped();
         Ok(INTERRUPTED)
     })
 }
 
 /// A run and where it writes.
-struct Run<'a> {
-    trainer: Trainer<'a>,
+struct Session<'a> {
+    plan: Plan,
+    run: Run<'a>,
     data: &'a Digits,
-    args: &'a Args,
+    flags: &'a RunArgs,
     metrics: Metrics,
     out: &'a Path,
     interrupted: &'a AtomicBool,
     begin: Instant,
 }
 
-impl<'a> Run<'a> {
+impl<'a> Session<'a> {
     /// Reads and checks everything before the first file is written.
     fn begin(
-        args: &'a Args,
+        args: &'a PlanArgs,
         out: &'a Path,
         data: &'a Digits,
         interrupted: &'a AtomicBool,
-    ) -> Result<Run<'a>> {
-        let checkpoint = out.join(CHECKPOINT);
-        let trainer = match args.resume {
-            true => Trainer::resume(&checkpoint, data)?,
-            false => Trainer::new(args.settings(), data)?,
+    ) -> Result<Session<'a>> {
+        let (flags, checkpoint) = (args.run(), out.join(CHECKPOINT));
+        let (plan, run) = match flags.resume {
+            true => Plan::resume(&Checkpoint::load(&checkpoint)?, data)?,
+            false => args.plan().and_then(|plan| plan.begin(data).map(|run| (plan, run)))?,
         };
-        let settings = &trainer.model().settings;
-        if settings.model != args.model {
-            let found = format!("one of {}", settings.model);
-            return Err(Error::format(checkpoint, format!("a checkpoint of {}", args.model), found));
+        if plan.model.name() != args.model() {
+            let found = format!("one of {}", plan.model.name());
+            return Err(Error::format(checkpoint, format!("a checkpoint of {}", args.model()), found));
         }
         writable_dir(out)?;
-        if args.resume {
+        if flags.resume {
             // What a kill in the middle of a write left.
             remove_partial(out, &[CHECKPOINT, METRICS, PICTURE]);
         }
-        let json = args.json.clone().unwrap_or_else(|| out.join(METRICS));
-        let metrics = Metrics::open(&json, args.resume.then_some(trainer.step_count()))?;
-        if !args.resume {
+        let json = flags.json.clone().unwrap_or_else(|| out.join(METRICS));
+        let metrics = Metrics::open(&json, flags.resume.then_some(run.step_count()))?;
+        if !flags.resume {
             // An earlier run's model must not be taken for this one's.
-            trainer.checkpoint().save(&checkpoint)?;
+            run.checkpoint().save(&checkpoint)?;
         }
         say!(
             "{}: {} parameters, {} images, steps {} to {}, {}, {}",
-            settings.model,
-            thousands(trainer.model().params.elements() as u64),
+            plan.model.name(),
+            thousands(run.params().elements() as u64),
             thousands(data.train().len() as u64),
-            thousands(trainer.step_count()),
-            thousands(settings.steps),
+            thousands(run.step_count()),
+            thousands(plan.training.steps),
             match rayon::current_num_threads() {
                 1 => "1 thread".to_owned(),
                 threads => format!("{threads} threads"),
             },
             reparam_ops::Tier::best(),
         );
-        Ok(Run { trainer, data, args, metrics, out, interrupted, begin: Instant::now() })
+        let begin = Instant::now();
+        Ok(Session { plan, run, data, flags, metrics, out, interrupted, begin })
     }
 
-    /// Time spent, that of the runs it continues included.
+    /// The time spent, that of the runs it continues included.
     fn seconds(&self) -> f64 {
         self.metrics.seconds_before + self.begin.elapsed().as_secs_f64()
     }
 
-    fn write(&mut self, record: &Record) -> Result<()> {
+    fn write(&mut self, record: Record) -> Result<()> {
         let seconds = self.seconds();
-        self.metrics.write(&Line::new(record, seconds))
+        self.metrics.write(record, seconds)
     }
 
     fn save(&self) -> Result<()> {
-        self.trainer.checkpoint().save(&self.out.join(CHECKPOINT))
+        self.run.checkpoint().save(&self.out.join(CHECKPOINT))
     }
 
     fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
 
-    /// Says how to go on.
+    /// Says how to resume.
     fn say_stopped(&self) {
-        let Args { model, json, data, samples, .. } = self.args;
+        let RunArgs { json, data, samples, .. } = self.flags;
+        let model = self.plan.model.name();
         let mut command = format!("reparam train {model} --out {} --resume", quoted(self.out));
         for (flag, path) in [("--data", data.path()), ("--json", json.as_deref())] {
             if let Some(path) = path {
@@ -132,33 +141,29 @@ impl<'a> Run<'a> {
         if let Some(samples) = samples {
             command += &format!(" --samples {samples}");
         }
-        let steps = thousands(self.trainer.step_count());
-        say!("stopped after {steps} steps; the checkpoint is written; go on with\n  {command}");
+        let steps = thousands(self.run.step_count());
+        say!("stopped after {steps} steps; the checkpoint is written; resume with\n  {command}");
     }
 
     /// Steps until the run is finished (true) or interrupted (false); either way the checkpoint is written.
     fn train(&mut self) -> Result<bool> {
-        let bar = progress(self.trainer.step_count(), self.trainer.model().settings.steps, "steps");
+        let bar = progress(self.run.step_count(), self.plan.training.steps, "steps");
         let mut saved = Instant::now();
-        while !self.trainer.is_finished() && !self.is_interrupted() {
-            let loss = self.trainer.step();
-            self.after_step(loss, &bar)?;
+        while !self.run.is_finished() && !self.is_interrupted() {
+            self.step(&bar)?;
             if saved.elapsed() > SAVE_EVERY {
                 self.save()?;
                 saved = Instant::now();
             }
         }
         bar.finish_and_clear();
-        let finished = self.trainer.is_finished();
-        if finished {
-            self.trainer.keep_best();
-        }
         self.save()?;
-        Ok(finished)
+        Ok(self.run.is_finished())
     }
 
-    fn after_step(&mut self, loss: f64, bar: &ProgressBar) -> Result<()> {
-        let step = self.trainer.step_count();
+    fn step(&mut self, bar: &ProgressBar) -> Result<()> {
+        let stepped = self.run.step();
+        let (step, loss) = (self.run.step_count(), stepped.loss);
         if !loss.is_finite() {
             bar.finish_and_clear();
             let found = format!("{loss} at step {step}; a smaller --learning-rate or a --clip-norm may help");
@@ -169,12 +174,11 @@ impl<'a> Run<'a> {
             bar.set_message(format!("loss {loss:.*}", if loss < 10.0 { 3 } else { 1 }));
         }
         if step.is_multiple_of(RECORD_EVERY) {
-            let record = self.trainer.training_record();
-            self.write(&record)?;
+            let record = self.run.training_record();
+            self.write(record)?;
         }
-        if self.trainer.is_validation_due() {
-            let record = self.trainer.validate();
-            self.write(&record)?;
+        if let Some(record) = stepped.validation {
+            self.write(record)?;
             let seconds = self.seconds();
             bar.suspend(|| {
                 say!("step {:>7}  {}  {seconds:.1} s", thousands(record.step), headline(&record));
@@ -186,16 +190,16 @@ impl<'a> Run<'a> {
     /// Evaluates on the test images and draws.
     fn finish(&mut self, samples: usize) -> Result<()> {
         let trained = self.seconds();
-        let single = self.trainer.evaluate(SplitKind::Test, 1, |_| ());
+        let single = self.run.evaluate(SplitKind::Test, 1);
         let both = self.seconds();
         say!("trained in {trained:.1} s; with the single-sample evaluation {both:.1} s");
-        self.write(&single)?;
+        self.write(single)?;
         self.draw()?;
-        let is_mlp = matches!(self.trainer.model().task, Task::Mlp(_));
-        let record = if is_mlp || samples == 1 { single } else { self.evaluate_bound(samples)? };
-        describe(&self.trainer.model().task, &record, self.seconds() - both);
-        if self.args.data.path().is_none() {
-            say_paper(&self.trainer.model().task);
+        let is_classifier = self.run.model().layers().is_empty();
+        let record = if is_classifier || samples == 1 { single } else { self.evaluate_bound(samples)? };
+        describe(&self.plan.model, &record, self.seconds() - both);
+        if self.flags.data.path().is_none() {
+            say_paper(&self.plan.model);
         }
         say!("wrote {}", self.out.display());
         Ok(())
@@ -203,41 +207,36 @@ impl<'a> Run<'a> {
 
     fn evaluate_bound(&mut self, samples: usize) -> Result<Record> {
         let bar = progress(0, self.data.test().len() as u64, "test images");
-        let record = self.trainer.evaluate(SplitKind::Test, samples, |images| {
-            bar.inc(images as u64);
+        let mut evaluation = self.run.evaluation(SplitKind::Test, samples);
+        while evaluation.advance(self.run.model(), self.run.params(), self.data) {
+            bar.set_position(evaluation.done() as u64);
             if self.is_interrupted() {
-                // Everything is on disk, and an evaluation has no middle to go on from.
+                // Everything is on disk; the evaluation begins again.
                 bar.finish_and_clear();
                 self.say_stopped();
                 std::process::exit(INTERRUPTED);
             }
-        });
+        }
         bar.finish_and_clear();
-        self.write(&record)?;
+        let record = self.run.evaluated(&evaluation);
+        self.write(record)?;
         Ok(record)
     }
 
-    /// Ten test images, what the model makes of them, and what it draws by itself.
+    /// Ten test images, their reconstructions, and what the model draws by itself.
     fn draw(&self) -> Result<()> {
-        let (split, Trained { task, params, settings, .. }) = (self.data.test(), self.trainer.model());
-        let mut noise = Noise::seed(settings.seed);
-        let indices: Vec<u32> = (0..split.len().min(10) as u32).collect();
-        let mut originals = vec![0.0; indices.len() * split.pixels()];
-        split.sample_pixels_into(&indices, &mut noise, &mut originals);
-        let mut grid = Grid::new([split.rows(), split.cols()], indices.len());
-        grid.extend(&originals);
-        match task {
-            Task::Vae(vae) => {
-                grid.extend(&vae.reconstruct(params, &originals, &mut noise));
-                grid.extend(&vae.generate(params, 3 * indices.len(), &mut noise));
-            }
-            // Four lower halves for each upper one.
-            Task::Sbn(net) => (0..4).for_each(|_| grid.extend(&net.complete(params, &originals, &mut noise))),
-            Task::Semi(model) => {
-                grid.extend(&model.reconstruct(params, &originals, &mut noise));
-                grid.extend(&model.generate(params, 3 * model.classes(), &mut noise));
-            }
-            Task::Mlp(_) => return Ok(()),
+        let (split, model, params) = (self.data.test(), self.run.model(), self.run.params());
+        let mut noise = Noise::seed(self.plan.training.seed);
+        let originals = split.sample_first(10, &mut noise);
+        let count = originals.len() / split.pixels();
+        let reconstructed = model.reconstruct(params, &originals, &mut noise);
+        let drawn = model.draw(params, &originals, 3 * count, &mut noise);
+        if drawn.is_empty() {
+            return Ok(());
+        }
+        let mut grid = Grid::new([split.rows(), split.cols()], count);
+        for images in [&originals, &reconstructed, &drawn] {
+            grid.extend(images);
         }
         grid.save(&self.out.join(PICTURE))
     }

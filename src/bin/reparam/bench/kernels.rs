@@ -10,8 +10,9 @@ use serde::Serialize;
 use super::Common;
 use super::cases::{Buffers, CASES, Case, Pass};
 use super::measure::{Timing, time};
-use crate::common::{say, writable_folder_of, write_lines};
-use crate::plot::{self, Axes, Curve};
+use reparam::cli::files::writable_folder_of;
+use reparam::cli::plot::{self, Axes, Curve};
+use reparam::cli::{say, write_lines};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -72,9 +73,9 @@ const MORE_SIZES: [(usize, usize); 7] = [
     (1 << 15, 1024),
 ];
 
-/// A line of the JSON form.
+/// A measurement, as the JSON form has it.
 #[derive(Serialize)]
-struct Line {
+struct KernelTime {
     kernel: &'static str,
     pass: &'static str,
     variant: &'static str,
@@ -91,9 +92,8 @@ struct Line {
 
 pub(crate) fn run(args: Args) -> Result<i32> {
     let kernels: BTreeSet<&str> = CASES.iter().map(|case| case.kernel).collect();
-    if let Some(text) =
-        args.only.as_ref().filter(|text| !kernels.iter().any(|kernel| kernel.contains(&text[..])))
-    {
+    let is_unknown = |text: &&String| !kernels.iter().any(|kernel| kernel.contains(text.as_str()));
+    if let Some(text) = args.only.as_ref().filter(is_unknown) {
         let kernels: Vec<&str> = kernels.into_iter().collect();
         return Err(Error::invalid("--only", format!("a part of {}", kernels.join(", ")), text));
     }
@@ -110,7 +110,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     Ok(0)
 }
 
-fn measure_all(args: &Args) -> Vec<Line> {
+fn measure_all(args: &Args) -> Vec<KernelTime> {
     let threads = rayon::current_num_threads();
     let tiers = if args.tier.is_empty() { vec![Tier::best()] } else { args.tier.concat() };
     let sizes: Vec<_> = match args.size {
@@ -124,17 +124,7 @@ fn measure_all(args: &Args) -> Vec<Line> {
         sizes.into_iter().flat_map(|size| tiers.iter().map(move |tier| (size, tier)))
     {
         say!("\n{rows} x {classes}, {tier}");
-        say!(
-            "{:<20} {:<17} {:>8} {:>8} {:>7} {:>8} {:>8} {:>9}",
-            "kernel",
-            "pass",
-            "fused",
-            "min",
-            "spread",
-            "GB/s",
-            "of copy",
-            "composed"
-        );
+        say!("kernel               pass                 fused      min  spread     GB/s  of copy  composed");
         let mut buffers = Buffers::new(tier, rows, classes);
         let wanted = |case: &&Case| {
             let named = args.only.as_ref().is_none_or(|text| case.kernel.contains(text.as_str()));
@@ -150,10 +140,10 @@ fn measure_all(args: &Args) -> Vec<Line> {
     lines
 }
 
-fn measure(case: &Case, buffers: &mut Buffers, args: &Args, threads: usize) -> Line {
+fn measure(case: &Case, buffers: &mut Buffers, args: &Args, threads: usize) -> KernelTime {
     let n = (buffers.rows * buffers.classes) as f64;
     let Timing { min, median, spread } = time(args.common.budget(), || (case.work)(buffers));
-    Line {
+    KernelTime {
         kernel: case.kernel,
         pass: if case.pass == Pass::Forward { "forward" } else { "forward_backward" },
         variant: case.variant,
@@ -170,7 +160,7 @@ fn measure(case: &Case, buffers: &mut Buffers, args: &Args, threads: usize) -> L
 }
 
 /// A curve for each kernel, pass, form and tier, by the number of classes.
-fn curves(lines: &[Line]) -> Vec<Curve> {
+fn curves(lines: &[KernelTime]) -> Vec<Curve> {
     let mut curves: Vec<Curve> = Vec::new();
     let several_tiers = lines.iter().any(|line| line.tier != lines[0].tier);
     for line in lines.iter().filter(|line| line.variant != "copy") {
@@ -194,7 +184,7 @@ fn curves(lines: &[Line]) -> Vec<Curve> {
 }
 
 /// One row per kernel and pass, the composed form beside the fused one.
-fn print_table(lines: &[Line]) {
+fn print_table(lines: &[KernelTime]) {
     let copy = lines[0].gb_per_s;
     for line in lines.iter().filter(|line| line.variant != "composed") {
         let composed = lines
@@ -203,34 +193,25 @@ fn print_table(lines: &[Line]) {
                 other.variant == "composed" && (other.kernel, other.pass) == (line.kernel, line.pass)
             })
             .map_or(String::new(), |other| format!("{:.2}", other.ns_per_element));
+        let KernelTime { kernel, pass, ns_per_element: ns, ns_per_element_min: min, gb_per_s, .. } = line;
+        let (spread, of_copy) = (100.0 * line.spread, 100.0 * gb_per_s / copy);
         say!(
-            "{:<20} {:<17} {:>8.3} {:>8.3} {:>6.0}% {:>8.1} {:>7.0}% {:>9}",
-            line.kernel,
-            line.pass,
-            line.ns_per_element,
-            line.ns_per_element_min,
-            100.0 * line.spread,
-            line.gb_per_s,
-            100.0 * line.gb_per_s / copy,
-            composed
+            "{kernel:<20} {pass:<17} {ns:>8.3} {min:>8.3} {spread:>6.0}% {gb_per_s:>8.1} {of_copy:>7.0}% {composed:>9}"
         );
     }
 }
 
 /// Where `gumbel_softmax` spends its time, from the kernels that do a part of its work.
-fn print_stages(lines: &[Line]) {
-    let cost = |kernel: &str, pass: &str| {
-        let line =
-            lines.iter().find(|line| (line.kernel, line.pass, line.variant) == (kernel, pass, "fused"));
-        line.map(|line| line.ns_per_element)
+fn print_stages(lines: &[KernelTime]) {
+    let cost = |kernel, pass| {
+        let wanted = |line: &&KernelTime| (line.kernel, line.pass, line.variant) == (kernel, pass, "fused");
+        lines.iter().find(wanted).map_or(f64::NAN, |line| line.ns_per_element)
     };
-    let forward = |kernel| cost(kernel, "forward");
-    let (Some(noise), Some(exp), Some(sample)) =
-        (forward("gumbel_noise"), forward("exp"), forward("gumbel_softmax"))
-    else {
+    let (noise, exp) = (cost("gumbel_noise", "forward"), cost("exp", "forward"));
+    let (sample, both) = (cost("gumbel_softmax", "forward"), cost("gumbel_softmax", "forward_backward"));
+    if noise.is_nan() || exp.is_nan() || sample.is_nan() {
         return;
-    };
-    let both = cost("gumbel_softmax", "forward_backward").expect("measured with its forward pass");
+    }
     say!(
         "stages of gumbel_softmax: noise {noise:.2}, exponential {exp:.2}, largest entry, sum and scale {:.2}, backward {:.2}",
         sample - noise - exp,

@@ -1,17 +1,20 @@
 //! `bench step`: microseconds per training step, beside its matrix products alone.
 
-use reparam::estimators::Kind;
+use reparam::cli::args::embedded;
+use reparam::cli::files::writable_folder_of;
+use reparam::cli::{say, write_lines};
+use reparam::data::Digits;
+use reparam::models::ModelShape;
 use reparam::nn::Mlp;
-use reparam::optim::{Adam, Optimizer};
-use reparam::train::{CellModel, CellRun, CellSettings, ModelKind, Settings, Trainer};
-use reparam::{Activation, Noise, Params, Result, Tape, Write};
+use reparam::optim::Adam;
+use reparam::train::{Plan, Sampling};
+use reparam::{Activation, Noise, Params, Result, Tape, Variables};
 use reparam_ops::matmul::matmul;
-use reparam_ops::{Matrix, Tier};
+use reparam_ops::{Matrix, Tier, Write};
 use serde::Serialize;
 
 use super::measure::{Timing, time};
 use super::{Common, allocations};
-use crate::common::{embedded, say, writable_folder_of, write_lines};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -19,9 +22,9 @@ pub(crate) struct Args {
     common: Common,
 }
 
-/// A line of the JSON form.
+/// A measurement, as the JSON form has it.
 #[derive(Serialize)]
-struct Line {
+struct StepTime {
     model: &'static str,
     hidden: Vec<usize>,
     batch: usize,
@@ -44,37 +47,24 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     Ok(0)
 }
 
-fn measure_all(common: &Common) -> Result<Vec<Line>> {
+fn measure_all(common: &Common) -> Result<Vec<StepTime>> {
     say!(
         "{} thread(s), {}; microseconds per step, median of many samples",
         rayon::current_num_threads(),
         Tier::best()
     );
     say!(
-        "{:<16} {:<12} {:>6} {:>10} {:>10} {:>7} {:>10} {:>6} {:>6} {:>8} {:>7}",
-        "model",
-        "hidden",
-        "batch",
-        "step",
-        "min",
-        "spread",
-        "products",
-        "ratio",
-        "nodes",
-        "ns/node",
-        "allocs"
+        "model            hidden        batch       step        min  spread   products  ratio  nodes  ns/node  allocs"
     );
     let data = embedded()?;
     let mut lines = vec![toy_bernoulli(common), tiny_mlp(common)];
     lines.iter().for_each(print);
-    for (hidden, batch) in [(vec![], 100), (vec![512, 256], 100), (vec![512, 256], 200)] {
-        let settings = Settings { hidden, batch, ..Settings::defaults(ModelKind::Vae) };
-        let line = vae(common, settings, &data)?;
+    for (hidden, batch) in [(&[][..], 100), (&[512, 256], 100), (&[512, 256], 200)] {
+        let line = vae(common, hidden, batch, &data)?;
         print(&line);
         lines.push(line);
     }
-    let (bits, categories) =
-        (Kind { variables: 200, classes: None }, Kind { variables: 20, classes: Some(10) });
+    let (bits, categories) = (Variables::Bits(200), Variables::Categories { count: 20, classes: 10 });
     for (model, latents) in [("sbn_bernoulli", bits), ("sbn_categorical", categories)] {
         let line = belief_net(common, model, latents, &data)?;
         print(&line);
@@ -84,7 +74,7 @@ fn measure_all(common: &Common) -> Result<Vec<Line>> {
 }
 
 /// One Bernoulli variable: a Concrete sample, a squared loss, back, Adam.
-fn toy_bernoulli(common: &Common) -> Line {
+fn toy_bernoulli(common: &Common) -> StepTime {
     let (mut params, mut noise) = (Params::new(), Noise::seed(1));
     let logit = params.add("logit", [1], vec![0.0]);
     let (mut tape, mut adam, mut nodes) = (Tape::new(), Adam::new(1e-3), 0);
@@ -95,12 +85,12 @@ fn toy_bernoulli(common: &Common) -> Line {
         tape.reset();
         adam.step(&mut params, &gradients);
     };
-    let (timing, allocations) = timed(common, step);
-    line("toy_bernoulli", vec![], 1, timing, 0.0, nodes, allocations)
+    let measured = timed(common, step);
+    line("toy_bernoulli", vec![], 1, measured, 0.0, nodes)
 }
 
 /// 32 rows through a net 2-16-16-4 and a Gumbel-Softmax sample.
-fn tiny_mlp(common: &Common) -> Line {
+fn tiny_mlp(common: &Common) -> StepTime {
     const ROWS: usize = 32;
     let (mut params, mut noise) = (Params::new(), Noise::seed(1));
     let net = Mlp::new(&mut params, "net", &[2, 16, 16, 4], Activation::Relu, &mut noise);
@@ -115,57 +105,46 @@ fn tiny_mlp(common: &Common) -> Line {
         tape.reset();
         adam.step(&mut params, &gradients);
     };
-    let (timing, allocations) = timed(common, step);
+    let measured = timed(common, step);
     let products = products(common, &[2, 16, 16, 4], ROWS);
-    line("tiny_mlp", vec![16, 16], ROWS, timing, products, nodes, allocations)
+    line("tiny_mlp", vec![16, 16], ROWS, measured, products, nodes)
 }
 
 /// A step of `train vae` with everything it does: batch, noise, both passes, Adam.
-fn vae(common: &Common, settings: Settings, data: &reparam::data::Digits) -> Result<Line> {
-    let (hidden, batch) = (settings.hidden.clone(), settings.batch);
-    let mut sizes = vec![data.train().pixels()];
-    sizes.extend(&hidden);
-    sizes.push(settings.latents * settings.classes);
+fn vae(common: &Common, hidden: &[usize], batch: usize, data: &Digits) -> Result<StepTime> {
+    let mut plan = Plan::vae();
+    let latents = Variables::Categories { count: 20, classes: 10 };
+    let mirrored: Vec<usize> = hidden.iter().rev().copied().collect();
+    plan.model = ModelShape::Vae { latents, encoder: hidden.to_vec(), decoder: mirrored };
+    plan.training.batch = batch;
+    let measured = timed_plan(common, plan, data)?;
+    let sizes = [&[data.train().pixels()], hidden, &[latents.elements()]].concat();
     let decoder: Vec<usize> = sizes.iter().rev().copied().collect();
-    let mut trainer = Trainer::new(settings, data)?;
-    let (timing, allocations) = timed(common, || {
-        trainer.step();
-    });
     // The decoder's first factor has a gradient, the images have none.
     let between = product(common, batch, decoder[1], decoder[0]);
     let products = products(common, &sizes, batch) + products(common, &decoder, batch) + between;
-    Ok(line("vae", hidden, batch, timing, products, 0, allocations))
+    Ok(line("vae", hidden.to_vec(), batch, measured, products, 0))
 }
 
-/// A step of `reproduce jang-table1`, rows SBN: half an image through two layers of Gumbel-Softmax samples to the other half.
-fn belief_net(
-    common: &Common,
-    name: &'static str,
-    latents: Kind,
-    data: &reparam::data::Digits,
-) -> Result<Line> {
-    const BATCH: usize = 100;
-    // No end and no score is reached.
-    const NEVER: u64 = 1 << 40;
-    let settings = CellSettings {
-        model: CellModel::Prediction(vec![latents, latents]),
-        estimator: "gumbel-softmax:1".to_owned(),
-        samples: 1,
-        tau: None,
-        learning_rate: 1e-3,
-        betas: (0.9, 0.99),
-        batch: BATCH,
-        steps: NEVER,
-        validate_every: NEVER,
-        seed: 1,
-    };
-    let (half, units) = (data.train().pixels() / 2, latents.variables * latents.classes.unwrap_or(1));
-    let mut run = CellRun::new(settings, data)?;
-    let (timing, allocations) = timed(common, || {
+/// A step of the rows SBN of Jang's table: half an image through two layers of Gumbel-Softmax samples to the other half.
+fn belief_net(common: &Common, name: &'static str, layer: Variables, data: &Digits) -> Result<StepTime> {
+    let mut plan = Plan::sbn();
+    plan.model = ModelShape::Prediction { layers: vec![layer; 2] };
+    plan.sampling = Some(Sampling::named("gumbel-softmax:1"));
+    let batch = plan.training.batch;
+    let measured = timed_plan(common, plan, data)?;
+    let (half, units) = (data.train().pixels() / 2, layer.elements());
+    let products = products(common, &[half, units, units, half], batch);
+    Ok(line(name, vec![units], batch, measured, products, 0))
+}
+
+/// The time of a step of a plan that scores nothing.
+fn timed_plan(common: &Common, mut plan: Plan, data: &Digits) -> Result<(Timing, f64)> {
+    plan.training.validation = None;
+    let mut run = plan.begin(data)?;
+    Ok(timed(common, || {
         run.step();
-    });
-    let products = products(common, &[half, units, units, half], BATCH);
-    Ok(line(name, vec![units], BATCH, timing, products, 0, allocations))
+    }))
 }
 
 /// The time of a step, and the allocations that one makes when all buffers have their size.
@@ -200,41 +179,40 @@ fn line(
     model: &'static str,
     hidden: Vec<usize>,
     batch: usize,
-    timing: Timing,
+    (timing, allocations_per_step): (Timing, f64),
     gemm_us_per_step: f64,
     nodes: usize,
-    allocations_per_step: f64,
-) -> Line {
-    Line {
+) -> StepTime {
+    let (threads, tier) = (rayon::current_num_threads(), Tier::best().to_string());
+    let (us_per_step, us_per_step_min) = (timing.median / 1e3, timing.min / 1e3);
+    let spread = timing.spread;
+    StepTime {
         model,
         hidden,
         batch,
-        threads: rayon::current_num_threads(),
-        tier: Tier::best().to_string(),
-        us_per_step: timing.median / 1e3,
-        us_per_step_min: timing.min / 1e3,
-        spread: timing.spread,
+        threads,
+        tier,
+        us_per_step,
+        us_per_step_min,
+        spread,
         gemm_us_per_step,
         nodes,
         allocations_per_step,
     }
 }
 
-fn print(line: &Line) {
-    let hidden: Vec<String> = line.hidden.iter().map(usize::to_string).collect();
+fn print(line: &StepTime) {
+    let StepTime { model, batch, nodes, us_per_step: step, us_per_step_min: min, .. } = line;
+    let StepTime { gemm_us_per_step: products, allocations_per_step: allocations, .. } = line;
     let or_dash = |there: bool, text: String| if there { text } else { "-".to_owned() };
+    let widths: Vec<String> = line.hidden.iter().map(usize::to_string).collect();
+    let hidden = or_dash(!widths.is_empty(), widths.join(","));
+    let ratio = or_dash(*products > 0.0, format!("{:.2}", step / products));
+    let products = or_dash(*products > 0.0, format!("{products:.2}"));
+    let per_node = or_dash(*nodes > 0, format!("{:.0}", 1e3 * step / *nodes as f64));
+    let nodes = or_dash(*nodes > 0, nodes.to_string());
+    let spread = 100.0 * line.spread;
     say!(
-        "{:<16} {:<12} {:>6} {:>10.2} {:>10.2} {:>6.0}% {:>10} {:>6} {:>6} {:>8} {:>7.2}",
-        line.model,
-        or_dash(!hidden.is_empty(), hidden.join(",")),
-        line.batch,
-        line.us_per_step,
-        line.us_per_step_min,
-        100.0 * line.spread,
-        or_dash(line.gemm_us_per_step > 0.0, format!("{:.2}", line.gemm_us_per_step)),
-        or_dash(line.gemm_us_per_step > 0.0, format!("{:.2}", line.us_per_step / line.gemm_us_per_step)),
-        or_dash(line.nodes > 0, line.nodes.to_string()),
-        or_dash(line.nodes > 0, format!("{:.0}", 1e3 * line.us_per_step / line.nodes as f64)),
-        line.allocations_per_step
+        "{model:<16} {hidden:<12} {batch:>6} {step:>10.2} {min:>10.2} {spread:>6.0}% {products:>10} {ratio:>6} {nodes:>6} {per_node:>8} {allocations:>7.2}"
     );
 }

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use reparam::estimators::parse;
-use reparam::lab::{Measurement, Polynomial, Problem, Quadratic, Toy, measure, training_curve};
+use reparam::lab::{
+    Measurement, Polynomial, Problem, Quadratic, Toy, measure_named, sweep_temperatures, training_curve,
+};
 use reparam::{Noise, Result};
 
-use crate::plot::{self, Axes, Curve};
+use reparam::cli::plot::{self, Axes, Curve};
 
-const TAUS: [f32; 9] = [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0, 4.0];
 const SAMPLES: [usize; 5] = [2, 3, 4, 8, 12];
 const NOISES: [usize; 6] = [1, 2, 5, 10, 30, 100];
 
@@ -69,40 +70,11 @@ fn histograms(dir: &Path, measured: &[Measurement]) -> Result<()> {
 fn outline(i: usize, m: &Measurement, low: f64, high: f64) -> Curve {
     const BINS: usize = 60;
     let width = (high - low) / BINS as f64;
-    let mut counts = [0usize; BINS];
-    for &x in &m.projections {
-        let bin = (f64::from(x) - low) / width;
-        // What lies outside is counted into the last bar on its side.
-        counts[(bin.max(0.0) as usize).min(BINS - 1)] += 1;
-    }
-    let share = |count: usize| count as f64 / m.projections.len() as f64;
-    let corners = counts.iter().enumerate().flat_map(|(bin, &count)| {
+    let corners = m.histogram(low, high, BINS).into_iter().enumerate().flat_map(|(bin, share)| {
         let left = low + bin as f64 * width;
-        [(left, share(count)), (left + width, share(count))]
+        [(left, share), (left + width, share)]
     });
     Curve::nth(i, m.estimator.clone(), corners.collect())
-}
-
-pub(crate) fn measured(problem: &dyn Problem, name: &str, samples: usize, seed: u64) -> Option<Measurement> {
-    let mut estimator = parse(name).expect("a name of the lab's own");
-    measure(problem, estimator.as_mut(), samples, 0, &mut Noise::seed(seed)).ok()
-}
-
-/// A family of estimators at every temperature that it can be measured at.
-pub(crate) fn sweep(
-    problem: &dyn Problem,
-    family: &str,
-    samples: usize,
-    seed: u64,
-) -> Vec<(f32, Measurement)> {
-    let at = |tau: f32| Some((tau, measured(problem, &format!("{family}:{tau}"), samples, seed)?));
-    TAUS.into_iter().filter_map(at).collect()
-}
-
-/// The squared length of what the mean misses, less what chance alone would make of it.
-pub(crate) fn squared_bias(m: &Measurement) -> f64 {
-    let miss = m.mean.iter().zip(&m.exact).map(|(mean, exact)| (mean - exact).powi(2)).sum::<f64>();
-    miss - m.variance / m.samples as f64
 }
 
 /// Bias squared and variance against the temperature, on a quadratic and on a cubic.
@@ -117,13 +89,13 @@ fn temperature(dir: &Path, samples: usize, seed: u64) -> Result<Vec<Measurement>
     ] {
         let mut curves = Vec::new();
         for (i, family) in FAMILIES.iter().enumerate() {
-            let sweep = sweep(problem, family, samples, seed);
+            let sweep = sweep_temperatures(problem, family, samples, seed);
             let curve = |what: &str, of: &dyn Fn(&Measurement) -> f64| {
                 let points = sweep.iter().map(|(tau, m)| (f64::from(*tau), of(m))).collect();
                 Curve::nth(i, format!("{family}, {what}"), points)
             };
             curves.push(curve("variance", &|m| m.variance));
-            curves.push(curve("bias squared", &squared_bias).lighter());
+            curves.push(curve("bias squared", &Measurement::squared_bias).lighter());
             all.extend(sweep.into_iter().map(|(_, m)| m));
         }
         plot::logarithmic(&dir.join(file), &Axes { x: "temperature", y: "per estimate" }, &curves)?;
@@ -143,10 +115,9 @@ fn numbers_of_samples(dir: &Path, samples: usize, seed: u64) -> Result<Vec<Measu
     ];
     let (mut all, mut curves) = (Vec::new(), Vec::new());
     for (family, tau, numbers) in families {
-        let sweep: Vec<(usize, Measurement)> = numbers
-            .iter()
-            .filter_map(|&k| Some((k, measured(&problem, &format!("{family}:{k}{tau}"), samples, seed)?)))
-            .collect();
+        let measured =
+            |&k: &usize| Some((k, measure_named(&problem, &format!("{family}:{k}{tau}"), samples, seed)?));
+        let sweep: Vec<(usize, Measurement)> = numbers.iter().filter_map(measured).collect();
         let name = if tau.is_empty() { family.to_owned() } else { format!("{family}, tau {}", &tau[1..]) };
         let points = sweep.iter().map(|(k, m)| (*k as f64, m.variance)).collect();
         curves.push(Curve::nth(curves.len(), name, points));
@@ -164,14 +135,8 @@ fn training(dir: &Path, steps: usize, seed: u64) -> Result<()> {
     for t in [0.45, 0.49, 0.499] {
         let curve = |(i, name): (usize, &&str)| {
             let mut estimator = parse(name).expect("a name of the lab's own");
-            let points = training_curve(
-                &Toy::new(t),
-                estimator.as_mut(),
-                steps,
-                (steps / 200).max(1),
-                0.1,
-                &mut Noise::seed(seed),
-            );
+            let (every, mut noise) = ((steps / 200).max(1), Noise::seed(seed));
+            let points = training_curve(&Toy::new(t), estimator.as_mut(), steps, every, 0.1, &mut noise);
             let points = points.expect("every one of them treats a bit");
             let points = points.iter().map(|point| (point.step as f64, point.loss)).collect();
             Curve::nth(i, (*name).to_owned(), points)

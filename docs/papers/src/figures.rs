@@ -1,0 +1,91 @@
+//! `reparam-papers figures`: the pictures of the documentation, made by the engine.
+
+mod bias_variance;
+mod code_usage;
+mod digits;
+mod gradients;
+mod parts;
+mod raster;
+mod simplex;
+mod straight_through;
+mod tails;
+mod tape;
+mod temperature;
+mod training;
+
+use std::path::PathBuf;
+
+use reparam::internal::write_atomically;
+use reparam::{Error, Result};
+
+use reparam::cli::args::ThreadArgs;
+use reparam::cli::files::writable_dir;
+use reparam::cli::{progress, say};
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+The same bytes at every run and any number of threads. gradients, bias-variance, digits and code-usage go through matrix
+products, whose last digits depend on the CPU's instruction set.")]
+pub(crate) struct Args {
+    /// Folder for NAME.svg and NAME.png
+    #[arg(long, value_name = "DIR", default_value = "docs/figures")]
+    out: PathBuf,
+    /// Pictures to draw, comma-separated [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    only: Vec<String>,
+    #[command(flatten)]
+    threads: ThreadArgs,
+}
+
+/// Pictures that are made from the same numbers.
+struct Work {
+    names: &'static [&'static str],
+    /// Their SVG files, one for each name.
+    draw: fn() -> Result<Vec<String>>,
+}
+
+/// All pictures: one that is added here is drawn, checked and named with the others.
+const WORKS: [Work; 8] = [
+    Work { names: &["temperature"], draw: || one(temperature::draw()) },
+    Work { names: &["simplex"], draw: || one(simplex::draw()) },
+    Work { names: &["tails"], draw: || one(tails::draw()) },
+    Work { names: &["straight-through"], draw: || one(straight_through::draw()) },
+    Work { names: &["gradients"], draw: || one(gradients::draw()) },
+    Work { names: &["bias-variance"], draw: || one(bias_variance::draw()) },
+    Work { names: &["tape"], draw: || Ok(vec![tape::picture()]) },
+    Work { names: &["digits", "code-usage"], draw: training::draw },
+];
+
+fn one(svg: Result<String>) -> Result<Vec<String>> {
+    svg.map(|svg| vec![svg])
+}
+
+pub(crate) fn run(args: Args) -> Result<i32> {
+    let names: Vec<&str> = WORKS.iter().flat_map(|work| work.names).copied().collect();
+    if let Some(unknown) = args.only.iter().find(|name| !names.contains(&name.as_str())) {
+        return Err(Error::invalid(
+            "--only",
+            format!("some of {}", names.join(", ")),
+            format!("`{unknown}`"),
+        ));
+    }
+    writable_dir(&args.out)?;
+    let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
+    let works: Vec<&Work> = WORKS.iter().filter(|work| work.names.iter().any(|name| wanted(name))).collect();
+    args.threads.run(|| {
+        let bar = progress(0, works.len() as u64, "pictures");
+        for work in works {
+            bar.set_message(work.names.join(", "));
+            let pictures = (work.draw)()?;
+            for (name, svg) in work.names.iter().zip(pictures).filter(|(name, _)| wanted(name)) {
+                let png = raster::png(&svg)?;
+                write_atomically(args.out.join(format!("{name}.svg")), svg)?;
+                write_atomically(args.out.join(format!("{name}.png")), png)?;
+                bar.suspend(|| say!("{name}"));
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok(0)
+    })
+}

@@ -1,0 +1,117 @@
+//! What a straight-through op computes, and the slope that differentiation takes instead.
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::HPos;
+use reparam::{Result, Tape, Var};
+
+use crate::figures::parts::{GREY, LARGE, write_text};
+use reparam::cli::plot::{Area, COLOURS, Drawn, SMALL, picture, sans, short};
+
+/// Levels of the quantiser: 0, 1, ...
+const LEVELS: usize = 4;
+const TAUS: [f32; 3] = [0.2, 0.5, 2.0];
+/// Points of a curve.
+const POINTS: usize = 201;
+const FROM: f32 = -0.5;
+const TO: f32 = 3.5;
+const SIZE: (u32, u32) = (960, 440);
+/// Drawn so many times as large as shown: plotters places everything at whole pixels, which smooth curves show.
+const FINE: i32 = 5;
+
+type Points = Vec<(f64, f64)>;
+
+pub(super) fn draw() -> Result<String> {
+    let staircase = curves(|logits| logits.st_argmax(1.0)).0;
+    let surrogates = TAUS.map(|tau| curves(|logits| (logits / tau).softmax()).0);
+    let slopes = TAUS.map(|tau| curves(|logits| logits.st_argmax(tau)).1);
+    let flat: Points = staircase.iter().map(|&(x, _)| (x, 0.0)).collect();
+    let (width, height) = (FINE as u32 * SIZE.0, FINE as u32 * SIZE.1);
+    let svg = picture((width, height), |area| {
+        let half = area.dim_in_pixel().0 as i32 / 2;
+        write_text(
+            area,
+            "value of the quantiser",
+            (half / 2 + 20 * FINE, 22 * FINE),
+            LARGE * f64::from(FINE),
+            HPos::Center,
+        )?;
+        write_text(
+            area,
+            "its slope",
+            (half + half / 2 + 20 * FINE, 22 * FINE),
+            LARGE * f64::from(FINE),
+            HPos::Center,
+        )?;
+        let (left, right) =
+            area.margin(40 * FINE, 4 * FINE, 8 * FINE, 16 * FINE).split_horizontally(half - 16 * FINE);
+        panel(&left, -0.1..4.9, ("st_argmax", &steps(&staircase)), ("softmax", &surrogates))?;
+        panel(&right, -0.1..4.2, ("of the value: 0", &[flat]), ("taken instead", &slopes))
+    })?;
+    let drawn = format!("width=\"{width}\" height=\"{height}\"");
+    Ok(svg.replacen(&drawn, &format!("width=\"{}\" height=\"{}\"", SIZE.0, SIZE.1), 1))
+}
+
+/// Value and slope of the quantiser x -> sum_k k z_k with z = `choose`(-(x - k)^2), both as the tape has them.
+fn curves(choose: impl for<'t> Fn(Var<'t>) -> Var<'t>) -> (Points, Points) {
+    let at: Vec<f32> = (0..POINTS).map(|i| FROM + (TO - FROM) * i as f32 / (POINTS - 1) as f32).collect();
+    let levels: Vec<f32> = (0..LEVELS).map(|level| level as f32).collect();
+    let tape = Tape::new();
+    let x = tape.variable(&at, [POINTS, 1]);
+    let levels = tape.input(&levels, [LEVELS]);
+    let y = (choose(-(x - levels).square()) * levels).sum_axis(1);
+    let gradients = y.sum().backward();
+    let slope = gradients.of(x).expect("x is a variable");
+    let points = |y: &[f32]| at.iter().zip(y).map(|(&x, &y)| (f64::from(x), f64::from(y))).collect();
+    (points(&y.value()), points(slope))
+}
+
+/// The steps of a staircase, each from where the one before ended.
+fn steps(staircase: &Points) -> Vec<Points> {
+    let mut from = staircase[0].0;
+    let steps = staircase.chunk_by(|a, b| a.1 == b.1).map(|step| {
+        let (to, y) = step[step.len() - 1];
+        vec![(std::mem::replace(&mut from, to), y), (to, y)]
+    });
+    steps.collect()
+}
+
+/// A line's mark in the legend.
+fn key(at: (i32, i32), line: ShapeStyle) -> PathElement<(i32, i32)> {
+    PathElement::new([at, (at.0 + 18 * FINE, at.1)], line)
+}
+
+/// What the op is in black, what it is taken for in colours: one for each temperature.
+fn panel(
+    area: &Area<'_>,
+    y: std::ops::Range<f64>,
+    (name, steps): (&str, &[Points]),
+    (family, curves): (&str, &[Points]),
+) -> Drawn {
+    let mut chart = ChartBuilder::on(area)
+        .margin(4 * FINE)
+        .x_label_area_size(44 * FINE)
+        .y_label_area_size(36 * FINE)
+        .build_cartesian_2d(f64::from(FROM)..f64::from(TO), y)?;
+    let mut mesh = chart.configure_mesh();
+    let stroke = |colour: &RGBColor, width: u32| colour.stroke_width(width * FINE as u32);
+    mesh.light_line_style(TRANSPARENT).bold_line_style(GREY.mix(0.25).stroke_width(FINE as u32));
+    mesh.axis_style(stroke(&BLACK, 1)).set_all_tick_mark_size(5 * FINE);
+    mesh.x_labels(5).y_labels(6).x_desc("x").label_style(sans(SMALL * f64::from(FINE)));
+    mesh.x_label_formatter(&|&x| short(x)).y_label_formatter(&|&y| short(y)).draw()?;
+    for ((curve, tau), colour) in curves.iter().zip(TAUS).zip(COLOURS) {
+        let line = stroke(&colour, 2);
+        let series = chart.draw_series(LineSeries::new(curve.iter().copied(), line))?;
+        series.label(format!("{family}, τ = {tau}")).legend(move |at| key(at, line));
+    }
+    let line = stroke(&BLACK, 3);
+    for (i, step) in steps.iter().enumerate() {
+        let series = chart.draw_series(LineSeries::new(step.iter().copied(), line))?;
+        if i == 0 {
+            series.label(name).legend(move |at| key(at, line));
+        }
+    }
+    let mut legend = chart.configure_series_labels();
+    legend.position(SeriesLabelPosition::UpperLeft).background_style(WHITE.mix(0.85));
+    legend.legend_area_size(30 * FINE).margin(10 * FINE as u32);
+    Ok(legend.label_font(sans(SMALL * f64::from(FINE))).draw()?)
+}

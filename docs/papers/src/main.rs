@@ -1,0 +1,244 @@
+//! `reparam-papers`: the papers' tables, cell by cell, next to the papers' figures, the page of results that is made of them,
+//! and the pictures of the documentation.
+#![deny(unsafe_code)]
+
+mod cell;
+mod choice;
+mod concrete;
+mod cost;
+mod figures;
+mod jang;
+mod modern;
+mod only;
+mod print;
+mod records;
+mod report;
+mod runner;
+mod search;
+mod semi_supervised;
+mod settings;
+mod work;
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use reparam::cli::args::{DataArgs, ThreadArgs, at_least_one, number};
+use reparam::cli::{INTERRUPTED, fail, interrupt_flag, say};
+use reparam::{Error, Result};
+
+use cell::{Cell, Outcome};
+use choice::Stages;
+use records::Results;
+use runner::Runner;
+
+/// Reproduce the papers' tables, and draw the pictures of the documentation.
+#[derive(Parser)]
+#[command(name = "reparam-papers", version, arg_required_else_help = true, args_override_self = true)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Jang, Gu and Poole 2017, table 1: structured output prediction and VAEs under seven estimators
+    #[command(name = "jang-table1")]
+    JangTable1(RunArgs),
+    /// Maddison, Mnih and Teh 2017: belief nets and structured output prediction, Concrete beside VIMCO and NVIL
+    Concrete(RunArgs),
+    /// Jang, Gu and Poole 2017, section 4.3: digits with 100 labels, and the cost of a step against the number of classes
+    SemiSupervised(RunArgs),
+    /// Later estimators on one categorical and one Bernoulli VAE, three seeds each
+    Modern(RunArgs),
+    /// Write the page of results from the files that the tables wrote
+    Report(report::Args),
+    /// Draw the pictures of the documentation
+    Figures(figures::Args),
+}
+
+/// Flags of all tables.
+#[derive(clap::Args)]
+struct RunArgs {
+    /// How long to train and how many samples to take at evaluation
+    #[arg(long, default_value = "quick")]
+    budget: Budget,
+    /// Steps of each cell, instead of the budget's
+    #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
+    steps: Option<u64>,
+    /// Hard samples per test image, instead of the budget's; concrete's predictions take at most the paper's 100;
+    /// not for semi-supervised, whose figure is -ELBO, the bound of one
+    #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
+    samples: Option<usize>,
+    /// Only cells of these names "ROW / COLUMN", rows or columns, or whose name has one of these texts in it as whole words;
+    /// comma-separated; `cost` for the cost of semi-supervised steps
+    #[arg(long, value_name = "TEXTS")]
+    only: Vec<String>,
+    /// Where the randomness comes from
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = number::<u64>)]
+    seed: u64,
+    /// File of results, one JSON object a line; cells that are in it are not run again [default: TABLE-BUDGET.jsonl]
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// A word to keep with each result, the commit for example
+    #[arg(long, value_name = "TEXT")]
+    label: Option<String>,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    threads: ThreadArgs,
+}
+
+/// How much a cell may cost.
+#[derive(Clone, Copy, PartialEq, Debug, ValueEnum)]
+enum Budget {
+    /// Seconds a cell, settings as they are, 10 samples at evaluation
+    Quick,
+    /// Minutes to hours a cell, settings chosen by short runs and two in full on the validation split, 1000 samples at evaluation
+    Full,
+}
+
+impl Budget {
+    fn name(self) -> &'static str {
+        match self {
+            Budget::Quick => "quick",
+            Budget::Full => "full",
+        }
+    }
+}
+
+/// A budget in numbers, for which a table's cells are made.
+#[derive(Clone, Copy)]
+struct Budgeted {
+    budget: Budget,
+    steps: u64,
+    /// Hard samples per test image.
+    samples: usize,
+    seed: u64,
+}
+
+impl RunArgs {
+    /// The flags, or the budget's steps.
+    fn budgeted(&self, quick_steps: u64, full_steps: u64) -> Budgeted {
+        let (steps, samples) = match self.budget {
+            Budget::Quick => (quick_steps, 10),
+            Budget::Full => (full_steps, 1000),
+        };
+        Budgeted {
+            budget: self.budget,
+            steps: self.steps.unwrap_or(steps),
+            samples: self.samples.unwrap_or(samples),
+            seed: self.seed,
+        }
+    }
+
+    /// The file of results.
+    fn results(&self, table: &str) -> PathBuf {
+        let default = || PathBuf::from(format!("{table}-{}.jsonl", self.budget.name()));
+        self.json.clone().unwrap_or_else(default)
+    }
+}
+
+impl Budgeted {
+    /// What a cell's settings are chosen from: with the quick budget they are as they are.
+    fn search(self, full: Stages) -> Stages {
+        match self.budget {
+            Budget::Quick => Vec::new(),
+            Budget::Full => full,
+        }
+    }
+
+    /// Steps between scores on the validation split: 25 of them, and at most one every 200 steps.
+    fn validate_every(self) -> u64 {
+        (self.steps / 25).max(200)
+    }
+}
+
+fn main() {
+    match run(Args::parse().command) {
+        Ok(code) => std::process::exit(code),
+        Err(error) => fail(&error),
+    }
+}
+
+fn run(command: Command) -> Result<i32> {
+    let stop = interrupt_flag()?;
+    match command {
+        Command::JangTable1(args) => {
+            run_table("jang-table1", jang::cells(args.budgeted(2_000, 50_000)), &args, &stop)
+        }
+        Command::Concrete(args) => {
+            run_table("concrete", concrete::cells(args.budgeted(1_000, 50_000)), &args, &stop)
+        }
+        Command::SemiSupervised(args) => semi_supervised::run(&args, &stop),
+        Command::Modern(args) => run_table("modern", modern::cells(args.budgeted(500, 10_000)), &args, &stop),
+        Command::Report(args) => report::run(&args),
+        Command::Figures(args) => figures::run(args),
+    }
+}
+
+/// Runs those of a table's cells that are wanted.
+fn run_table(table: &'static str, cells: Vec<Cell>, args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
+    let texts = only::texts(&args.only, &cells);
+    run_cells(table, &only::choose(cells, &texts)?, args, interrupted)
+}
+
+/// Runs the cells that are not yet in the file of results, and prints them all.
+fn run_cells(table: &'static str, cells: &[Cell], args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
+    let path = args.results(table);
+    let mut results = Results::read(&path)?;
+    let data = args.data.load()?;
+    let source = args.data.path().map(|_| data.fingerprint());
+    results.check(cells, args.budget, source.as_deref())?;
+    let mut diverged = 0;
+    let finished = args.threads.run(|| {
+        let (budget, label) = (args.budget, args.label.as_deref());
+        let runner = Runner { table, budget, label, data: &data, source, interrupted };
+        for cell in cells {
+            if results.has(cell) {
+                continue;
+            }
+            match runner.run(cell, &mut results)? {
+                Outcome::Finished => {}
+                Outcome::Diverged => diverged += 1,
+                Outcome::Interrupted => return Ok(false),
+            }
+        }
+        Ok(true)
+    })?;
+    print::table(cells, &results);
+    if !finished {
+        say!("stopped; the same command resumes, with the results in {}", path.display());
+        return Ok(INTERRUPTED);
+    }
+    match diverged {
+        0 => Ok(0),
+        _ => {
+            let found = format!("{diverged} without, see above");
+            Err(Error::invalid("the table", "finite losses in every cell", found))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_cell_has_files_of_its_own() {
+        let budget = Budgeted { budget: Budget::Full, steps: 1, samples: 1, seed: 1 };
+        let tables = [
+            jang::cells(budget),
+            concrete::cells(budget),
+            semi_supervised::cells(budget),
+            modern::cells(budget),
+        ];
+        for cells in tables {
+            let name = |cell: &Cell| records::file_name(&cell.row, &cell.column, cell.settings.seed);
+            let names: HashSet<String> = cells.iter().map(name).collect();
+            assert_eq!(names.len(), cells.len());
+        }
+    }
+}

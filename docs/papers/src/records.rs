@@ -1,0 +1,211 @@
+//! The file of results: one JSON object a line, in a stable form that docs/json.md describes, and the curves beside it.
+
+use std::path::{Path, PathBuf};
+
+use reparam::cli::json_lines;
+use reparam::internal::write_atomically;
+use reparam::{Error, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::Budget;
+use crate::cell::Cell;
+
+/// The result of a cell, as a line of the file.
+#[derive(Serialize, Deserialize, Clone)]
+pub(crate) struct CellRecord {
+    pub(crate) table: String,
+    pub(crate) row: String,
+    pub(crate) column: String,
+    pub(crate) paper: Option<f64>,
+    pub(crate) ours: f64,
+    pub(crate) standard_error: f64,
+    pub(crate) validation: f64,
+    pub(crate) steps: u64,
+    /// The steps of the run that counts, where that was a short one of the search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) short_steps: Option<u64>,
+    pub(crate) best_step: u64,
+    pub(crate) seconds: f64,
+    pub(crate) seed: u64,
+    pub(crate) budget: String,
+    pub(crate) estimator: String,
+    pub(crate) optimizer: String,
+    pub(crate) learning_rate: f64,
+    pub(crate) tau: Option<(f64, f64)>,
+    pub(crate) batch: usize,
+    #[serde(default = "one")]
+    pub(crate) training_samples: usize,
+    pub(crate) test_samples: usize,
+    /// How much the classes of labelled images count, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) weight: Option<f32>,
+    /// What the images were, if not the embedded ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) data: Option<String>,
+    #[serde(default)]
+    pub(crate) search: Vec<Trial>,
+    pub(crate) label: Option<String>,
+}
+
+impl CellRecord {
+    pub(crate) fn label(&self) -> String {
+        label(&self.row, &self.column, self.seed)
+    }
+
+    /// The steps of the run that counts.
+    pub(crate) fn steps_of_run(&self) -> u64 {
+        self.short_steps.unwrap_or(self.steps)
+    }
+}
+
+/// What a cell is called in print.
+pub(crate) fn label(row: &str, column: &str, seed: u64) -> String {
+    format!("{row}, {column}, seed {seed}")
+}
+
+fn one() -> usize {
+    1
+}
+
+/// A learning rate, with two digits.
+pub(crate) fn rate(learning_rate: f64) -> String {
+    format!("{learning_rate:.1e}")
+}
+
+/// What files of a cell are called. The tilde stays: (200H-784V) and (200H~784V) are two nets.
+pub(crate) fn file_name(row: &str, column: &str, seed: u64) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '~' { c } else { '-' };
+    format!("{row} {column} {seed}").chars().map(plain).collect()
+}
+
+/// Where the picture of what a cell's model draws is, beside a file of results.
+pub(crate) fn picture(results: &Path, row: &str, column: &str, seed: u64) -> PathBuf {
+    results.with_extension("drawn").join(file_name(row, column, seed) + ".png")
+}
+
+/// Where the model that a cell's figures are of is kept, next to a file of results.
+pub(crate) fn model(results: &Path, row: &str, column: &str, seed: u64) -> PathBuf {
+    results.with_extension("models").join(file_name(row, column, seed) + ".safetensors")
+}
+
+/// How the runs in full begin among a line's trials.
+pub(crate) const IN_FULL: &str = "in full";
+
+/// A run that the search made.
+#[derive(Serialize, Deserialize, Clone)]
+pub(crate) struct Trial {
+    pub(crate) choice: String,
+    /// The best score on the validation split; none if there was no finite one.
+    pub(crate) validation: Option<f64>,
+}
+
+/// The scores of a cell on the validation split, by step.
+#[derive(Serialize, Deserialize, PartialEq)]
+pub(crate) struct Curve {
+    pub(crate) table: String,
+    pub(crate) row: String,
+    pub(crate) column: String,
+    pub(crate) seed: u64,
+    /// Without a score where that was no finite number.
+    pub(crate) curve: Vec<(u64, Option<f64>)>,
+}
+
+impl Curve {
+    /// Whether it is the one of a line's run.
+    pub(crate) fn is_of(&self, line: &CellRecord) -> bool {
+        let steps = self.curve.last().map(|&(step, _)| step);
+        self.row == line.row
+            && self.column == line.column
+            && self.seed == line.seed
+            && steps == Some(line.steps_of_run())
+    }
+}
+
+/// The lines of a file, which grows by whole ones.
+pub(crate) struct Results {
+    pub(crate) path: PathBuf,
+    pub(crate) lines: Vec<CellRecord>,
+}
+
+impl Results {
+    /// Those of earlier runs; none where there is no file.
+    pub(crate) fn read(path: &Path) -> Result<Results> {
+        Ok(Results { path: path.to_owned(), lines: read_lines(path)? })
+    }
+
+    /// The result of a cell in one of its columns, if it is there.
+    pub(crate) fn of(&self, cell: &Cell, column: &str) -> Option<&CellRecord> {
+        self.lines.iter().find(|line| {
+            line.row == cell.row
+                && line.column == column
+                && line.seed == cell.settings.seed
+                && line.steps == cell.settings.steps
+        })
+    }
+
+    /// Checks that what is in the file was made as it would be made now: it is not run again, and one table shows all of it.
+    pub(crate) fn check(&self, cells: &[Cell], budget: Budget, data: Option<&str>) -> Result<()> {
+        let made = |budget: &str, data: Option<&str>| {
+            let on = data.map_or(String::new(), |data| format!(" on {data}"));
+            format!("budget {budget}{on}")
+        };
+        let expected = made(budget.name(), data);
+        for line in &self.lines {
+            self.agree(&expected, &made(&line.budget, line.data.as_deref()), line)?;
+        }
+        let samples = |count: usize| format!("{count} test samples");
+        for cell in cells {
+            let Some(line) = self.of(cell, &cell.column) else { continue };
+            self.agree(&samples(cell.samples), &samples(line.test_samples), line)?;
+        }
+        Ok(())
+    }
+
+    fn agree(&self, expected: &str, found: &str, line: &CellRecord) -> Result<()> {
+        if expected == found {
+            return Ok(());
+        }
+        let expected = format!("no results or ones of {expected}; another --json keeps both");
+        Err(Error::format(&self.path, expected, format!("{found} of {}", line.label())))
+    }
+
+    pub(crate) fn has(&self, cell: &Cell) -> bool {
+        self.of(cell, &cell.column).is_some()
+    }
+
+    pub(crate) fn add(&mut self, lines: Vec<CellRecord>, curve: &Curve) -> Result<()> {
+        // The lines come last: they say that the cell is done. A kill in between has left the curve there.
+        let curves = self.path.with_extension("curves.jsonl");
+        if !read_lines(&curves)?.contains(curve) {
+            append(&curves, &[curve])?;
+        }
+        append(&self.path, &lines)?;
+        self.lines.extend(lines);
+        Ok(())
+    }
+}
+
+/// What an earlier run wrote.
+pub(crate) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let text = read_text(path)?;
+    let parse = |(number, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|error| {
+            Error::format(path, "lines that reparam-papers wrote", format!("line {}: {error}", number + 1))
+        })
+    };
+    text.lines().enumerate().filter(|(_, line)| !line.is_empty()).map(parse).collect()
+}
+
+/// Adds lines: all of them, or none.
+pub(crate) fn append(path: &Path, lines: &[impl Serialize]) -> Result<()> {
+    write_atomically(path, read_text(path)? + &json_lines(lines))
+}
+
+/// What is in a file; nothing where there is none.
+pub(crate) fn read_text(path: &Path) -> Result<String> {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        text => text.map_err(|error| Error::io(path, "read", error)),
+    }
+}

@@ -1,0 +1,113 @@
+//! What an unfinished cell keeps on disk, beside the file of results: checkpoints, and what is known so far.
+
+use std::path::{Path, PathBuf};
+
+use reparam::cli::files::{remove_files, remove_partial, writable_dir};
+use reparam::data::Digits;
+use reparam::internal::write_atomically;
+use reparam::train::{Evaluation, Run};
+use reparam::{Checkpoint, Error, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::cell::Cell;
+use crate::records::{Trial, file_name, read_text};
+use crate::settings::Settings;
+
+/// The folder of unfinished cells, and this cell's name in it.
+pub(crate) struct Work {
+    folder: PathBuf,
+    name: String,
+    pub(crate) known: Known,
+}
+
+/// What is known of an unfinished cell.
+#[derive(Serialize, Deserialize, Default)]
+pub(crate) struct Known {
+    /// All that the cell was begun with.
+    cell: String,
+    pub(crate) trials: Vec<Trial>,
+    /// Time spent.
+    pub(crate) seconds: f64,
+}
+
+impl Work {
+    /// What an interrupted command left of the cell, or nothing yet.
+    pub(crate) fn open(results: &Path, cell: &Cell, data: &Digits) -> Result<Work> {
+        let folder = results.with_extension("work");
+        let name = file_name(&cell.row, &cell.column, cell.settings.seed);
+        writable_dir(&folder)?;
+        let Cell { settings, samples, search, .. } = cell;
+        let identity =
+            format!("{settings:?}, {samples} test samples, search {search:?}, on {}", data.fingerprint());
+        let path = folder.join(format!("{name}.json"));
+        let text = read_text(&path)?;
+        if text.is_empty() {
+            // Checkpoints without that file are of a run that is not wanted any more.
+            remove_runs(&folder, &name);
+            return Ok(Work { folder, name, known: Known { cell: identity, ..Known::default() } });
+        }
+        let known = serde_json::from_str::<Known>(&text)
+            .map_err(|error| Error::format(&path, "what reparam-papers wrote", error))?;
+        if known.cell != identity {
+            let expected = "a cell of this command's settings and data (remove it to begin again)";
+            return Err(Error::format(path, expected, "one of others"));
+        }
+        Ok(Work { folder, name, known })
+    }
+
+    fn path(&self, ending: &str) -> PathBuf {
+        self.folder.join(format!("{}.{ending}", self.name))
+    }
+
+    /// The run number `number` of this cell, at its first step or where it was interrupted.
+    pub(crate) fn resume<'d>(&self, number: usize, settings: &Settings, data: &'d Digits) -> Result<Run<'d>> {
+        let path = self.path(&format!("{number}.safetensors"));
+        let mut run = settings.plan().begin(data)?;
+        if path.is_file() {
+            run.restore(&Checkpoint::load(&path)?)?;
+        }
+        Ok(run)
+    }
+
+    pub(crate) fn save_run(&self, number: usize, run: &Run<'_>) -> Result<()> {
+        run.checkpoint().save(&self.path(&format!("{number}.safetensors")))
+    }
+
+    /// Continues an evaluation of the test images where it was interrupted.
+    pub(crate) fn resume_test(&self, test: &mut Evaluation) -> Result<()> {
+        let path = self.path("test.safetensors");
+        match path.is_file() {
+            true => test.restore("test.", &Checkpoint::load(&path)?),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn save_test(&self, test: &Evaluation) -> Result<()> {
+        let mut checkpoint = Checkpoint::new();
+        test.save("test.", &mut checkpoint);
+        checkpoint.save(&self.path("test.safetensors"))
+    }
+
+    pub(crate) fn save(&self) -> Result<()> {
+        let text = serde_json::to_string(&self.known).expect("numbers and text");
+        write_atomically(self.path("json"), text)
+    }
+
+    /// Removes run number `number`, whose result is known.
+    pub(crate) fn forget_run(&self, number: usize) {
+        let _ = std::fs::remove_file(self.path(&format!("{number}.safetensors")));
+    }
+
+    /// Removes what is left of a finished cell, and the folder with the last one.
+    pub(crate) fn close(self) {
+        remove_runs(&self.folder, &self.name);
+        let _ = std::fs::remove_file(self.path("json"));
+        remove_partial(&self.folder, &[&self.name]);
+        let _ = std::fs::remove_dir(&self.folder);
+    }
+}
+
+/// Removes the checkpoints of a cell.
+fn remove_runs(folder: &Path, name: &str) {
+    remove_files(folder, |file| file.starts_with(&format!("{name}.")) && file.ends_with(".safetensors"));
+}

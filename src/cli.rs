@@ -1,0 +1,20 @@
+//! What the command lines share: flags that make a [`Plan`](crate::train::Plan), progress, signals, records and pictures.
+//!
+//! The binaries `reparam` and `reparam-papers` are built on it. It comes with the feature `cli`.
+
+pub mod args;
+pub mod files;
+mod output;
+pub mod picture;
+pub mod plan_args;
+pub mod plot;
+mod progress;
+pub mod records;
+mod signals;
+mod training_args;
+
+#[doc(hidden)]
+pub use crate::__say as say;
+pub use output::{fail, json_lines, print, write_lines};
+pub use progress::{progress, thousands};
+pub use signals::{INTERRUPTED, interrupt_flag};

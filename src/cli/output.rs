@@ -1,0 +1,47 @@
+//! Text on standard output, errors, and files of JSON lines.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::file::write_atomically;
+
+/// Prints a line on standard output: `println!` that does not panic when nobody reads it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __say {
+    ($($part:tt)*) => { $crate::cli::print(format_args!($($part)*)) };
+}
+
+/// Prints a line on standard output. A reader that went away ends the program as silently as any other in a pipe.
+pub fn print(line: fmt::Arguments<'_>) {
+    match writeln!(io::stdout(), "{line}") {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(128 + 13),
+        Err(error) => fail(&Error::io("standard output", "write", error)),
+    }
+}
+
+/// Ends the program with an error's one line and exit code 1.
+pub fn fail(error: &Error) -> ! {
+    // Where standard error is closed as well, the exit code is all that is left.
+    let _ = writeln!(io::stderr(), "error: {error}");
+    process::exit(1)
+}
+
+/// The text of one JSON object a line.
+pub fn json_lines(lines: &[impl Serialize]) -> String {
+    lines.iter().map(|line| serde_json::to_string(line).expect("numbers and text") + "\n").collect()
+}
+
+/// Writes one JSON object a line.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_lines(path: &Path, lines: &[impl Serialize]) -> Result<()> {
+    write_atomically(path, json_lines(lines))
+}

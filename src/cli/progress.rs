@@ -1,0 +1,31 @@
+//! A progress bar with rate and time left.
+
+use std::fmt;
+use std::time::Duration;
+
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
+
+/// A bar that begins at `start`, with rate and time left. It is invisible where standard error is not a terminal.
+pub fn progress(start: u64, total: u64, unit: &str) -> ProgressBar {
+    // Not as wide as the terminal: what Ctrl-C echoes stays on the line that is cleared.
+    let template = format!("{{bar:25}} {{human_pos}} of {{human_len}} {unit}{{pace}}  {{msg}}");
+    let style = ProgressStyle::with_template(&template).expect("a valid template");
+    let bar = ProgressBar::new(total).with_position(start);
+    bar.set_style(style.with_key("pace", move |state: &ProgressState, out: &mut dyn fmt::Write| {
+        let (done, seconds) = (state.pos().saturating_sub(start), state.elapsed().as_secs_f64());
+        if done > 0 && seconds > 0.0 {
+            let rate = done as f64 / seconds;
+            let digits = if rate < 10.0 { format!("{rate:.1}") } else { thousands(rate as u64) };
+            let left = total.saturating_sub(state.pos()) as f64 / rate;
+            let left = Duration::from_secs_f64(left.round().min(1e12));
+            let _ = write!(out, ", {digits}/s, {:#} left", HumanDuration(left));
+        }
+    }));
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
+
+/// A number with commas: 12,345 for 12345.
+pub fn thousands(number: u64) -> String {
+    indicatif::HumanCount(number).to_string()
+}

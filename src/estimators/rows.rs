@@ -1,0 +1,34 @@
+//! Rows of a variable: sums over them, and one number for each.
+
+use crate::var::Var;
+
+/// All axes but the first as one: `[rows, elements]`, also where there are no rows.
+pub(super) fn flat_rows(x: Var<'_>) -> Var<'_> {
+    let shape = x.shape();
+    let (rows, of_row) = shape.dims().split_first().expect("an axis of rows");
+    x.reshape([*rows, of_row.iter().product()])
+}
+
+/// The sum over all axes but the first: `[rows]`.
+pub(super) fn sum_of_row(x: Var<'_>) -> Var<'_> {
+    flat_rows(x).sum_axis(1)
+}
+
+/// One number per row `[rows]`, to be multiplied with values of the logits' shape.
+pub(super) fn over_row<'t>(x: Var<'t>, logits: Var<'t>) -> Var<'t> {
+    let mut shape = vec![1; logits.shape().rank()];
+    shape[0] = x.shape().len();
+    x.reshape(&shape[..])
+}
+
+/// softmax in f64, row by row.
+pub(crate) fn softmax_in_f64(logits: &[f32], classes: usize) -> Vec<f64> {
+    let mut probs = Vec::with_capacity(logits.len());
+    for row in logits.chunks_exact(classes) {
+        let largest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        let powers = row.iter().map(|&x| (f64::from(x) - largest).exp());
+        let total: f64 = powers.clone().sum();
+        probs.extend(powers.map(|power| power / total));
+    }
+    probs
+}

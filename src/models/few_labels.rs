@@ -1,0 +1,308 @@
+//! The experiment of Jang, Gu and Poole 2017, section 4.3: a semi-supervised model of images of which a hundred have a known
+//! class, with what it takes to make so few labels suffice.
+
+mod adversary;
+mod shifted;
+
+use super::shape::ModelShape;
+use super::{Batch, Examples, HardBound, Model, SemiSupervised, SemiSupervisedShape, check_estimators};
+use crate::checkpoint::Checkpoint;
+use crate::data::Split;
+use crate::error::{Error, Result};
+use crate::noise::Noise;
+use crate::params::Params;
+use crate::var::Var;
+use crate::variables::Variables;
+use adversary::adversary;
+use shifted::shifted;
+
+/// The model and the experiment around it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FewLabelsShape {
+    /// Numbers in z.
+    pub latents: usize,
+    /// Widths of the ReLU layers of each of the three nets; at least one.
+    pub hidden: Vec<usize>,
+    /// Where the known classes come from.
+    pub labels: KnownLabels,
+    /// How much -ln q(y | x) counts for images whose class is known.
+    pub weight: f32,
+    /// How many pixels at most the images whose class is known are moved for the classifier, up or down and left or right,
+    /// drawn anew in each step. Without it the classifier soon knows a hundred images by heart.
+    pub shift: usize,
+    /// Regularisation of q(y | x) on the other images, if any.
+    pub guidance: Option<Guidance>,
+}
+
+/// Where known classes come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KnownLabels {
+    /// From the data: this many images of each class, chosen by the seed.
+    OfEachClass(usize),
+    /// Drawn at random from `classes` classes for this many images: to measure the cost of a step for any number of classes.
+    Random {
+        /// Images with a label.
+        images: usize,
+        /// Classes to draw from.
+        classes: usize,
+    },
+}
+
+/// Regularisation of q(y | x) on images whose class is not known: see [`FewLabels`].
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Guidance {
+    /// How much the change of q(y | x) between neighbouring images counts.
+    pub smoothness: f32,
+    /// The distance of neighbours: the length of the difference of their pixels.
+    pub radius: f32,
+    /// How much unequal use of the classes counts.
+    pub balance: f32,
+}
+
+impl FewLabelsShape {
+    /// The shape of the model itself, for images of `pixels` pixels and `classes` classes.
+    pub(super) fn model(&self, pixels: usize, classes: usize) -> SemiSupervisedShape {
+        let classes = match self.labels {
+            KnownLabels::OfEachClass(_) => classes,
+            KnownLabels::Random { classes, .. } => classes,
+        };
+        SemiSupervisedShape { pixels, classes, latents: self.latents, hidden: self.hidden.clone() }
+    }
+}
+
+/// A [`SemiSupervised`] model in training. Each step takes all images whose class is known, and a batch of others.
+///
+/// The loss is the mean bound of the others, plus the mean over the known ones of `share` L(x, y) - `weight` ln q(y | x). `share` is
+/// their number over the number of training images, so that every image counts alike (Kingma et al. 2014, equation 8), and
+/// ln q(y | x) is taken at the image as a random shift moves it.
+///
+/// With few classes known, this loss alone lets q(y | x) settle on clusters that are not the classes. So [`Guidance`] may be
+/// added: `smoothness` KL(q(y | x) || q(y | x + r)), the mean over the other images, plus `balance` KL(q(y) || p(y)) of q(y), the
+/// mean of q(y | x) over them. r is the change of length `radius` to which q(y | x) is about most sensitive, and q(y | x)
+/// itself counts as a constant, so that the neighbour moves. The first term keeps borders between classes away from
+/// images. It would be least if all images were of one class, which the second forbids.
+///
+/// # Source
+/// T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training: A Regularization Method for Supervised and
+/// Semi-Supervised Learning", 2018, equation 8; W. Hu, T. Miyato, S. Tokui, E. Matsumoto, M. Sugiyama, "Learning Discrete
+/// Representations via Information Maximizing Self-Augmented Training", ICML 2017.
+#[derive(Clone, Debug)]
+pub struct FewLabels {
+    shape: FewLabelsShape,
+    model: SemiSupervised,
+    /// Pixels in a row of an image.
+    cols: usize,
+    /// The images whose class is known, and the classes.
+    indices: Vec<u32>,
+    labels: Vec<u32>,
+}
+
+impl FewLabels {
+    /// Declares the parameters, all 0, for images of `cols` pixels in a row. No class is known yet.
+    #[track_caller]
+    pub fn declare(
+        shape: FewLabelsShape,
+        [rows, cols]: [usize; 2],
+        classes: usize,
+        params: &mut Params,
+    ) -> FewLabels {
+        let model = SemiSupervised::declare(shape.model(rows * cols, classes), params);
+        FewLabels { shape, model, cols, indices: Vec::new(), labels: Vec::new() }
+    }
+
+    /// Initialises the parameters, and chooses the images whose class is known.
+    ///
+    /// # Errors
+    /// If there are not as many images of each class as are to be known.
+    pub fn init(
+        &mut self,
+        params: &mut Params,
+        split: &Split,
+        pixel_mean: &[f32],
+        noise: &mut Noise,
+    ) -> Result<()> {
+        self.model.init(params, pixel_mean, noise);
+        let mut order: Vec<u32> = (0..split.len() as u32).collect();
+        noise.shuffle(&mut order);
+        match self.shape.labels {
+            KnownLabels::Random { images, classes } => {
+                order.truncate(images);
+                self.labels = order.iter().map(|_| noise.below(classes as u32)).collect();
+                self.indices = order;
+            }
+            KnownLabels::OfEachClass(count) => {
+                let classes = self.model.shape().classes;
+                let label = |index: u32| u32::from(split.labels()[index as usize]);
+                let of_class = |class| order.iter().copied().filter(move |&i| label(i) == class).take(count);
+                self.indices = (0..classes as u32).flat_map(of_class).collect();
+                if self.indices.len() < count * classes {
+                    let expected = format!("{count} training images of each of {classes} classes");
+                    let found = format!("{} in all", self.indices.len());
+                    return Err(Error::invalid("the data", expected, found));
+                }
+                self.labels = self.indices.iter().map(|&index| label(index)).collect();
+            }
+        }
+        Ok(())
+    }
+
+    /// The mean loss of the images whose class is known, given with their pixels.
+    fn known_loss<'t>(&self, params: &Params, x: Var<'t>, share: f32, noise: &mut Noise) -> Var<'t> {
+        let given = self.model.labelled_loss(params, (x, &self.labels), noise);
+        let moved = shifted(x, self.cols, self.shape.shift, noise);
+        let classification = self.model.classify(params, moved).cross_entropy(&self.labels);
+        (given * share + classification * self.shape.weight).mean()
+    }
+
+    /// The regularisation of q(y | x) on images whose class is not known: a scalar, in nats.
+    fn guidance_loss<'t>(
+        &self,
+        params: &Params,
+        x: Var<'t>,
+        guidance: Guidance,
+        noise: &mut Noise,
+    ) -> Var<'t> {
+        let logits = self.model.classify(params, x);
+        let neighbour = adversary(x, |x| self.model.classify(params, x), guidance.radius, noise);
+        let change = logits.stop_gradient().categorical_kl(self.model.classify(params, neighbour)).mean();
+        let share = logits.softmax().mean_axis(0);
+        let imbalance = share.ln().reshape([1, share.shape().len()]).categorical_kl_uniform();
+        change * guidance.smoothness + imbalance.sum() * guidance.balance
+    }
+}
+
+impl Model for FewLabels {
+    fn layers(&self) -> Vec<Variables> {
+        vec![Variables::Categories { count: 1, classes: self.model.shape().classes }]
+    }
+
+    fn loss<'t>(&self, batch: &mut Batch<'_, 't>) -> Var<'t> {
+        check_estimators("FewLabels", 1, batch.estimators);
+        let known = batch.binary_pixels_of(&self.indices);
+        let others = batch.binary_pixels();
+        let Batch { params, noise, estimators, .. } = batch;
+        let share = self.indices.len() as f32 / batch.split.len() as f32;
+        let bound = self.model.unlabelled_loss(params, others, &mut *estimators[0], noise).mean();
+        let loss = bound + self.known_loss(params, known, share, noise);
+        match self.shape.guidance {
+            Some(guidance) => loss + self.guidance_loss(params, others, guidance, noise),
+            None => loss,
+        }
+    }
+
+    fn loss_is_bound(&self) -> bool {
+        false
+    }
+
+    fn bounds(
+        &self,
+        params: &Params,
+        images: Examples<'_>,
+        samples: usize,
+        noise: &mut Noise,
+    ) -> Vec<HardBound> {
+        self.model.evaluate(params, images.pixels, samples, noise)
+    }
+
+    fn right_answers(&self, params: &Params, images: Examples<'_>) -> Option<usize> {
+        Some(self.model.right_answers(params, images.pixels, images.labels))
+    }
+
+    fn draw(&self, params: &Params, _given: &[f32], count: usize, noise: &mut Noise) -> Vec<f32> {
+        self.model.generate(params, count, noise)
+    }
+
+    fn reconstruct(&self, params: &Params, given: &[f32], noise: &mut Noise) -> Vec<f32> {
+        self.model.reconstruct(params, given, noise)
+    }
+
+    fn describe(&self, checkpoint: &mut Checkpoint) {
+        ModelShape::FewLabels(self.shape.clone()).write(checkpoint);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::Tape;
+
+    const MEAN: [f32; 12] = [0.3; 12];
+
+    fn model(params: &mut Params) -> FewLabels {
+        let labels = KnownLabels::OfEachClass(1);
+        let shape =
+            FewLabelsShape { latents: 2, hidden: vec![6], labels, weight: 1.0, shift: 1, guidance: None };
+        let model = FewLabels::declare(shape, [3, 4], 3, params);
+        model.model.init(params, &MEAN, &mut Noise::seed(1));
+        model
+    }
+
+    fn images(count: usize) -> Vec<f32> {
+        Noise::seed(2).draws(count * MEAN.len()).map(|draw| (draw % 2) as f32).collect()
+    }
+
+    /// The rows of q(y | x) in f64.
+    fn classes(model: &FewLabels, params: &Params, x: Var<'_>) -> Vec<Vec<f64>> {
+        let of_row = |row: &[f32]| {
+            let exp: Vec<f64> = row.iter().map(|&logit| f64::from(logit).exp()).collect();
+            let sum: f64 = exp.iter().sum();
+            exp.into_iter().map(|exp| exp / sum).collect()
+        };
+        model.model.classify(params, x).value().chunks_exact(3).map(of_row).collect()
+    }
+
+    fn kl(p: &[f64], q: &[f64]) -> f64 {
+        p.iter().zip(q).map(|(p, q)| p * (p / q).ln()).sum()
+    }
+
+    #[test]
+    fn guidance_is_what_its_formula_says() {
+        let mut params = Params::new();
+        let model = model(&mut params);
+        let tape = Tape::new();
+        let x = tape.input(&images(5), [5, 12]);
+        let guidance = Guidance { smoothness: 3.0, radius: 1.5, balance: 7.0 };
+        let loss = model.guidance_loss(&params, x, guidance, &mut Noise::seed(3)).item();
+        let near = adversary(x, |x| model.model.classify(&params, x), 1.5, &mut Noise::seed(3));
+        let (at, near) = (classes(&model, &params, x), classes(&model, &params, near));
+        let change = at.iter().zip(&near).map(|(p, q)| kl(p, q)).sum::<f64>() / 5.0;
+        let share: Vec<f64> = (0..3).map(|class| at.iter().map(|q| q[class]).sum::<f64>() / 5.0).collect();
+        let exact = 3.0 * change + 7.0 * kl(&share, &[1.0 / 3.0; 3]);
+        assert!(change > 1e-3 && (f64::from(loss) - exact).abs() < 1e-5, "{loss}, by the formula {exact}");
+    }
+
+    /// By its terms, each taken alone from the same noise.
+    #[test]
+    fn the_loss_of_known_images_weighs_its_terms() {
+        let mut params = Params::new();
+        let mut model = model(&mut params);
+        (model.indices, model.labels) = (vec![0, 1, 2], vec![2, 0, 1]);
+        let tape = Tape::new();
+        let x = tape.input(&images(3), [3, 12]);
+        let given = model.model.labelled_loss(&params, (x, &model.labels), &mut Noise::seed(3)).mean().item();
+        let mut loss = |share, weight, shift| {
+            (model.shape.weight, model.shape.shift) = (weight, shift);
+            model.known_loss(&params, x, share, &mut Noise::seed(3)).item()
+        };
+        let (whole, classification) = (loss(0.25, 7.0, 0), loss(0.0, 1.0, 0));
+        let of_classes = classes(&model, &params, x);
+        let exact = -of_classes.iter().zip([2, 0, 1]).map(|(q, class)| q[class].ln()).sum::<f64>() / 3.0;
+        assert!((f64::from(classification) - exact).abs() < 1e-5, "{classification}, by the formula {exact}");
+        assert!((whole - (0.25 * given + 7.0 * classification)).abs() < 1e-4, "{whole}");
+    }
+
+    /// The term of smoothness is least at no distance, and pulls only the neighbour: at no distance it pulls nothing.
+    #[test]
+    fn smoothness_holds_the_classes_of_the_image_itself() {
+        let mut params = Params::new();
+        let model = model(&mut params);
+        let tape = Tape::new();
+        let x = tape.input(&images(5), [5, 12]);
+        let pull = |radius: f32| {
+            let guidance = Guidance { smoothness: 1.0, radius, balance: 0.0 };
+            model.guidance_loss(&params, x, guidance, &mut Noise::seed(3)).backward().norm()
+        };
+        let (none, some) = (pull(0.0), pull(1.0));
+        assert!(none < 1e-6 && some > 1e-3, "{none}, {some}");
+    }
+}

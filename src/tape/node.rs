@@ -1,0 +1,112 @@
+//! What a tape keeps of each value, in buffers that outlive a step.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::Rule;
+use crate::params::ParamId;
+use crate::shape::Shape;
+
+/// Where a node's numbers are.
+#[derive(Debug)]
+pub(super) enum Value {
+    /// In the node's own buffer.
+    Own,
+    /// In a buffer shared with [`Params`](crate::Params) until the tape is reset.
+    Shared(Arc<Vec<f32>>),
+    /// In the buffer of an earlier node.
+    Of(u32),
+}
+
+/// One node. Its buffer and its rule's box outlive [`Tape::reset`] and are used again by the next node in its place.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) op: &'static str,
+    pub(super) shape: Shape,
+    pub(super) inputs: SmallVec<[u32; 4]>,
+    pub(super) value: Value,
+    pub(super) buffer: Vec<f32>,
+    pub(super) rule: Option<Box<dyn Rule>>,
+    pub(super) has_rule: bool,
+    pub(super) tracked: bool,
+}
+
+impl Node {
+    fn vacant() -> Node {
+        Node {
+            op: "",
+            shape: Shape::scalar(),
+            inputs: SmallVec::new(),
+            value: Value::Own,
+            buffer: Vec::new(),
+            rule: None,
+            has_rule: false,
+            tracked: false,
+        }
+    }
+
+    pub(super) fn rule(&self) -> Option<&dyn Rule> {
+        if self.has_rule { self.rule.as_deref() } else { None }
+    }
+
+    /// Keeps `rule`, in the box of the last rule in this place if that was of the same type.
+    pub(super) fn keep_rule<R: Rule>(&mut self, rule: R) {
+        self.has_rule = true;
+        match self.rule.as_deref_mut().and_then(|old| (old as &mut dyn Any).downcast_mut::<R>()) {
+            Some(old) => *old = rule,
+            None => self.rule = Some(Box::new(rule)),
+        }
+    }
+}
+
+/// A parameter's leaf on a tape.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaf {
+    pub(crate) parameter: ParamId,
+    pub(crate) name: Arc<str>,
+    pub(crate) node: u32,
+}
+
+/// The op of a leaf that holds whole numbers.
+pub(super) const INDICES: &str = "indices";
+
+#[derive(Debug, Default)]
+pub(super) struct Nodes {
+    /// The first `len` are in use; those behind keep their buffers for the next recording.
+    pub(super) slots: Vec<Node>,
+    pub(super) len: usize,
+    pub(super) leaves: Vec<Leaf>,
+}
+
+impl Nodes {
+    pub(super) fn value(&self, index: u32) -> &[f32] {
+        value_of(&self.slots, index)
+    }
+
+    /// A fresh node behind the last one.
+    pub(super) fn push(&mut self, op: &'static str, shape: Shape) -> &mut Node {
+        if self.len == self.slots.len() {
+            self.slots.push(Node::vacant());
+        }
+        self.len += 1;
+        let node = &mut self.slots[self.len - 1];
+        node.op = op;
+        node.shape = shape;
+        node.inputs.clear();
+        node.value = Value::Own;
+        node.has_rule = false;
+        node.tracked = false;
+        node
+    }
+}
+
+pub(super) fn value_of(nodes: &[Node], index: u32) -> &[f32] {
+    let node = &nodes[index as usize];
+    match &node.value {
+        Value::Own => &node.buffer,
+        Value::Shared(buffer) => buffer,
+        Value::Of(earlier) => value_of(nodes, *earlier),
+    }
+}

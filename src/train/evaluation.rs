@@ -1,0 +1,152 @@
+//! Scores of a model on a part of the data.
+
+use super::moments::Moments;
+use crate::checkpoint::Checkpoint;
+use crate::data::{Digits, SplitKind};
+use crate::error::Result;
+use crate::models::{Examples, HardBound, Model};
+use crate::noise::Noise;
+use crate::params::Params;
+
+/// Means per image over some images.
+#[derive(Clone, Copy, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(serde::Serialize))]
+pub struct Scores {
+    /// The evidence lower bound, from one sample, in nats; `None` for a model without variables.
+    pub elbo: Option<f64>,
+    /// An upper bound on -ln p, in nats: of the image, of its lower half given the upper one, or of the label.
+    pub nll: f64,
+    /// Standard error of [`nll`](Self::nll) over the images.
+    pub standard_error: f64,
+    /// Share of right answers; `None` for a model that knows no classes.
+    pub accuracy: Option<f64>,
+}
+
+/// The scores of a run at some step.
+#[derive(Clone, Copy, PartialEq, Debug)]
+#[cfg_attr(feature = "cli", derive(serde::Serialize))]
+pub struct Record {
+    /// Steps done.
+    pub step: u64,
+    /// Whole passes over the training images done.
+    pub epoch: u64,
+    /// The images that were scored.
+    pub split: SplitKind,
+    /// Hard samples per image; 0 for a training loss.
+    pub samples: usize,
+    /// Temperature of the last step, if one is annealed.
+    pub tau: Option<f64>,
+    /// Learning rate of the last step.
+    pub learning_rate: f64,
+    /// Means per image.
+    #[cfg_attr(feature = "cli", serde(flatten))]
+    pub scores: Scores,
+}
+
+impl Record {
+    /// The score that is watched, less being better: the share of wrong answers of a model with variables that recognises
+    /// classes, -ELBO of one sample, or the bound of several.
+    pub(super) fn to_watch(self) -> f64 {
+        match self.scores {
+            Scores { elbo: Some(_), accuracy: Some(accuracy), .. } => 1.0 - accuracy,
+            Scores { elbo: Some(elbo), .. } if self.samples == 1 => -elbo,
+            scores => scores.nll,
+        }
+    }
+}
+
+/// Images that are evaluated at a time.
+const BATCH: usize = 500;
+/// Samples that are evaluated at a time, over all images: what they take is lost if the process is killed.
+const SAMPLES: usize = 500_000;
+
+/// An evaluation in progress. It can be interrupted after any batch and continued with the same result.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Evaluation {
+    split: SplitKind,
+    samples: usize,
+    noise: Noise,
+    bounds: Vec<HardBound>,
+    right: Option<usize>,
+}
+
+impl Evaluation {
+    /// The evaluation of a split with `samples` hard samples per image.
+    pub(super) fn begin(split: SplitKind, samples: usize, noise: Noise) -> Evaluation {
+        Evaluation { split, samples, noise, bounds: Vec::new(), right: None }
+    }
+
+    /// The number of images done.
+    pub fn done(&self) -> usize {
+        self.bounds.len()
+    }
+
+    /// Evaluates the next images; whether there were any.
+    pub fn advance(&mut self, model: &dyn Model, params: &Params, data: &Digits) -> bool {
+        let split = data.split(self.split);
+        let batch = (SAMPLES / self.samples.max(1)).clamp(1, BATCH).min(split.len() - self.done());
+        if batch == 0 {
+            return false;
+        }
+        let indices: Vec<u32> = (self.done() as u32..(self.done() + batch) as u32).collect();
+        let (mut pixels, mut labels) = (vec![0.0; batch * split.pixels()], vec![0; batch]);
+        split.sample_pixels_into(&indices, &mut self.noise, &mut pixels);
+        split.labels_into(&indices, &mut labels);
+        let images = Examples { pixels: &pixels, labels: &labels };
+        self.bounds.extend(model.bounds(params, images, self.samples, &mut self.noise));
+        if let Some(right) = model.right_answers(params, images) {
+            *self.right.get_or_insert(0) += right;
+        }
+        true
+    }
+
+    /// The scores of the images done so far.
+    pub fn scores(&self, model: &dyn Model) -> Scores {
+        let (mut elbo, mut nll) = (0.0, Moments::default());
+        for bound in &self.bounds {
+            elbo -= bound.negative_elbo;
+            nll.add(bound.nll);
+        }
+        let images = self.bounds.len() as f64;
+        Scores {
+            elbo: (!model.layers().is_empty()).then_some(elbo / images),
+            nll: nll.mean(),
+            standard_error: nll.standard_error(),
+            accuracy: self.right.map(|right| right as f64 / images),
+        }
+    }
+
+    /// The images that are evaluated.
+    pub fn split(&self) -> SplitKind {
+        self.split
+    }
+
+    /// Hard samples per image.
+    pub fn samples(&self) -> usize {
+        self.samples
+    }
+
+    /// Saves where it stands, under names that begin with `prefix`.
+    pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
+        let numbers: Vec<f64> =
+            self.bounds.iter().flat_map(|bound| [bound.negative_elbo, bound.nll]).collect();
+        checkpoint.set_numbers(&format!("{prefix}bounds"), &numbers);
+        if let Some(right) = self.right {
+            checkpoint.set(&format!("{prefix}right"), right);
+        }
+        self.noise.save(&format!("{prefix}noise."), checkpoint);
+    }
+
+    /// Continues from where [`save`](Self::save) was called.
+    ///
+    /// # Errors
+    /// If something is missing.
+    pub fn restore(&mut self, prefix: &str, checkpoint: &Checkpoint) -> Result<()> {
+        let numbers = checkpoint.get_numbers(&format!("{prefix}bounds"))?;
+        self.right = checkpoint.get_if_set(&format!("{prefix}right"))?;
+        self.noise.restore(&format!("{prefix}noise."), checkpoint)?;
+        let (pairs, _) = numbers.as_chunks::<2>();
+        self.bounds = pairs.iter().map(|&[negative_elbo, nll]| HardBound { negative_elbo, nll }).collect();
+        Ok(())
+    }
+}

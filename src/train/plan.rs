@@ -1,0 +1,212 @@
+//! A run of one of this crate's models as settings.
+
+use super::{Estimators, OptimizerPlan, Run, Sampling, Streams, Training, Validation, falling};
+use crate::checkpoint::Checkpoint;
+use crate::data::Digits;
+use crate::error::{Error, Result};
+use crate::models::{FewLabelsShape, Guidance, ImageFormat, KnownLabels, Link, ModelShape};
+use crate::params::Params;
+use crate::schedule::Schedule;
+use crate::variables::Variables;
+
+/// What a run is made from, apart from its data: a model, its estimators, and how it is trained.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plan {
+    /// The model.
+    pub model: ModelShape,
+    /// The estimators; `None` for a model without discrete variables.
+    pub sampling: Option<Sampling>,
+    /// How it is trained.
+    pub training: Training,
+}
+
+/// The version of checkpoints of runs.
+pub(super) const FORMAT: u32 = 2;
+
+impl Plan {
+    /// Checks that it can be run on that data.
+    ///
+    /// # Errors
+    /// The first setting that cannot be.
+    pub fn check(&self, data: &Digits) -> Result<()> {
+        self.training.check()?;
+        self.model.check(ImageFormat::of(data))?;
+        let estimators = self.sampling.as_ref().map(Sampling::estimators).transpose()?;
+        if let Some(estimators) = estimators {
+            estimators.for_layers(&self.model.layers(data.classes()), self.training.steps)?;
+        }
+        Ok(())
+    }
+
+    /// A run at its first step.
+    ///
+    /// # Errors
+    /// If a setting is out of its range, the estimator does not treat the model's variables, the batch is larger than the
+    /// training split, or there are not as many labelled images as wanted.
+    pub fn begin<'d>(&self, data: &'d Digits) -> Result<Run<'d>> {
+        self.check(data)?;
+        let estimators = self.sampling.as_ref().map_or(Ok(Estimators::none()), Sampling::estimators)?;
+        self.begin_with(estimators, data)
+    }
+
+    /// The same with other estimators than the plan's, of your own for example.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn begin_with<'d>(&self, estimators: Estimators, data: &'d Digits) -> Result<Run<'d>> {
+        self.model.check(ImageFormat::of(data))?;
+        let mut params = Params::new();
+        let mut noise = Streams::of(self.training.seed).init;
+        let model = self.model.begin(data, &mut params, &mut noise)?;
+        Run::new(self.training.clone(), model, params, estimators, data)
+    }
+
+    /// The run in a checkpoint, to be continued on the data it was begun with.
+    ///
+    /// # Errors
+    /// If the checkpoint lacks something, is damaged, or is of other data.
+    pub fn resume<'d>(checkpoint: &Checkpoint, data: &'d Digits) -> Result<(Plan, Run<'d>)> {
+        let plan = Plan::read(checkpoint)?;
+        plan.model.check_read(ImageFormat::of(data), checkpoint)?;
+        let mut run =
+            plan.begin(data).map_err(|error| checkpoint.unfit("settings that can be run", error))?;
+        run.restore(checkpoint)?;
+        Ok((plan, run))
+    }
+
+    /// The plan of the run in a checkpoint.
+    pub(super) fn read(checkpoint: &Checkpoint) -> Result<Plan> {
+        match checkpoint.get_if_set::<u32>("format")? {
+            Some(FORMAT) => {}
+            Some(format) => {
+                let expected = format_args!("a checkpoint of format {FORMAT}");
+                return Err(checkpoint.unfit(expected, format_args!("one of format {format}")));
+            }
+            None => {
+                let expected = format_args!("a checkpoint of format {FORMAT}");
+                return Err(
+                    checkpoint.unfit(expected, "one that names no format, as older versions wrote them")
+                );
+            }
+        }
+        Ok(Plan {
+            model: ModelShape::read(checkpoint)?,
+            sampling: Sampling::read(checkpoint)?,
+            training: Training::read(checkpoint)?,
+        })
+    }
+}
+
+/// The plans of `reparam train MODEL` without flags.
+impl Plan {
+    /// The README's main job: 784-512-256-(20 x 10)-256-512-784 with Gumbel-Softmax, whose temperature falls from 1 to 0.1
+    /// over the whole run: smooth gradients first, samples that are almost one-hot in the end.
+    pub fn vae() -> Plan {
+        let steps = 18_000;
+        Plan {
+            model: ModelShape::Vae {
+                latents: Variables::Categories { count: 20, classes: 10 },
+                encoder: vec![512, 256],
+                decoder: vec![256, 512],
+            },
+            sampling: gumbel_softmax(1.0, 0.1, steps),
+            // Short memories suit a VAE that is trained for a minute and a half: see the README.
+            training: training(steps, 100, 2e-3, [0.6, 0.99]),
+        }
+    }
+
+    /// Two layers of 20 categorical variables of ten classes between the halves of an image.
+    pub fn sbn() -> Plan {
+        let steps = 20_000;
+        Plan {
+            model: ModelShape::Prediction {
+                layers: vec![Variables::Categories { count: 20, classes: 10 }; 2],
+            },
+            sampling: Some(Sampling::named("gumbel-softmax:1")),
+            training: training(steps, 100, 3e-3, [0.9, 0.99]),
+        }
+    }
+
+    /// (200H~200H-784V), with the relaxed bound at the temperatures of Maddison, Mnih and Teh 2017.
+    pub fn belief() -> Plan {
+        let steps = 20_000;
+        Plan {
+            model: ModelShape::BeliefNet { layers: vec![200, 200], link: Link::Nonlinear },
+            sampling: Some(Sampling::named("concrete:0.6666667:0.5:1")),
+            training: training(steps, 100, 1e-3, [0.9, 0.99]),
+        }
+    }
+
+    /// A hundred images with a known class.
+    pub fn semi() -> Plan {
+        let steps = 4_000;
+        Plan {
+            model: ModelShape::FewLabels(FewLabelsShape {
+                latents: 10,
+                hidden: vec![400],
+                labels: KnownLabels::OfEachClass(10),
+                weight: 100.0,
+                shift: 2,
+                // Chosen by the accuracy on the validation images of MNIST, for Gumbel-Softmax and seed 1.
+                guidance: Some(Guidance { smoothness: 30.0, radius: 2.0, balance: 400.0 }),
+            }),
+            sampling: gumbel_softmax(1.0, 0.5, steps),
+            training: training(steps, 250, 2e-3, [0.9, 0.999]),
+        }
+    }
+
+    /// The classifier.
+    pub fn mlp() -> Plan {
+        Plan {
+            model: ModelShape::Classifier { hidden: vec![256, 128] },
+            sampling: None,
+            training: training(5_000, 100, 1e-3, [0.9, 0.999]),
+        }
+    }
+
+    /// Changes the length of the run. Schedules that end with the run are stretched to the new end.
+    pub fn with_steps(mut self, steps: u64) -> Plan {
+        let old = std::mem::replace(&mut self.training.steps, steps);
+        let tau = self.sampling.as_mut().and_then(|sampling| sampling.tau.as_mut());
+        for schedule in [Some(&mut self.training.learning_rate), tau].into_iter().flatten() {
+            if let Schedule::Tail { from, to, .. } = schedule
+                && *to == old
+            {
+                *from = (u128::from(*from) * u128::from(steps) / u128::from(old.max(1))) as u64;
+                *to = steps.max(1);
+            }
+        }
+        self
+    }
+
+    /// Sets the estimator.
+    ///
+    /// # Errors
+    /// If the model has no discrete variables.
+    pub fn with_sampling(self, sampling: Sampling) -> Result<Plan> {
+        if matches!(self.model, ModelShape::Classifier { .. }) {
+            let expected = format!(
+                "none: {} has no discrete variables to estimate a gradient through",
+                self.model.name()
+            );
+            return Err(Error::invalid("estimator", expected, format!("`{}`", sampling.estimator)));
+        }
+        Ok(Plan { sampling: Some(sampling), ..self })
+    }
+}
+
+fn gumbel_softmax(start: f64, end: f64, steps: u64) -> Option<Sampling> {
+    let tau = Schedule::Tail { start, end, from: 0, to: steps };
+    Some(Sampling { tau: Some(tau), ..Sampling::named("gumbel-softmax:1") })
+}
+
+fn training(steps: u64, batch: usize, rate: f64, [beta1, beta2]: [f64; 2]) -> Training {
+    Training {
+        batch,
+        steps,
+        optimizer: OptimizerPlan::Adam { beta1, beta2 },
+        learning_rate: falling(rate, steps),
+        validation: Some(Validation { every: 2_000, samples: 1, keep_best: false, patience: None }),
+        ..Training::default()
+    }
+}

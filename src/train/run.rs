@@ -1,0 +1,309 @@
+//! A model in training: everything that a checkpoint must hold to continue it bit for bit.
+
+use super::best::Best;
+use super::estimators::OfLayers;
+use super::moments::Moments;
+use super::plan::FORMAT;
+use super::{Alone, Estimators, Evaluation, Exchange, Record, Scores, Streams, Training};
+use crate::checkpoint::Checkpoint;
+use crate::data::{Batches, Digits, SplitKind};
+use crate::error::{Error, Result};
+use crate::models::{Batch, ImageFormat, Model};
+use crate::noise::Noise;
+use crate::optim::Optimizer;
+use crate::params::Params;
+use crate::tape::Tape;
+
+/// A run in progress.
+pub struct Run<'d> {
+    training: Training,
+    model: Box<dyn Model>,
+    params: Params,
+    estimators: OfLayers,
+    data: &'d Digits,
+    optimizer: Box<dyn Optimizer>,
+    exchange: Box<dyn Exchange>,
+    batches: Batches,
+    noise: Noise,
+    /// The same at every evaluation.
+    evaluation_noise: Noise,
+    tape: Tape,
+    step: u64,
+    /// Training losses since the last record.
+    window: Moments,
+    /// The scores on the validation images, by step.
+    curve: Vec<(u64, f64)>,
+    best: Option<Best>,
+    /// The labels of a step's images.
+    labels: Vec<u32>,
+    /// Everything that a checkpoint must be of to be continued here.
+    identity: Checkpoint,
+}
+
+/// The outcome of a step.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Stepped {
+    /// The training loss per image, in nats.
+    pub loss: f64,
+    /// Scores on the validation images, if they were due.
+    pub validation: Option<Record>,
+}
+
+impl<'d> Run<'d> {
+    /// A run at its first step, with the parameters as they are.
+    ///
+    /// # Errors
+    /// If a setting is out of its range, the batch is larger than the training split, or the estimators do not fit the model's
+    /// layers.
+    pub fn new(
+        training: Training,
+        model: Box<dyn Model>,
+        params: Params,
+        estimators: Estimators,
+        data: &'d Digits,
+    ) -> Result<Run<'d>> {
+        training.check()?;
+        let images = data.train().len();
+        if training.batch > images {
+            let expected = format!("at most the {images} training images");
+            return Err(Error::invalid("batch", expected, training.batch));
+        }
+        let estimators = estimators.for_layers(&model.layers(), training.steps)?;
+        let Streams { order, steps, evaluation, .. } = Streams::of(training.seed);
+        let mut identity = Checkpoint::new();
+        identity.set("format", FORMAT);
+        model.describe(&mut identity);
+        training.write(&mut identity);
+        estimators.write_settings(&mut identity);
+        ImageFormat::of(data).write(&mut identity);
+        identity.set("data", data.fingerprint());
+        Ok(Run {
+            optimizer: training.optimizer.begin(training.learning_rate.at(0)),
+            exchange: Box::new(Alone),
+            batches: Batches::new(images, order),
+            noise: steps,
+            evaluation_noise: evaluation,
+            training,
+            model,
+            params,
+            estimators,
+            data,
+            tape: Tape::new(),
+            step: 0,
+            window: Moments::default(),
+            curve: Vec::new(),
+            best: None,
+            labels: Vec::new(),
+            identity,
+        })
+    }
+
+    /// Exchanges gradients with other processes from now on.
+    pub fn with_exchange(self, exchange: impl Exchange + 'static) -> Run<'d> {
+        Run { exchange: Box::new(exchange), ..self }
+    }
+
+    /// How the model is trained.
+    pub fn training(&self) -> &Training {
+        &self.training
+    }
+
+    /// The model.
+    pub fn model(&self) -> &dyn Model {
+        &*self.model
+    }
+
+    /// The parameters as they are now.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Samples per image in the training loss.
+    pub fn training_samples(&self) -> usize {
+        self.estimators.samples()
+    }
+
+    /// Steps done.
+    pub fn step_count(&self) -> u64 {
+        self.step
+    }
+
+    /// Whether all steps are done, or patience has run out.
+    pub fn is_finished(&self) -> bool {
+        self.step >= self.training.steps || self.is_out_of_patience()
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        let Some(validation) = self.training.validation else { return false };
+        let (Some(patience), Some(best)) = (validation.patience, &self.best) else { return false };
+        self.step.saturating_sub(best.step) / validation.every >= patience
+    }
+
+    /// One step: a batch forward and backward, and an update. Scores the validation images if that is due. After the last
+    /// step, the parameters become the best ones if those are to be kept.
+    ///
+    /// # Panics
+    /// If the loss has no gradient.
+    pub fn step(&mut self) -> Stepped {
+        let loss = self.update();
+        self.step += 1;
+        self.window.add(loss);
+        let validation = self.is_validation_due().then(|| self.validate());
+        let keeps_best = self.training.validation.is_some_and(|validation| validation.keep_best);
+        if self.is_finished()
+            && keeps_best
+            && let Some(best) = &self.best
+        {
+            best.put_back(&mut self.params);
+        }
+        Stepped { loss, validation }
+    }
+
+    /// Moves the parameters; returns the loss.
+    fn update(&mut self) -> f64 {
+        let Training { batch, learning_rate, clip_norm, .. } = self.training;
+        let split = self.data.train();
+        let indices = self.batches.next_batch(batch);
+        self.labels.resize(indices.len(), 0);
+        split.labels_into(indices, &mut self.labels);
+        let mut batch = Batch {
+            tape: &self.tape,
+            params: &self.params,
+            split,
+            indices,
+            labels: &self.labels,
+            estimators: self.estimators.at(self.step),
+            noise: &mut self.noise,
+        };
+        let loss = self.model.loss(&mut batch).mean();
+        let value = f64::from(loss.item());
+        let mut gradients = loss.backward();
+        self.exchange.exchange(&self.params, &mut gradients);
+        if let Some(norm) = clip_norm {
+            gradients.clip_norm(norm);
+        }
+        self.tape.reset();
+        self.optimizer.set_learning_rate(learning_rate.at(self.step));
+        self.optimizer.step(&mut self.params, &gradients);
+        value
+    }
+
+    fn is_validation_due(&self) -> bool {
+        let Some(validation) = self.training.validation else { return false };
+        self.step.is_multiple_of(validation.every) || validation.keep_best && self.step == self.training.steps
+    }
+
+    fn validate(&mut self) -> Record {
+        let samples = self.training.validation.map_or(1, |validation| validation.samples);
+        let record = self.evaluate(SplitKind::Validation, samples);
+        let score = record.to_watch();
+        self.curve.push((self.step, score));
+        if self.training.validation.is_some_and(|validation| validation.keep_best) {
+            Best::keep(&mut self.best, self.step, score, &self.params);
+        }
+        record
+    }
+
+    /// The best score on the validation images and its step, if the best parameters are kept.
+    pub fn best(&self) -> Option<(u64, f64)> {
+        self.best.as_ref().map(|best| (best.step, best.score))
+    }
+
+    /// The scores on the validation images so far, by step.
+    pub fn curve(&self) -> &[(u64, f64)] {
+        &self.curve
+    }
+
+    /// The mean training loss since the last call.
+    pub fn training_record(&mut self) -> Record {
+        let window = std::mem::take(&mut self.window);
+        let scores = Scores {
+            elbo: self.model.loss_is_bound().then(|| -window.mean()),
+            nll: window.mean(),
+            standard_error: window.standard_error(),
+            accuracy: None,
+        };
+        self.record(SplitKind::Train, 0, scores)
+    }
+
+    /// An evaluation of a split that begins with the same noise at every call.
+    pub fn evaluation(&self, split: SplitKind, samples: usize) -> Evaluation {
+        Evaluation::begin(split, samples, self.evaluation_noise.clone())
+    }
+
+    /// The scores on a split from `samples` hard samples per image.
+    pub fn evaluate(&self, split: SplitKind, samples: usize) -> Record {
+        let mut evaluation = self.evaluation(split, samples);
+        while evaluation.advance(&*self.model, &self.params, self.data) {}
+        self.evaluated(&evaluation)
+    }
+
+    /// The record of an evaluation.
+    pub fn evaluated(&self, evaluation: &Evaluation) -> Record {
+        self.record(evaluation.split(), evaluation.samples(), evaluation.scores(&*self.model))
+    }
+
+    fn record(&self, split: SplitKind, samples: usize, scores: Scores) -> Record {
+        let last = self.step.saturating_sub(1);
+        Record {
+            step: self.step,
+            epoch: self.step * self.training.batch as u64 / self.data.train().len().max(1) as u64,
+            split,
+            samples,
+            tau: self.estimators.tau_at(last),
+            learning_rate: self.training.learning_rate.at(last),
+            scores,
+        }
+    }
+}
+
+/// Saving and resuming.
+impl Run<'_> {
+    /// The whole state, with all that the estimators have learned: a run that continues from it ends with the same bytes as
+    /// one that was never interrupted.
+    pub fn checkpoint(&self) -> Checkpoint {
+        let mut checkpoint = self.identity.clone();
+        checkpoint.set("step", self.step);
+        self.params.save("", &mut checkpoint);
+        self.noise.save("noise.", &mut checkpoint);
+        self.batches.save("order.", &mut checkpoint);
+        self.optimizer.save("optimizer.", &self.params, &mut checkpoint);
+        self.estimators.save(&mut checkpoint);
+        if let Some(best) = &self.best {
+            best.write(&self.params, &mut checkpoint);
+        }
+        let curve: Vec<f64> = self.curve.iter().flat_map(|&(step, score)| [step as f64, score]).collect();
+        checkpoint.set_numbers("curve", &curve);
+        checkpoint.set_numbers("window", &[self.window.sum, self.window.square, self.window.count]);
+        checkpoint
+    }
+
+    /// Continues from a checkpoint of a run that was made from the same settings and data. A setting that the checkpoint
+    /// does not know counts as the same: an older version wrote it.
+    ///
+    /// # Errors
+    /// If the checkpoint lacks something, or is of other settings or data.
+    ///
+    /// # Panics
+    /// If a step is being recorded.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        for (key, expected) in self.identity.settings() {
+            if let Some(found) = checkpoint.text(key).filter(|&found| found != expected) {
+                let expected = format_args!("a run with {key} {expected}");
+                return Err(checkpoint.unfit(expected, format_args!("one with {found}")));
+            }
+        }
+        self.step = checkpoint.get("step")?;
+        self.params.restore("", checkpoint)?;
+        self.noise.restore("noise.", checkpoint)?;
+        self.batches.restore("order.", checkpoint)?;
+        self.optimizer.restore("optimizer.", &self.params, checkpoint)?;
+        self.estimators.restore(checkpoint)?;
+        self.best = Best::read(checkpoint, &self.params)?;
+        let curve = checkpoint.get_numbers("curve")?;
+        self.curve = curve.as_chunks::<2>().0.iter().map(|&[step, score]| (step as u64, score)).collect();
+        let [sum, square, count] = checkpoint.get_array("window")?;
+        self.window = Moments { sum, square, count };
+        Ok(())
+    }
+}

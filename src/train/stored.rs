@@ -1,0 +1,71 @@
+//! The model in a checkpoint.
+
+use std::path::Path;
+
+use super::{Evaluation, Plan, Record, Scores, Streams};
+use crate::checkpoint::Checkpoint;
+use crate::data::{Digits, SplitKind};
+use crate::error::Result;
+use crate::models::{ImageFormat, Model};
+use crate::params::Params;
+
+/// A trained model with its parameters and what they were made from: all that a checkpoint says without the data.
+pub struct Stored {
+    /// How it was trained.
+    pub plan: Plan,
+    /// Steps it was trained for.
+    pub step: u64,
+    /// The images it is for.
+    pub images: ImageFormat,
+    /// The model.
+    pub model: Box<dyn Model>,
+    /// Its parameters.
+    pub params: Params,
+}
+
+impl Stored {
+    /// The model in the checkpoint at `path`, whatever data is at hand.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is not a whole checkpoint of one of this crate's models.
+    pub fn load(path: &Path) -> Result<Stored> {
+        let checkpoint = Checkpoint::load(path)?;
+        let plan = Plan::read(&checkpoint)?;
+        let images = ImageFormat::read(&checkpoint)?;
+        plan.model.check_read(images, &checkpoint)?;
+        let mut params = Params::new();
+        let model = plan.model.declare(images, &mut params);
+        params.restore("", &checkpoint)?;
+        Ok(Stored { plan, step: checkpoint.get("step")?, images, model, params })
+    }
+
+    /// Checks that the model can be used on that data.
+    ///
+    /// # Errors
+    /// If the images have another size, or labels that a model which reads them does not know.
+    pub fn check_fits(&self, data: &Digits) -> Result<()> {
+        self.images.check_fits(data, self.plan.model.reads_labels())
+    }
+
+    /// An evaluation of a split with the noise of `seed`: with the seed of its run, it gives what the run gave.
+    pub fn evaluation(&self, split: SplitKind, samples: usize, seed: u64) -> Evaluation {
+        Evaluation::begin(split, samples, Streams::of(seed).evaluation)
+    }
+
+    /// The record of an evaluation.
+    pub fn record(&self, evaluation: &Evaluation, data: &Digits) -> Record {
+        let Plan { training, sampling, .. } = &self.plan;
+        let tau = sampling.as_ref().and_then(|sampling| sampling.tau);
+        let scores: Scores = evaluation.scores(&*self.model);
+        let last = self.step.saturating_sub(1);
+        Record {
+            step: self.step,
+            epoch: self.step * training.batch as u64 / data.train().len().max(1) as u64,
+            split: evaluation.split(),
+            samples: evaluation.samples(),
+            tau: tau.map(|tau| tau.at(last)),
+            learning_rate: training.learning_rate.at(last),
+            scores,
+        }
+    }
+}
