@@ -77,9 +77,14 @@ impl Checkpoint {
     /// Puts a tensor.
     ///
     /// # Panics
-    /// If the number of elements is not that of the shape.
+    /// If the number of elements is not that of the shape, or the name is `__metadata__`, which safetensors files keep for
+    /// their metadata.
     #[track_caller]
     pub fn put(&mut self, name: &str, shape: &Shape, value: &[f32]) {
+        assert!(
+            name != "__metadata__",
+            "Checkpoint::put: no tensor of a safetensors file can be called `{name}`"
+        );
         let (len, found) = (shape.len(), value.len());
         assert!(
             len == found,

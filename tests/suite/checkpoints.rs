@@ -2,7 +2,7 @@
 
 use reparam::estimators::{Estimate, Estimator, parse};
 use reparam::optim::{Adam, Optimizer, Sgd};
-use reparam::{Checkpoint, Gradients, Logits, Noise, ParamId, Params, Tape, Variables};
+use reparam::{Checkpoint, Gradients, Logits, Noise, ParamId, Params, Shape, Tape, Variables};
 
 /// Two parameters that are trained, one without elements and a frozen one.
 fn params(values: [f32; 2]) -> (Params, [ParamId; 4]) {
@@ -132,4 +132,11 @@ fn estimators_come_back_used_or_not() {
         }
         assert!(estimator.restore("elsewhere.", kind, &used).is_err(), "{name}");
     }
+}
+
+/// A file with such a tensor could not be read again.
+#[test]
+#[should_panic(expected = "no tensor of a safetensors file can be called `__metadata__`")]
+fn the_name_of_the_metadata_is_refused_for_a_tensor() {
+    Checkpoint::new().put("__metadata__", &Shape::scalar(), &[1.0]);
 }
