@@ -59,7 +59,41 @@ pub struct Guidance {
     pub balance: f32,
 }
 
+impl Guidance {
+    const NONE: Guidance = Guidance { smoothness: 0.0, radius: 0.0, balance: 0.0 };
+}
+
+/// Beyond the side of any image that fits in memory with a batch of others.
+const LARGEST_SHIFT: usize = 1 << 14;
+/// Of a term of the loss: far above what trains, and far below where a loss overflows.
+const LARGEST_WEIGHT: f32 = 1e9;
+
 impl FewLabelsShape {
+    /// Checks what only the experiment has.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.labels {
+            KnownLabels::OfEachClass(0) | KnownLabels::Random { images: 0, .. } => {
+                return Err(Error::invalid("labels", "at least 1 image", 0));
+            }
+            KnownLabels::Random { classes: classes @ (0 | 1), .. } => {
+                return Err(Error::invalid("classes", "at least 2", classes));
+            }
+            _ => {}
+        }
+        if self.shift > LARGEST_SHIFT {
+            return Err(Error::invalid("shift", format!("at most {LARGEST_SHIFT} pixels"), self.shift));
+        }
+        let Guidance { smoothness, radius, balance } = self.guidance.unwrap_or(Guidance::NONE);
+        for (what, number) in
+            [("weight", self.weight), ("smoothness", smoothness), ("radius", radius), ("balance", balance)]
+        {
+            if !(0.0..=LARGEST_WEIGHT).contains(&number) {
+                return Err(Error::invalid(what, format!("a number from 0 to {LARGEST_WEIGHT}"), number));
+            }
+        }
+        Ok(())
+    }
+
     /// The shape of the model itself, for images of `pixels` pixels and `classes` classes.
     pub(super) fn model(&self, pixels: usize, classes: usize) -> SemiSupervisedShape {
         let classes = match self.labels {
@@ -135,7 +169,7 @@ impl FewLabels {
                 let label = |index: u32| u32::from(split.labels()[index as usize]);
                 let of_class = |class| order.iter().copied().filter(move |&i| label(i) == class).take(count);
                 self.indices = (0..classes as u32).flat_map(of_class).collect();
-                if self.indices.len() < count * classes {
+                if self.indices.len() < count.saturating_mul(classes) {
                     let expected = format!("{count} training images of each of {classes} classes");
                     let found = format!("{} in all", self.indices.len());
                     return Err(Error::invalid("the data", expected, found));

@@ -173,17 +173,18 @@ impl ModelShape {
     /// # Errors
     /// The first setting that cannot be used.
     pub fn check(&self, images: ImageFormat) -> Result<()> {
-        let at_least_one = |what: &str, number: usize| match number {
+        let is_possible = |what: &str, number: usize| match number {
             0 => Err(Error::invalid(what, "at least 1", 0)),
-            _ => Ok(()),
+            1..=MOST_WEIGHTS => Ok(()),
+            _ => Err(Error::invalid(what, format!("at most {MOST_WEIGHTS}"), number)),
         };
         let all =
-            |what: &str, widths: &[usize]| widths.iter().try_for_each(|&width| at_least_one(what, width));
+            |what: &str, widths: &[usize]| widths.iter().try_for_each(|&width| is_possible(what, width));
         let variables = |variables: &Variables| {
-            at_least_one("the number of latent variables", variables.count())?;
+            is_possible("the number of latent variables", variables.count())?;
             match variables.values() {
                 0 | 1 => Err(Error::invalid("classes", "at least 2", variables.values())),
-                _ => Ok(()),
+                classes => is_possible("classes", classes),
             }
         };
         match self {
@@ -191,16 +192,17 @@ impl ModelShape {
                 variables(latents).and_then(|()| all("hidden", encoder)).and_then(|()| all("hidden", decoder))
             }
             ModelShape::Prediction { layers } => {
-                at_least_one("layers", layers.len()).and_then(|()| layers.iter().try_for_each(variables))
+                is_possible("layers", layers.len()).and_then(|()| layers.iter().try_for_each(variables))
             }
             ModelShape::BeliefNet { layers, .. } => {
-                at_least_one("layers", layers.len()).and_then(|()| all("layers", layers))
+                is_possible("layers", layers.len()).and_then(|()| all("layers", layers))
             }
             ModelShape::FewLabels(shape) => {
                 if shape.hidden.is_empty() {
                     return Err(Error::invalid("hidden", "at least one width for semi", "none"));
                 }
-                at_least_one("latents", shape.latents).and_then(|()| all("hidden", &shape.hidden))
+                is_possible("latents", shape.latents).and_then(|()| all("hidden", &shape.hidden))?;
+                shape.check()
             }
             ModelShape::Classifier { hidden } => all("hidden", hidden),
         }?;

@@ -80,7 +80,7 @@ everyday_methods!(Adam);
 impl Optimizer for Adam {
     #[track_caller]
     fn step(&mut self, params: &mut Params, gradients: &Gradients) {
-        self.steps += 1;
+        self.steps = self.steps.saturating_add(1);
         for id in params.ids() {
             let Some(gradient) = gradients.parameter(id).filter(|_| !params.is_frozen(id)) else { continue };
             let mean = self.means.get(id, gradient.len());

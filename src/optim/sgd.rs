@@ -38,7 +38,7 @@ everyday_methods!(Sgd);
 impl Optimizer for Sgd {
     #[track_caller]
     fn step(&mut self, params: &mut Params, gradients: &Gradients) {
-        self.steps += 1;
+        self.steps = self.steps.saturating_add(1);
         let (rate, momentum, decay) =
             (self.learning_rate as f32, self.momentum as f32, self.weight_decay as f32);
         for id in params.ids() {

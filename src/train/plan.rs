@@ -76,24 +76,18 @@ impl Plan {
 
     /// The plan of the run in a checkpoint.
     pub(super) fn read(checkpoint: &Checkpoint) -> Result<Plan> {
-        match checkpoint.get_if_set::<u32>("format")? {
-            Some(FORMAT) => {}
-            Some(format) => {
-                let expected = format_args!("a checkpoint of format {FORMAT}");
-                return Err(checkpoint.unfit(expected, format_args!("one of format {format}")));
-            }
-            None => {
-                let expected = format_args!("a checkpoint of format {FORMAT}");
-                return Err(
-                    checkpoint.unfit(expected, "one that names no format, as older versions wrote them")
-                );
-            }
+        let found = match checkpoint.get_if_set::<u32>("format")? {
+            Some(FORMAT) => None,
+            Some(format) => Some(format!("one of format {format}")),
+            None => Some("one that names no format, as older versions wrote them".to_owned()),
+        };
+        if let Some(found) = found {
+            return Err(checkpoint.unfit(format_args!("a checkpoint of format {FORMAT}"), found));
         }
-        Ok(Plan {
-            model: ModelShape::read(checkpoint)?,
-            sampling: Sampling::read(checkpoint)?,
-            training: Training::read(checkpoint)?,
-        })
+        let (model, sampling) = (ModelShape::read(checkpoint)?, Sampling::read(checkpoint)?);
+        let training = Training::read(checkpoint)?;
+        training.check().map_err(|error| checkpoint.unfit("settings that can be run", error))?;
+        Ok(Plan { model, sampling, training })
     }
 }
 

@@ -293,7 +293,7 @@ impl Run<'_> {
                 return Err(checkpoint.unfit(expected, format_args!("one with {found}")));
             }
         }
-        self.step = checkpoint.get("step")?;
+        self.step = steps_done(checkpoint, self.training.steps)?;
         self.params.restore("", checkpoint)?;
         self.noise.restore("noise.", checkpoint)?;
         self.batches.restore("order.", checkpoint)?;
@@ -305,5 +305,14 @@ impl Run<'_> {
         let [sum, square, count] = checkpoint.get_array("window")?;
         self.window = Moments { sum, square, count };
         Ok(())
+    }
+}
+
+/// The number of steps that a checkpoint's run has made, of the `steps` that it was to make.
+pub(super) fn steps_done(checkpoint: &Checkpoint, steps: u64) -> Result<u64> {
+    let step: u64 = checkpoint.get("step")?;
+    match step <= steps {
+        true => Ok(step),
+        false => Err(checkpoint.unfit(format_args!("at most {steps} steps made"), step)),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::run::steps_done;
 use super::{Evaluation, Plan, Record, Scores, Streams};
 use crate::checkpoint::Checkpoint;
 use crate::data::{Digits, SplitKind};
@@ -36,7 +37,8 @@ impl Stored {
         let mut params = Params::new();
         let model = plan.model.declare(images, &mut params);
         params.restore("", &checkpoint)?;
-        Ok(Stored { plan, step: checkpoint.get("step")?, images, model, params })
+        let step = steps_done(&checkpoint, plan.training.steps)?;
+        Ok(Stored { plan, step, images, model, params })
     }
 
     /// Checks that the model can be used on that data.

@@ -17,6 +17,8 @@ mod gradcheck;
 mod inventory;
 mod learning;
 mod numerics;
+#[cfg(feature = "gzip")]
+mod readers;
 mod sameness;
 mod stability;
 mod statistics;
