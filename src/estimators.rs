@@ -110,7 +110,8 @@ pub trait Estimator: Send {
     }
 
     /// The loss per row, `[rows]`, with this estimator's gradient. This is the method to implement; callers use
-    /// [`Estimate::estimate`].
+    /// [`Estimate::estimate`]. [`Var::with_logits_gradient`] puts a gradient in place that is computed by hand, and
+    /// [`Var::with_gradient_of`] that of a surrogate.
     fn run<'t>(&mut self, trial: Trial<'_, 't>) -> Var<'t>;
 
     /// The objective whose gradient it estimates.
