@@ -39,7 +39,7 @@ chapter!(score_functions, "10-score-functions", "gradients", "lab-training");
 chapter!(a_categorical_vae, "11-a-categorical-vae", "digits", "code-usage");
 chapter!(how_a_kernel_gets_fast, "12-how-a-kernel-gets-fast");
 chapter!(confusions, "confusions");
-chapter!(estimators, "estimators", "lab-temperature", "lab-training");
+chapter!(estimators, "estimators", "lab-temperature", "lab-samples", "lab-training");
 #[doc = include_str!("../docs/adding-an-op.md")]
 // What it quotes are pieces of files.
 #[allow(rustdoc::invalid_rust_codeblocks)]

@@ -1,9 +1,6 @@
 //! Pictures as SVG: curves with linear or logarithmic axes.
 
-use std::path::Path;
-
 use crate::error::{Error, Result};
-use crate::file::write_atomically;
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
@@ -85,11 +82,11 @@ pub fn sans(pixels: f64) -> (&'static str, f64) {
     ("sans-serif", pixels * 1.24)
 }
 
-/// Curves with logarithmic axes and a mark at each point; points that are not positive are left out.
+/// An SVG of curves with logarithmic axes and a mark at each point; points that are not positive are left out.
 ///
 /// # Errors
-/// If the file cannot be written.
-pub fn logarithmic(path: &Path, axes: &Axes<'_>, curves: &[Curve]) -> Result<()> {
+/// If they cannot be drawn.
+pub fn logarithmic(axes: &Axes<'_>, curves: &[Curve]) -> Result<String> {
     let positive = |curve: &Curve| Curve {
         name: curve.name.clone(),
         points: curve.points.iter().copied().filter(|&(x, y)| x > 0.0 && y > 0.0).collect(),
@@ -99,22 +96,17 @@ pub fn logarithmic(path: &Path, axes: &Axes<'_>, curves: &[Curve]) -> Result<()>
     let ((left, right), (bottom, top)) = ranges(&curves);
     // Room for the names above the curves.
     let (x, y) = (left / 1.5..right * 1.5, bottom / 1.5..top * 10.0);
-    write(path, |area| draw(area, axes, &curves, x.log_scale(), y.log_scale(), true))
+    picture(SIZE, |area| draw(area, axes, &curves, x.log_scale(), y.log_scale(), true))
 }
 
-/// Curves with linear axes, without marks.
+/// An SVG of curves with linear axes, without marks.
 ///
 /// # Errors
-/// If the file cannot be written.
-pub fn linear(path: &Path, axes: &Axes<'_>, curves: &[Curve]) -> Result<()> {
+/// If they cannot be drawn.
+pub fn linear(axes: &Axes<'_>, curves: &[Curve]) -> Result<String> {
     let ((left, right), (bottom, top)) = ranges(curves);
     let room = 0.35 * (top - bottom);
-    write(path, |area| draw(area, axes, curves, left..right, bottom..top + room, false))
-}
-
-fn write(path: &Path, draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<()> {
-    let svg = picture(SIZE, draw)?;
-    write_atomically(path, svg)
+    picture(SIZE, |area| draw(area, axes, curves, left..right, bottom..top + room, false))
 }
 
 /// The least and the largest of both coordinates.

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use reparam::cli::files::writable_folder_of;
-use reparam::cli::plot::{Axes, Curve, logarithmic};
+use reparam::cli::plot::{self, Axes, Curve};
 use reparam::cli::{INTERRUPTED, say, write_lines};
 use reparam::data::Digits;
+use reparam::internal::write_atomically;
 use reparam::train::{Plan, Run};
 use reparam::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -194,5 +195,5 @@ pub(crate) fn draw(path: &Path, lines: &[CostRecord]) -> Result<()> {
         let times = of_row(row).into_iter().map(|line| point(line, line.us_per_step)).collect();
         curves.push(curve(i + 1, row, times));
     }
-    logarithmic(path, &Axes { x: "classes", y: "milliseconds a step" }, &curves)
+    write_atomically(path, plot::logarithmic(&Axes { x: "classes", y: "milliseconds a step" }, &curves)?)
 }

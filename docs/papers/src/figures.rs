@@ -4,6 +4,7 @@ mod bias_variance;
 mod code_usage;
 mod digits;
 mod gradients;
+mod lab;
 mod parts;
 mod raster;
 mod simplex;
@@ -45,13 +46,16 @@ struct Work {
 }
 
 /// All pictures: one that is added here is drawn, checked and named with the others.
-const WORKS: [Work; 8] = [
+const WORKS: [Work; 11] = [
     Work { names: &["temperature"], draw: || one(temperature::draw()) },
     Work { names: &["simplex"], draw: || one(simplex::draw()) },
     Work { names: &["tails"], draw: || one(tails::draw()) },
     Work { names: &["straight-through"], draw: || one(straight_through::draw()) },
     Work { names: &["gradients"], draw: || one(gradients::draw()) },
     Work { names: &["bias-variance"], draw: || one(bias_variance::draw()) },
+    Work { names: &["lab-temperature"], draw: || one(lab::temperature()) },
+    Work { names: &["lab-samples"], draw: || one(lab::samples()) },
+    Work { names: &["lab-training"], draw: || one(lab::training()) },
     Work { names: &["tape"], draw: || Ok(vec![tape::picture()]) },
     Work { names: &["digits", "code-usage"], draw: training::draw },
 ];

@@ -292,7 +292,7 @@ fn draw_each(
         }
         let path = from.join(format!("{table}.{i}.svg"));
         let title = format!("{name}: score on the validation images");
-        plot::linear(&path, &Axes { x: "step", y: &title }, &lines)?;
+        write_atomically(&path, plot::linear(&Axes { x: "step", y: &title }, &lines)?)?;
         pictures.push((format!("{title} by step"), path));
     }
     Ok(pictures)

@@ -25,7 +25,7 @@ fn docs() -> PathBuf {
 }
 
 /// The pictures in docs/figures that do not go through matrix products and take no time.
-const PICTURES: [&str; 3] = ["temperature", "simplex", "straight-through"];
+const PICTURES: [&str; 4] = ["temperature", "simplex", "straight-through", "lab-training"];
 
 fn committed_pictures() -> PathBuf {
     docs().join("figures")

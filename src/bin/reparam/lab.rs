@@ -1,6 +1,6 @@
 //! `reparam lab`: estimators of discrete gradients, compared with the exact gradient.
 
-pub(crate) mod pictures;
+mod histograms;
 
 use std::path::PathBuf;
 
@@ -21,8 +21,7 @@ pub(crate) struct Args {
     /// Estimators, comma-separated, like rloo:4 or gumbel-rao:100:0.5 [default: all, with usual parameters]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     estimator: Vec<String>,
-    /// Estimates of each; a twentieth in the sweep over a cubic [default: 100000, with --quick 20000, for more than eight
-    /// numbers 2000, in sweeps 5000]
+    /// Estimates of each [default: 100000, with --quick 20000, for more than eight numbers 2000]
     #[arg(long, value_name = "N", value_parser = whole(100..=u32::MAX))]
     samples: Option<u32>,
     /// Steps in which estimators with a learned baseline, control variate or schedule may adapt before they are frozen
@@ -41,8 +40,7 @@ pub(crate) struct Args {
     /// Write the measurements to this file, one JSON object a line
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Draw gradient histograms into this folder, and besides, for problems and estimators of their own, bias and variance
-    /// against temperature and against samples, and training curves
+    /// Draw a histogram of the estimates of each problem into this folder
     #[arg(long, value_name = "DIR")]
     plot: Option<PathBuf>,
     #[command(flatten)]
@@ -68,12 +66,11 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     }
     args.threads.run(|| {
         let measured = measure_all(&args)?;
-        let sweeps = match &args.plot {
-            Some(dir) => pictures::draw(dir, &measured, args.samples, args.quick, args.seed)?,
-            None => Vec::new(),
-        };
+        if let Some(dir) = &args.plot {
+            histograms::draw(dir, &measured)?;
+        }
         if let Some(path) = &args.json {
-            write_lines(path, &[measured, sweeps].concat())?;
+            write_lines(path, &measured)?;
         }
         Ok(0)
     })

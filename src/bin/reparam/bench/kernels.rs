@@ -13,6 +13,7 @@ use super::measure::{Timing, time};
 use reparam::cli::files::writable_folder_of;
 use reparam::cli::plot::{self, Axes, Curve};
 use reparam::cli::{say, write_lines};
+use reparam::internal::write_atomically;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -105,7 +106,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     }
     if let Some(path) = &args.plot {
         let axes = Axes { x: "classes", y: "nanoseconds per element" };
-        plot::logarithmic(path, &axes, &curves(&lines))?;
+        write_atomically(path, plot::logarithmic(&axes, &curves(&lines))?)?;
     }
     Ok(0)
 }
