@@ -83,6 +83,10 @@ impl Digits {
     /// `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`, each plain or gzip (with or without `.gz`; gzip needs
     /// the feature `gzip`). Images of any size and any number of classes up to 256 will do.
     ///
+    /// EMNIST's names work as well: `emnist-letters-train-images-idx3-ubyte`, with `test` for `t10k`. Where a folder holds
+    /// several data sets, add the name of one to its path: `emnist/emnist-letters`. EMNIST's images are
+    /// [`transposed`](Self::transposed). Labels that begin at another number than 0 are counted from 0.
+    ///
     /// The pixels are intensities; [`Split::sample_pixels_into`] binarizes them anew each time.
     ///
     /// # Errors
@@ -115,7 +119,20 @@ impl Digits {
                 return Err(Error::invalid(format!("the images of {name}"), expected, found));
             }
         }
-        Ok(Digits { train, validation, test })
+        Ok(Digits::in_order(train, validation, test))
+    }
+
+    /// Parts whose pixels are binarized with one draw after another.
+    fn in_order(train: Split, validation: Split, test: Split) -> Digits {
+        let pixels = |split: &Split| split.len() * split.pixels();
+        let (first, second) = (pixels(&train), pixels(&train) + pixels(&validation));
+        Digits { train, validation: validation.after_draws(first), test: test.after_draws(second) }
+    }
+
+    /// Returns the same data with rows and columns of each image exchanged.
+    pub fn transposed(&self) -> Digits {
+        let Digits { train, validation, test } = self;
+        Digits { train: train.transposed(), validation: validation.transposed(), test: test.transposed() }
     }
 
     fn new(sets: Sets, kind: fn(Vec<u8>) -> Pixels) -> Digits {
@@ -125,7 +142,7 @@ impl Digits {
         let validation =
             Labelled { labels: train.labels.split_off(kept), pixels: train.pixels.split_off(kept * stride) };
         let split = |part: Labelled| Split::new([rows, cols], kind(part.pixels), part.labels);
-        Digits { train: split(train), validation: split(validation), test: split(test) }
+        Digits::in_order(split(train), split(validation), split(test))
     }
 
     /// The images to train on.

@@ -11,10 +11,13 @@ use crate::error::{Error, Result};
 /// The data of a command.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct DataArgs {
-    /// Folder of IDX files (MNIST, Fashion-MNIST, ...; plain or .gz), binarized afresh at every use, or a file that
-    /// `reparam data pack` wrote, instead of the embedded fixed-binarized MNIST
+    /// Folder of IDX files (MNIST, Fashion-MNIST, EMNIST, ...; plain or .gz), binarized afresh in every batch except for mlp,
+    /// or a file that `reparam data pack` wrote, instead of the embedded fixed-binarized MNIST
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
+    /// Exchange rows and columns of the images, as EMNIST's files need it
+    #[arg(long, requires = "data")]
+    pub transpose: bool,
 }
 
 impl DataArgs {
@@ -23,7 +26,7 @@ impl DataArgs {
     /// # Errors
     /// If it cannot be read.
     pub fn load(&self) -> Result<Digits> {
-        load(self.path())
+        load(self.path(), self.transpose)
     }
 
     /// The folder or file that was given.
@@ -36,12 +39,13 @@ impl DataArgs {
 ///
 /// # Errors
 /// If it cannot be read.
-pub fn load(path: Option<&Path>) -> Result<Digits> {
-    match path {
+pub fn load(path: Option<&Path>, transpose: bool) -> Result<Digits> {
+    let digits = match path {
         None => embedded(),
         Some(path) if path.is_file() => Digits::read_packed(path),
         Some(path) => Digits::read_dir(path),
-    }
+    }?;
+    Ok(if transpose { digits.transposed() } else { digits })
 }
 
 /// The embedded data.

@@ -3,6 +3,8 @@
 //! # Source
 //! Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", section "File formats".
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -15,8 +17,8 @@ use crate::error::{Error, Result};
 /// Reads the four files of a folder; pixels are intensities.
 pub(super) fn read_dir(dir: &Path) -> Result<Sets> {
     let [train_images, train_labels, test_images, test_labels] = find(dir)?;
-    let (size, train) = read_pair(&train_images, &train_labels)?;
-    let (test_size, test) = read_pair(&test_images, &test_labels)?;
+    let (size, mut train) = read_pair(&train_images, &train_labels)?;
+    let (test_size, mut test) = read_pair(&test_images, &test_labels)?;
     if size != test_size {
         let expected = format_args!("images of {size} pixels, as in {}", train_images.display());
         return Err(Error::format(test_images, expected, test_size));
@@ -24,38 +26,103 @@ pub(super) fn read_dir(dir: &Path) -> Result<Sets> {
     if train.labels.len() < FEWEST {
         return Err(Error::format(train_images, ENOUGH, train.labels.len()));
     }
+    count_from_zero([&mut train.labels, &mut test.labels]);
     Ok(Sets { rows: size.rows as usize, cols: size.cols as usize, train, test })
 }
 
-const STEMS: [&str; 4] = [
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
+/// Makes the smallest label 0: EMNIST's letters have labels from 1.
+fn count_from_zero(sets: [&mut Vec<u8>; 2]) {
+    let first = sets.iter().flat_map(|labels| labels.iter()).min().copied().unwrap_or(0);
+    sets.into_iter().flatten().for_each(|label| *label -= first);
+}
+
+/// A file of a data set: what its name says besides the data set and `.gz`.
+struct Name {
+    stem: &'static str,
+    /// EMNIST's word for it.
+    other: &'static str,
+}
+
+const NAMES: [Name; 4] = [
+    Name { stem: "train-images-idx3-ubyte", other: "train-images-idx3-ubyte" },
+    Name { stem: "train-labels-idx1-ubyte", other: "train-labels-idx1-ubyte" },
+    Name { stem: "t10k-images-idx3-ubyte", other: "test-images-idx3-ubyte" },
+    Name { stem: "t10k-labels-idx1-ubyte", other: "test-labels-idx1-ubyte" },
 ];
 
-fn find(dir: &Path) -> Result<[PathBuf; 4]> {
-    let wanted = |stems: &[&str]| format!("{} (or the same with .gz)", stems.join(", "));
-    match fs::metadata(dir) {
-        Ok(found) if found.is_dir() => {}
-        Ok(_) => return Err(Error::format(dir, format_args!("a folder with {}", wanted(&STEMS)), "a file")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::format(dir, format_args!("a folder with {}", wanted(&STEMS)), "nothing"));
-        }
-        Err(error) => return Err(Error::io(dir, "read", error)),
-    }
-    let paths = STEMS.map(|stem| {
+impl Name {
+    /// What a file of that name begins with before it: the data set, as in `emnist-letters-`, or nothing.
+    fn data_set(&self, file: &str) -> Option<String> {
         // Some mirrors write a dot before `idx`.
-        let names = [stem.to_owned(), format!("{stem}.gz"), stem.replace("-idx", ".idx")];
-        names.iter().map(|name| dir.join(name)).find(|path| path.is_file())
-    });
-    let missing: Vec<_> = STEMS.into_iter().zip(&paths).filter(|(_, path)| path.is_none()).collect();
-    if missing.is_empty() {
-        return Ok(paths.map(|path| path.expect("none is missing")));
+        let plain = file.strip_suffix(".gz").unwrap_or(file).replace(".idx", "-idx");
+        let data_set = plain.strip_suffix(self.stem).or_else(|| plain.strip_suffix(self.other))?;
+        (data_set.is_empty() || data_set.ends_with('-')).then(|| data_set.to_owned())
     }
-    let missing: Vec<_> = missing.into_iter().map(|(stem, _)| stem).collect();
-    let found = if missing.len() == 1 { "no such file" } else { "no such files" };
-    Err(Error::format(dir, wanted(&missing), found))
+}
+
+/// The four files of the data set in a folder; of the one named last in a path like `emnist/emnist-letters`.
+fn find(path: &Path) -> Result<[PathBuf; 4]> {
+    let wanted: Vec<&str> = NAMES.iter().map(|name| name.stem).collect();
+    let wanted = format!("{} (or the same with .gz)", wanted.join(", "));
+    let nothing = |found| Error::format(path, format_args!("a folder with {wanted}"), found);
+    let (dir, data_set) = match fs::metadata(path) {
+        Ok(found) if found.is_dir() => (path, None),
+        Ok(_) => return Err(nothing("a file")),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::io(path, "read", error)),
+        Err(_) => match (path.parent(), path.file_name().and_then(OsStr::to_str)) {
+            (Some(dir), Some(name)) => (dir, Some(format!("{name}-"))),
+            _ => return Err(nothing("nothing")),
+        },
+    };
+    let files = files(dir).map_err(|error| match &data_set {
+        None => Error::io(path, "read", error),
+        Some(_) => nothing("nothing"),
+    })?;
+    let data_set = match data_set {
+        Some(name) if files.iter().any(|file| file.starts_with(&name)) => name,
+        Some(_) => return Err(nothing("nothing")),
+        None => only_data_set(dir, &files)?,
+    };
+    let of_name = |name: &Name| files.iter().find(|file| name.data_set(file).as_ref() == Some(&data_set));
+    let missing: Vec<String> = NAMES
+        .iter()
+        .filter(|name| of_name(name).is_none())
+        .map(|name| format!("{data_set}{}", if data_set.is_empty() { name.stem } else { name.other }))
+        .collect();
+    if !missing.is_empty() {
+        let found = if missing.len() == 1 { "no such file" } else { "no such files" };
+        return Err(Error::format(dir, format!("{} (or the same with .gz)", missing.join(", ")), found));
+    }
+    Ok(NAMES.each_ref().map(|name| dir.join(of_name(name).expect("none is missing"))))
+}
+
+/// The names of the files in a folder, in order: a plain file before its `.gz`.
+fn files(dir: &Path) -> io::Result<Vec<String>> {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if let (Ok(name), true) = (entry.file_name().into_string(), entry.path().is_file()) {
+            files.push(name);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// What the names of a folder's data set begin with. One without a name of its own comes first.
+fn only_data_set(dir: &Path, files: &[String]) -> Result<String> {
+    let found: BTreeSet<String> = files.iter().filter_map(|file| NAMES[0].data_set(file)).collect();
+    match (found.first(), found.len()) {
+        (None, _) => Ok(String::new()),
+        (Some(name), count) if count == 1 || name.is_empty() => Ok(name.clone()),
+        (Some(first), _) => {
+            let example = dir.join(first.trim_end_matches('-'));
+            let expected = format!("one data set, or the path of one, like {}", example.display());
+            let names: Vec<&str> = found.iter().map(|name| name.trim_end_matches('-')).collect();
+            Err(Error::format(dir, expected, names.join(", ")))
+        }
+    }
 }
 
 fn read_pair(images: &Path, labels: &Path) -> Result<(Size, Labelled)> {
@@ -126,13 +193,31 @@ fn check_magic(source: &mut Source, expected: u32) -> Result<()> {
 
 fn kind(magic: u32) -> String {
     let bytes = magic.to_be_bytes();
-    match magic {
-        IMAGES => format!("IDX images (magic number {IMAGES:#010x})"),
-        LABELS => format!("IDX labels (magic number {LABELS:#010x})"),
+    match (magic, bytes) {
+        (IMAGES, _) => format!("IDX images (magic number {IMAGES:#010x})"),
+        (LABELS, _) => format!("IDX labels (magic number {LABELS:#010x})"),
+        (_, [0, 0, number, rank]) if number_type(number).is_some() => {
+            let numbers = number_type(number).unwrap_or_default();
+            format!("IDX of {numbers} in {rank} dimensions (magic number {magic:#010x})")
+        }
+        (_, [0x1f, 0x8b, ..]) => "a gzip file in a gzip file; unpack it once".to_owned(),
         // The page that a failed download left instead.
         _ if bytes.iter().all(|byte| byte.is_ascii_graphic()) => format!("text ({})", bytes.escape_ascii()),
         _ => format!("magic number {magic:#010x}"),
     }
+}
+
+/// The name of the numbers in an IDX file with this third byte.
+fn number_type(byte: u8) -> Option<&'static str> {
+    Some(match byte {
+        0x08 => "unsigned bytes",
+        0x09 => "signed bytes",
+        0x0b => "16-bit integers",
+        0x0c => "32-bit integers",
+        0x0d => "32-bit floats",
+        0x0e => "64-bit floats",
+        _ => return None,
+    })
 }
 
 /// The length of each axis.

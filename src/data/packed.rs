@@ -18,34 +18,37 @@ const VERSION: u32 = 1;
 /// decided by draw `i` of `Noise::seed(PACKED_SEED)`.
 pub const PACKED_SEED: u64 = 2008;
 
-/// Makes a packed file of a folder of IDX files, as [`Digits::read_dir`] takes it: each pixel is drawn once, 1 with
-/// probability intensity / 255. From MNIST, it is the file that [`Digits::embedded`] carries, byte for byte.
+/// Makes a packed file: each pixel of 8-bit images is drawn once, 1 with probability intensity / 255. From MNIST, it is the
+/// file that [`Digits::embedded`] carries, byte for byte.
 ///
-/// # Errors
-/// As [`Digits::read_dir`].
+/// The file does not say where the validation images begin: when it is read, they are the last sixth of the images that are
+/// not for the test.
 #[cfg(feature = "gzip")]
-pub fn pack(dir: impl AsRef<Path>) -> Result<Vec<u8>> {
+pub fn pack(digits: &Digits) -> Vec<u8> {
     use std::io::Write;
 
-    use super::split::{pack_bits, sample};
+    use super::split::pack_bits;
 
-    let Sets { rows, cols, train, test } = super::idx::read_dir(dir.as_ref())?;
-    let mut noise = crate::noise::Noise::seed(PACKED_SEED);
+    let splits = [digits.train(), digits.validation(), digits.test()];
+    let [train, validation, test] = splits.map(|split| split.len() as u32);
+    let (rows, cols) = (digits.train().rows() as u32, digits.train().cols() as u32);
     let mut contents = MAGIC.to_vec();
-    for word in [VERSION, train.labels.len() as u32, test.labels.len() as u32, rows as u32, cols as u32] {
+    for word in [VERSION, train + validation, test, rows, cols] {
         contents.extend(word.to_le_bytes());
     }
-    let mut sampled = vec![0.0; rows * cols];
-    for image in train.pixels.chunks_exact(rows * cols).chain(test.pixels.chunks_exact(rows * cols)) {
-        sample(image, &mut noise, &mut sampled);
-        contents.extend(pack_bits(&sampled));
+    let mut image = vec![0.0; digits.train().pixels()];
+    for split in splits {
+        for index in 0..split.len() as u32 {
+            split.binarized_pixels_into(&[index], &mut image);
+            contents.extend(pack_bits(&image));
+        }
     }
-    contents.extend(train.labels.iter().chain(&test.labels));
+    splits.iter().for_each(|split| contents.extend(split.labels()));
 
     // No time and no name in the header, so the same input gives the same bytes.
     let mut file = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     let written = file.write_all(&contents).and_then(|()| file.finish());
-    Ok(written.expect("writing to memory does not fail"))
+    written.expect("writing to memory does not fail")
 }
 
 #[cfg(feature = "embedded")]

@@ -5,6 +5,9 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "gzip")]
+use flate2::bufread::GzDecoder;
+
 use crate::error::{Error, Result};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -87,8 +90,54 @@ impl Source {
 
 #[cfg(feature = "gzip")]
 fn gunzip(_: &Path, reader: impl BufRead + 'static) -> Result<Box<dyn Read>> {
-    // The "multi" decoder also refuses what is no gzip after the end of the first stream.
-    Ok(Box::new(flate2::bufread::MultiGzDecoder::new(reader)))
+    Ok(Box::new(Members { decoder: Some(GzDecoder::new(reader)) }))
+}
+
+/// The contents of a gzip file: streams one after another, and at the end zeros, with which tapes and some tools fill up a
+/// block. Anything else behind a stream is damage.
+#[cfg(feature = "gzip")]
+struct Members<R> {
+    /// `None` once the file is at its end.
+    decoder: Option<GzDecoder<R>>,
+}
+
+#[cfg(feature = "gzip")]
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while let Some(mut decoder) = self.decoder.take() {
+            let count = decoder.read(out)?;
+            if count > 0 || out.is_empty() {
+                self.decoder = Some(decoder);
+                return Ok(count);
+            }
+            let mut rest = decoder.into_inner();
+            let is_padded = skip_zeros(&mut rest)?;
+            self.decoder = match rest.fill_buf()? {
+                [] => None,
+                _ if is_padded => {
+                    let text = "something other than zeros after the end of the last stream";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+                }
+                _ => Some(GzDecoder::new(rest)),
+            };
+        }
+        Ok(0)
+    }
+}
+
+/// Skips zeros; returns whether there were any.
+#[cfg(feature = "gzip")]
+fn skip_zeros(reader: &mut impl BufRead) -> io::Result<bool> {
+    let mut skipped = false;
+    loop {
+        let buffer = reader.fill_buf()?;
+        let zeros = buffer.iter().take_while(|&&byte| byte == 0).count();
+        if zeros == 0 {
+            return Ok(skipped);
+        }
+        skipped = true;
+        reader.consume(zeros);
+    }
 }
 
 #[cfg(not(feature = "gzip"))]

@@ -15,6 +15,8 @@ pub struct Split {
     cols: usize,
     pixels: Pixels,
     labels: Vec<u8>,
+    /// The draw for the first pixel in [`binarized_pixels_into`](Self::binarized_pixels_into).
+    first_draw: u64,
 }
 
 /// The images one after another, row-major.
@@ -28,7 +30,12 @@ pub(super) enum Pixels {
 
 impl Split {
     pub(super) fn new([rows, cols]: [usize; 2], pixels: Pixels, labels: Vec<u8>) -> Split {
-        Split { rows, cols, pixels, labels }
+        Split { rows, cols, pixels, labels, first_draw: 0 }
+    }
+
+    /// The same with the draws that follow `draws` others.
+    pub(super) fn after_draws(self, draws: usize) -> Split {
+        Split { first_draw: draws as u64, ..self }
     }
 
     /// Images whose pixels are intensities, 0 for black and 255 for white, row-major and one after another, and the class
@@ -61,6 +68,28 @@ impl Split {
         let pixels: Vec<f32> = pixels.iter().map(|&pixel| f32::from(pixel)).collect();
         let bits = pixels.chunks(size[0] * size[1]).flat_map(pack_bits).collect();
         Ok(Split::new(size, Pixels::Bits(bits), labels))
+    }
+
+    /// Returns the same images with rows and columns exchanged, as EMNIST's files need it.
+    pub fn transposed(&self) -> Split {
+        let (rows, cols, labels) = (self.rows, self.cols, self.labels.clone());
+        let places = || (0..cols).flat_map(|col| (0..rows).map(move |row| row * cols + col));
+        let pixels = match &self.pixels {
+            Pixels::Intensities(bytes) => {
+                let images = bytes.chunks_exact(self.pixels());
+                Pixels::Intensities(images.flat_map(|image| places().map(|place| image[place])).collect())
+            }
+            Pixels::Bits(bits) => {
+                let mut image = vec![0.0; self.pixels()];
+                let transposed = |index: usize| {
+                    unpack(self.image(bits, index as u32), &mut image);
+                    let image: Vec<f32> = places().map(|place| image[place]).collect();
+                    pack_bits(&image).collect::<Vec<u8>>()
+                };
+                Pixels::Bits((0..self.len()).flat_map(transposed).collect())
+            }
+        };
+        Split { rows: cols, cols: rows, pixels, labels, first_draw: self.first_draw }
     }
 
     /// Number of images.
@@ -154,6 +183,21 @@ impl Split {
                     sample(self.image(bytes, index), noise, out);
                 }
             }
+        }
+    }
+
+    /// Writes the chosen images, one per row of `out`, every pixel 0 or 1, the same at every call: intensities are sampled as
+    /// `pack` samples them, with the draws of [`PACKED_SEED`](super::PACKED_SEED).
+    ///
+    /// # Panics
+    /// As [`pixels_into`](Self::pixels_into).
+    #[track_caller]
+    pub fn binarized_pixels_into(&self, indices: &[u32], out: &mut [f32]) {
+        self.check_room("binarized_pixels_into", indices, out);
+        let (stream, _) = Noise::seed(super::PACKED_SEED).position();
+        for (&index, out) in indices.iter().zip(out.chunks_exact_mut(self.pixels())) {
+            let draw = self.first_draw + u64::from(index) * self.pixels() as u64;
+            self.sample_pixels_into(&[index], &mut Noise::resume((stream, draw)), out);
         }
     }
 

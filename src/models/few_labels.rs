@@ -167,12 +167,21 @@ impl FewLabels {
             KnownLabels::OfEachClass(count) => {
                 let classes = self.model.shape().classes;
                 let label = |index: u32| u32::from(split.labels()[index as usize]);
-                let of_class = |class| order.iter().copied().filter(move |&i| label(i) == class).take(count);
-                self.indices = (0..classes as u32).flat_map(of_class).collect();
-                if self.indices.len() < count.saturating_mul(classes) {
-                    let expected = format!("{count} training images of each of {classes} classes");
-                    let found = format!("{} in all", self.indices.len());
-                    return Err(Error::invalid("the data", expected, found));
+                self.indices.clear();
+                for class in 0..classes as u32 {
+                    let of_class = order.iter().copied().filter(|&index| label(index) == class);
+                    let before = self.indices.len();
+                    self.indices.extend(of_class.take(count));
+                    let found = self.indices.len() - before;
+                    if found < count {
+                        let expected =
+                            format!("{count} training images of each class from 0 to {}", classes - 1);
+                        return Err(Error::invalid(
+                            "the data",
+                            expected,
+                            format!("{found} of class {class}"),
+                        ));
+                    }
                 }
                 self.labels = self.indices.iter().map(|&index| label(index)).collect();
             }

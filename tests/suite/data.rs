@@ -151,7 +151,7 @@ mod embedded {
             let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
             return;
         };
-        let packed = reparam::data::pack(&dir).unwrap();
+        let packed = reparam::data::pack(&Digits::read_dir(&dir).unwrap());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("packed.gz");
         fs::write(&path, &packed).unwrap();
@@ -277,6 +277,86 @@ fn a_missing_folder_or_file_is_named() {
     assert_snapshot!(set.error(), @"DIR: expected train-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found no such files");
 }
 
+/// EMNIST's letters have labels from 1.
+#[test]
+fn labels_are_counted_from_the_smallest() {
+    let set = Idx::sound();
+    let labels = |first: u8, count: u8| {
+        [vec![0, 0, 8, 1, 0, 0, 0, count], (first..first + count).collect::<Vec<_>>()].concat()
+    };
+    fs::write(set.path(TRAIN_LABELS), labels(3, 12)).unwrap();
+    fs::write(set.path(TEST_LABELS), labels(2, 3)).unwrap();
+    let digits = set.read().unwrap();
+    assert_eq!((digits.train().labels()[0], digits.test().labels()), (1, &[0, 1, 2][..]));
+    assert_eq!(digits.classes(), 13);
+}
+
+#[test]
+fn the_names_of_emnist_are_read() {
+    let set = Idx::sound();
+    let plain = set.read().unwrap();
+    for (from, to) in [
+        (TRAIN_IMAGES, "emnist-letters-train-images-idx3-ubyte"),
+        (TRAIN_LABELS, "emnist-letters-train-labels-idx1-ubyte"),
+        (TEST_IMAGES, "emnist-letters-test-images-idx3-ubyte"),
+        (TEST_LABELS, "emnist-letters-test-labels-idx1-ubyte"),
+    ] {
+        fs::rename(set.path(from), set.path(to)).unwrap();
+    }
+    assert_eq!(set.read().unwrap(), plain);
+    // Of several data sets in a folder, the path names one.
+    fs::write(set.path("emnist-digits-train-images-idx3-ubyte"), "").unwrap();
+    assert_snapshot!(set.error(), @"DIR: expected one data set, or the path of one, like DIR/emnist-digits, found emnist-digits, emnist-letters");
+    assert_eq!(Digits::read_dir(set.path("emnist-letters")).unwrap(), plain);
+    assert_snapshot!(set.redacted(Digits::read_dir(set.path("emnist-digits"))), @"DIR: expected emnist-digits-train-labels-idx1-ubyte, emnist-digits-test-images-idx3-ubyte, emnist-digits-test-labels-idx1-ubyte (or the same with .gz), found no such files");
+    // One without a name of its own goes first.
+    for (name, contents) in [(TRAIN_IMAGES, images(12, 2, 3)), (TRAIN_LABELS, labels(12))] {
+        fs::write(set.path(name), contents).unwrap();
+    }
+    assert_snapshot!(set.error(), @"DIR: expected t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found no such files");
+}
+
+#[test]
+fn images_are_transposed() {
+    let grey = Idx::sound().read().unwrap();
+    let image = |digits: &Digits| {
+        let mut pixels = [0.0; 6];
+        digits.train().pixels_into(&[1], &mut pixels);
+        pixels.map(|pixel| (pixel * 255.0).round())
+    };
+    let turned = grey.transposed();
+    assert_eq!((turned.train().rows(), turned.train().cols()), (3, 2));
+    assert_eq!(image(&grey), [6.0, 7.0, 8.0, 9.0, 10.0, 11.0]);
+    assert_eq!(image(&turned), [6.0, 9.0, 7.0, 10.0, 8.0, 11.0]);
+    assert_eq!(turned.transposed(), grey);
+    // Three rows of four bits, so that an image ends within a byte.
+    let bits = Digits::of_splits(halves(7), halves(2), halves(3)).unwrap();
+    let mut pixels = [0.0; 12];
+    bits.transposed().train().pixels_into(&[0], &mut pixels);
+    assert_eq!(pixels, [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(bits.transposed().transposed(), bits);
+}
+
+/// A classifier sees the intensities of 8-bit images, at each step and at each evaluation: nothing is drawn.
+#[test]
+fn a_classifier_reads_intensities() {
+    let grey = |images: usize| {
+        let labels: Vec<u8> = (0..images).map(|image| (image % 2) as u8).collect();
+        // So dark that a drawn image is black almost always.
+        let pixels = labels.iter().flat_map(|&label| [2 * (1 - label), 2 * label]).collect();
+        Split::of_intensities([1, 2], pixels, labels).unwrap()
+    };
+    let data = Digits::of_splits(grey(60), grey(10), grey(20)).unwrap();
+    let mut plan = Plan::mlp().with_steps(400);
+    plan.model = ModelShape::Classifier { hidden: vec![] };
+    (plan.training.batch, plan.training.learning_rate) = (60, reparam::Schedule::Fixed(1.0));
+    let mut run = plan.begin(&data).unwrap();
+    while !run.is_finished() {
+        run.step();
+    }
+    assert_eq!(run.evaluate(SplitKind::Test, 1).scores.accuracy, Some(1.0));
+}
+
 #[test]
 fn what_is_no_idx_file_is_named() {
     let set = Idx::sound();
@@ -289,7 +369,9 @@ fn what_is_no_idx_file_is_named() {
     fs::write(set.path(TRAIN_IMAGES), "<!DOCTYPE html>").unwrap();
     assert_snapshot!(set.error(), @"DIR/train-images-idx3-ubyte: expected IDX images (magic number 0x00000803), found text (<!DO)");
     fs::write(set.path(TRAIN_IMAGES), [0, 0, 0x0d, 3, 0, 0, 0, 1]).unwrap();
-    assert_snapshot!(set.error(), @"DIR/train-images-idx3-ubyte: expected IDX images (magic number 0x00000803), found magic number 0x00000d03");
+    assert_snapshot!(set.error(), @"DIR/train-images-idx3-ubyte: expected IDX images (magic number 0x00000803), found IDX of 32-bit floats in 3 dimensions (magic number 0x00000d03)");
+    fs::write(set.path(TRAIN_IMAGES), [0, 0, 0x0a, 3, 0, 0, 0, 1]).unwrap();
+    assert_snapshot!(set.error(), @"DIR/train-images-idx3-ubyte: expected IDX images (magic number 0x00000803), found magic number 0x00000a03");
     fs::copy(set.path(TRAIN_LABELS), set.path(TRAIN_IMAGES)).unwrap();
     assert_snapshot!(set.error(), @"DIR/train-images-idx3-ubyte: expected IDX images (magic number 0x00000803), found IDX labels (magic number 0x00000801)");
     let set = Idx::sound();
@@ -373,6 +455,8 @@ mod gzip {
         flipped[10] = 0xff;
         fs::write(set.path(TRAIN_IMAGES), &flipped).unwrap();
         assert_snapshot!(set.error(), @"DIR/train-images-idx3-ubyte: expected an intact gzip stream, found damage after 0 unpacked bytes (corrupt deflate stream)");
+        fs::write(set.path(TRAIN_IMAGES), gzip(&sound)).unwrap();
+        assert_snapshot!(set.error(), @"DIR/train-images-idx3-ubyte: expected IDX images (magic number 0x00000803), found a gzip file in a gzip file; unpack it once");
         fs::write(set.path(TRAIN_IMAGES), [&sound[..], b"more"].concat()).unwrap();
         assert_snapshot!(set.error(), @"DIR/train-images-idx3-ubyte: expected a whole gzip stream, found the end of the file in its middle, after 88 unpacked bytes");
         fs::write(set.path(TRAIN_IMAGES), gzip(&[images(12, 2, 3), vec![7]].concat())).unwrap();
@@ -382,10 +466,25 @@ mod gzip {
     }
 
     #[test]
+    fn zeros_fill_up_the_end_of_a_gzip_file() {
+        let set = Idx::sound();
+        let plain = set.read().unwrap();
+        let (contents, zeros) = (images(12, 2, 3), vec![0; 10_000]);
+        // A file of two streams, as `cat` of two files gives it.
+        let streams = [gzip(&contents[..50]), gzip(&contents[50..])].concat();
+        for end in [&zeros[..], &zeros[..1], &[]] {
+            fs::write(set.path(TRAIN_IMAGES), [&streams, end].concat()).unwrap();
+            assert_eq!(set.read().unwrap(), plain);
+        }
+        fs::write(set.path(TRAIN_IMAGES), [&streams, &zeros[..], b"x"].concat()).unwrap();
+        assert_snapshot!(set.error(), @"DIR/train-images-idx3-ubyte: expected an intact gzip stream, found damage after 88 unpacked bytes (something other than zeros after the end of the last stream)");
+    }
+
+    #[test]
     fn any_set_can_be_packed_and_keeps_its_law() {
         let set = Idx::sound();
         let path = set.path("packed.gz");
-        fs::write(&path, reparam::data::pack(set.folder.path()).unwrap()).unwrap();
+        fs::write(&path, reparam::data::pack(&set.read().unwrap())).unwrap();
         let (packed, grey) = (Digits::read_packed(&path).unwrap(), set.read().unwrap());
         let mut noise = Noise::seed(reparam::data::PACKED_SEED);
         let parts = [
@@ -401,6 +500,9 @@ mod gzip {
             packed.pixels_into(&all, &mut fixed);
             grey.sample_pixels_into(&all, &mut noise, &mut sampled);
             assert_eq!(fixed, sampled);
+            // An evaluation sees the same, in any order.
+            grey.binarized_pixels_into(&[1, 0], &mut sampled[..12]);
+            assert_eq!(sampled[..12], [&fixed[6..12], &fixed[..6]].concat());
         }
     }
 

@@ -18,11 +18,17 @@ pub(crate) enum Command {
         /// File to write
         #[arg(long, value_name = "FILE", default_value = "binarized.gz")]
         out: PathBuf,
+        /// Exchange rows and columns of the images, as EMNIST's files need it
+        #[arg(long)]
+        transpose: bool,
     },
     /// Print what a data set holds
     Inspect {
         /// A folder of IDX files or a packed file [default: the embedded data]
         path: Option<PathBuf>,
+        /// Exchange rows and columns of the images, as EMNIST's files need it
+        #[arg(long)]
+        transpose: bool,
         /// Write a picture of the first 100 training images
         #[arg(long, value_name = "FILE")]
         picture: Option<PathBuf>,
@@ -31,13 +37,13 @@ pub(crate) enum Command {
 
 pub(crate) fn run(command: Command) -> Result<i32> {
     match command {
-        Command::Pack { dir, out } => {
-            let bytes = pack(&dir)?;
+        Command::Pack { dir, out, transpose } => {
+            let bytes = pack(&load(Some(&dir), transpose)?);
             reparam::internal::write_atomically(&out, &bytes)?;
             say!("packed {} into {} ({} bytes)", dir.display(), out.display(), bytes.len());
         }
-        Command::Inspect { path, picture } => {
-            let digits = load(path.as_deref())?;
+        Command::Inspect { path, transpose, picture } => {
+            let digits = load(path.as_deref(), transpose)?;
             say!("{} classes, fingerprint {}", digits.classes(), digits.fingerprint());
             for &kind in SplitKind::ALL {
                 inspect(kind, digits.split(kind));
