@@ -27,7 +27,7 @@ use crate::var::Var;
 use crate::variables::Variables;
 
 pub use belief_net::{BeliefNet, Link};
-pub use bound::{HardBound, multi_sample_bound};
+pub use bound::{Drawn, HardBound, multi_sample_bound};
 pub use classifier::Classifier;
 pub use few_labels::{FewLabels, FewLabelsShape, Guidance, KnownLabels};
 pub use image_format::ImageFormat;
@@ -55,6 +55,13 @@ pub struct Batch<'a, 't> {
 }
 
 impl<'t> Batch<'_, 't> {
+    /// The images as rows of intensities from 0 to 1, `[images, pixels]`: see [`Split::pixels_into`].
+    #[track_caller]
+    pub fn pixels(&mut self) -> Var<'t> {
+        let shape = [self.indices.len(), self.split.pixels()];
+        self.tape.input_with(shape, |out| self.split.pixels_into(self.indices, out))
+    }
+
     /// The images as rows of zeros and ones, `[images, pixels]`: see [`Split::sample_pixels_into`].
     #[track_caller]
     pub fn binary_pixels(&mut self) -> Var<'t> {
@@ -83,6 +90,11 @@ pub trait Model: Send + Sync {
     /// The layers of discrete variables that it samples, in the order in which [`loss`](Self::loss) takes their estimators.
     fn layers(&self) -> Vec<Variables>;
 
+    /// Returns true if the model reads intensities. For others, an evaluation binarizes 8-bit images, always in the same way.
+    fn reads_intensities(&self) -> bool {
+        false
+    }
+
     /// The loss of each image of a batch, `[images]`, or one number for all, in nats, with the gradient of the batch's
     /// estimators.
     fn loss<'t>(&self, batch: &mut Batch<'_, 't>) -> Var<'t>;
@@ -92,7 +104,7 @@ pub trait Model: Send + Sync {
         !self.layers().is_empty()
     }
 
-    /// The bounds of each image from `samples` hard samples. A model without variables gives its loss twice.
+    /// The bounds of each image from `samples` hard samples. A model that draws nothing gives [`HardBound::exact`].
     fn bounds(
         &self,
         params: &Params,

@@ -42,7 +42,7 @@ impl Model for Prototypes {
         let tape = Tape::inference();
         let x = tape.input(images.pixels, [images.labels.len(), images.pixels.len() / images.labels.len()]);
         let exact = self.nll(params, x, &mut Exact, n).to_vec();
-        exact.into_iter().map(f64::from).map(|nll| HardBound { negative_elbo: nll, nll }).collect()
+        exact.into_iter().map(|nll| HardBound::exact(f64::from(nll))).collect()
     }
 }
 

@@ -108,13 +108,23 @@ mod tests {
     fn line() -> impl Strategy<Value = MetricsLine> {
         let number =
             || any::<u64>().prop_map(f64::from_bits).prop_filter("finite", |number| number.is_finite());
-        let scores = (option::of(number()), number(), number(), option::of(number()));
+        let (some, finite) = (|| option::of(number()), number);
+        let scores = (some(), some(), some(), finite(), finite(), some(), some());
         let settings = (any::<usize>(), option::of(number()), number(), number());
         let place = (0..9u64, any::<u64>(), select(SplitKind::ALL));
         (place, scores, settings).prop_map(|((step, epoch, split), scores, settings)| {
-            let (elbo, nll, standard_error, accuracy) = scores;
+            let (elbo, elbo_standard_error, elbo_draw_error, nll, standard_error, draw_error, accuracy) =
+                scores;
             let (samples, tau, learning_rate, seconds) = settings;
-            let scores = Scores { elbo, nll, standard_error, accuracy };
+            let scores = Scores {
+                elbo,
+                elbo_standard_error,
+                elbo_draw_error,
+                nll,
+                standard_error,
+                draw_error,
+                accuracy,
+            };
             MetricsLine {
                 record: Record { step, epoch, split, samples, tau, learning_rate, scores },
                 seconds,

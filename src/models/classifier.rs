@@ -68,16 +68,19 @@ impl Model for Classifier {
         Vec::new()
     }
 
+    fn reads_intensities(&self) -> bool {
+        true
+    }
+
     /// The cross-entropy of each label, in nats.
     fn loss<'t>(&self, batch: &mut Batch<'_, 't>) -> Var<'t> {
-        let x = batch.binary_pixels();
+        let x = batch.pixels();
         self.logits(batch.params, x).cross_entropy(batch.labels)
     }
 
     fn bounds(&self, params: &Params, images: Examples<'_>, _: usize, _: &mut Noise) -> Vec<HardBound> {
         let losses = self.with_logits(params, images, |logits| logits.cross_entropy(images.labels).to_vec());
-        let bound = |loss| HardBound { negative_elbo: f64::from(loss), nll: f64::from(loss) };
-        losses.into_iter().map(bound).collect()
+        losses.into_iter().map(|loss| HardBound::exact(f64::from(loss))).collect()
     }
 
     fn right_answers(&self, params: &Params, images: Examples<'_>) -> Option<usize> {

@@ -1,6 +1,6 @@
 //! A variational autoencoder with categorical or binary latent variables.
 
-use super::bound::{HardBound, multi_sample_bound};
+use super::bound::{Drawn, HardBound, multi_sample_bound};
 use super::shape::ModelShape;
 use super::{Batch, Examples, Model, check_estimators, declare_mean, sizes, start_at_base_rates};
 use crate::checkpoint::Checkpoint;
@@ -126,8 +126,8 @@ impl Vae {
         })
     }
 
-    /// With hard samples, per image and in nats: -ELBO from one sample of z and the closed KL, and
-    /// -ln(1/m sum p(x, z) / q(z | x)) from `samples` of them (Burda, Grosse, Salakhutdinov 2016, equation 8).
+    /// With hard samples, per image and in nats: -ELBO with the closed KL, a mean over
+    /// `samples` samples of z, and -ln(1/m sum p(x, z) / q(z | x)) from all of them (Burda, Grosse, Salakhutdinov 2016, equation 8).
     /// `pixels` holds whole images.
     ///
     /// # Panics
@@ -145,28 +145,27 @@ impl Vae {
         let code = self.encode_values(&mut tape, params, pixels);
         let latents = self.shape.latents;
         let log_prior = -(latents.count() as f64) * (latents.values() as f64).ln();
-        let mut negative_elbo = Vec::with_capacity(images);
-        let mut bounds = multi_sample_bound(images, samples, |round, log_weights| {
+        let mut reconstructions = Vec::with_capacity(samples * images);
+        let mut bounds = multi_sample_bound(images, samples, |_, log_weights| {
             let x = tape.input(pixels, [images, self.shape.pixels]);
             let flat = [images, latents.elements()];
             let z = latents.logits(tape.input(&code.logits, flat)).sample(noise);
             let reconstruction = self.decode(params, z).bce_with_logits(x).sum_axis(1);
             let log_q = (z.reshape(flat) * tape.input(&code.log_q, flat)).sum_axis(1);
             let terms = reconstruction.value();
-            if round == 0 {
-                negative_elbo
-                    .extend(terms.iter().zip(&code.kl).map(|(&r, &kl)| f64::from(r) + f64::from(kl)));
-            }
             let (log_q, at_zero) = (log_q.value(), &code.log_q_at_zero);
             for (image, log_weight) in log_weights.iter_mut().enumerate() {
                 let log_q = f64::from(log_q[image]) + f64::from(at_zero[image]);
                 *log_weight = log_prior - f64::from(terms[image]) - log_q;
             }
+            reconstructions.extend_from_slice(&terms);
             drop((terms, log_q));
             tape.reset();
         });
-        for (bound, negative_elbo) in bounds.iter_mut().zip(negative_elbo) {
-            bound.negative_elbo = negative_elbo;
+        for (image, bound) in bounds.iter_mut().enumerate() {
+            let kl = f64::from(code.kl[image]);
+            let of_rounds = reconstructions.chunks_exact(images);
+            bound.negative_elbo = Drawn::mean(of_rounds.map(|terms| f64::from(terms[image]) + kl));
         }
         bounds
     }

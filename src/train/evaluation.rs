@@ -4,22 +4,45 @@ use super::moments::Moments;
 use crate::checkpoint::Checkpoint;
 use crate::data::{Digits, SplitKind};
 use crate::error::Result;
-use crate::models::{Examples, HardBound, Model};
+use crate::models::{Drawn, Examples, HardBound, Model};
 use crate::noise::Noise;
 use crate::params::Params;
 
-/// Means per image over some images.
+/// Means per image over some images. A standard error is the one over the images: of the mean as an estimate for all images
+/// of that kind. A draw error is the one over the draws: how far another seed moves the mean over these images.
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[cfg_attr(feature = "cli", derive(serde::Serialize))]
 pub struct Scores {
-    /// The evidence lower bound, from one sample, in nats; `None` for a model without variables.
+    /// The evidence lower bound, a mean over the samples of each image, in nats; `None` for a model without variables.
     pub elbo: Option<f64>,
+    /// Standard error of [`elbo`](Self::elbo).
+    pub elbo_standard_error: Option<f64>,
+    /// Draw error of [`elbo`](Self::elbo); `None` from one sample per image, which cannot tell.
+    pub elbo_draw_error: Option<f64>,
     /// An upper bound on -ln p, in nats: of the image, of its lower half given the upper one, or of the label.
     pub nll: f64,
-    /// Standard error of [`nll`](Self::nll) over the images.
+    /// Standard error of [`nll`](Self::nll).
     pub standard_error: f64,
+    /// Draw error of [`nll`](Self::nll); `None` from one sample per image, which cannot tell.
+    pub draw_error: Option<f64>,
     /// Share of right answers; `None` for a model that knows no classes.
     pub accuracy: Option<f64>,
+}
+
+impl Scores {
+    /// The scores of a training loss, which is a bound or not.
+    pub(super) fn of_loss(loss: Moments, is_bound: bool) -> Scores {
+        let (nll, standard_error) = (loss.mean(), loss.standard_error());
+        Scores {
+            elbo: is_bound.then_some(-nll),
+            elbo_standard_error: is_bound.then_some(standard_error),
+            elbo_draw_error: None,
+            nll,
+            standard_error,
+            draw_error: None,
+            accuracy: None,
+        }
+    }
 }
 
 /// The scores of a run at some step.
@@ -90,7 +113,10 @@ impl Evaluation {
         }
         let indices: Vec<u32> = (self.done() as u32..(self.done() + batch) as u32).collect();
         let (mut pixels, mut labels) = (vec![0.0; batch * split.pixels()], vec![0; batch]);
-        split.sample_pixels_into(&indices, &mut self.noise, &mut pixels);
+        match model.reads_intensities() {
+            true => split.pixels_into(&indices, &mut pixels),
+            false => split.binarized_pixels_into(&indices, &mut pixels),
+        }
         split.labels_into(&indices, &mut labels);
         let images = Examples { pixels: &pixels, labels: &labels };
         self.bounds.extend(model.bounds(params, images, self.samples, &mut self.noise));
@@ -102,17 +128,25 @@ impl Evaluation {
 
     /// The scores of the images done so far.
     pub fn scores(&self, model: &dyn Model) -> Scores {
-        let (mut elbo, mut nll) = (0.0, Moments::default());
-        for bound in &self.bounds {
-            elbo -= bound.negative_elbo;
-            nll.add(bound.nll);
-        }
-        let images = self.bounds.len() as f64;
+        let of_all = |of: fn(&HardBound) -> Drawn| {
+            let (mut values, mut variance) = (Moments::default(), Some(0.0));
+            for bound in &self.bounds {
+                values.add(of(bound).value);
+                variance = variance.zip(of(bound).variance).map(|(sum, of_image)| sum + of_image);
+            }
+            let draw_error = variance.map(|sum| sum.sqrt() / values.count);
+            (values.mean(), values.standard_error(), draw_error)
+        };
+        let elbo = (!model.layers().is_empty()).then(|| of_all(|bound| bound.negative_elbo));
+        let (nll, standard_error, draw_error) = of_all(|bound| bound.nll);
         Scores {
-            elbo: (!model.layers().is_empty()).then_some(elbo / images),
-            nll: nll.mean(),
-            standard_error: nll.standard_error(),
-            accuracy: self.right.map(|right| right as f64 / images),
+            elbo: elbo.map(|(mean, ..)| -mean),
+            elbo_standard_error: elbo.map(|(_, error, _)| error),
+            elbo_draw_error: elbo.and_then(|(.., error)| error),
+            nll,
+            standard_error,
+            draw_error,
+            accuracy: self.right.map(|right| right as f64 / self.bounds.len() as f64),
         }
     }
 
@@ -128,8 +162,9 @@ impl Evaluation {
 
     /// Saves where it stands, under names that begin with `prefix`.
     pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
-        let numbers: Vec<f64> =
-            self.bounds.iter().flat_map(|bound| [bound.negative_elbo, bound.nll]).collect();
+        let drawn = |bound: &HardBound| [bound.negative_elbo, bound.nll];
+        let numbers = |drawn: Drawn| [drawn.value, drawn.variance.unwrap_or(f64::NAN)];
+        let numbers: Vec<f64> = self.bounds.iter().flat_map(drawn).flat_map(numbers).collect();
         checkpoint.set_numbers(&format!("{prefix}bounds"), &numbers);
         if let Some(right) = self.right {
             checkpoint.set(&format!("{prefix}right"), right);
@@ -145,8 +180,13 @@ impl Evaluation {
         let numbers = checkpoint.get_numbers(&format!("{prefix}bounds"))?;
         self.right = checkpoint.get_if_set(&format!("{prefix}right"))?;
         self.noise.restore(&format!("{prefix}noise."), checkpoint)?;
-        let (pairs, _) = numbers.as_chunks::<2>();
-        self.bounds = pairs.iter().map(|&[negative_elbo, nll]| HardBound { negative_elbo, nll }).collect();
+        let drawn =
+            |value: f64, variance: f64| Drawn { value, variance: (!variance.is_nan()).then_some(variance) };
+        let bound = |&[elbo, of_elbo, nll, of_nll]: &[f64; 4]| HardBound {
+            negative_elbo: drawn(elbo, of_elbo),
+            nll: drawn(nll, of_nll),
+        };
+        self.bounds = numbers.as_chunks().0.iter().map(bound).collect();
         Ok(())
     }
 }

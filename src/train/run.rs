@@ -217,12 +217,7 @@ impl<'d> Run<'d> {
     /// The mean training loss since the last call.
     pub fn training_record(&mut self) -> Record {
         let window = std::mem::take(&mut self.window);
-        let scores = Scores {
-            elbo: self.model.loss_is_bound().then(|| -window.mean()),
-            nll: window.mean(),
-            standard_error: window.standard_error(),
-            accuracy: None,
-        };
+        let scores = Scores::of_loss(window, self.model.loss_is_bound());
         self.record(SplitKind::Train, 0, scores)
     }
 

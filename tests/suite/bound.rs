@@ -3,14 +3,14 @@
 
 use reparam::estimators::{Estimator, parse};
 use reparam::models::{
-    BeliefNet, HardBound, Link, Model, Prediction, SemiSupervised, SemiSupervisedShape, Vae, VaeShape,
+    BeliefNet, Drawn, HardBound, Link, Model, Prediction, SemiSupervised, SemiSupervisedShape, Vae, VaeShape,
     multi_sample_bound,
 };
 use reparam::{Noise, ParamId, Params, Tape, Var, Variables};
 
 /// The bounds of all samples.
 fn nlls(bounds: Vec<HardBound>) -> Vec<f64> {
-    bounds.into_iter().map(|bound| bound.nll).collect()
+    bounds.into_iter().map(|bound| bound.nll.value).collect()
 }
 
 /// The same estimator for each of `layers` layers.
@@ -134,7 +134,7 @@ fn a_vae_is_bounded_as_enumeration_says() {
             nlls(vae.evaluate(&params, &copies(&IMAGE, images), samples, &mut Noise::seed(5)))
         });
         let bounds = vae.evaluate(&params, &copies(&IMAGE, 40_000), 1, &mut Noise::seed(15));
-        let negative_elbos: Vec<f64> = bounds.iter().map(|bound| bound.negative_elbo).collect();
+        let negative_elbos: Vec<f64> = bounds.iter().map(|bound| bound.negative_elbo.value).collect();
         check("vae, -ELBO", &negative_elbos, exact_bounds(&states)[0]);
     }
 }
@@ -599,6 +599,27 @@ fn a_semi_supervised_model_draws_classes_in_turn() {
 #[test]
 fn one_sample_is_its_weight() {
     let bounds = multi_sample_bound(3, 1, |_, log_weights| log_weights.copy_from_slice(&[-1.0, -2.0, 0.5]));
-    let weighs = |nll| HardBound { negative_elbo: nll, nll };
+    let drawn = |value| Drawn { value, variance: None };
+    let weighs = |nll| HardBound { negative_elbo: drawn(nll), nll: drawn(nll) };
     assert_eq!(bounds, [weighs(1.0), weighs(2.0), weighs(-0.5)]);
+}
+
+/// The variance that an image's samples let expect is the one that other samples of the same image have.
+#[test]
+fn variances_over_draws_are_those_of_other_draws() {
+    for latents in LATENTS {
+        let (vae, params) = vae(latents);
+        let bounds = vae.evaluate(&params, &copies(&IMAGE, 20_000), 20, &mut Noise::seed(7));
+        for (name, of) in [
+            ("-ELBO", (|bound| bound.negative_elbo) as fn(&HardBound) -> Drawn),
+            ("bound of 20 samples", |bound| bound.nll),
+        ] {
+            let count = bounds.len() as f64;
+            let mean = bounds.iter().map(|bound| of(bound).value).sum::<f64>() / count;
+            let squares: f64 = bounds.iter().map(|bound| (of(bound).value - mean).powi(2)).sum();
+            let expected = bounds.iter().map(|bound| of(bound).variance.unwrap()).sum::<f64>() / count;
+            let ratio = squares / (count - 1.0) / expected;
+            assert!((0.9..1.1).contains(&ratio), "{name}, {latents}: {ratio} times the variance expected");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use reparam::cli::say;
 use reparam::models::ModelShape;
-use reparam::train::Record;
+use reparam::train::{Record, Scores};
 
 /// Hard samples of an evaluation, unless told.
 pub(crate) const SAMPLES: u32 = 100;
@@ -55,19 +55,17 @@ pub(crate) fn describe(model: &ModelShape, record: &Record, seconds: f64) {
     if let Some(accuracy) = scores.accuracy {
         say!("{split} accuracy {:.2} %", 100.0 * accuracy);
     }
-    let Some(elbo) = scores.elbo else {
-        return say!(
-            "{split} cross-entropy {:.4} nats, standard error {:.4}",
-            scores.nll,
-            scores.standard_error
-        );
+    let Scores { elbo, elbo_standard_error, elbo_draw_error, nll, standard_error, draw_error, .. } = *scores;
+    let (Some(elbo), Some(of_elbo)) = (elbo, elbo_standard_error) else {
+        return say!("{split} cross-entropy {nll:.4} nats, standard error {standard_error:.4}");
     };
-    say!("{:<40} {:6.2}   nats", format!("{split} -ELBO, one hard sample"), -elbo);
-    let of = if matches!(model, ModelShape::Prediction { .. }) { "p(y | x)" } else { "p(x)" };
-    let label = format!("{split} -ln {of}, bound of {samples} samples");
-    say!(
-        "{label:<40} {:6.2}   nats, standard error {:.2}, {seconds:.1} s",
-        scores.nll,
-        scores.standard_error
-    );
+    let counted = if *samples == 1 { "1 sample".to_owned() } else { format!("{samples} samples") };
+    let given = if matches!(model, ModelShape::Prediction { .. }) { "p(y | x)" } else { "p(x)" };
+    let line = |label: String, mean: f64, over_images: f64, over_draws: Option<f64>| {
+        let draws = over_draws.map_or(String::new(), |error| format!(", {error:.3} over draws"));
+        say!("{label:<40} {mean:6.2}   nats, standard error {over_images:.2} over images{draws}");
+    };
+    line(format!("{split} -ELBO, mean of {counted}"), -elbo, of_elbo, elbo_draw_error);
+    line(format!("{split} -ln {given}, bound of {counted}"), nll, standard_error, draw_error);
+    say!("evaluated in {seconds:.1} s");
 }

@@ -187,17 +187,13 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Evaluates on the test images and draws.
+    /// Draws, and evaluates on the test images.
     fn finish(&mut self, samples: usize) -> Result<()> {
         let trained = self.seconds();
-        let single = self.run.evaluate(SplitKind::Test, 1);
-        let both = self.seconds();
-        say!("trained in {trained:.1} s; with the single-sample evaluation {both:.1} s");
-        self.write(single)?;
+        say!("trained in {trained:.1} s");
         self.draw()?;
-        let is_classifier = self.run.model().layers().is_empty();
-        let record = if is_classifier || samples == 1 { single } else { self.evaluate_bound(samples)? };
-        describe(&self.plan.model, &record, self.seconds() - both);
+        let record = self.evaluate(if self.run.model().layers().is_empty() { 1 } else { samples })?;
+        describe(&self.plan.model, &record, self.seconds() - trained);
         if self.flags.data.path().is_none() {
             say_paper(&self.plan.model);
         }
@@ -205,7 +201,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn evaluate_bound(&mut self, samples: usize) -> Result<Record> {
+    fn evaluate(&mut self, samples: usize) -> Result<Record> {
         let bar = progress(0, self.data.test().len() as u64, "test images");
         let mut evaluation = self.run.evaluation(SplitKind::Test, samples);
         while evaluation.advance(self.run.model(), self.run.params(), self.data) {
