@@ -1,7 +1,8 @@
-//! Checkpoints: named tensors and a text of settings in one safetensors file, which any safetensors reader opens.
+//! Checkpoints: named tensors and a text of settings in one safetensors file, which any safetensors reader
+//! opens.
 //!
-//! The same state always gives the same bytes: the settings are one metadata string, sorted by key, and hold no
-//! time, no path and no thread count.
+//! The same state always gives the same bytes: the settings are one metadata string, sorted by key, and hold
+//! no time, no path and no thread count.
 
 mod parts;
 
@@ -20,8 +21,8 @@ use crate::shape::Shape;
 /// The metadata key under which the settings are stored.
 const KEY: &str = "reparam";
 
-/// Settings and tensors, by name. What has a state puts it there with a `save` of its own, under a prefix, and takes it up with
-/// `restore`: [`Params`](crate::Params), [optimizers](crate::optim::Optimizer), [`Noise`](crate::Noise),
+/// Settings and tensors, by name. Types with a state store it with their `save` under a prefix and load it
+/// with `restore`: [`Params`](crate::Params), [optimizers](crate::optim::Optimizer), [`Noise`](crate::Noise),
 /// [`Batches`](crate::data::Batches), [estimators](crate::estimators::Estimator).
 ///
 /// ```
@@ -58,15 +59,15 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// With nothing in it.
+    /// An empty checkpoint.
     pub fn new() -> Checkpoint {
         Checkpoint::default()
     }
 
-    /// Puts a setting.
+    /// Stores a setting.
     ///
     /// # Panics
-    /// If its text is more than one line, or its key has a `=` in it.
+    /// If its text is more than one line, or its key contains `=`.
     #[track_caller]
     pub fn set(&mut self, key: &str, value: impl ToString) {
         let value = value.to_string();
@@ -74,11 +75,11 @@ impl Checkpoint {
         self.settings.insert(key.to_owned(), value);
     }
 
-    /// Puts a tensor.
+    /// Stores a tensor.
     ///
     /// # Panics
-    /// If the number of elements is not that of the shape, or the name is `__metadata__`, which safetensors files keep for
-    /// their metadata.
+    /// If the number of elements does not match the shape, or the name is `__metadata__`, which safetensors
+    /// files keep for their metadata.
     #[track_caller]
     pub fn put(&mut self, name: &str, shape: &Shape, value: &[f32]) {
         assert!(
@@ -116,7 +117,7 @@ impl Checkpoint {
         self.text(key).map(|_| self.get(key)).transpose()
     }
 
-    /// The error for a checkpoint that holds something else than it should.
+    /// The error for a checkpoint that holds something other than expected.
     pub fn unfit(&self, expected: impl Display, found: impl Display) -> Error {
         match &self.path {
             Some(path) => Error::format(path, expected, found),
@@ -153,10 +154,10 @@ impl Checkpoint {
             .expect("plain f32 tensors")
     }
 
-    /// Writes the file, beside its place first, so that a reader never sees half of it.
+    /// Writes the file, first under a temporary name next to it, so that a reader never sees half of it.
     ///
     /// # Errors
-    /// If it cannot be written; the file that was there stays as it was.
+    /// If it cannot be written. Any earlier file is then unchanged.
     pub fn save(&self, path: &Path) -> Result<()> {
         write_atomically(path, self.to_bytes())
     }
@@ -172,7 +173,7 @@ impl Checkpoint {
         Ok(Checkpoint { path: Some(path.to_owned()), ..checkpoint })
     }
 
-    /// The contents of a file's bytes, or what was expected and what was found.
+    /// Parses a file's bytes. The error is what was expected and what was found.
     fn from_bytes(bytes: &[u8]) -> std::result::Result<Checkpoint, (&'static str, String)> {
         let damaged = |error| ("a whole safetensors file", format!("{error}"));
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
@@ -181,7 +182,7 @@ impl Checkpoint {
         let text =
             text.ok_or(("a checkpoint written by reparam", "safetensors of another origin".to_owned()))?;
         let mut checkpoint = Checkpoint::new();
-        // Not `lines`, which would take a carriage return for part of the line's end.
+        // Not `lines`, which would treat a carriage return as part of the line's end.
         for line in text.split_terminator('\n') {
             let (key, value) = line.split_once('=').ok_or(("settings `key=value`", format!("`{line}`")))?;
             checkpoint.set(key, value);

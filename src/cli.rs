@@ -1,6 +1,7 @@
-//! What the command lines share: flags that make a [`Plan`](crate::train::Plan), progress, signals, records and pictures.
+//! Shared parts of the command lines: flags that make a [`Plan`](crate::train::Plan), progress, signals,
+//! records and pictures.
 //!
-//! The binaries `reparam` and `reparam-papers` are built on it. It comes with the feature `cli`.
+//! The binaries `reparam` and `reparam-papers` are built on them. The feature `cli` enables this module.
 
 pub mod args;
 pub mod files;

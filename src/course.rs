@@ -1,4 +1,5 @@
-//! The course: how a gradient passes through a sample, in twelve chapters whose code runs with the tests.
+//! The course, which explains how a gradient passes through a sample in twelve chapters whose code runs with
+//! the tests.
 //!
 //! 1. [The tape](the_tape)
 //! 2. [A first gradient rule](a_first_gradient_rule)
@@ -13,10 +14,11 @@
 //! 11. [A categorical VAE from an empty file](a_categorical_vae)
 //! 12. [How a kernel gets fast](how_a_kernel_gets_fast)
 //!
-//! Beside them: [frequent confusions](confusions), [how to choose an estimator](estimators), [adding an op](adding_an_op), and
-//! [what the kernels cost](performance). The pages are written to be read in docs/ on a code host as well.
+//! See also [frequent confusions](confusions), [how to choose an estimator](estimators), [adding an
+//! op](adding_an_op), and [what the kernels cost](performance). The pages are written to be read in docs/ on
+//! a code host as well.
 
-/// A page, and the pictures it shows, which the page's script puts in their places.
+/// A page and its pictures, which the page's script puts in their places.
 macro_rules! chapter {
     ($name:ident, $page:literal $(, $picture:literal)*) => {
         #[doc = include_str!(concat!("../docs/", $page, ".md"))]
@@ -41,7 +43,7 @@ chapter!(how_a_kernel_gets_fast, "12-how-a-kernel-gets-fast");
 chapter!(confusions, "confusions");
 chapter!(estimators, "estimators", "lab-temperature", "lab-samples", "lab-training");
 #[doc = include_str!("../docs/adding-an-op.md")]
-// What it quotes are pieces of files.
+// It quotes pieces of files.
 #[allow(rustdoc::invalid_rust_codeblocks)]
 pub mod adding_an_op {}
 

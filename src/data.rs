@@ -44,7 +44,7 @@ words! {
         Train = "train",
         /// The images for choosing settings and stopping early.
         Validation = "validation",
-        /// The images for the result.
+        /// The images for the final result.
         Test = "test",
     }
 }
@@ -59,29 +59,31 @@ pub struct Digits {
     test: Split,
 }
 
-/// Training images without which none would be left for validation.
+/// The fewest training images that leave one for validation.
 const FEWEST: usize = 6;
-/// What is expected then.
+/// The expectation in the error for fewer.
 const ENOUGH: &str = "at least 6 images, of which a sixth are for validation";
 
 impl Digits {
     /// MNIST with fixed binary pixels: each pixel was drawn once, 1 with probability intensity / 255.
     ///
-    /// It is a sampled binarization of the same law as the literature's fixed one, but not its file: say so beside
-    /// every comparison. [`PACKED_SEED`] is its seed, and `pack` makes it again from the IDX files.
+    /// It is a sampled binarization from the same distribution as the literature's fixed one, but not the
+    /// same file. Say so with every comparison. [`PACKED_SEED`] is its seed, and `pack` makes it again from
+    /// the IDX files.
     ///
     /// # Source
-    /// Y. LeCun, C. Cortes, C. Burges, the MNIST database. R. Salakhutdinov and I. Murray, "On the Quantitative
-    /// Analysis of Deep Belief Networks", 2008, for the law; H. Larochelle and I. Murray, "The Neural Autoregressive
-    /// Distribution Estimator", 2011, for the fixed file of the literature.
+    /// Y. LeCun, C. Cortes, C. Burges, the MNIST database. R. Salakhutdinov and I. Murray, "On the
+    /// Quantitative Analysis of Deep Belief Networks", 2008, for the distribution; H. Larochelle and I.
+    /// Murray, "The Neural Autoregressive Distribution Estimator", 2011, for the fixed file of the
+    /// literature.
     #[cfg(feature = "embedded")]
     pub fn embedded() -> Digits {
         packed::embedded()
     }
 
     /// Reads a folder of IDX files: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
-    /// `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`, each plain or gzip (with or without `.gz`; gzip needs
-    /// the feature `gzip`). Images of any size and any number of classes up to 256 will do.
+    /// `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`, each plain or gzip (with or without `.gz`; gzip
+    /// needs the feature `gzip`). Images may have any size and up to 256 classes.
     ///
     /// EMNIST's names work as well: `emnist-letters-train-images-idx3-ubyte`, with `test` for `t10k`. Where a folder holds
     /// several data sets, add the name of one to its path: `emnist/emnist-letters`. EMNIST's images are
@@ -98,7 +100,7 @@ impl Digits {
     /// Reads a file that `pack` made.
     ///
     /// # Errors
-    /// If the file cannot be read, or is no such file, or is damaged.
+    /// If the file cannot be read, is not such a file, or is damaged.
     pub fn read_packed(path: impl AsRef<Path>) -> Result<Digits> {
         packed::read(path.as_ref())
     }
@@ -106,7 +108,7 @@ impl Digits {
     /// Images of your own, in three parts: see [`Split::of_intensities`].
     ///
     /// # Errors
-    /// If a part has no image, or the images of two parts differ in size or in what a pixel is.
+    /// If a part has no image, or the images of two parts differ in size or kind of pixel.
     pub fn of_splits(train: Split, validation: Split, test: Split) -> Result<Digits> {
         for (name, split) in [("train", &train), ("validation", &validation), ("test", &test)] {
             let kind = |split: &Split| {
@@ -150,7 +152,7 @@ impl Digits {
         &self.train
     }
 
-    /// The images to choose settings by.
+    /// The images for choosing settings.
     pub fn validation(&self) -> &Split {
         &self.validation
     }
@@ -160,7 +162,7 @@ impl Digits {
         &self.test
     }
 
-    /// The images of that part.
+    /// The images of one part.
     pub fn split(&self, kind: SplitKind) -> &Split {
         match kind {
             SplitKind::Train => self.train(),
@@ -177,7 +179,7 @@ impl Digits {
     }
 }
 
-/// What a file format gives: training and test images of one size. Training images are never none.
+/// The contents of a file: training and test images of one size. There is at least one training image.
 struct Sets {
     rows: usize,
     cols: usize,
@@ -185,7 +187,7 @@ struct Sets {
     test: Labelled,
 }
 
-/// As many bytes of pixels for each label.
+/// Labels, with the same number of pixel bytes for each.
 struct Labelled {
     pixels: Vec<u8>,
     labels: Vec<u8>,

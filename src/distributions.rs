@@ -1,22 +1,23 @@
 //! Distributions on the tape: samples, log-densities, entropies and divergences, all in nats.
 //!
-//! Each is a small `Copy` struct of its parameters. Where it makes sense it has
+//! Each is a small `Copy` struct of its parameters. Where they make sense, it has these methods:
 //!
 //! | method | gives |
 //! | --- | --- |
-//! | `sample(noise)` | a value of this law, taken as a constant: no gradient |
-//! | `rsample(noise)` | the same value as a function of parameters and noise, with its gradient; continuous laws only |
+//! | `sample(noise)` | a value of this distribution, taken as a constant without gradient |
+//! | `rsample(noise)` | the same value as a function of parameters and noise, with its gradient; continuous distributions only |
 //! | `log_prob(value)` | the logarithm of its probability or density |
 //! | `entropy()`, `mean()`, `mode()` | where there is a closed form |
 //! | `kl(q)` | KL(self \|\| q), where there is a closed form |
 //!
-//! A discrete variable has logits and nothing else: probabilities would round to 0 and 1. Its last axis holds the
-//! classes, which `log_prob`, `entropy` and `kl` sum over; laws of single numbers work elementwise. Parameters and
-//! values must have one shape; [`Var::broadcast_to`](crate::Var::broadcast_to) makes it so. Straight-through samples
-//! are ops of their own on the logits ([`st_gumbel_softmax`](crate::Var::st_gumbel_softmax) and others): they are not
-//! `rsample`s, since their gradient is not that of their value.
+//! A discrete variable has only logits, because probabilities would round to 0 and 1. Its last axis holds the
+//! classes, which `log_prob`, `entropy` and `kl` sum over; distributions of single numbers work elementwise.
+//! Parameters and values must have the same shape; use [`Var::broadcast_to`](crate::Var::broadcast_to) to
+//! match them. Straight-through samples are separate ops on the logits
+//! ([`st_gumbel_softmax`](crate::Var::st_gumbel_softmax) and others). They are not `rsample`s, because their
+//! gradient is not the gradient of their value.
 //!
-//! | law | value | parameters |
+//! | distribution | value | parameters |
 //! | --- | --- | --- |
 //! | [`OneHot`] | one-hot rows | logits |
 //! | [`Categorical`] | class indices | logits |
@@ -29,7 +30,7 @@
 //! | [`Normal`] | numbers | mean, log_std |
 //! | [`Uniform`] | numbers | low, high |
 //!
-//! [`KlForm`] is the choice of the divergence in an ELBO whose samples are relaxed.
+//! [`KlForm`] selects the divergence in an ELBO whose samples are relaxed.
 //!
 //! ```
 //! use reparam::distributions::OneHot;

@@ -1,4 +1,4 @@
-//! A tape to look at: a graph for DOT, a picture, a page to step through.
+//! Drawings of a tape: a graph for DOT, a picture, a page to step through.
 
 mod dot;
 mod layout;
@@ -14,7 +14,8 @@ const FONT: usize = 13;
 const CHARACTER: f64 = 7.9;
 const LINE: f64 = 17.0;
 
-/// What a picture shows of a node: a box with words, behind it a wire with the value above and the gradient below.
+/// The parts of a node in a picture: a box with words, then a wire with the value above and the gradient
+/// below.
 struct Drawn {
     inputs: Vec<usize>,
     tracked: bool,
@@ -46,7 +47,7 @@ impl Drawn {
     /// The room it takes.
     fn cell(&self) -> Cell {
         let inputs = self.inputs.len();
-        // The value stands on the wire, the gradient hangs below it, and the wire is at half the box's height.
+        // The value is above the wire, the gradient below it, and the wire is at half the box's height.
         let wire = LINE * self.value.len().max(self.gradient.len()) as f64 + 6.0;
         let height = f64::max(LINE * self.words.len() as f64 + 12.0, layout::PORT * (inputs as f64 + 0.5));
         Cell {

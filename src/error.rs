@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 /// A result of reading or writing something outside the program.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What was wrong with data from outside. Its message is one line that names the path or flag, what was expected
-/// and what was found. (A mistake in the program is no `Error`: it panics at the caller's line.)
+/// The error for bad data from outside. Its message is one line that names the path or flag, what was
+/// expected and what was found. (A mistake in the program is not an `Error`; it panics at the caller's line.)
 ///
 /// ```
 /// use reparam::Error;
@@ -23,43 +23,43 @@ pub enum Error {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried, as in "cannot read".
+        /// The action that failed, as in "cannot read".
         action: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A file is not what it should be.
+    /// A file does not hold what it should.
     Format {
         /// The file or folder.
         path: PathBuf,
-        /// What should be there.
+        /// The expected contents.
         expected: String,
-        /// What is there.
+        /// The contents found.
         found: String,
     },
-    /// A value that came from outside, but not from a file, cannot be used.
+    /// A value from outside, but not from a file, cannot be used.
     Invalid {
-        /// What holds the value: a flag, a variable, a field.
+        /// The holder of the value: a flag, a variable, a field.
         what: String,
-        /// What it should be.
+        /// The expected value.
         expected: String,
-        /// What it is.
+        /// The value found.
         found: String,
     },
 }
 
 impl Error {
-    /// The operating system refused to `action` (as in "read") the file at `path`.
+    /// The error when the operating system refuses to `action` (as in "read") the file at `path`.
     pub fn io(path: impl AsRef<Path>, action: impl fmt::Display, source: io::Error) -> Error {
         Error::Io { path: path.as_ref().into(), action: action.to_string(), source }
     }
 
-    /// The file at `path` holds something else than it should.
+    /// The error when the file at `path` holds something other than it should.
     pub fn format(path: impl AsRef<Path>, expected: impl fmt::Display, found: impl fmt::Display) -> Error {
         Error::Format { path: path.as_ref().into(), expected: expected.to_string(), found: found.to_string() }
     }
 
-    /// A flag, variable or field called `what` has a value that cannot be used.
+    /// The error when a flag, variable or field called `what` has a value that cannot be used.
     pub fn invalid(what: impl fmt::Display, expected: impl fmt::Display, found: impl fmt::Display) -> Error {
         Error::Invalid { what: what.to_string(), expected: expected.to_string(), found: found.to_string() }
     }
@@ -91,7 +91,8 @@ impl std::error::Error for Error {
     }
 }
 
-/// Escapes control characters, so that nothing a file or a flag contains breaks the line or drives the terminal.
+/// Escapes control characters, so that nothing a file or a flag contains breaks the line or drives the
+/// terminal.
 struct OneLine<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
 impl fmt::Write for OneLine<'_, '_> {

@@ -1,10 +1,12 @@
-//! Estimators of the gradient of an expectation over discrete variables: d/dlogits E\[loss(z)\] for z drawn from logits.
+//! Estimators of the gradient of an expectation over discrete variables: d/dlogits E\[loss(z)\] for z drawn
+//! from logits.
 //!
-//! An estimator takes the logits and the rest of the model, a closure from a sample to a loss per row. It returns a value
-//! whose forward *is the loss* and whose backward is the estimate for the logits, and the ordinary (pathwise) gradient for
-//! everything else that the loss depends on. So estimators nest: the closure may itself draw a second layer of variables with
-//! another estimator. What follows an estimate must be linear in it, as a sum or a mean is: an unbiased estimate stays
-//! unbiased only under linear maps that do not depend on the sample.
+//! An estimator takes the logits and the rest of the model, a closure from a sample to a loss per row. It
+//! returns a value whose forward *is the loss*. Its backward gives the estimate for the logits, and the
+//! ordinary (pathwise) gradient for everything else that the loss depends on. Estimators therefore nest: the
+//! closure may itself draw a second layer of variables with another estimator. Anything computed from an
+//! estimate must be linear in it, like a sum or a mean, because an unbiased estimate stays unbiased only
+//! under linear maps that do not depend on the sample.
 //!
 //! ```
 //! use reparam::estimators::{Estimate, LeaveOneOut};
@@ -26,17 +28,18 @@
 //!
 //! [`parse`] makes an estimator from such a name, and [`entries`] lists them.
 //!
-//! `gumbel-softmax`, `muprop`, `rebar` and `relax` evaluate the loss at relaxed values too. A term like ln q(z) in the loss
-//! then has the value that its formula gives there, which is no log-probability. The other estimators of an expected loss ask for
-//! hard values only.
+//! `gumbel-softmax`, `muprop`, `rebar` and `relax` evaluate the loss at relaxed values too. A term like ln
+//! q(z) in the loss then has the value of its formula there, which is not a log-probability. The other
+//! estimators of an expected loss use hard values only.
 //!
-//! An estimator that learns does so at every call. An estimator of an earlier layer calls it as often as it evaluates the
-//! loss: seven times per step under an adapting `rebar` or `relax`.
+//! An estimator that learns does so at every call. An estimator of an earlier layer calls it once per
+//! evaluation of the loss, which is seven times per step under an adapting `rebar` or `relax`.
 //!
 //! # An estimator of your own
 //!
-//! Implement [`Estimator`]: a name, a claim, and [`run`](Estimator::run), which gets a [`Trial`] with the variables, their
-//! samples, the loss and the score. The lab, the models and the training loop then take it like any other.
+//! Implement [`Estimator`]: a name, whether it is unbiased, and [`run`](Estimator::run), which gets a
+//! [`Trial`] with the variables, their samples, the loss and the score. The lab, the models and the training
+//! loop then accept it like any other.
 
 mod arm;
 mod baseline;
@@ -93,25 +96,26 @@ use crate::variables::Variables;
 
 /// A way to estimate the gradient of an expected loss with respect to the logits of discrete variables.
 pub trait Estimator: Send {
-    /// The name. [`parse`] understands the names of this crate's estimators. Parameters that a name has no place for are left
-    /// out: the temperature and scale of `rebar`, the hidden units of `relax`, a decay, the growth of a slope.
+    /// Returns the name. [`parse`] understands the names of this crate's estimators. Parameters without a
+    /// place in the name are left out: the temperature and scale of `rebar`, the hidden units of `relax`, a
+    /// decay, the growth of a slope.
     fn name(&self) -> String;
 
-    /// Whether its expectation is the exact gradient, for every loss.
+    /// Returns true if its expectation is the exact gradient for every loss.
     fn is_unbiased(&self) -> bool;
 
-    /// Checks that it can treat such variables.
+    /// Checks that it supports `variables`.
     ///
     /// # Errors
-    /// One sentence that says why it cannot, and which estimator could.
+    /// One sentence that says why it does not, and which estimator does.
     fn check(&self, variables: Variables) -> Result<(), String> {
         let _ = variables;
         Ok(())
     }
 
-    /// The loss per row, `[rows]`, with this estimator's gradient. This is the method to implement; callers use
-    /// [`Estimate::estimate`]. [`Var::with_logits_gradient`] puts a gradient in place that is computed by hand, and
-    /// [`Var::with_gradient_of`] that of a surrogate.
+    /// Returns the loss per row, `[rows]`, with this estimator's gradient. Implement this method, but call
+    /// [`Estimate::estimate`]. [`Var::with_logits_gradient`] attaches a gradient computed by hand, and
+    /// [`Var::with_gradient_of`] the gradient of a surrogate.
     fn run<'t>(&mut self, trial: Trial<'_, 't>) -> Var<'t>;
 
     /// The objective whose gradient it estimates.
@@ -119,14 +123,14 @@ pub trait Estimator: Send {
         Objective::Expected
     }
 
-    /// Sets the temperature of its relaxed sample, or of the softmax whose derivative it takes. Returns whether it has a
-    /// temperature that can be annealed.
+    /// Sets the temperature of its relaxed sample, or of the softmax whose derivative it takes. Returns
+    /// whether it has a temperature that can be annealed.
     fn set_temperature(&mut self, tau: f32) -> bool {
         let _ = tau;
         false
     }
 
-    /// Whether it learns anything as it goes: a baseline, a control variate, a schedule.
+    /// Returns true if it learns anything from call to call: a baseline, a control variate, a schedule.
     fn adapts(&self) -> bool {
         false
     }
@@ -139,7 +143,7 @@ pub trait Estimator: Send {
         let _ = (prefix, checkpoint);
     }
 
-    /// Loads what [`save`](Self::save) stored, learned on such variables.
+    /// Loads what [`save`](Self::save) stored after learning on `variables`.
     ///
     /// # Errors
     /// If something is missing from the checkpoint.
@@ -149,7 +153,7 @@ pub trait Estimator: Send {
     }
 }
 
-/// Why a temperature is refused.
+/// Checks a temperature. The error says why it is refused.
 fn check_temperature(tau: f32) -> Result<(), String> {
     match is_temperature(tau) {
         true => Ok(()),

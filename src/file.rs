@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 
-/// Writes a file so that, whatever happens, `path` holds either all of the new contents or what it held before:
-/// writes beside it, syncs, renames. The file keeps its permissions, and a symbolic link keeps pointing at the file it
-/// points at, or at the place for one; a device or a pipe is written straight.
+/// Writes a file so that, whatever happens, `path` holds either all of the new contents or its old ones. It
+/// writes a file next to it, syncs and renames. The file keeps its permissions, and a symbolic link still
+/// points at the same file, existing or not. A device or a pipe is written directly.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 /// ```
 ///
 /// # Errors
-/// If the system refuses (no such folder, no permission, a full disk). Nothing half-written remains then.
+/// If the system refuses (no such folder, no permission, a full disk). Nothing half-written then remains.
 pub fn write_atomically(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> Result<()> {
     let (path, contents) = (path.as_ref(), contents.as_ref());
     let is_special = fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
@@ -49,7 +49,7 @@ fn target_of(path: &Path) -> PathBuf {
     fs::canonicalize(path).or_else(of_link).unwrap_or_else(|_: io::Error| path.into())
 }
 
-/// A temporary name in the folder of the target, where a rename is atomic. The file goes when this is dropped;
+/// A temporary name in the folder of the target, where a rename is atomic. Dropping this removes the file;
 /// after the rename there is none.
 struct Beside {
     path: PathBuf,
@@ -68,7 +68,7 @@ impl Beside {
             let path = target.with_file_name(beside);
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => return Ok((file, Beside { path })),
-                // Another process of that number, on another machine or before this one: its file stays.
+                // The file of another process with this number, on another machine or earlier. It stays.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(error),
             }

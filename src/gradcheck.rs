@@ -1,15 +1,15 @@
-//! Checks gradients against finite differences: does the tape's derivative of a function agree with its values?
+//! Checks the tape's gradient of a function against finite differences of its values.
 //!
 //! The function runs in f32, as it will in use. Three things make differences of f32 values sharp enough:
 //!
-//! - the output is projected on fixed pseudo-random weights and summed in f64, so that the only rounding is that of
-//!   the function itself;
-//! - the five-point central difference, (8 (L(h) - L(-h)) - (L(2h) - L(-2h))) / 12 h, is off by h^4 / 30 times the
-//!   fifth derivative, so that h may be large, and rounding, about 2^-24 L / h, is divided by something large;
+//! - the output is projected on fixed pseudo-random weights and summed in f64, so that only the function
+//!   itself rounds;
+//! - the five-point central difference, (8 (L(h) - L(-h)) - (L(2h) - L(-2h))) / 12 h, is off by h^4 / 30
+//!   times the fifth derivative, so h may be large, which keeps rounding, about 2^-24 L / h, small;
 //! - the tape's side uses the points as they were rounded: sum of g_i (8 (x_i(h) - x_i(-h)) - ...) / 12 h.
 //!
-//! Five steps h from 1/16 to 1/256 are tried, and of these the one whose result agrees best with that of the next
-//! smaller is taken. The choice does not look at the tape's answer.
+//! We try five steps h from 1/16 to 1/256 and take the one whose result agrees best with the result of the
+//! next smaller step. The choice does not depend on the tape's answer.
 
 use std::fmt;
 
@@ -19,26 +19,29 @@ use crate::shape::Shape;
 use crate::tape::Tape;
 use crate::var::Var;
 
-/// What a directional derivative may be off by, relative to the root of the sum of the squares of its terms: 5e-4.
+/// The allowed error of a directional derivative, relative to the root of the sum of the squares of its
+/// terms.
 ///
-/// At h = 1/64 the five-point rule's own error is 2e-9 times the fifth derivative, and rounding contributes about
-/// 4e-6 times the projected output, which [`ROUNDING`] covers. So for a function whose derivatives are of one order of
-/// magnitude the honest error is below 1e-4, and a rule that is 1 % wrong is off by twenty times the tolerance.
+/// At h = 1/64 the five-point rule's own error is 2e-9 times the fifth derivative, and rounding contributes
+/// about 4e-6 times the projected output, which [`ROUNDING`] covers. So for a function whose derivatives are
+/// of one order of magnitude the error of a right rule is below 1e-4, and a rule that is 1 % wrong is off by
+/// twenty times the tolerance.
 pub const TOLERANCE: f64 = 5e-4;
 
-/// Rounding that a value may contain, in units of 2^-24 of it: what is granted on top of the tolerance, divided by h.
+/// The rounding that a value may contain, in units of 2^-24 of it. Divided by h, it is allowed in addition to
+/// the tolerance.
 pub const ROUNDING: f64 = 16.0;
 
-/// Largest power of two in the steps: points lie up to 2^-3 times a direction's entries (at most 1) away.
+/// The exponent of the largest step. Points lie up to 2^-3 times a direction's entries (at most 1) away.
 const FIRST: i32 = 3;
 
-/// Number of distances tried, each half of the one before; one step less.
+/// Number of distances tried, each half of the one before. There is one step less.
 const DISTANCES: usize = 6;
 
 /// Joint random directions per check.
 const DIRECTIONS: u64 = 6;
 
-/// Entries up to which every coordinate is a direction of its own as well.
+/// The most entries for which each coordinate is also checked as its own direction.
 const COORDINATES: usize = 256;
 
 /// A check that succeeded.
@@ -46,14 +49,14 @@ const COORDINATES: usize = 256;
 pub struct GradcheckReport {
     /// Directions along which the derivative was compared.
     pub directions: usize,
-    /// The largest error, as a share of what was allowed: at most 1.
+    /// The largest error, as a fraction of the allowed error. At most 1.
     pub worst: f64,
 }
 
 /// A check that failed.
 #[derive(Clone, PartialEq, Debug)]
 pub enum GradcheckError {
-    /// The tape's derivative is not that of the values.
+    /// The tape's derivative does not match the values.
     Mismatch {
         /// The input and the entry that was moved; `None` for a random direction in all inputs.
         coordinate: Option<(usize, usize)>,
@@ -61,12 +64,13 @@ pub enum GradcheckError {
         tape: f64,
         /// The derivative by finite differences.
         numeric: f64,
-        /// How far the differences at two steps lie apart: if this is large, the function is not smooth here.
+        /// The distance between the differences at two steps. If it is large, the function is not smooth
+        /// here.
         spread: f64,
-        /// What the error may be.
+        /// The allowed error.
         allowed: f64,
     },
-    /// The function gave NaN or +inf at the inputs or near them, or -inf at some of these points only.
+    /// The function gave NaN or +inf at the inputs or near them, or -inf at only some of these points.
     NotFinite {
         /// The entry of the output.
         element: usize,
@@ -101,14 +105,14 @@ impl fmt::Display for GradcheckError {
 
 impl std::error::Error for GradcheckError {}
 
-/// Compares the tape's gradient of `f` with finite differences of its values: along random directions in all inputs
-/// at once, and along every entry if there are not many.
+/// Compares the tape's gradient of `f` with finite differences of its values: along random directions in all
+/// inputs at once, and along every entry if there are few.
 ///
-/// `inputs` are numbers and shapes. `f` gets them as variables of a tape and must give the same result whenever it
-/// gets the same numbers: let it make its noise anew (`Noise::seed(1)`), or inject draws. It must be smooth up to a
-/// distance of 1/8 of the inputs. Entries that are not finite stay as they are, and those of -inf, being masks, must
-/// have gradient 0; results of -inf do not enter the sum. The error may be [`TOLERANCE`] times the size of the
-/// derivative's terms, plus [`ROUNDING`].
+/// `inputs` are numbers and shapes. `f` gets them as variables of a tape and must give the same result
+/// whenever it gets the same numbers, so make its noise anew inside (`Noise::seed(1)`), or inject draws. It
+/// must be smooth up to a distance of 1/8 of the inputs. Entries that are not finite stay as they are.
+/// Entries of -inf are masks and must have gradient 0. Results of -inf do not enter the sum. The error may be
+/// [`TOLERANCE`] times the size of the derivative's terms, plus [`ROUNDING`].
 ///
 /// # Errors
 /// The first direction in which they disagree, or a result that is not finite.
@@ -170,13 +174,13 @@ struct Check<'a, F> {
     inputs: &'a [(&'a [f32], &'a [usize])],
     f: F,
     tape: Tape,
-    /// Of each element of the output; 0 where that is -inf.
+    /// The weight of each element of the output; 0 where that is -inf.
     weights: Vec<f32>,
 }
 
 impl<F: for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>> Check<'_, F> {
-    /// The tape's gradient of the projected output at `point` for every input, and the size of that output: the root
-    /// of the sum of its terms' squares. Chooses the weights.
+    /// The tape's gradient of the projected output at `point` for every input, and the size of that output,
+    /// which is the root of the sum of its terms' squares. Chooses the weights.
     fn gradients(&mut self, point: &[Vec<f32>]) -> Result<(Vec<Vec<f32>>, f64), GradcheckError> {
         self.tape.reset();
         let variables = variables(&self.tape, self.inputs, point);
@@ -205,7 +209,7 @@ impl<F: for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>> Check<'_, F> {
             match (weight == 0.0, y) {
                 (false, y) if y.is_finite() => total += f64::from(y) * f64::from(weight),
                 (true, f32::NEG_INFINITY) => {}
-                // It was -inf at the inputs, and no mask.
+                // It was -inf at the inputs, but not a mask.
                 (true, y) if y.is_finite() => {
                     return Err(GradcheckError::NotFinite { element, value: f32::NEG_INFINITY });
                 }
@@ -215,7 +219,8 @@ impl<F: for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>> Check<'_, F> {
         Ok(total)
     }
 
-    /// Compares the derivatives along one direction; returns the error's share of what is allowed.
+    /// Compares the derivatives along one direction, and returns the error as a fraction of the allowed
+    /// error.
     fn direction(
         &mut self,
         center: &[Vec<f32>],
@@ -257,7 +262,7 @@ impl<F: for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>> Check<'_, F> {
         let allowed = TOLERANCE * f64::sqrt(squares) + rounding;
         let (numeric, spread) = (numeric(best), spread(best));
         let error = (tape - numeric).abs();
-        // A derivative that is 0 on both sides needs no room; one that is NaN has none.
+        // A derivative that is 0 on both sides needs no tolerance, and NaN is never within it.
         if error <= allowed {
             Ok(if allowed > 0.0 { error / allowed } else { 0.0 })
         } else {
@@ -270,7 +275,7 @@ fn variables<'t>(tape: &'t Tape, inputs: &[(&[f32], &[usize])], point: &[Vec<f32
     inputs.iter().zip(point).map(|((_, shape), data)| tape.variable(data, Shape::from(*shape))).collect()
 }
 
-/// The point at `distance` along a direction; entries that are not finite stay.
+/// The point at `distance` along a direction. Entries that are not finite stay.
 fn moved(center: &[Vec<f32>], distance: f32, direction: &dyn Fn(usize, usize) -> f32) -> Vec<Vec<f32>> {
     let move_entry = |input: usize, (entry, &x): (usize, &f32)| {
         if x.is_finite() { direction(input, entry).mul_add(distance, x) } else { x }

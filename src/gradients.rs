@@ -1,5 +1,5 @@
-//! Gradients: what a backward pass gives back. They own their buffers, so there is nothing to zero before the
-//! next step, and hand them back to the tape when dropped.
+//! Gradients, the result of a backward pass. They own their buffers, so there is nothing to zero before the
+//! next step, and return them to the tape when dropped.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,20 +18,20 @@ pub(crate) struct Slot {
 
 #[derive(Debug, Default)]
 struct Storage {
-    /// One for each node up to the loss, then those of parameters that only other batches used; the rest wait for
-    /// the next backward pass.
+    /// One for each node up to the loss, then one for each parameter that only other batches used. The rest
+    /// wait for the next backward pass.
     slots: Vec<Slot>,
     nodes: usize,
     used: usize,
     leaves: Vec<Leaf>,
 }
 
-/// Buffers of gradients that were dropped, for the next backward pass.
+/// The buffers of dropped gradients, for the next backward pass.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GradientPool(Arc<Mutex<Vec<Storage>>>);
 
 impl GradientPool {
-    /// Gradients in which only that of `root`, 1, is present.
+    /// Gradients in which only the gradient of `root`, 1, is present.
     pub(crate) fn take(&self, tape: u64, root: u32, leaves: &[Leaf]) -> Gradients {
         let mut storage = self.0.lock().ok().and_then(|mut free| free.pop()).unwrap_or_default();
         let count = root as usize + 1;
@@ -50,7 +50,8 @@ impl GradientPool {
     }
 }
 
-/// The gradients of a loss: of parameters by id, of any value on the tape by its [`Var`] until the tape is reset.
+/// The gradients of a loss, with respect to parameters by id, and to any value on the tape by its [`Var`]
+/// until the tape is reset.
 ///
 /// Gradients of several batches add up: `a += &b`.
 #[derive(Debug)]
@@ -75,7 +76,8 @@ impl Default for Gradients {
 }
 
 impl Gradients {
-    /// None yet, for [`add`](Self::add): gradients that come from elsewhere than a tape, another process for example.
+    /// Empty gradients, to [`add`](Self::add) gradients that do not come from a tape, for example from
+    /// another process.
     ///
     /// ```
     /// use reparam::optim::Sgd;
@@ -92,10 +94,10 @@ impl Gradients {
         Gradients { tape: next_recording(), storage: Storage::default(), pool: GradientPool::default() }
     }
 
-    /// Adds numbers to the gradient of a parameter, frozen or not: optimizers pass frozen ones over.
+    /// Adds to the gradient of a parameter, frozen or not. Optimizers skip frozen ones.
     ///
     /// # Panics
-    /// If there are not as many as the parameter has, or the id is of other parameters.
+    /// If `gradient` has another length than the parameter, or the id belongs to other parameters.
     #[track_caller]
     pub fn add(&mut self, params: &Params, id: ParamId, gradient: &[f32]) {
         let (shape, found) = (params.shape(id), gradient.len());
@@ -107,7 +109,7 @@ impl Gradients {
         self.add_of(|| params.leaf(id), id, gradient);
     }
 
-    /// Adds to the gradient of parameter `id`, whose `leaf` is new here if there is none yet.
+    /// Adds to the gradient of parameter `id`, for which `leaf` makes a leaf if there is none yet.
     fn add_of(&mut self, leaf: impl FnOnce() -> Leaf, id: ParamId, more: &[f32]) {
         let node = self.leaf(id).unwrap_or_else(|| {
             let Storage { slots, used, leaves, .. } = &mut self.storage;
@@ -129,11 +131,11 @@ impl Gradients {
         }
     }
 
-    /// The gradient with respect to a value on the tape; `None` if the loss does not depend on it, or only through
-    /// values that have no gradient.
+    /// The gradient with respect to a value on the tape; `None` if the loss does not depend on it, or only
+    /// through values that have no gradient.
     ///
     /// # Panics
-    /// If `var` was recorded on another tape than the loss, or not since the same reset.
+    /// If `var` was not recorded on the same tape as the loss and since the same reset.
     #[track_caller]
     pub fn of(&self, var: Var<'_>) -> Option<&[f32]> {
         assert!(
@@ -143,7 +145,8 @@ impl Gradients {
         self.node(var.index()).filter(|_| (var.index() as usize) < self.storage.nodes)
     }
 
-    /// The gradient with respect to a parameter; `None` if the loss does not depend on it or it was frozen then.
+    /// The gradient with respect to a parameter; `None` if the loss does not depend on it or it was frozen
+    /// then.
     pub fn parameter(&self, id: ParamId) -> Option<&[f32]> {
         self.node(self.leaf(id)?)
     }
@@ -169,8 +172,8 @@ impl Gradients {
         self.parameters().map(squares).sum::<f64>().sqrt()
     }
 
-    /// Scales all parameters' gradients so that their joint norm is at most `max`; returns the norm it was. Where that is not
-    /// finite, no scale helps: the gradients are of no use then.
+    /// Scales all parameters' gradients so that their joint norm is at most `max`, and returns the norm
+    /// before. If that is not finite, no scale helps and the gradients are useless.
     pub fn clip_norm(&mut self, max: f64) -> f64 {
         let norm = self.norm();
         if norm > max {
@@ -243,12 +246,12 @@ impl<'a> InputGradients<'a> {
         InputGradients { slots, node }
     }
 
-    /// Whether input `i` has a gradient to add to.
+    /// Returns true if input `i` has a gradient to add to.
     pub fn wants(&self, i: usize) -> bool {
         self.node.input_slot(i).1
     }
 
-    /// The gradient of input `i`, to be added to (it starts at zero); `None` if that input has no gradient.
+    /// The gradient of input `i` to add to, which starts at zero; `None` if that input has no gradient.
     pub fn add_to(&mut self, i: usize) -> Option<&mut [f32]> {
         let (gradient, write) = self.write_to(i)?;
         if write == Write::Replace {
@@ -257,8 +260,8 @@ impl<'a> InputGradients<'a> {
         Some(gradient)
     }
 
-    /// The gradient of input `i` with what to do to it: replace every element the first time, add later. It spares
-    /// the zeroing that [`add_to`](Self::add_to) does. `None` if that input has no gradient.
+    /// The gradient of input `i` and how to write it: replace every element the first time, add later. This
+    /// avoids the zeroing of [`add_to`](Self::add_to). `None` if that input has no gradient.
     pub fn write_to(&mut self, i: usize) -> Option<(&mut [f32], Write)> {
         let (index, tracked) = self.node.input_slot(i);
         if !tracked {

@@ -1,7 +1,8 @@
 //! The lab: estimators compared with the exact gradient, on problems small enough to enumerate.
 //!
-//! A [`Problem`] is a distribution of discrete variables and a loss; [`measure`] runs an estimator on it many times, many rows at a
-//! time, and says how far its mean is from the exact gradient, how much it scatters and what it costs.
+//! A [`Problem`] is a distribution of discrete variables and a loss. [`measure`] runs an estimator on it many
+//! times, many rows at a time, and reports how far its mean is from the exact gradient, how much it varies
+//! and what it costs.
 //!
 //! ```
 //! use reparam::estimators::{DisArm, Estimator, parse};

@@ -1,8 +1,10 @@
-//! Reverse-mode autodiff in which sampling a discrete variable is an ordinary, differentiable, fast operation.
+//! Reverse-mode autodiff in which sampling a discrete variable is an ordinary, differentiable, fast
+//! operation.
 //!
-//! A [`Tape`] records; a [`Var`] is a handle to a value on it, with the ops as methods; [`Var::backward`] gives
-//! [`Gradients`]. [`Params`] hold what is trained, [`optim`] changes them, [`Noise`] is where randomness comes from.
-//! To read the engine, begin with `src/shape.rs`, `src/tape.rs`, `src/var.rs`; the arithmetic is in [`reparam_ops`].
+//! A [`Tape`] records a computation. A [`Var`] is a handle to a value on it and has the ops as methods.
+//! [`Var::backward`] returns [`Gradients`]. [`Params`] hold the trained values, [`optim`] updates them, and
+//! [`Noise`] supplies the randomness. To read the engine, start with `src/shape.rs`, `src/tape.rs`,
+//! `src/var.rs`; the arithmetic is in [`reparam_ops`].
 //!
 //! ```
 //! use reparam::{Noise, Tape};
@@ -17,8 +19,8 @@
 //!
 //! # Learn
 //!
-//! [The course](course) goes from an empty tape to a VAE of discrete variables in twelve chapters, and their code runs.
-//! The [`lab`] holds any estimator of a discrete gradient against the exact one:
+//! [The course](course) leads from an empty tape to a VAE with discrete latent variables in twelve chapters,
+//! and all its code runs. The [`lab`] compares any estimator of a discrete gradient with the exact gradient:
 //!
 //! ```
 //! use reparam::estimators::LeaveOneOut;
@@ -32,11 +34,15 @@
 //!
 //! # Build
 //!
-//! - [`Var`] has the ops, [`nn`] layers, [`optim`] Adam and SGD, [`gradcheck`] the check of a [`Rule`] of your own.
-//! - [`distributions`] have samples, densities and divergences of bits, classes and their relaxations.
-//! - [`estimators`] pass a gradient through [`Logits`] of bits or classes: relaxed, straight-through, score functions.
-//! - [`models`] have VAEs, belief nets, a semi-supervised model and a classifier, and the trait for one of your own.
-//! - [`train`] trains any model with any estimator that fits it, with checkpoints, on [`data`] of your own too.
+//! - [`Var`] has the ops, [`nn`] the layers, [`optim`] Adam and SGD. [`gradcheck`] checks a [`Rule`] of your
+//!   own.
+//! - [`distributions`] has samples, densities and divergences of bits, classes and their relaxations.
+//! - [`estimators`] passes a gradient through [`Logits`] of bits or classes: relaxed, straight-through,
+//!   score-function.
+//! - [`models`] has VAEs, belief nets, a semi-supervised model, a classifier, and the trait for a model of
+//!   your own.
+//! - [`train`] trains any model with any estimator that fits it, with checkpoints, on the embedded digits or
+//!   [`data`] of your own.
 //!
 //! ```
 //! use reparam::nn::Mlp;
@@ -59,8 +65,9 @@
 //!
 //! # Measure
 //!
-//! The kernels are a crate of their own, [`reparam_ops`]: slices in, slices out. `reparam bench kernels` times each beside
-//! a copy of the same memory, `reparam bench step` a training step beside its matrix products.
+//! The kernels live in a separate crate, [`reparam_ops`]: slices in, slices out. `reparam bench kernels`
+//! compares each with a copy of the same memory, and `reparam bench step` compares a training step with its
+//! matrix products alone.
 //!
 //! ```
 //! use reparam_ops::{Tier, gumbel_softmax, noise::Stream};
@@ -84,8 +91,9 @@
 //!
 //! # Errors and panics
 //!
-//! A mistake in the program (shapes that do not fit, two tapes mixed, tau <= 0) panics at the caller's line with the
-//! op, the shapes and a hint. Data from outside (files, checkpoints) gives a [`Result`] with one [`Error`] type.
+//! A mistake in the program (shapes that do not fit, two tapes mixed, tau <= 0) panics at the caller's line
+//! with the op, the shapes and a hint. Functions that read outside data (files, checkpoints) return a
+//! [`Result`] with a single [`Error`] type.
 #![forbid(unsafe_code)]
 
 mod checkpoint;
@@ -129,13 +137,13 @@ pub use tape::{Inputs, NotFinite, Recorded, Rule, Tape};
 pub use var::{Activation, Temperature, Var};
 pub use variables::{Logits, Variables};
 
-/// What the packages of this repository share. It is not part of what the crate promises.
+/// Items shared by the packages of this repository. They are not part of the public API.
 #[doc(hidden)]
 pub mod internal {
     pub use crate::file::write_atomically;
 }
 
-/// The page whose code runs with the tests, beside those of the course.
+/// The README, whose code runs with the tests, as the course's does.
 #[cfg(all(doctest, feature = "embedded"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,8 +1,9 @@
-//! Models, ready to train: a variational autoencoder, sigmoid belief nets that predict or generate, semi-supervised models
-//! and an MLP classifier.
+//! Models, ready to train: a variational autoencoder, sigmoid belief nets that predict or generate,
+//! semi-supervised models and an MLP classifier.
 //!
-//! Each is a [`Model`], which is all that training, evaluation and drawing need; a model of your own implements the same
-//! trait. [`ModelShape`] is the list of those that the command line trains and checkpoints name.
+//! Each implements [`Model`], which is all that training, evaluation and drawing need. A model of your own
+//! implements the same trait. [`ModelShape`] lists the models that the command line trains and checkpoints
+//! name.
 
 mod belief_net;
 mod bound;
@@ -36,15 +37,15 @@ pub use semi_supervised::{SemiSupervised, SemiSupervisedShape};
 pub use shape::ModelShape;
 pub use vae::{Vae, VaeShape};
 
-/// The images of one training step, and everything that the step works with.
+/// The images of one training step, and everything else the step needs.
 pub struct Batch<'a, 't> {
-    /// Where the step is recorded.
+    /// The tape that records the step.
     pub tape: &'t Tape,
     /// The model's parameters.
     pub params: &'a Params,
-    /// The images that the step's are chosen from.
+    /// The split that the images are chosen from.
     pub split: &'a Split,
-    /// The chosen ones.
+    /// The chosen images.
     pub indices: &'a [u32],
     /// Their labels.
     pub labels: &'a [u32],
@@ -68,7 +69,7 @@ impl<'t> Batch<'_, 't> {
         self.binary_pixels_of(self.indices)
     }
 
-    /// The images of the split at these indices, as [`binary_pixels`](Self::binary_pixels).
+    /// Like [`binary_pixels`](Self::binary_pixels), for the images of the split at these indices.
     #[track_caller]
     pub fn binary_pixels_of(&mut self, indices: &[u32]) -> Var<'t> {
         let shape = [indices.len(), self.split.pixels()];
@@ -85,9 +86,10 @@ pub struct Examples<'a> {
     pub labels: &'a [u32],
 }
 
-/// A model: what it learns from images, how good it is, and what it draws.
+/// A model that learns from images, is scored, and may draw.
 pub trait Model: Send + Sync {
-    /// The layers of discrete variables that it samples, in the order in which [`loss`](Self::loss) takes their estimators.
+    /// The layers of discrete variables that it samples, in the order in which [`loss`](Self::loss) takes
+    /// their estimators.
     fn layers(&self) -> Vec<Variables>;
 
     /// Returns true if the model reads intensities. For others, an evaluation binarizes 8-bit images, always in the same way.
@@ -99,7 +101,7 @@ pub trait Model: Send + Sync {
     /// estimators.
     fn loss<'t>(&self, batch: &mut Batch<'_, 't>) -> Var<'t>;
 
-    /// Whether [`loss`](Self::loss) is -ELBO, or the negative of another bound, and nothing else.
+    /// Returns true if [`loss`](Self::loss) is -ELBO or the negative of another bound, and nothing else.
     fn loss_is_bound(&self) -> bool {
         !self.layers().is_empty()
     }
@@ -113,33 +115,34 @@ pub trait Model: Send + Sync {
         noise: &mut Noise,
     ) -> Vec<HardBound>;
 
-    /// The number of images whose class it recognises; `None` for a model that knows no classes.
+    /// The number of correctly classified images; `None` for a model without classes.
     fn right_answers(&self, params: &Params, images: Examples<'_>) -> Option<usize> {
         let _ = (params, images);
         None
     }
 
-    /// `count` images that the model draws, as probabilities of pixels. A model that completes images takes them from the whole
-    /// images in `given`, in turn. Empty for a model that draws nothing.
+    /// Draws `count` images, as pixel probabilities. A model that completes images takes the whole images in
+    /// `given` in turn. Empty for a model that does not draw.
     fn draw(&self, params: &Params, given: &[f32], count: usize, noise: &mut Noise) -> Vec<f32> {
         let _ = (params, given, count, noise);
         Vec::new()
     }
 
-    /// The whole images in `given` as the model sees them through one hard sample, as probabilities of pixels. Empty for a
-    /// model that reconstructs nothing.
+    /// Reconstructs the whole images in `given` through one hard sample, as pixel probabilities. Empty for a
+    /// model that does not reconstruct.
     fn reconstruct(&self, params: &Params, given: &[f32], noise: &mut Noise) -> Vec<f32> {
         let _ = (params, given, noise);
         Vec::new()
     }
 
-    /// Writes into a checkpoint what the model must be made from again, if anything.
+    /// Writes whatever is needed to rebuild the model into a checkpoint.
     fn describe(&self, checkpoint: &mut Checkpoint) {
         let _ = checkpoint;
     }
 }
 
-/// Sets the last layer's bias to the logits of the base rates, which are kept off 0 and 1: some pixels are never lit.
+/// Sets the last layer's bias to the logits of the base rates, which are kept away from 0 and 1 because some
+/// pixels are never lit.
 fn start_at_base_rates(params: &mut Params, last: &Linear, means: &[f32]) {
     for (bias, mean) in params.value_mut(last.bias).iter_mut().zip(means) {
         let rate = mean.clamp(1e-3, 1.0 - 1e-3);
@@ -161,10 +164,10 @@ fn check_estimators(model: &str, layers: usize, estimators: &[Box<dyn Estimator>
     assert!(found == layers, "{model}: {found} estimators given for {layers} layers");
 }
 
-/// How many rows of logits are largest at their label.
+/// The number of rows of logits that are largest at their label.
 fn right_answers(logits: Var<'_>, labels: &[u32]) -> usize {
     let (rows, classes) = (logits.value(), logits.shape().classes());
-    // A NaN is no answer.
+    // A row with a NaN is not an answer.
     let is_answer = |row: &[f32]| !row.iter().any(|logit| logit.is_nan());
     let right = |(row, label): &(&[f32], &u32)| is_answer(row) && argmax(row) == **label as usize;
     rows.chunks_exact(classes).zip(labels).filter(right).count()

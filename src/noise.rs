@@ -21,8 +21,8 @@ pub(crate) use source::{draws_for, normals_for};
 /// number of threads.
 ///
 /// # Passing it on
-/// Ops and layers take noise by `&mut`, as `rand` takes its generators, and move it on. A function that has a
-/// `&mut Noise` passes it to op after op:
+/// Ops and layers take noise by `&mut`, like generators in `rand`, and advance it. A function that has a
+/// `&mut Noise` passes it to one op after another:
 ///
 /// ```
 /// use reparam::{Noise, Tape, Var};
@@ -37,8 +37,8 @@ pub(crate) use source::{draws_for, normals_for};
 /// ```
 ///
 /// # Replay
-/// A clone gives the same numbers as the original, and so does a noise resumed at a remembered position: an
-/// op draws the same sample from them again.
+/// A clone gives the same numbers as the original, and so does a noise resumed at a saved position. An op
+/// draws the same sample from either:
 ///
 /// ```
 /// # use reparam::{Noise, Tape};
@@ -52,7 +52,7 @@ pub(crate) use source::{draws_for, normals_for};
 /// ```
 ///
 /// # Injection
-/// In place of a `Noise`, an op takes a slice of draws, or for normal variables of standard normals: see
+/// Instead of a `Noise`, an op accepts a slice of draws or, for normal variables, of standard normals. See
 /// [`NoiseSource`].
 ///
 /// ```
@@ -65,25 +65,25 @@ pub(crate) use source::{draws_for, normals_for};
 /// ```
 ///
 /// # With `rand`
-/// It implements the `rand` traits, so it drives `rand` and `rand_distr` as well. (Do not use
-/// `rand_distr::Gumbel<f32>`, which can return infinity; the ops here draw their own Gumbel noise.) A
-/// generator of `rand` comes in by [`from_rng`](Self::from_rng).
+/// `Noise` implements the `rand` traits, so it drives `rand` and `rand_distr` as well. (Do not use
+/// `rand_distr::Gumbel<f32>`, which can return infinity; the ops here draw their own Gumbel noise.)
+/// [`from_rng`](Self::from_rng) starts from a generator of `rand`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Noise {
     stream: Stream,
-    /// The generator at the stream's place.
+    /// The generator at the stream's position.
     pcg: Pcg32,
 }
 
 impl Noise {
-    /// The stream of a seed, which is the sequence of `rand_pcg::Pcg32::new(mix(seed), PCG_STREAM)`:
-    /// neighbouring seeds are unrelated.
+    /// The stream of a seed, which is the sequence of `rand_pcg::Pcg32::new(mix(seed), PCG_STREAM)`.
+    /// Neighbouring seeds are unrelated.
     pub fn seed(seed: u64) -> Noise {
         Noise::resume((mix(seed), 0))
     }
 
     /// A stream whose seed is the next 64 bits of another generator. The generator itself cannot go into an
-    /// op, because a backward pass takes the same draws again, which needs a position to return to.
+    /// op, because a backward pass takes the same draws again and needs a position to return to.
     ///
     /// ```
     /// use rand_pcg::Pcg64;
@@ -127,12 +127,12 @@ impl Noise {
         words.into_iter()
     }
 
-    /// Where it stands: the generator's seed and the number of draws taken.
+    /// The position of the stream: the generator's seed and the number of draws taken.
     pub fn position(&self) -> (u64, u64) {
         (self.stream.origin(), self.stream.position())
     }
 
-    /// The `rand_pcg` generator that goes on as this noise would.
+    /// The `rand_pcg` generator that continues as this noise would.
     ///
     /// ```
     /// use rand::Rng;
@@ -147,21 +147,21 @@ impl Noise {
         self.pcg.clone()
     }
 
-    /// The noise that [`position`](Self::position) described.
+    /// The noise at a [`position`](Self::position).
     pub fn resume((seed, position): (u64, u64)) -> Noise {
         let mut pcg = Pcg32::new(seed, PCG_STREAM);
         pcg.advance(position);
         Noise { stream: Stream::new(seed).at(position), pcg }
     }
 
-    /// Puts its place into a checkpoint, as two settings whose names begin with `prefix`.
+    /// Saves its position into a checkpoint, as two settings whose names begin with `prefix`.
     pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
         let (start, position) = self.position();
         checkpoint.set(&format!("{prefix}start"), start);
         checkpoint.set(&format!("{prefix}position"), position);
     }
 
-    /// Goes on from the place that [`save`](Self::save) put.
+    /// Continues from the position that [`save`](Self::save) stored.
     ///
     /// # Errors
     /// If it is missing.

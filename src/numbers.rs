@@ -1,12 +1,12 @@
-//! Numbers in a picture or a table: all of them if they are few, else a summary. Three digits are shown, so that what
-//! is printed is the same on every machine.
+//! Numbers in a picture or a table: all of them if they are few, otherwise a summary. They have three digits,
+//! so that the text is the same on every machine.
 
 /// The numbers of a value, seen as rows of `classes`.
 #[derive(Clone, Copy)]
 pub(crate) struct Numbers<'a> {
     pub(crate) values: &'a [f32],
     pub(crate) classes: usize,
-    /// Whole numbers, by their bits.
+    /// True for whole numbers, stored as bits.
     pub(crate) are_indices: bool,
 }
 
@@ -19,7 +19,7 @@ impl Numbers<'_> {
         self.block(4, 4)
     }
 
-    /// Lines of a wider place: the first 8 of the first 8 rows, with a summary where those are not all.
+    /// Lines of a wider place: the first 8 of the first 8 rows, with a summary if those are not all.
     pub(crate) fn lines(self) -> Vec<String> {
         let mut lines = self.block(8, 8);
         if self.rows() > 8 || self.classes > 8 {
@@ -45,7 +45,7 @@ impl Numbers<'_> {
         row.iter().map(|&x| if self.are_indices { x.to_bits().to_string() } else { short(x) }).collect()
     }
 
-    /// The first entries of the first rows, entries below one another aligned.
+    /// The first entries of the first rows, in aligned columns.
     fn block(self, rows: usize, columns: usize) -> Vec<String> {
         let cells: Vec<Vec<String>> = self
             .values

@@ -1,4 +1,4 @@
-//! Optimizers: they change parameters by their gradients, in place, after the tape has let go of them.
+//! Optimizers, which update parameters in place with their gradients, after the tape has released them.
 
 mod adam;
 mod buffers;
@@ -14,12 +14,13 @@ use crate::params::Params;
 use crate::tape::Tape;
 use crate::var::Var;
 
-/// What every optimizer does.
+/// An optimizer, which updates parameters step by step.
 pub trait Optimizer: Send {
-    /// One update of every parameter that has a gradient and is not frozen.
+    /// Updates every parameter that has a gradient and is not frozen.
     ///
     /// # Panics
-    /// If a tape still shares a parameter: call `tape.reset()` first. If the steps before were those of other [`Params`].
+    /// If a tape still shares a parameter: call `tape.reset()` first. If earlier steps were for other
+    /// [`Params`].
     #[track_caller]
     fn step(&mut self, params: &mut Params, gradients: &Gradients);
 
@@ -32,18 +33,20 @@ pub trait Optimizer: Send {
     /// Updates made so far.
     fn steps(&self) -> u64;
 
-    /// Puts the number of steps and the running buffers into a checkpoint, under names that begin with `prefix`.
+    /// Saves the number of steps and the running buffers into a checkpoint, under names that begin with
+    /// `prefix`.
     fn save(&self, prefix: &str, params: &Params, checkpoint: &mut Checkpoint);
 
-    /// Takes up what [`save`](Self::save) of an optimizer of the same kind put, for parameters declared as those were.
+    /// Loads what [`save`](Self::save) of an optimizer of the same kind stored, for parameters declared the
+    /// same way.
     ///
     /// # Errors
     /// If something is missing or has another shape.
     fn restore(&mut self, prefix: &str, params: &Params, checkpoint: &Checkpoint) -> Result<()>;
 }
 
-/// Records a loss on an empty tape, goes back, empties the tape and updates: in this order, which a loop that does it by
-/// hand must keep.
+/// Records a loss on an empty tape, runs the backward pass, resets the tape and updates. A loop written by
+/// hand must keep this order.
 #[track_caller]
 fn minimize(
     optimizer: &mut dyn Optimizer,
@@ -59,12 +62,12 @@ fn minimize(
     value
 }
 
-/// What a training loop calls, on the optimizer itself: it imports no trait.
+/// The methods that a training loop calls, on the optimizer itself so that it imports no trait.
 macro_rules! everyday_methods {
     ($optimizer:ident) => {
         impl $optimizer {
-            /// One training step: `loss` records a scalar on the empty tape, its gradient moves the parameters. Returns
-            /// the loss.
+            /// Takes one training step: `loss` records a scalar on the empty tape, and its gradient updates
+            /// the parameters. Returns the loss.
             ///
             /// ```
             #[doc = concat!("use reparam::optim::", stringify!($optimizer), ";")]
@@ -80,7 +83,7 @@ macro_rules! everyday_methods {
             /// ```
             ///
             /// # Panics
-            /// If the loss is not a scalar, or the steps before were those of other [`Params`].
+            /// If the loss is not a scalar, or earlier steps were for other [`Params`].
             #[track_caller]
             pub fn minimize(
                 &mut self,
@@ -91,10 +94,10 @@ macro_rules! everyday_methods {
                 $crate::optim::minimize(self, tape, params, loss)
             }
 
-            /// One update of every parameter that has a gradient and is not frozen.
+            /// Updates every parameter that has a gradient and is not frozen.
             ///
             /// # Panics
-            /// If a tape still shares a parameter: call `tape.reset()` first. If the steps before were those of other
+            /// If a tape still shares a parameter: call `tape.reset()` first. If earlier steps were for other
             /// [`Params`](crate::Params).
             #[track_caller]
             pub fn step(&mut self, params: &mut $crate::Params, gradients: &$crate::Gradients) {

@@ -1,4 +1,4 @@
-//! Parameters: named buffers in declaration order, which tapes share and optimizers change.
+//! Parameters: named buffers in declaration order, which tapes share and optimizers update.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,8 +9,8 @@ use crate::shape::Shape;
 use crate::tape::{Leaf, Tape};
 use crate::var::Var;
 
-/// Names a parameter of one [`Params`]. Two layers that are given one id are tied: its gradient is the sum over
-/// both.
+/// The id of a parameter of one [`Params`]. Two layers given the same id are tied: its gradient is the sum
+/// over both.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ParamId {
     store: u64,
@@ -23,7 +23,7 @@ impl ParamId {
         self.index as usize
     }
 
-    /// Whether both name parameters of the same [`Params`].
+    /// True if both ids belong to the same [`Params`].
     pub(crate) fn is_beside(self, other: ParamId) -> bool {
         self.store == other.store
     }
@@ -70,7 +70,7 @@ impl Params {
     /// Declares a parameter.
     ///
     /// # Panics
-    /// If the name is taken, or the number of values is not that of the shape.
+    /// If the name is taken, or the number of values does not match the shape.
     #[track_caller]
     pub fn add(&mut self, name: &str, shape: impl Into<Shape>, value: Vec<f32>) -> ParamId {
         let shape = shape.into();
@@ -88,7 +88,7 @@ impl Params {
     /// The parameter on a tape: a leaf that shares the buffer until the tape is reset.
     ///
     /// # Panics
-    /// If the id is of other parameters.
+    /// If the id belongs to other parameters.
     #[track_caller]
     pub fn on<'t>(&self, tape: &'t Tape, id: ParamId) -> Var<'t> {
         let entry = self.entry(id);
@@ -100,12 +100,12 @@ impl Params {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are none.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Number of numbers in those that are not frozen.
+    /// Number of elements in the parameters that are not frozen.
     pub fn elements(&self) -> usize {
         self.entries.iter().filter(|entry| !entry.frozen).map(|entry| entry.value.len()).sum()
     }
@@ -140,7 +140,7 @@ impl Params {
         &self.entry(id).value
     }
 
-    /// A parameter's values, to be changed.
+    /// A parameter's values, mutably.
     ///
     /// # Panics
     /// If a tape still shares them.
@@ -154,12 +154,12 @@ impl Params {
         }
     }
 
-    /// Puts all values into a checkpoint, each as a tensor named `prefix` and the parameter's name.
+    /// Saves all values into a checkpoint, each as a tensor named `prefix` followed by the parameter's name.
     pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
         self.save_values(prefix, self.ids().map(|id| self.value(id)), checkpoint);
     }
 
-    /// The same with `values` in the place of the parameters' own.
+    /// Like [`save`](Self::save), with `values` in place of the parameters' own.
     pub(crate) fn save_values<'v>(
         &self,
         prefix: &str,
@@ -171,7 +171,7 @@ impl Params {
         }
     }
 
-    /// What [`save_values`](Self::save_values) put.
+    /// The values that [`save_values`](Self::save_values) stored.
     pub(crate) fn saved_values<'c>(
         &self,
         prefix: &str,
@@ -181,10 +181,10 @@ impl Params {
         self.ids().map(value).collect()
     }
 
-    /// Takes up what [`save`](Self::save) put, into parameters that were declared as those were.
+    /// Loads what [`save`](Self::save) stored into parameters declared the same way.
     ///
     /// # Errors
-    /// If a tensor is missing or has another shape; then all values are as they were.
+    /// If a tensor is missing or has another shape. All values are then unchanged.
     ///
     /// # Panics
     /// If a tape still shares a parameter.
@@ -197,7 +197,7 @@ impl Params {
         Ok(())
     }
 
-    /// Keeps a parameter as it is: it gets no gradient from now on, and optimizers pass it over.
+    /// Freezes a parameter. From now on it gets no gradient and optimizers skip it.
     ///
     /// ```
     /// use reparam::{Params, Tape};
@@ -215,20 +215,20 @@ impl Params {
         self.entries[id.index()].frozen = true;
     }
 
-    /// Lets a parameter be trained again.
+    /// Makes a parameter trainable again.
     #[track_caller]
     pub fn unfreeze(&mut self, id: ParamId) {
         self.check(id);
         self.entries[id.index()].frozen = false;
     }
 
-    /// Whether a parameter is frozen.
+    /// Returns true if a parameter is frozen.
     #[track_caller]
     pub fn is_frozen(&self, id: ParamId) -> bool {
         self.entry(id).frozen
     }
 
-    /// The leaf that a tape would have of a parameter, but for its place.
+    /// The leaf that a tape would have for a parameter, except for its position.
     pub(crate) fn leaf(&self, id: ParamId) -> Leaf {
         Leaf { parameter: id, name: self.entry(id).name.clone(), node: 0 }
     }

@@ -1,4 +1,4 @@
-//! A tape in words: one line per node, or a table with memory, values and gradients.
+//! A tape as text: one line per node, or a table with memory, values and gradients.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use crate::numbers::Numbers;
 use crate::tape::{NodeView, Tape};
 use crate::var::Var;
 
-/// One line per node: position, op, inputs, shape, bytes of its own value, and the rule with what it saves. A `*`
-/// marks nodes that gradients flow into.
+/// One line per node: position, op, inputs, shape, bytes of its own value, and the rule with what it saves. A
+/// `*` marks nodes that gradients flow into.
 ///
 /// ```
 /// use reparam::{Noise, Tape};
@@ -59,34 +59,35 @@ impl NodeView<'_> {
         call
     }
 
-    /// Bytes that the node's value takes itself: none for views and for parameters, whose buffer is elsewhere.
+    /// Bytes of the node's own value: none for views and for parameters, whose buffer is elsewhere.
     pub(crate) fn own_bytes(&self) -> usize {
         if self.owned { 4 * self.shape.len() } else { 0 }
     }
 
-    /// Bytes of what its rule saves beyond the values on the tape.
+    /// Bytes that its rule saves beyond the values on the tape.
     pub(crate) fn saved_bytes(&self) -> usize {
         self.rule.map_or(0, |rule| rule.saved_bytes())
     }
 
-    /// Its value, to be written out.
+    /// Its value, to write out.
     pub(crate) fn numbers(&self) -> Numbers<'_> {
         Numbers { values: self.value, classes: self.shape.classes(), are_indices: self.is_indices }
     }
 
-    /// A gradient of it, to be written out.
+    /// A gradient of it, to write out.
     pub(crate) fn gradient_numbers<'a>(&self, gradient: &'a [f32]) -> Numbers<'a> {
         Numbers { values: gradient, classes: self.shape.classes(), are_indices: false }
     }
 }
 
 impl Tape {
-    /// The tape as a table, one line per node: shape, bytes of its value, bytes that its rule saves, bytes of its
-    /// gradient, the value and, if `gradients` are given, the gradient, to three digits; and the total of the bytes.
-    /// Small values are written out, of large ones mean, least and largest entry.
+    /// The tape as a table, one line per node: shape, bytes of its value, bytes that its rule saves, bytes of
+    /// its gradient, the value and, if `gradients` are given, the gradient, to three digits. The last line
+    /// has the total of the bytes. Small values are written in full; large ones as mean, least and largest
+    /// entry.
     ///
     /// # Panics
-    /// If the gradients are those of another tape.
+    /// If the gradients belong to another tape.
     ///
     /// # Examples
     /// ```
@@ -138,7 +139,7 @@ impl Tape {
     }
 }
 
-/// Columns two spaces apart: names and numbers' texts to the left, shapes and bytes to the right.
+/// Aligns columns two spaces apart, names and values to the left, shapes and bytes to the right.
 fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);

@@ -19,27 +19,27 @@ use std::str::FromStr;
 pub enum Schedule {
     /// The same at every step.
     Fixed(f64),
-    /// max(floor, start e^(-rate t)), t the step rounded down to a multiple of `every`: the temperature of Jang, Gu
-    /// and Poole 2017, section 4.2.
+    /// max(floor, start e^(-rate t)), with t the step rounded down to a multiple of `every`. This is the
+    /// temperature of Jang, Gu and Poole 2017, section 4.2.
     Anneal {
         /// Value at step 0.
         start: f64,
         /// Decay per step.
         rate: f64,
-        /// Never less than this.
+        /// The least value.
         floor: f64,
         /// Steps between updates.
         every: u64,
     },
-    /// `start` up to step `from`, then on a straight line to `end` at step `to`, and `end` from there on.
+    /// `start` up to step `from`, then linear to `end` at step `to`, and `end` from there on.
     Tail {
         /// Value before `from`.
         start: f64,
         /// Value from `to` on.
         end: f64,
-        /// Where the fall begins.
+        /// The step at which the change begins.
         from: u64,
-        /// Where it ends.
+        /// The step at which it ends.
         to: u64,
     },
 }
@@ -55,7 +55,7 @@ impl Schedule {
             }
             Schedule::Tail { start, end, from, to } => {
                 let fraction = step.saturating_sub(from) as f64 / to.saturating_sub(from).max(1) as f64;
-                // At the end exactly that: the sum would be rounded, a small `end` to 0.
+                // Exactly `end`, because the sum would be rounded, and a small `end` to 0.
                 if fraction < 1.0 { start + (end - start) * fraction } else { end }
             }
         }

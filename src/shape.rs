@@ -43,12 +43,12 @@ impl Shape {
         &self.0
     }
 
-    /// The last axis: the number of classes of a row. A scalar is a row of one.
+    /// The last axis, which is the number of classes of a row. A scalar is a row of one.
     pub fn classes(&self) -> usize {
         self.0.last().copied().unwrap_or(1)
     }
 
-    /// The shape without its last axis: one entry per row.
+    /// The shape without its last axis, with one entry per row.
     pub fn rows(&self) -> Shape {
         Shape(self.0[..self.rank().saturating_sub(1)].into())
     }
@@ -60,7 +60,7 @@ impl Shape {
         shape
     }
 
-    /// The elements behind one position of an axis.
+    /// The number of elements per position of an axis.
     pub(crate) fn inner(&self, axis: usize) -> usize {
         self.0[axis + 1..].iter().product()
     }
@@ -86,8 +86,8 @@ impl Shape {
         shape
     }
 
-    /// The shape that two operands broadcast to, as in NumPy: axes are aligned at the end, and a missing axis or
-    /// one of length 1 stretches. `None` if two lengths differ and neither is 1.
+    /// The shape that two operands broadcast to, as in NumPy: axes are aligned at the end, and a missing axis
+    /// or one of length 1 stretches. `None` if two lengths differ and neither is 1.
     ///
     /// ```
     /// use reparam::Shape;

@@ -1,7 +1,8 @@
 //! The tape: a list of nodes, each a value computed from earlier ones by a rule that knows its own gradient.
 //!
-//! Nodes are only ever appended, so their order is a topological order and the backward pass is a loop from the
-//! end to the front. The tape knows no op: it stores values and asks each node's [`Rule`] to pass gradients on.
+//! Nodes are only ever appended, so their order is a topological order and the backward pass is a loop from
+//! the end to the front. The tape knows no op: it stores values and asks each node's [`Rule`] to pass
+//! gradients on.
 
 mod node;
 mod not_finite;
@@ -26,8 +27,8 @@ pub(crate) use view::NodeView;
 
 use node::{INDICES, Nodes, Value};
 
-/// How an op passes the gradient of its output on to its inputs. The implementing struct is what the op saves
-/// beyond the values on the tape: every field is named, and the tape prints it.
+/// The rule by which an op passes the gradient of its output to its inputs. The implementing struct holds
+/// what the op saves beyond the values on the tape. Name every field, because the tape prints it.
 ///
 /// ```
 /// use reparam::{InputGradients, Recorded, Rule, Tape};
@@ -58,19 +59,19 @@ pub trait Rule: Any + fmt::Debug + Send {
     /// The op's name, as the tape prints it.
     fn name(&self) -> &'static str;
 
-    /// Adds this node's share to the gradients of its inputs, one input after another.
+    /// Adds this node's contribution to the gradients of its inputs, one input after another.
     fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>);
 
-    /// Bytes of what it saves: those of the struct. A rule that owns a buffer counts that as well.
+    /// The bytes that it saves, which are those of the struct. A rule that owns a buffer counts that as well.
     fn saved_bytes(&self) -> usize {
         size_of_val(self)
     }
 }
 
-/// Records what is computed, so that it can be differentiated.
+/// A record of a computation, which can then be differentiated.
 ///
-/// A tape lives longer than one step: [`reset`](Tape::reset) forgets the nodes and keeps their buffers, so that a
-/// steady training step allocates nothing.
+/// A tape outlives a step. [`reset`](Tape::reset) forgets the nodes and keeps their buffers, so that a steady
+/// training step allocates nothing.
 ///
 /// ```
 /// use reparam::Tape;
@@ -94,7 +95,7 @@ impl Default for Tape {
     }
 }
 
-/// A number that no other recording of the process has.
+/// A number unique to one recording of the process.
 pub(crate) fn next_recording() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
@@ -111,14 +112,15 @@ impl Tape {
         }
     }
 
-    /// A tape that computes values and keeps nothing for a backward pass: no rules, no saved state, no gradients.
+    /// A tape that computes values and keeps nothing for a backward pass: no rules, no saved state, no
+    /// gradients.
     pub fn inference() -> Tape {
         Tape { recording: false, ..Tape::new() }
     }
 
-    /// Forgets every node and lets go of the parameters, keeping all buffers for the next step.
+    /// Forgets every node and releases the parameters, keeping all buffers for the next step.
     pub fn reset(&mut self) {
-        // Gradients of the last recording know nothing of the values of the next.
+        // Gradients of the last recording do not apply to values of the next.
         self.id = next_recording();
         let nodes = self.nodes.get_mut();
         for node in &mut nodes.slots[..nodes.len] {
@@ -134,7 +136,7 @@ impl Tape {
         self.nodes().len
     }
 
-    /// To be read.
+    /// Borrows the nodes. Panics while an op's `forward` runs.
     #[track_caller]
     fn nodes(&self) -> Ref<'_, Nodes> {
         let Ok(nodes) = self.nodes.try_borrow() else {
@@ -146,10 +148,10 @@ impl Tape {
         nodes
     }
 
-    /// To be written, which no value that is still being read may see.
+    /// Borrows the nodes mutably. Panics while a value is still being read.
     #[track_caller]
     fn nodes_mut(&self) -> RefMut<'_, Nodes> {
-        // Whether it is being written has a text of its own.
+        // A tape that is being written has its own message.
         drop(self.nodes());
         let Ok(nodes) = self.nodes.try_borrow_mut() else {
             panic!("a value on this tape is still borrowed while another is recorded; read it with .to_vec()")
@@ -157,7 +159,7 @@ impl Tape {
         nodes
     }
 
-    /// Whether nothing has been recorded since the last reset.
+    /// Returns true if nothing has been recorded since the last reset.
     #[track_caller]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -166,16 +168,16 @@ impl Tape {
     /// Data: a value without a gradient.
     ///
     /// # Panics
-    /// If the number of elements is not that of the shape.
+    /// If the number of elements does not match the shape.
     #[track_caller]
     pub fn input(&self, data: &[f32], shape: impl Into<Shape>) -> Var<'_> {
         self.leaf("input", data, shape.into(), false)
     }
 
-    /// A value whose gradient [`Gradients::of`] gives.
+    /// A value with a gradient, which [`Gradients::of`] returns.
     ///
     /// # Panics
-    /// If the number of elements is not that of the shape.
+    /// If the number of elements does not match the shape.
     #[track_caller]
     pub fn variable(&self, data: &[f32], shape: impl Into<Shape>) -> Var<'_> {
         self.leaf("variable", data, shape.into(), self.recording)
@@ -187,14 +189,14 @@ impl Tape {
         self.leaf_with("input", shape.into(), fill)
     }
 
-    /// Whole numbers as a leaf, with their bits in the place of floats: an op that picks by position keeps its
-    /// indices here, in a buffer that outlives the step, and reads them back with `bytemuck::cast_slice`.
+    /// Whole numbers as a leaf, stored as the bits of floats. An op that picks by position keeps its indices
+    /// here, in a buffer that outlives the step, and reads them back with `bytemuck::cast_slice`.
     #[track_caller]
     pub(crate) fn indices(&self, indices: &[u32]) -> Var<'_> {
         self.leaf(INDICES, bytemuck::cast_slice(indices), Shape::from(indices.len()), false)
     }
 
-    /// `count` whole numbers, as [`indices`](Self::indices), written by `fill`.
+    /// Like [`indices`](Self::indices), for `count` whole numbers written by `fill`.
     #[track_caller]
     pub(crate) fn indices_with(&self, count: usize, fill: impl FnOnce(&mut [u32])) -> Var<'_> {
         self.leaf_with(INDICES, Shape::from(count), |buffer| fill(bytemuck::cast_slice_mut(buffer)))
@@ -208,7 +210,7 @@ impl Tape {
             let buffer = std::mem::take(&mut nodes.push(op, shape).buffer);
             (self.last(&nodes), buffer)
         };
-        // Outside the tape meanwhile, so that `fill` can read what is on it.
+        // The buffer leaves the tape for now, so that `fill` can read the tape.
         buffer.resize(len, 0.0);
         fill(&mut buffer);
         self.nodes_mut().slots[leaf.index() as usize].buffer = buffer;
@@ -231,7 +233,7 @@ impl Tape {
         self.last(&nodes)
     }
 
-    /// A parameter's leaf, which shares the parameter's buffer; the same leaf each time within a recording.
+    /// A parameter's leaf, which shares the parameter's buffer. It is the same leaf throughout a recording.
     #[track_caller]
     pub(crate) fn parameter(
         &self,
@@ -253,11 +255,11 @@ impl Tape {
         var
     }
 
-    /// Appends a node of `shape` computed from `inputs`: `forward` writes every element of its value, and `rule`
-    /// passes gradients back. This is how every op is made, and how a user's own op is: see [`Rule`].
+    /// Appends a node of `shape` computed from `inputs`. `forward` writes every element of its value, and
+    /// `rule` passes gradients back. Every op is made this way, including your own: see [`Rule`].
     ///
     /// # Panics
-    /// If an input belongs to another tape, or `forward` uses this tape other than by its inputs.
+    /// If an input belongs to another tape, or `forward` uses this tape other than through its inputs.
     #[track_caller]
     pub fn record<'t, R: Rule>(
         &'t self,
@@ -285,8 +287,8 @@ impl Tape {
         self.last(&nodes)
     }
 
-    /// Appends a node with the value of its first input under a new shape, without copying it. With a rule it passes
-    /// gradients on, without one it is a constant.
+    /// Appends a node with the value of its first input under a new shape, without copying it. With a rule it
+    /// passes gradients on; without one it is a constant.
     #[track_caller]
     pub(crate) fn record_view<'t, R: Rule>(
         &'t self,
@@ -334,7 +336,7 @@ impl Tape {
         self.nodes().slots[index as usize].shape.clone()
     }
 
-    /// Whether gradients flow into a node.
+    /// True if gradients flow into a node.
     #[track_caller]
     pub(crate) fn is_tracked(&self, index: u32) -> bool {
         self.nodes().slots[index as usize].tracked
@@ -346,7 +348,8 @@ impl Tape {
         self.backward_watched(root, |_, _| {})
     }
 
-    /// As [`backward`](Self::backward), showing `watch` each node whose rule has run and the gradients as they are then.
+    /// Like [`backward`](Self::backward), but shows `watch` each node whose rule has run and the gradients at
+    /// that point.
     #[track_caller]
     pub(crate) fn backward_watched(&self, root: u32, watch: impl FnMut(u32, &Gradients)) -> Gradients {
         let nodes = self.nodes();
@@ -367,7 +370,7 @@ impl Tape {
         self.go_back(&nodes, root, watch)
     }
 
-    /// As [`backward`](Self::backward), and no gradients where there are none to give.
+    /// Like [`backward`](Self::backward), but returns empty gradients when nothing is tracked.
     #[track_caller]
     pub(crate) fn gradients_if_any(&self, root: u32) -> Gradients {
         self.go_back(&self.nodes(), root, |_, _| {})
@@ -387,7 +390,7 @@ impl Tape {
         gradients
     }
 
-    /// Names the first node that holds a NaN, or an infinity that is not a mask (-inf), with where it is. Where all values are
+    /// Finds the first node that holds a NaN, or an infinity that is not a mask (-inf). If all values are
     /// finite and a gradient is not, [`to_table`](Self::to_table) shows where that begins.
     ///
     /// # Errors
@@ -407,7 +410,8 @@ impl Tape {
         Ok(())
     }
 
-    /// Whether it keeps what a backward pass needs: not if it was made by [`inference`](Tape::inference).
+    /// Returns true if it keeps what a backward pass needs, which an [`inference`](Tape::inference) tape does
+    /// not.
     pub fn is_recording(&self) -> bool {
         self.recording
     }
@@ -416,7 +420,7 @@ impl Tape {
         self.id
     }
 
-    /// Calls `visit` on every node in order: what printing and drawing need.
+    /// Calls `visit` on every node in order, for printing and drawing.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(NodeView<'_>)) {
         let nodes = self.nodes();
         for index in 0..nodes.len {

@@ -1,9 +1,10 @@
-//! Training: any [`Model`](crate::models::Model), any [estimator](crate::estimators), any [data](crate::data), one loop and
-//! one kind of checkpoint.
+//! Training: any [`Model`](crate::models::Model), any [estimator](crate::estimators), any
+//! [data](crate::data), one loop and one kind of checkpoint.
 //!
-//! A [`Run`] is a model in training. Each [`step`](Run::step) takes a batch, moves the parameters, and scores the validation
-//! images when that is due; [`checkpoint`](Run::checkpoint) holds all there is to continue it bit for bit. A [`Plan`] is a run
-//! of one of this crate's models as settings, which a checkpoint stores; [`Stored`] is the model in such a checkpoint.
+//! A [`Run`] is a model in training. Each [`step`](Run::step) takes a batch, updates the parameters and, when
+//! due, scores the validation images. A [`checkpoint`](Run::checkpoint) holds everything needed to continue
+//! the run bit for bit. A [`Plan`] is the settings of a run of one of this crate's models, and a checkpoint
+//! stores them. [`Stored`] is the model in such a checkpoint.
 //!
 //! ```
 //! # #[cfg(feature = "embedded")] {
@@ -47,13 +48,13 @@ use crate::noise::Noise;
 
 /// The independent streams of noise of a run.
 struct Streams {
-    /// For the first values of parameters.
+    /// For initialising the parameters.
     init: Noise,
     /// For the order of images.
     order: Noise,
     /// For the steps.
     steps: Noise,
-    /// For evaluations: each begins at the start of this stream.
+    /// For evaluations. Each begins at the start of this stream.
     evaluation: Noise,
 }
 

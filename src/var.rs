@@ -1,4 +1,5 @@
-//! `Var`: a handle to a value on a tape. Each op is one file in this folder: its rule and its method on `Var`.
+//! `Var`: a handle to a value on a tape. Each op is one file in this folder: its rule and its method on
+//! `Var`.
 
 use std::cell::Ref;
 use std::fmt;
@@ -18,7 +19,7 @@ mod gumbel_softmax;
 mod st_argmax;
 mod st_categorical;
 
-// The same in log space, with densities.
+// Relaxed samples in log space, with densities.
 mod exp_concrete;
 mod logit_binary_concrete;
 
@@ -27,7 +28,7 @@ mod bernoulli;
 mod categorical;
 mod gumbel_max;
 
-// What gradients see of a value.
+// Changes to the gradient of a value.
 mod with_logits_gradient;
 
 // Divergences and losses.
@@ -40,7 +41,7 @@ mod cross_entropy;
 mod masked;
 mod softmax;
 
-// Sums, shapes and places.
+// Sums, shapes and positions.
 mod axis;
 mod index;
 mod transpose;
@@ -56,7 +57,8 @@ pub(crate) mod temperature;
 pub use reparam_ops::linear::Activation;
 pub use temperature::Temperature;
 
-/// A value on a tape: a tape and a position, free to copy. Arithmetic works as in NumPy, broadcasting included.
+/// A value on a tape. It holds a tape and a position, and is cheap to copy. Arithmetic works as in NumPy,
+/// including broadcasting.
 ///
 /// ```
 /// use reparam::Tape;
@@ -96,7 +98,8 @@ impl<'t> Var<'t> {
         self.tape.shape(self.index)
     }
 
-    /// Its numbers, row-major. The borrow must end before the next op is recorded; [`to_vec`](Self::to_vec) copies them.
+    /// Its numbers, row-major. The borrow must end before the next op is recorded; [`to_vec`](Self::to_vec)
+    /// copies them.
     #[track_caller]
     pub fn value(self) -> Ref<'t, [f32]> {
         self.tape.value(self.index)
@@ -108,10 +111,10 @@ impl<'t> Var<'t> {
         self.value().to_vec()
     }
 
-    /// Its number, if it is a single one.
+    /// The number of a single-element value.
     ///
     /// # Panics
-    /// If it has more or fewer elements than one.
+    /// If it does not have exactly one element.
     #[track_caller]
     pub fn item(self) -> f32 {
         let value = self.value();
@@ -133,23 +136,23 @@ impl<'t> Var<'t> {
         shape.classes()
     }
 
-    /// Whether gradients flow into it.
+    /// Returns true if gradients flow into it.
     #[track_caller]
     pub fn is_tracked(self) -> bool {
         self.tape.is_tracked(self.index)
     }
 
-    /// The gradients of this number with respect to all it was computed from.
+    /// The gradients of this number with respect to everything it was computed from.
     ///
     /// # Panics
-    /// If it is not a single number, nothing it was computed from has a gradient ([`is_tracked`](Self::is_tracked)), or the
-    /// tape is an inference tape.
+    /// If it is not a single number, nothing it was computed from has a gradient
+    /// ([`is_tracked`](Self::is_tracked)), or the tape is an inference tape.
     #[track_caller]
     pub fn backward(self) -> Gradients {
         self.tape.backward(self.index)
     }
 
-    /// Those gradients, none where nothing it was computed from has one: for losses of which that is no mistake.
+    /// Like [`backward`](Self::backward), but returns empty gradients when nothing is tracked.
     #[track_caller]
     pub(crate) fn gradients_if_any(self) -> Gradients {
         self.tape.gradients_if_any(self.index)
@@ -164,7 +167,8 @@ impl fmt::Debug for Var<'_> {
     }
 }
 
-/// The shape of two values, which must be one: broadcasting a sample or a target is more often a mistake than meant.
+/// The shape that two values must share, because broadcasting a sample or a target is more often a mistake
+/// than intended.
 #[track_caller]
 pub(crate) fn one_shape(
     op: &str,
@@ -179,7 +183,7 @@ pub(crate) fn one_shape(
     shape
 }
 
-/// The tier every op of this process runs on.
+/// The tier that every op of this process runs on.
 pub(crate) fn tier() -> reparam_ops::Tier {
     reparam_ops::Tier::best()
 }

@@ -21,7 +21,7 @@ use crate::var::{Temperature, Var};
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Variables {
-    /// This many bits, each one number: 0 or 1.
+    /// This many bits, each a number 0 or 1.
     Bits(usize),
     /// Categorical variables, each a one-hot vector.
     Categories {
@@ -48,7 +48,7 @@ impl Variables {
         }
     }
 
-    /// The number of numbers in a row of samples or logits.
+    /// The length of a row of samples or logits.
     pub fn elements(self) -> usize {
         match self {
             Variables::Bits(count) => count,
@@ -69,8 +69,8 @@ impl Variables {
         }
     }
 
-    /// Writes state number `state` into a row of [`elements`](Self::elements) numbers: the value of variable `v` is digit `v`
-    /// of the number, written in base [`values`](Self::values).
+    /// Writes state number `state` into a row of [`elements`](Self::elements) numbers: the value of variable
+    /// `v` is digit `v` of the number, written in base [`values`](Self::values).
     pub fn write_state(self, mut state: usize, row: &mut [f32]) {
         row.fill(0.0);
         for variable in 0..self.count() {
@@ -83,7 +83,7 @@ impl Variables {
         }
     }
 
-    /// Variables of this kind with logits that come as whole rows, from a layer for example: `[rows, elements]`.
+    /// These variables with logits in whole rows `[rows, elements]`, for example from a layer.
     ///
     /// # Panics
     /// If the logits are not whole rows.
@@ -166,7 +166,8 @@ impl<'t> Logits<'t> {
         }
     }
 
-    /// One-hot vectors with logits `[rows, variables, classes]`: each is class k with probability softmax(logits)_k.
+    /// One-hot vectors with logits `[rows, variables, classes]`: each is class k with probability
+    /// softmax(logits)_k.
     ///
     /// # Panics
     /// If the logits have another number of axes, or a row has none.
@@ -242,8 +243,8 @@ impl<'t> Logits<'t> {
         }
     }
 
-    /// A relaxed sample: [`binary_concrete`](Var::binary_concrete) of bits, [`gumbel_softmax`](Var::gumbel_softmax) of
-    /// categories.
+    /// A relaxed sample: [`binary_concrete`](Var::binary_concrete) of bits,
+    /// [`gumbel_softmax`](Var::gumbel_softmax) of categories.
     #[track_caller]
     pub fn relaxed(self, tau: impl Into<Temperature<'t>>, noise: &mut Noise) -> Var<'t> {
         match self.variables {
@@ -252,8 +253,8 @@ impl<'t> Logits<'t> {
         }
     }
 
-    /// An exact sample with the relaxed sample's gradient: [`st_binary_concrete`](Var::st_binary_concrete) of bits,
-    /// [`st_gumbel_softmax`](Var::st_gumbel_softmax) of categories.
+    /// An exact sample with the relaxed sample's gradient: [`st_binary_concrete`](Var::st_binary_concrete) of
+    /// bits, [`st_gumbel_softmax`](Var::st_gumbel_softmax) of categories.
     #[track_caller]
     pub fn straight_through(self, tau: impl Into<Temperature<'t>>, noise: &mut Noise) -> Var<'t> {
         match self.variables {
@@ -300,7 +301,7 @@ impl<'t> Logits<'t> {
         .sum_axis(1)
     }
 
-    /// The logits of the same variables as categories: a bit becomes two classes, of which the first means 1.
+    /// The logits of the same variables as categories: a bit becomes two classes, the first of which means 1.
     #[track_caller]
     pub fn as_categories(self) -> Var<'t> {
         match self.variables {
@@ -313,7 +314,7 @@ impl<'t> Logits<'t> {
         }
     }
 
-    /// Values of the variables of [`as_categories`](Self::as_categories) in these variables' own form.
+    /// Converts values of [`as_categories`](Self::as_categories) to the form of these variables.
     #[track_caller]
     pub fn from_categories(self, z: Var<'t>) -> Var<'t> {
         match self.variables {

@@ -1,6 +1,7 @@
 //! Enums whose variants are words of the command line and of checkpoints.
 
-/// An enum with a word for each variant: `Display` gives the word, `FromStr` takes it and says what it had expected.
+/// An enum with a word for each variant. `Display` writes the word, and `FromStr` reads it and reports what
+/// it expected.
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$meta])*

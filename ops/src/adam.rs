@@ -22,11 +22,11 @@ pub struct Hyper {
     pub weight_decay: f64,
 }
 
-/// The largest decay of a moment. The moments decay by the nearest `f32`, the corrections know the `f64`: here they are 0.14 %
-/// apart, nearer to 1 much more.
+/// The largest decay of a moment. The moments decay by the nearest `f32`, but the corrections use the `f64`.
+/// Here they are 0.14 % apart, and nearer to 1 much more.
 pub const LARGEST_BETA: f64 = 0.99999;
 
-/// The same with the bias corrections of a given step worked in, so that the loop is free of divisions but one.
+/// The constants with the bias corrections of a given step worked in, so that the loop has a single division.
 #[derive(Clone, Copy)]
 struct Step {
     beta1: f32,
@@ -66,7 +66,7 @@ crate::simd! {
     }
 }
 
-/// One update, in place, at `step` = 1, 2, ...:
+/// Makes one update, in place, at `step` = 1, 2, ...:
 ///
 /// m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2,
 /// p = (1 - lr wd) p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon).

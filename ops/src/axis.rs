@@ -1,7 +1,7 @@
-//! Sums over an axis and repetition along one: each is the other's adjoint, so two kernels serve reductions,
-//! broadcasting and both their gradients. Also the transpose.
+//! Sums over an axis, repetition along one, and the transpose. Sum and repetition are each other's adjoint,
+//! so two kernels serve reductions, broadcasting and both their gradients.
 //!
-//! Shapes are read as `outer x n x inner`, the axis in the middle.
+//! Shapes are read as `outer x n x inner`, with the axis in the middle.
 
 use crate::Tier;
 use crate::lanes;
@@ -53,12 +53,13 @@ crate::simd! {
     }
 }
 
-/// The sum of all elements, over a tree that no thread count changes.
+/// The sum of all elements, over a tree that does not depend on the number of threads.
 pub fn sum(tier: Tier, x: &[f32]) -> f32 {
     sum_rows(x.len(), 1, (Rows(x, 1),), |_, (Rows(x, _),)| sum_piece(tier, x))
 }
 
-/// y\[o, i\] += sum over r of x\[o, r, i\]; `x` is `outer x n x inner`, `y` is `outer x inner`.
+/// Adds sums over the middle axis: y\[o, i\] += sum over r of x\[o, r, i\]. `x` is `outer x n x inner`, `y`
+/// is `outer x inner`.
 #[track_caller]
 pub fn add_sum(tier: Tier, n: usize, inner: usize, x: &[f32], y: &mut [f32]) {
     assert_eq!(x.len(), y.len() * n, "x must hold n = {n} times the elements of y");
@@ -76,7 +77,8 @@ pub fn add_sum(tier: Tier, n: usize, inner: usize, x: &[f32], y: &mut [f32]) {
     });
 }
 
-/// y\[o, r, i\] += x\[o, i\] for every r < n; `x` is `outer x inner`, `y` is `outer x n x inner`.
+/// Adds repetitions along a middle axis: y\[o, r, i\] += x\[o, i\] for every r < n. `x` is `outer x inner`,
+/// `y` is `outer x n x inner`.
 #[track_caller]
 pub fn add_repeat(tier: Tier, n: usize, inner: usize, x: &[f32], y: &mut [f32]) {
     assert_eq!(y.len(), x.len() * n, "y must hold n = {n} times the elements of x");
@@ -96,13 +98,13 @@ pub fn add_repeat(tier: Tier, n: usize, inner: usize, x: &[f32], y: &mut [f32]) 
     });
 }
 
-/// y\[o, c, r\] = x\[o, r, c\]; `x` is `outer x rows x columns`.
+/// Writes the transpose y\[o, c, r\] = x\[o, r, c\]. `x` is `outer x rows x columns`.
 #[track_caller]
 pub fn transpose(rows: usize, columns: usize, x: &[f32], y: &mut [f32]) {
     each_transposed(rows, columns, x, y, |y, x| *y = x);
 }
 
-/// y\[o, c, r\] += x\[o, r, c\]: the transpose's gradient.
+/// Adds the gradient of the transpose: y\[o, c, r\] += x\[o, r, c\].
 #[track_caller]
 pub fn add_transpose(rows: usize, columns: usize, x: &[f32], y: &mut [f32]) {
     each_transposed(rows, columns, x, y, |y, x| *y += x);

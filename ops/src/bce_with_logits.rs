@@ -9,7 +9,7 @@ use crate::parallel::{Rows, RowsMut, for_rows};
 crate::simd! {
     fn forward_piece(logits: &[f32], target: &[f32], loss: &mut [f32]) {
         for ((logits, target), loss) in logits.chunks(PIECE).zip(target.chunks(PIECE)).zip(loss.chunks_mut(PIECE)) {
-            // The exponentials in a loop of their own: see the noise in `draw`.
+            // The exponentials have a loop of their own, for the reason given in `draw` for noise.
             for (e, &x) in loss.iter_mut().zip(logits) {
                 *e = math::exp_nonpositive(-x.abs());
             }
@@ -32,7 +32,7 @@ crate::simd! {
     }
 }
 
-/// loss = -t ln sigmoid(x) - (1 - t) ln(1 - sigmoid(x)), elementwise, nats.
+/// Writes loss = -t ln sigmoid(x) - (1 - t) ln(1 - sigmoid(x)), elementwise in nats.
 #[track_caller]
 pub fn forward(tier: Tier, logits: &[f32], target: &[f32], loss: &mut [f32]) {
     assert!(logits.len() == target.len() && logits.len() == loss.len(), "one length");
@@ -42,7 +42,7 @@ pub fn forward(tier: Tier, logits: &[f32], target: &[f32], loss: &mut [f32]) {
     });
 }
 
-/// dlogits += dloss (sigmoid(x) - t).
+/// Adds the gradient of the logits, elementwise: dlogits += dloss (sigmoid(x) - t).
 #[track_caller]
 pub fn backward(tier: Tier, logits: &[f32], target: &[f32], dloss: &[f32], dlogits: &mut [f32]) {
     assert!(logits.len() == target.len() && logits.len() == dloss.len(), "one length");
@@ -53,7 +53,7 @@ pub fn backward(tier: Tier, logits: &[f32], target: &[f32], dloss: &[f32], dlogi
     });
 }
 
-/// dtarget -= dloss x.
+/// Adds the gradient of the target, elementwise: dtarget -= dloss x.
 #[track_caller]
 pub fn backward_target(tier: Tier, logits: &[f32], dloss: &[f32], dtarget: &mut [f32]) {
     crate::simd! {

@@ -95,11 +95,11 @@ pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], tau: f32, y: &mut [
 /// Adds the gradient of [`forward`], elementwise: dlogits += h / tau with h = dy y (1 - y). Returns
 /// dtau = -sum(h logit(y)) / tau if `want_tau`, else 0.
 ///
-/// The gradient needs only the output y: the noise is not drawn again. Both gradients are 0 where y rounded
-/// to 0 or 1.
+/// The gradient needs only the output y, so the noise is not drawn again. Both gradients are 0 where y
+/// rounded to 0 or 1.
 ///
 /// # Precision
-/// For tau far above the logits, y is near 1/2 and keeps only what rounding left of its logit: dtau then has
+/// For tau far above the logits, y is near 1/2 and keeps only what rounding left of its logit. dtau then has
 /// a relative error of about 1e-7 tau / |logits + l|.
 ///
 /// # Panics
@@ -135,7 +135,7 @@ pub fn st_forward(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &mut [f32]) {
 /// Adds the gradient of the relaxed sample, elementwise: dlogits += h / tau with y = sigmoid(s), s = (logits
 /// + l) / tau and h = dy y (1 - y). Returns dtau = -sum(h s) / tau if `want_tau`, else 0.
 ///
-/// `draws` are those of the forward pass, and s is recomputed from them.
+/// `draws` are the draws of the forward pass, from which s is recomputed.
 ///
 /// # Precision
 /// s does not pass through y, so dtau stays accurate for large tau.

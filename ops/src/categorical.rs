@@ -1,7 +1,7 @@
 //! `categorical`: exact samples of categorical variables as one-hot vectors, one-hot of argmax(logits + g),
 //! with one draw per logit. There is no gradient.
 //!
-//! With the same draws, [`gumbel_max`](crate::gumbel_max) gives the place of the 1, and
+//! With the same draws, [`gumbel_max`](crate::gumbel_max) gives the position of the 1, and
 //! [`st_categorical`](crate::st_categorical) the same vectors with a gradient.
 //!
 //! # Source
@@ -13,7 +13,8 @@ use crate::noise::Draws;
 use crate::perturbed::one_hot_samples;
 use crate::rows::MaskedRow;
 
-/// Samples y = one-hot of argmax(logits + g) with standard Gumbel noise g: an exact sample of softmax(logits).
+/// Samples y = one-hot of argmax(logits + g) with standard Gumbel noise g: an exact sample of
+/// softmax(logits).
 ///
 /// `logits` and `y` are rows of `classes`. Element i takes draw i. Ties take the lowest index, and a masked
 /// class never wins. A row that contains a NaN becomes NaN.

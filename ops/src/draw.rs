@@ -1,16 +1,16 @@
-//! What a draw means: the noise that one 32-bit draw of a generator stands for.
+//! The noise that one 32-bit draw of a generator stands for.
 //!
-//! A draw `x` stands for the number `v = (x + 1/2) 2^-32`, the middle of its interval. So `v` is never 0 or 1, the
-//! draws `x` and `!x` stand for `v` and `1 - v` exactly, and each law below is a quantile function at `v`. No
-//! draw gives an infinity or NaN.
+//! A draw `x` stands for the number `v = (x + 1/2) 2^-32`, the middle of its interval. So `v` is never 0 or
+//! 1, the draws `x` and `!x` stand for `v` and `1 - v` exactly, and each number below is a quantile function
+//! at `v`. No draw gives an infinity or NaN.
 //!
-//! The usual recipe turns the draw into a float `u` of 24 bits first, and clamps it or adds an epsilon where a
-//! logarithm would fail. That truncates the law: `-ln(1 - u)` ends at 16.6, and its smallest values are the
-//! multiples of 6e-8. Here both ends come from the integer, with all 32 bits of the draw: whichever of `v` and
-//! `1 - v` is small is taken to full relative accuracy, before anything is rounded against 1.
+//! The usual recipe first turns the draw into a float `u` of 24 bits, and clamps it or adds an epsilon where
+//! a logarithm would fail. That truncates the distribution: `-ln(1 - u)` ends at 16.6, and its smallest
+//! values are multiples of 6e-8. Here both tails come from the integer, with all 32 bits of the draw. The
+//! smaller of `v` and `1 - v` is taken to full relative accuracy before anything is rounded against 1.
 //!
-//! The functions are branch-free, as those in [`math`] are. The error bounds hold for all 2^32
-//! draws, measured against `f64` by `tests/math_exhaustive.rs`; an ulp is that of the exact value.
+//! The functions are branch-free, like those in [`math`]. The error bounds hold for all 2^32 draws, measured
+//! against `f64` by `tests/math_exhaustive.rs`, in ulps of the exact value.
 
 use crate::Tier;
 use crate::math;
@@ -27,7 +27,7 @@ fn midpoint(k: u32) -> f32 {
     (k as i32 as f32).mul_add(STEP, 0.5 * STEP)
 }
 
-/// The draw, or its complement if that is in the lower half: it stands for the smaller of `v` and `1 - v`.
+/// The draw, or its complement if that is in the lower half. It stands for the smaller of `v` and `1 - v`.
 #[inline(always)]
 fn folded(x: u32) -> u32 {
     x ^ (x as i32 >> 31) as u32
@@ -45,7 +45,7 @@ fn with_side(y: f32, x: u32) -> f32 {
     f32::from_bits(y.to_bits() | (!x & 0x8000_0000))
 }
 
-/// The uniform law on (0, 1): `v`, correctly rounded, but never 1. From 2^-33 to `1 - 2^-24`.
+/// A uniform number in (0, 1): `v`, correctly rounded, but never 1. From 2^-33 to `1 - 2^-24`.
 #[inline(always)]
 pub fn uniform(x: u32) -> f32 {
     // Both parts are exact, so the sum is rounded once.
@@ -63,16 +63,16 @@ pub fn bernoulli(x: u32, p: f64) -> bool {
     (f64::from(x) + 0.5) * f64::from(STEP) < p
 }
 
-/// The exponential law of rate 1: `-ln(1 - v)`, within 2 ulp. From 1.2e-10 to 22.87.
+/// An exponential number of rate 1: `-ln(1 - v)`, within 2 ulp. From 1.2e-10 to 22.87.
 #[inline(always)]
 pub fn exponential(x: u32) -> f32 {
-    // 1 - v is 1 - b in the lower half and -b in the upper. The mask is arithmetic, not a select: from a select
-    // the compiler makes two copies of the logarithm.
+    // 1 - v is 1 - b in the lower half and -b in the upper. The mask is arithmetic, because from a select the
+    // compiler makes two copies of the logarithm.
     let whole = f32::from_bits(1f32.to_bits() & !(x as i32 >> 31) as u32);
     math::minus_ln_of_difference(whole, midpoint(x))
 }
 
-/// The standard Gumbel law: `-ln(-ln(1 - v))`, within 2 ulp or 2e-7, whichever is more. From -3.13 to 22.87.
+/// A standard Gumbel number: `-ln(-ln(1 - v))`, within 2 ulp or 2e-7, whichever is more. From -3.13 to 22.87.
 ///
 /// The absolute part is needed only near 0, where the inner logarithm is near 1 and has itself been rounded.
 #[inline(always)]
@@ -80,15 +80,14 @@ pub fn gumbel(x: u32) -> f32 {
     math::minus_ln_normal(exponential(x))
 }
 
-/// A number that [`gumbel`] does not exceed, most often by less than 0.1 where that is large, in a tenth of its
-/// instructions.
+/// An upper bound on [`gumbel`], most often within 0.1 where that is large, in a tenth of its instructions.
 ///
-/// `-ln(-ln(1 - v))` is at most `-ln v`, and `log2` is at least the straight lines between the powers of 2, which the bits
-/// of a float are.
+/// `-ln(-ln(1 - v))` is at most `-ln v`, and `log2` is at least the straight lines between the powers of 2,
+/// which the bits of a float give.
 #[inline(always)]
 pub(crate) fn gumbel_at_most(x: u32) -> f32 {
     const LN_2: f32 = std::f32::consts::LN_2;
-    // More than all that is rounded here and in `gumbel`.
+    // More than all rounding errors here and in `gumbel`.
     const ROUNDING: f32 = 1e-4;
     // v 2^31, or a half less.
     let v = (x >> 1) as i32 as f32 + 0.25;
@@ -96,7 +95,8 @@ pub(crate) fn gumbel_at_most(x: u32) -> f32 {
     (v.to_bits() as i32 as f32).mul_add(-LN_2 / 8_388_608.0, (127.0 + 31.0) * LN_2 + ROUNDING)
 }
 
-/// The standard logistic law: `ln v - ln(1 - v)`, within 3 ulp. From -22.87 to 22.87, odd: `!x` gives the negative.
+/// A standard logistic number: `ln v - ln(1 - v)`, within 3 ulp. From -22.87 to 22.87, odd: `!x` gives the
+/// negative.
 #[inline(always)]
 pub fn logistic(x: u32) -> f32 {
     logistic_of_ratio(logistic_ratio(x), x)
@@ -116,34 +116,35 @@ fn logistic_of_ratio(ratio: f32, x: u32) -> f32 {
     with_side(math::log1p_moderate(ratio), x)
 }
 
-/// `sqrt(pi / 2)`: what `z / (1 - 2a)` is at `a = 1/2`.
+/// `sqrt(pi / 2)`, the value of `z / (1 - 2a)` at `a = 1/2`.
 const NORMAL_AT_HALF: f32 = 1.253_314_1;
 
-/// About the slope of `z / (1 - 2a)` over `w`.
+/// Approximately the slope of `z / (1 - 2a)` over `w`.
 const NORMAL_SLOPE: f32 = 0.218_75;
 
-/// The rest of that slope, a rational function of `w = -ln(4a (1 - a))` on [0, 21.5]: minimax for the relative
-/// error of `z`, 2^-26.4 (least squares reweighted after Lawson; coefficients rounded one by one, as in [`math`]).
+/// The rest of that slope, a rational function of `w = -ln(4a (1 - a))` on [0, 21.5]: minimax for the
+/// relative error of `z`, 2^-26.4 (least squares reweighted after Lawson; coefficients rounded one by one, as
+/// in [`math`]).
 const NORMAL_NUMERATOR: [f32; 6] =
     [0.109_367_1, 0.026_753_925, 0.002_044_603, 0.000_320_778_14, 1.893_211_4e-7, -6.226_104_6e-7];
 const NORMAL_DENOMINATOR: [f32; 6] =
     [1.0, 0.095_293_686, 0.034_636_55, 0.002_312_805, 0.000_247_702_32, 3.711_868e-6];
 
-/// The standard normal law: the inverse of its distribution function at `v`, within 3 ulp. From -6.34 to 6.34, odd:
-/// `!x` gives the negative.
+/// A standard normal number: the inverse of the distribution function at `v`, within 3 ulp. From -6.34 to
+/// 6.34, odd: `!x` gives the negative.
 ///
-/// One draw makes one normal number, so rows of noise can be had at any place of a stream.
+/// One draw gives one normal number, so rows of noise can start at any position of a stream.
 ///
 /// # Source
-/// The form, `1 - 2v` times a function of `w = -ln(4 v (1 - v))`, is that of M. Giles, "Approximating the erfinv
-/// function", GPU Computing Gems 2, 2010. In place of his two polynomials, one of them for the tails, there is one
-/// rational function for the whole range; its coefficients were fitted for this crate.
+/// The form, `1 - 2v` times a function of `w = -ln(4 v (1 - v))`, comes from M. Giles, "Approximating the
+/// erfinv function", GPU Computing Gems 2, 2010. His two polynomials, one of them for the tails, are replaced
+/// by one rational function for the whole range, with coefficients fitted for this crate.
 #[inline(always)]
 pub fn normal(x: u32) -> f32 {
     normal_of_log(normal_log(x), x)
 }
 
-/// `w`, of which [`normal`] is a function.
+/// The `w` that [`normal`] is computed from.
 #[inline(always)]
 fn normal_log(x: u32) -> f32 {
     let a = midpoint(folded(x));
@@ -153,7 +154,7 @@ fn normal_log(x: u32) -> f32 {
 /// [`normal`] from its `w`.
 #[inline(always)]
 fn normal_of_log(w: f32, x: u32) -> f32 {
-    // The quotient is small beside the two constants, and its rounding errors with it.
+    // The quotient is small compared with the two constants, and so are its rounding errors.
     let quotient = math::polynomial(w, NORMAL_NUMERATOR) / math::polynomial(w, NORMAL_DENOMINATOR);
     let ratio = (NORMAL_SLOPE + quotient).mul_add(w, NORMAL_AT_HALF);
     with_side(twice_distance_to_half(folded(x)) * ratio, x)
@@ -161,11 +162,12 @@ fn normal_of_log(w: f32, x: u32) -> f32 {
 
 // ---- noise for a slice of draws ----
 //
-// A logarithm is a chain of a dozen multiply-adds, each of which waits for the one before. Meanwhile the processor works
-// on the numbers after it, as far ahead as its window of a few hundred instructions reaches. With two such chains in one loop
-// that is not far enough; so there is a loop for each, over a piece that stays in the nearest cache. The bits are the same.
+// A logarithm is a chain of a dozen multiply-adds, each of which waits for the one before. Meanwhile the
+// processor works on later numbers, as far ahead as its window of a few hundred instructions reaches. With
+// two such chains in one loop that is not far enough, so each has its own loop over a piece that stays in the
+// nearest cache. The bits are the same.
 
-/// Exponential noise, one number a draw.
+/// Exponential noise, one number per draw.
 #[inline(always)]
 pub(crate) fn exponentials(draws: &[u32], out: &mut [f32]) {
     for (out, &draw) in out.iter_mut().zip(draws) {
@@ -173,7 +175,7 @@ pub(crate) fn exponentials(draws: &[u32], out: &mut [f32]) {
     }
 }
 
-/// Standard Gumbel noise, one number a draw.
+/// Standard Gumbel noise, one number per draw.
 #[inline(always)]
 pub(crate) fn gumbels(draws: &[u32], out: &mut [f32]) {
     exponentials(draws, out);
@@ -182,7 +184,7 @@ pub(crate) fn gumbels(draws: &[u32], out: &mut [f32]) {
     }
 }
 
-/// Standard logistic noise, one number a draw.
+/// Standard logistic noise, one number per draw.
 #[inline(always)]
 pub(crate) fn logistics(draws: &[u32], out: &mut [f32]) {
     for (out, &draw) in out.iter_mut().zip(draws) {
@@ -193,7 +195,7 @@ pub(crate) fn logistics(draws: &[u32], out: &mut [f32]) {
     }
 }
 
-/// Standard normal noise, one number a draw.
+/// Standard normal noise, one number per draw.
 #[inline(always)]
 pub(crate) fn normals(draws: &[u32], out: &mut [f32]) {
     for (out, &draw) in out.iter_mut().zip(draws) {
@@ -204,7 +206,7 @@ pub(crate) fn normals(draws: &[u32], out: &mut [f32]) {
     }
 }
 
-/// Uniform noise on (0, 1), one number a draw.
+/// Uniform noise in (0, 1), one number per draw.
 #[inline(always)]
 fn uniforms(draws: &[u32], out: &mut [f32]) {
     for (out, &draw) in out.iter_mut().zip(draws) {
@@ -212,7 +214,7 @@ fn uniforms(draws: &[u32], out: &mut [f32]) {
     }
 }
 
-/// Fills a slice with one law's noise.
+/// Fills a slice with the noise of one distribution.
 macro_rules! noise_piece {
     ($piece:ident, $noise:ident) => {
         crate::simd! {
@@ -229,7 +231,7 @@ noise_piece! { uniform_piece, uniforms }
 noise_piece! { gumbel_piece, gumbels }
 noise_piece! { logistic_piece, logistics }
 
-/// Uniform noise on (0, 1), one number a draw.
+/// Uniform noise in (0, 1), one number per draw.
 #[track_caller]
 pub fn fill_uniform(tier: Tier, draws: Draws<'_>, out: &mut [f32]) {
     draws.check(out.len());
@@ -238,7 +240,7 @@ pub fn fill_uniform(tier: Tier, draws: Draws<'_>, out: &mut [f32]) {
     });
 }
 
-/// Standard Gumbel noise, one number a draw.
+/// Standard Gumbel noise, one number per draw.
 #[track_caller]
 pub fn fill_gumbel(tier: Tier, draws: Draws<'_>, out: &mut [f32]) {
     draws.check(out.len());
@@ -247,7 +249,7 @@ pub fn fill_gumbel(tier: Tier, draws: Draws<'_>, out: &mut [f32]) {
     });
 }
 
-/// Standard logistic noise, one number a draw.
+/// Standard logistic noise, one number per draw.
 #[track_caller]
 pub fn fill_logistic(tier: Tier, draws: Draws<'_>, out: &mut [f32]) {
     draws.check(out.len());

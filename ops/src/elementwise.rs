@@ -38,7 +38,7 @@ macro_rules! unary {
                 });
             }
 
-            /// dx += f'(x) dy, elementwise; `y` is what `forward` gave.
+            /// dx += f'(x) dy, elementwise; `y` is the output of `forward`.
             #[track_caller]
             pub fn backward(tier: Tier, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]) {
                 assert!(x.len() == y.len() && x.len() == dy.len() && x.len() == dx.len(), "one length");
@@ -54,7 +54,7 @@ macro_rules! unary {
 unary! {
     /// y = e^x
     exp: |x| math::exp(x), |y| y;
-    /// y = ln x; the slope is the largest number at most, so that a dy of 0 (that of a masked class) stays 0
+    /// y = ln x; the slope is at most the largest number, so that a dy of 0 (as at a masked class) stays 0
     ln: |x| math::ln(x), |y| if x.abs() <= 1.0 / f32::MAX { f32::MAX } else { 1.0 / x };
     /// y = ln(1 + x)
     log1p: |x| math::log1p(x), |y| 1.0 / (1.0 + x);
@@ -142,7 +142,7 @@ zipped! {
     mul: |a, b, out| a * b;
     /// out = a / b
     div: |a, b, out| a / b;
-    /// out += a b: the gradient of a product, and of every op whose slope is at hand.
+    /// out += a b: the gradient of a product, and of every op whose slope is available.
     add_product: |a, b, out| a.mul_add(b, *out);
     /// out += a / b: the gradient of a quotient's numerator.
     add_quotient: |a, b, out| *out + a / b;
@@ -181,7 +181,7 @@ pub fn affine(tier: Tier, scale: f32, shift: f32, x: &[f32], y: &mut [f32]) {
     });
 }
 
-/// y += scale x: how gradients accumulate.
+/// y += scale x, to accumulate gradients.
 #[track_caller]
 pub fn add_scaled(tier: Tier, scale: f32, x: &[f32], y: &mut [f32]) {
     crate::simd! {

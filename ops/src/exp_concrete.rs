@@ -284,8 +284,8 @@ crate::simd! {
 
 /// Writes the log-density of the output of [`forward`], in nats.
 ///
-/// log_prob\[r\] = ln (n - 1)! + (n - 1) ln tau + sum_k u_k - n ln sum_k e^u_k with u = logits - tau log_y. Both
-/// sums run over the n unmasked classes of the row.
+/// log_prob\[r\] = ln (n - 1)! + (n - 1) ln tau + sum_k u_k - n ln sum_k e^u_k with u = logits - tau log_y.
+/// Both sums run over the n unmasked classes of the row.
 ///
 /// `log_y` and `logits` are rows of `classes`, and `log_prob` has an entry per row.
 ///

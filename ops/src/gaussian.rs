@@ -72,7 +72,7 @@ crate::simd! {
     }
 }
 
-/// z = mean + e^log_std eps, elementwise.
+/// Writes z = mean + e^log_std eps, elementwise.
 #[track_caller]
 pub fn rsample_forward(tier: Tier, noise: Draws<'_>, mean: &[f32], log_std: &[f32], z: &mut [f32]) {
     assert!(mean.len() == log_std.len() && mean.len() == z.len(), "one length");
@@ -83,8 +83,8 @@ pub fn rsample_forward(tier: Tier, noise: Draws<'_>, mean: &[f32], log_std: &[f3
     });
 }
 
-/// dlog_std += dz eps e^log_std, with the noise taken again: z - mean would have lost its small parts. (The mean's
-/// gradient is dz itself.)
+/// Adds the gradient of log_std: dlog_std += dz eps e^log_std. It takes the noise again, because z - mean
+/// would have lost its small parts. (The gradient of the mean is dz itself.)
 #[track_caller]
 pub fn rsample_backward_log_std(
     tier: Tier,
@@ -117,7 +117,7 @@ crate::simd! {
     }
 }
 
-/// kl = (e^(2 log_std) + mean^2 - 1) / 2 - log_std, elementwise: KL(N(mean, std^2) || N(0, 1)).
+/// Writes kl = KL(N(mean, std^2) || N(0, 1)) = (e^(2 log_std) + mean^2 - 1) / 2 - log_std, elementwise.
 #[track_caller]
 pub fn kl_standard_forward(tier: Tier, mean: &[f32], log_std: &[f32], kl: &mut [f32]) {
     assert!(mean.len() == log_std.len() && mean.len() == kl.len(), "one length");
@@ -127,13 +127,13 @@ pub fn kl_standard_forward(tier: Tier, mean: &[f32], log_std: &[f32], kl: &mut [
     });
 }
 
-/// dmean += dkl mean, elementwise.
+/// Adds the gradient of the mean, elementwise: dmean += dkl mean.
 #[track_caller]
 pub fn kl_standard_backward_mean(tier: Tier, mean: &[f32], dkl: &[f32], dmean: &mut [f32]) {
     add_product(tier, mean, dkl, dmean);
 }
 
-/// dlog_std += dkl (e^(2 log_std) - 1).
+/// Adds the gradient of log_std, elementwise: dlog_std += dkl (e^(2 log_std) - 1).
 #[track_caller]
 pub fn kl_standard_backward_log_std(tier: Tier, log_std: &[f32], dkl: &[f32], dlog_std: &mut [f32]) {
     assert!(log_std.len() == dkl.len() && log_std.len() == dlog_std.len(), "one length");

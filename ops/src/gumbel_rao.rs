@@ -125,7 +125,8 @@ crate::simd! {
     }
 }
 
-/// Samples y = one-hot of argmax(logits + g) with standard Gumbel noise g: an exact sample of softmax(logits).
+/// Samples y = one-hot of argmax(logits + g) with standard Gumbel noise g: an exact sample of
+/// softmax(logits).
 ///
 /// `logits` and `y` are rows of `classes`. Element i takes draw i. Ties take the lowest index, and a masked
 /// class never wins. A row that contains a NaN becomes NaN.
@@ -147,10 +148,10 @@ pub fn forward(
     one_hot_samples(tier, draws, logits, classes, y)
 }
 
-/// Adds the mean gradient of the relaxed sample over `samples` of the noise G given the winner: dlogits += the
-/// mean of h / tau with y = softmax((logits + G) / tau) and h = y (dy - <y, dy>), per row.
+/// Adds the mean gradient of the relaxed sample over `samples` of the noise G given the winner: dlogits +=
+/// the mean of h / tau with y = softmax((logits + G) / tau) and h = y (dy - <y, dy>), per row.
 ///
-/// The slices are rows of `classes`, and `one_hot` is the output of [`forward`]. `draws` are other draws than in
+/// The slices are rows of `classes`, and `one_hot` is the output of [`forward`]. `draws` are not the draws of
 /// the forward pass. Sample k of row r takes `classes` of them, from draw (r samples + k) classes on. Masked
 /// classes get exactly 0, and a row of NaN gets NaN.
 ///

@@ -78,11 +78,11 @@ pub fn forward(
 /// Adds the gradient of [`forward`]: dlogits += h / tau with h = y (dy - <y, dy>), per row. Returns
 /// dtau = -sum(h ln y) / tau if `want_tau`, else 0.
 ///
-/// The slices are rows of `classes`. The gradient needs only the output y: the noise is not drawn again.
+/// The slices are rows of `classes`. The gradient needs only the output y, so the noise is not drawn again.
 ///
 /// # Precision
 /// dlogits stays accurate where y is almost one-hot. For tau far above the spread of the logits, y is nearly
-/// uniform, and ln y keeps only what rounding left of logits / tau: dtau then has a relative error of about
+/// uniform, and ln y keeps only what rounding left of logits / tau. dtau then has a relative error of about
 /// 6e-8 tau / spread.
 ///
 /// # Panics
@@ -100,7 +100,8 @@ pub fn backward(
     soft_rows::backward(tier, y, dy, classes, tau, want_tau, dlogits)
 }
 
-/// Samples y = one-hot of argmax(logits + g) with standard Gumbel noise g: an exact sample of softmax(logits).
+/// Samples y = one-hot of argmax(logits + g) with standard Gumbel noise g: an exact sample of
+/// softmax(logits).
 ///
 /// `logits` and `y` are rows of `classes`. Element i takes draw i. Ties take the lowest index, and a masked
 /// class never wins. A row that contains a NaN becomes NaN.
@@ -125,7 +126,7 @@ pub fn st_forward(
 /// Adds the gradient of the relaxed sample: dlogits += h / tau with y = softmax((logits + g) / tau) and
 /// h = y (dy - <y, dy>), per row. Returns dtau = -sum(h ln y) / tau if `want_tau`, else 0.
 ///
-/// The slices are rows of `classes`. `draws` are those of the forward pass, and y is recomputed from them.
+/// The slices are rows of `classes`. `draws` are the draws of the forward pass, from which y is recomputed.
 ///
 /// # Precision
 /// The same as for [`backward`].

@@ -1,12 +1,12 @@
-//! Copies by position: ranges of an axis, rows by index, one entry per row. Sums into repeated positions are made
-//! in the order of the indices, on one thread, so that they are the same on every run.
+//! Copies by position: ranges of an axis, rows by index, one entry per row. Sums into repeated positions
+//! follow the order of the indices on one thread, so that they are the same on every run.
 
-/// Which part of an axis: `outer x axis x inner`, positions `start .. start + len` in the middle.
+/// A part of an axis: positions `start .. start + len` of the middle axis of `outer x axis x inner`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Span {
     /// Length of the whole axis.
     pub axis: usize,
-    /// Elements behind one position.
+    /// Elements per position.
     pub inner: usize,
     /// First position.
     pub start: usize,
@@ -15,7 +15,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// Panics unless the part is that stretch of the whole.
+    /// Panics unless a part and a whole of these lengths fit the span.
     #[track_caller]
     fn check(self, whole: usize, part: usize) {
         assert!(self.start + self.len <= self.axis, "{self:?} goes beyond its axis");
@@ -47,35 +47,35 @@ impl Span {
     }
 }
 
-/// part = whole\[span\]: a slice's value.
+/// Writes part = whole\[span\], the value of a slice.
 #[track_caller]
 pub fn read_span(span: Span, whole: &[f32], part: &mut [f32]) {
     span.check(whole.len(), part.len());
     span.zip(whole, part).for_each(|(from, to)| to.copy_from_slice(from));
 }
 
-/// part += whole\[span\]: the gradient of one input of a concatenation.
+/// Adds part += whole\[span\], the gradient of one input of a concatenation.
 #[track_caller]
 pub fn add_from_span(span: Span, whole: &[f32], part: &mut [f32]) {
     span.check(whole.len(), part.len());
     span.zip(whole, part).for_each(|(from, to)| add(from, to));
 }
 
-/// whole\[span\] = part: one input of a concatenation.
+/// Writes whole\[span\] = part, one input of a concatenation.
 #[track_caller]
 pub fn write_span(span: Span, part: &[f32], whole: &mut [f32]) {
     span.check(whole.len(), part.len());
     span.zip_mut(part, whole).for_each(|(from, to)| to.copy_from_slice(from));
 }
 
-/// whole\[span\] += part: a slice's gradient.
+/// Adds whole\[span\] += part, the gradient of a slice.
 #[track_caller]
 pub fn add_to_span(span: Span, part: &[f32], whole: &mut [f32]) {
     span.check(whole.len(), part.len());
     span.zip_mut(part, whole).for_each(|(from, to)| add(from, to));
 }
 
-/// y\[i, :\] = x\[indices\[i\], :\], rows of `width`.
+/// Writes y\[i, :\] = x\[indices\[i\], :\], rows of `width`.
 #[track_caller]
 pub fn gather(indices: &[u32], width: usize, x: &[f32], y: &mut [f32]) {
     assert_eq!(y.len(), indices.len() * width, "y must be indices x width");
@@ -84,7 +84,7 @@ pub fn gather(indices: &[u32], width: usize, x: &[f32], y: &mut [f32]) {
     }
 }
 
-/// dx\[indices\[i\], :\] += dy\[i, :\], in the order of i: the gradient of [`gather`].
+/// Adds the gradient of [`gather`]: dx\[indices\[i\], :\] += dy\[i, :\], in the order of i.
 #[track_caller]
 pub fn scatter_add(indices: &[u32], width: usize, dy: &[f32], dx: &mut [f32]) {
     assert_eq!(dy.len(), indices.len() * width, "dy must be indices x width");
@@ -94,7 +94,7 @@ pub fn scatter_add(indices: &[u32], width: usize, dy: &[f32], dx: &mut [f32]) {
     }
 }
 
-/// y\[r\] = x\[r, indices\[r\]\], rows of `width`.
+/// Writes y\[r\] = x\[r, indices\[r\]\], rows of `width`.
 #[track_caller]
 pub fn select(indices: &[u32], width: usize, x: &[f32], y: &mut [f32]) {
     assert_eq!(x.len(), indices.len() * width, "x must be indices x width");
@@ -104,7 +104,7 @@ pub fn select(indices: &[u32], width: usize, x: &[f32], y: &mut [f32]) {
     }
 }
 
-/// dx\[r, indices\[r\]\] += dy\[r\]: the gradient of [`select`].
+/// Adds the gradient of [`select`]: dx\[r, indices\[r\]\] += dy\[r\].
 #[track_caller]
 pub fn select_backward(indices: &[u32], width: usize, dy: &[f32], dx: &mut [f32]) {
     assert_eq!(dx.len(), indices.len() * width, "dx must be indices x width");

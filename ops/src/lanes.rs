@@ -38,7 +38,7 @@ pub(crate) fn sum(x: &[f32]) -> f32 {
     total
 }
 
-/// Sum of `a * (b - shift)` over two slices of one length.
+/// Sum of `a * (b - shift)` over two slices of equal length.
 #[inline(always)]
 pub(crate) fn dot_shifted(a: &[f32], b: &[f32], shift: f32) -> f32 {
     let (a_wide, a_rest) = a.as_chunks::<WIDE>();
@@ -101,8 +101,8 @@ pub(crate) fn max(x: &[f32]) -> f32 {
     best
 }
 
-/// Returns the larger of two, lane by lane. The result is a new array: if we changed a lane in place, the
-/// compiler might make it a masked store and keep the lanes in memory.
+/// Returns the larger of two, lane by lane. The result is a new array, because a lane changed in place might
+/// become a masked store that keeps the lanes in memory.
 #[inline(always)]
 fn larger_of_each<const N: usize>(values: &[f32; N], best: &[f32; N]) -> [f32; N] {
     let mut larger_ones = [0.0; N];
@@ -137,7 +137,7 @@ pub fn argmax(x: &[f32]) -> usize {
     x[skipped..].iter().position(|&value| value == best).map_or(0, |i| skipped + i)
 }
 
-/// Sum of `value(a, b)` over two slices of one length.
+/// Sum of `value(a, b)` over two slices of equal length.
 #[inline(always)]
 pub(crate) fn sum_of_pairs(a: &[f32], b: &[f32], value: impl Fn(f32, f32) -> f32) -> f32 {
     let (a_wide, a_rest) = a.as_chunks::<WIDE>();

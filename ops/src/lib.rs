@@ -6,10 +6,9 @@
 //! exception: `matrixmultiply` looks at the CPU itself, so their last bits depend on the machine. Forwards
 //! overwrite their output, and backwards add to the gradient. A kernel that can do either takes a [`Write`].
 //!
-//! Stochastic kernels take [`noise::Draws`], one 32-bit draw per number: a place in a stream, or injected draws. The
-//! Gaussian ones also take injected standard normals.
-//! Nothing stores noise. Nothing allocates, except the packing buffer inside `matrixmultiply` and the working
-//! memory of each thread at its first use.
+//! Stochastic kernels take [`noise::Draws`], one 32-bit draw per number: a position in a stream, or injected
+//! draws. The Gaussian kernels also take injected standard normals. No kernel stores noise. None allocates,
+//! except the packing buffer inside `matrixmultiply` and the working memory of each thread at its first use.
 //!
 //! ```
 //! use reparam_ops::noise::Stream;
@@ -25,7 +24,7 @@
 //!
 //! # The catalogue
 //!
-//! One line per op. Backward reads the incoming gradient and what stands under `saved`.
+//! One line per op. Backward reads the incoming gradient and what is listed under `saved`.
 //!
 //! | op | module | forward | backward | saved | source |
 //! | --- | --- | --- | --- | --- | --- |
@@ -64,17 +63,17 @@
 //! | `categorical_kl` | [`categorical_kl`] | sum p ln(p / q) | p (ln(p / q) - kl), q - p | inputs, output | |
 //! | `categorical_kl_uniform` | [`categorical_kl`] | sum p ln p + ln n | p (ln p - sum p ln p) | input | |
 //! | `bernoulli_kl` | [`bernoulli_kl`] | p (a - b) - softplus(a) + softplus(b) | p (1 - p)(a - b), q - p | inputs | |
-//! | `gaussian_rsample` | [`gaussian`] | mean + e^log_std eps | dy, dy e^log_std eps | log_std, place of draws | Kingma, Welling 2014 |
+//! | `gaussian_rsample` | [`gaussian`] | mean + e^log_std eps | dy, dy e^log_std eps | log_std, position of draws | Kingma, Welling 2014 |
 //! | `gaussian_kl_standard` | [`gaussian`] | (e^2s + m^2 - 1)/2 - s | m, e^2s - 1 | inputs | Kingma, Welling 2014, appendix B |
 //! | `gumbel_softmax` | [`gumbel_softmax`] | softmax((x + g) / tau) | h / tau, -sum h ln y / tau | output | Jang et al. 2017; Maddison et al. 2017 |
-//! | `st_gumbel_softmax` | [`gumbel_softmax`] | one-hot argmax(x + g) | the gradient of `gumbel_softmax` | input, place of draws | Jang et al. 2017, 2.2 |
-//! | `gumbel_rao` | [`gumbel_rao`] | one-hot argmax(x + g) | mean gradient of `gumbel_softmax` over noise with that winner | input, output, place of draws | Paulus et al. 2021 |
+//! | `st_gumbel_softmax` | [`gumbel_softmax`] | one-hot argmax(x + g) | the gradient of `gumbel_softmax` | input, position of draws | Jang et al. 2017, 2.2 |
+//! | `gumbel_rao` | [`gumbel_rao`] | one-hot argmax(x + g) | mean gradient of `gumbel_softmax` over noise with that winner | input, output, position of draws | Paulus et al. 2021 |
 //! | `st_categorical` | [`st_categorical`] | one-hot argmax(x + g) | the gradient of softmax(x / tau) | input | Bengio et al. 2013 |
 //! | `st_argmax` | [`st_argmax`] | one-hot argmax(x) | the gradient of softmax(x / tau) | input | Bengio et al. 2013 |
 //! | `categorical` | [`categorical`] | one-hot argmax(x + g) | none: sampling only | nothing | Maddison et al. 2014 |
 //! | `gumbel_max` | [`gumbel_max`] | argmax(x + g) | none: sampling only | nothing | Maddison et al. 2014 |
 //! | `binary_concrete` | [`binary_concrete`] | sigmoid((x + l) / tau) | y (1 - y) / tau | output | Maddison et al. 2017, appendix B |
-//! | `st_binary_concrete` | [`binary_concrete`] | 1 where x + l > 0 | the gradient of `binary_concrete` | input, place of draws | Jang et al. 2017, 2.2 |
+//! | `st_binary_concrete` | [`binary_concrete`] | 1 where x + l > 0 | the gradient of `binary_concrete` | input, position of draws | Jang et al. 2017, 2.2 |
 //! | `bernoulli` | [`bernoulli`] | 1 where x + l > 0 | none: sampling only | nothing | |
 //! | `st_bernoulli` | [`bernoulli`] | 1 where x + l > 0 | the gradient of sigmoid(x) | input | Bengio et al. 2013 |
 //! | `exp_concrete` | [`exp_concrete`] | log of `gumbel_softmax` | dy - e^y sum dy, over tau | output | Maddison et al. 2017, appendix C |

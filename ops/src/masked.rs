@@ -1,8 +1,8 @@
-//! `masked`: x with one number in some places, where no gradient passes.
+//! `masked`: x with one number at the masked positions, where no gradient passes.
 //!
-//! A mask is the list of the replaced positions, ascending: where it is short, so is the list.
+//! A mask is the ascending list of the replaced positions, which is short if there are few.
 
-/// y = x, but `fill` at the positions in `mask`.
+/// Writes y = x, except `fill` at the positions in `mask`.
 #[track_caller]
 pub fn forward(mask: &[u32], fill: f32, x: &[f32], y: &mut [f32]) {
     assert_eq!(x.len(), y.len(), "x and y must have one length");
@@ -12,7 +12,7 @@ pub fn forward(mask: &[u32], fill: f32, x: &[f32], y: &mut [f32]) {
     }
 }
 
-/// dx += dy, except at the positions in `mask`, whose dy is not looked at: it may be infinite or NaN.
+/// Adds dx += dy, except at the positions in `mask`, whose dy is ignored and may be infinite or NaN.
 ///
 /// # Panics
 /// If the positions do not ascend, or one lies outside dy.

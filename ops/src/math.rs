@@ -1,15 +1,16 @@
-//! Elementary functions on `f32`: branch-free scalar code that a loop inside [`simd!`](macro@crate::simd) vectorises.
+//! Elementary functions on `f32`: branch-free scalar code that a loop inside [`simd!`](macro@crate::simd)
+//! vectorises.
 //!
 //! There are no tables, no calls and no float-to-integer casts: only IEEE additions, multiplications, fused
-//! multiply-adds, divisions, selects, and integer operations on the bits. So every tier gives the same bits, and
-//! a value does not depend on whether it sat in a full vector or in a loop's tail.
+//! multiply-adds, divisions, selects, and integer operations on the bits. So every tier gives the same bits,
+//! and a value does not depend on whether it sat in a full vector or in a loop's tail.
 //!
-//! An "ulp" in the error bounds is the distance between the `f32` values next to the exact result (2^-149 where
-//! that is subnormal). Every bound holds for all 2^32 inputs, subnormal ones and results included, as measured
-//! against `f64` by `tests/math_exhaustive.rs`. NaN in gives NaN out.
+//! An "ulp" in the error bounds is the distance between the `f32` values next to the exact result (2^-149
+//! where that is subnormal). Every bound holds for all 2^32 inputs, subnormal ones and results included, as
+//! measured against `f64` by `tests/math_exhaustive.rs`. NaN in gives NaN out.
 //!
-//! The polynomials are minimax fits made for this crate: Remez exchange in 160-bit arithmetic, each coefficient in
-//! turn rounded to `f32` and the later ones fitted again.
+//! The polynomials are minimax fits made for this crate by Remez exchange in 160-bit arithmetic. Each
+//! coefficient in turn is rounded to `f32`, and the later ones are fitted again.
 
 /// `c[0] + c[1] x + c[2] x^2 + ...`
 #[inline(always)]
@@ -23,7 +24,7 @@ pub(crate) fn polynomial<const N: usize>(x: f32, c: [f32; N]) -> f32 {
     sum
 }
 
-/// The smaller one, or `x` if it is NaN: `f32::min` would drop the NaN and take more instructions.
+/// The smaller one, or `x` if it is NaN. `f32::min` would drop the NaN and take more instructions.
 #[inline(always)]
 fn at_most(x: f32, limit: f32) -> f32 {
     if x > limit { limit } else { x }
@@ -40,7 +41,8 @@ fn at_least(x: f32, limit: f32) -> f32 {
 /// Added to a float below 2^22 in size, this leaves the nearest integer in the low bits of the sum.
 const ROUNDER: f32 = 12_582_912.0; // 1.5 * 2^23
 
-/// ln 2 in two parts. The first has 15 bits, so that `x - n LN2_HIGH` is exact for the `n` nearest to `x / ln 2`.
+/// ln 2 in two parts. The first has 15 bits, so that `x - n LN2_HIGH` is exact for the `n` nearest to `x / ln
+/// 2`.
 const LN2_HIGH: f32 = 0.693_145_75;
 const LN2_LOW: f32 = 1.428_606_8e-6;
 
@@ -52,7 +54,7 @@ const EXPM1: [f32; 5] = [0.499_999_97, 0.166_665_39, 0.041_667_75, 0.008_367_088
 
 /// Writes `x = n ln 2 + r` with an integer `n` and |r| <= ln 2 / 2; returns `n + bias` as low bits, and `r`.
 ///
-/// The bias must be even: then ties round the same way, and `r` is the same, whatever the bias.
+/// The bias must be even, so that ties round the same way and `r` is the same for any bias.
 #[inline(always)]
 fn split(x: f32, bias: f32) -> (u32, f32) {
     let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUNDER + bias);
@@ -73,18 +75,20 @@ fn exp_of_remainder(r: f32) -> f32 {
 pub fn exp(x: f32) -> f32 {
     // Beyond these limits the result is 0 or infinity anyway.
     let x = at_least(at_most(x, 89.0), -104.0);
-    // 2^n itself may be out of range, n = -150 ... 128. So two powers of about n / 2, each with an exponent field
-    // that holds half of n + 254. The product with the first is exact: a subnormal result is rounded only once.
+    // 2^n itself may be out of range, n = -150 ... 128. So there are two powers of about n / 2, each with
+    // half of n + 254 in its exponent field. The product with the first is exact, so a subnormal result is
+    // rounded only once.
     let (bits, r) = split(x, 254.0);
     let first = (bits >> 1) << 23;
     let second = (bits << 23).wrapping_sub(first);
     exp_of_remainder(r) * f32::from_bits(first) * f32::from_bits(second)
 }
 
-/// `e^x` for `x <= 0`: the bits of [`exp`] with four instructions less.
+/// `e^x` for `x <= 0`: the bits of [`exp`] with four fewer instructions.
 #[inline(always)]
 pub fn exp_nonpositive(x: f32) -> f32 {
-    // With n = -150 ... 0 a fixed second power does: 2^(n + 63) is in range, its exponent field is n + 63 + 127.
+    // With n = -150 ... 0 a fixed second power is enough: 2^(n + 63) is in range, with exponent field n +
+    // 63 + 127.
     const SECOND: f32 = 1.0 / (1u64 << 63) as f32;
     let (bits, r) = split(at_least(x, -104.0), 190.0);
     exp_of_remainder(r) * f32::from_bits(bits << 23) * SECOND
@@ -96,7 +100,7 @@ fn half_expm1(x: f32) -> f32 {
     // The bias turns the low bits into the exponent field of 2^(n - 1), which is in range for n = 128 too.
     let (bits, r) = split(x, 126.0);
     let half = f32::from_bits(bits << 23);
-    // 2^(n-1) (1 + r) - 1/2 comes first: where that cancels, `half - 0.5` is exact.
+    // 2^(n-1) (1 + r) - 1/2 comes first, because `half - 0.5` is exact where that cancels.
     polynomial(r, EXPM1).mul_add(half * (r * r), half.mul_add(r, half - 0.5))
 }
 
@@ -116,13 +120,13 @@ pub fn expm1(x: f32) -> f32 {
 /// 0 at -inf, 1 at inf; far below zero it has the accuracy of `e^x`, subnormal values included.
 #[inline(always)]
 pub fn sigmoid(x: f32) -> f32 {
-    // 1 / (1 + e) or e / (1 + e): from e = e^-|x| neither can overflow.
+    // 1 / (1 + e) or e / (1 + e). With e = e^-|x| neither can overflow.
     let e = exp_nonpositive(-x.abs());
     let numerator = if x < 0.0 { e } else { 1.0 };
     let sum = 1.0 + e;
     let quotient = numerator / sum;
-    // The part of e that the sum rounded away is accounted for to first order, lost / sum. It matters most where
-    // the sum is close to 1, so the division is left out.
+    // The part of e that the sum rounded away is accounted for to first order, lost / sum. It matters most
+    // where the sum is close to 1, so the division is left out.
     let lost = e - (sum - 1.0);
     (-lost).mul_add(quotient, quotient)
 }
@@ -159,8 +163,8 @@ const LN: [f32; 9] = [
     -0.124_903_23,
 ];
 
-/// `2^-23 ln 2`. Its product with an exponent is not rounded before the sum is, and ln 2 as an `f32` is right to
-/// 2^-28: no second part is needed.
+/// `2^-23 ln 2`. Its product with an exponent is not rounded before the sum is, and ln 2 as an `f32` is
+/// accurate to 2^-28, so no second part is needed.
 const LN2_SCALED: f32 = std::f32::consts::LN_2 / 8_388_608.0;
 
 /// The bits of 2/3: `1 + f` is taken from [2/3, 4/3), the octave that keeps |f| smallest.
@@ -169,7 +173,7 @@ const TWO_THIRDS: u32 = 0x3f2a_aaab;
 /// The bits of 1.
 const ONE: u32 = 0x3f80_0000;
 
-/// The `e` for which `u 2^-e` is in [2/3, 4/3), in the place where a float has its exponent (times 2^23).
+/// The `e` for which `u 2^-e` is in [2/3, 4/3), at the position of a float's exponent (times 2^23).
 #[inline(always)]
 fn exponent(u: f32) -> u32 {
     u.to_bits().wrapping_sub(TWO_THIRDS) & 0xff80_0000
@@ -194,13 +198,13 @@ fn ln_of_parts(exponent: f32, f: f32) -> f32 {
     exponent.mul_add(LN2_SCALED, polynomial(f, LN).mul_add(f * f, f))
 }
 
-/// `-ln(2^e (1 + f))`: the signs cost nothing inside the multiply-adds.
+/// `-ln(2^e (1 + f))`. The signs cost nothing inside the multiply-adds.
 #[inline(always)]
 fn minus_ln_of_parts(exponent: f32, f: f32) -> f32 {
     exponent.mul_add(-LN2_SCALED, (-polynomial(f, LN)).mul_add(f * f, -f))
 }
 
-/// `y`, but for what a logarithm is at its edges: inf and NaN stay, `pole` gives -inf, and less gives NaN.
+/// `y`, except at the edges of a logarithm: inf and NaN stay, `pole` gives -inf, and anything less gives NaN.
 #[inline(always)]
 fn with_edges(y: f32, x: f32, pole: f32) -> f32 {
     let y = if x < f32::INFINITY { y } else { x };
@@ -234,7 +238,8 @@ pub(crate) fn minus_ln_normal(x: f32) -> f32 {
     minus_ln_of_parts(e as i32 as f32, fraction(x, e))
 }
 
-/// `-ln(whole - b)` with `whole` 0 or 1 and a normal difference; not affected by the rounding of the difference.
+/// `-ln(whole - b)` with `whole` 0 or 1 and a normal difference; not affected by the rounding of the
+/// difference.
 #[inline(always)]
 pub(crate) fn minus_ln_of_difference(whole: f32, b: f32) -> f32 {
     let e = exponent(whole - b);

@@ -1,19 +1,22 @@
-//! The noise stream: the very sequence of `rand_pcg::Pcg32`, addressable, and a piece at a time.
+//! The noise stream: exactly the sequence of `rand_pcg::Pcg32`, but addressable and computed a piece at a
+//! time.
 //!
-//! A [`Stream`] is a start and a position. Draw `n` of a stream can be had without the draws before it, because a
-//! linear congruential generator jumps: `n` steps `s -> A s + C` are one step `s -> A^n s + C (A^n - 1)/(A - 1)`.
-//! So the draws of a piece are taken side by side, each a jump of its own from the same state; threads begin at their own
-//! rows; and backward passes replay draws instead of storing them.
+//! A [`Stream`] is a start and a position. Draw `n` of a stream does not need the draws before it, because a
+//! linear congruential generator can jump: `n` steps `s -> A s + C` are one step `s -> A^n s + C (A^n -
+//! 1)/(A - 1)`. So the draws of a piece are computed side by side, each by its own jump from the same state.
+//! Threads begin at their own rows, and backward passes replay draws instead of storing them.
 //!
 //! # Source
-//! M. E. O'Neill, "PCG: A Family of Simple Fast Space-Efficient Statistically Good Algorithms for Random Number
-//! Generation", 2014 (PCG-XSH-RR 64/32). F. Brown, "Random Number Generation with Arbitrary Strides", 1994.
+//! M. E. O'Neill, "PCG: A Family of Simple Fast Space-Efficient Statistically Good Algorithms for Random
+//! Number Generation", 2014 (PCG-XSH-RR 64/32). F. Brown, "Random Number Generation with Arbitrary
+//! Strides", 1994.
 
 use std::mem::MaybeUninit;
 
 use crate::simd::LANES;
 
-/// Elements that a kernel works on at a time, and draws that it asks for: they stay in the nearest cache until they are used.
+/// The number of elements that a kernel works on at a time, and of draws that it asks for. They stay in the
+/// nearest cache until they are used.
 pub(crate) const PIECE: usize = 512;
 
 /// The generator's multiplier `A`.
@@ -22,7 +25,8 @@ const MULTIPLIER: u64 = 6_364_136_223_846_793_005;
 /// The stream constant that the PCG reference implementation recommends, as `rand_pcg::Pcg32::new` takes it.
 pub const PCG_STREAM: u64 = 0x0a02_bdbf_7bb3_c0a7;
 
-/// The generator's increment `C`. All streams share it: streams that differ in nothing but the increment are correlated.
+/// The generator's increment `C`. All streams share it, because streams that differ only in the increment are
+/// correlated.
 const INCREMENT: u64 = (PCG_STREAM << 1) | 1;
 
 /// `JUMP[n]` is the step that equals `n` steps.
@@ -36,7 +40,7 @@ const JUMP: [Affine; PIECE + 1] = {
     jumps
 };
 
-/// The even and the odd ones of [`JUMP`], in vectors.
+/// The even and the odd entries of [`JUMP`], in vectors.
 static EVEN: Jumps = Jumps::every_other(0);
 static ODD: Jumps = Jumps::every_other(1);
 
@@ -104,14 +108,15 @@ impl Jumps {
     }
 }
 
-/// The output permutation XSH-RR of a state of two words: `((state >> 18) ^ state) >> 27` rotated by `state >> 59`.
+/// The output permutation XSH-RR of a state of two words: `((state >> 18) ^ state) >> 27` rotated by `state
+/// >> 59`.
 #[inline(always)]
 fn output(high: u32, low: u32) -> u32 {
     let xorshifted = (high << 5 | low >> 27) ^ (high >> 13);
     xorshifted.rotate_right(high >> 27)
 }
 
-/// A place in a sequence of 32-bit draws: where the sequence starts, and how many draws lie behind.
+/// A position in a sequence of 32-bit draws: the start of the sequence and the number of draws before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stream {
     origin: u64,
@@ -133,27 +138,27 @@ impl Stream {
         Stream { origin: state, position: 0 }
     }
 
-    /// The same sequence at another place, counted from its start.
+    /// The same sequence at another position, counted from its start.
     pub fn at(self, position: u64) -> Stream {
         Stream { position, ..self }
     }
 
-    /// The place `draws` further on.
+    /// The position `draws` further on.
     pub fn skip(self, draws: u64) -> Stream {
         self.at(self.position.wrapping_add(draws))
     }
 
-    /// Draws between the start of the sequence and this place.
+    /// The number of draws between the start of the sequence and this position.
     pub fn position(self) -> u64 {
         self.position
     }
 
-    /// What [`new`](Self::new) was given; with the position, all there is to store.
+    /// The argument of [`new`](Self::new). Together with the position it is the whole state.
     pub fn origin(self) -> u64 {
         self.origin
     }
 
-    /// The draw at this place.
+    /// The draw at this position.
     pub fn draw(self) -> u32 {
         let state = self.state();
         output((state >> 32) as u32, state as u32)
@@ -166,15 +171,16 @@ impl Stream {
     }
 }
 
-/// The noise that a kernel takes: from a stream, or injected number by number. Taken again, it is the same.
+/// The noise that a kernel takes: from a stream, or injected number by number. It can be taken again and is
+/// the same.
 #[derive(Clone, Copy, Debug)]
 pub enum Draws<'a> {
     /// Element `i` gets draw `i` from here on.
     Stream(Stream),
     /// Element `i` gets entry `i`.
     Given(&'a [u32]),
-    /// Element `i` gets entry `i` in place of the standard normal that a draw stands for. Only Gaussian kernels
-    /// take these.
+    /// Element `i` gets entry `i` in place of the standard normal that a draw stands for. Only Gaussian
+    /// kernels take these.
     Normals(&'a [f32]),
 }
 
@@ -199,7 +205,7 @@ impl<'a> Draws<'a> {
         Reader { source, high: Words::UNWRITTEN, low: Words::UNWRITTEN }
     }
 
-    /// The draws of the first `elements` elements, and those of the others.
+    /// The draws of the first `elements` elements, and the draws of the others.
     #[track_caller]
     pub fn split_at(self, elements: usize) -> (Draws<'a>, Draws<'a>) {
         match self {
@@ -244,19 +250,20 @@ fn refuse_normals() -> ! {
 
 /// Hands out consecutive draws in pieces.
 ///
-/// The draws of a piece are jumps of different length from the same state, so none of them waits for another. The words of
-/// their states pass through memory, two to an entry: the compiler then makes two loops of it, one of 64-bit and
-/// one of 32-bit arithmetic. In a single one it would take vectors apart and put them together again.
+/// The draws of a piece are jumps of different length from the same state, so none of them waits for another.
+/// The words of their states pass through memory, two to an entry, so that the compiler makes two loops, one
+/// of 64-bit and one of 32-bit arithmetic. In a single loop it would take vectors apart and put them together
+/// again.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     source: Source<'a>,
     high: Words,
-    /// The lower words, and in their place the draws that they come to.
+    /// The lower words, which the draws then overwrite.
     low: Words,
 }
 
-/// Words of a piece, at the start of a cache line: a vector that lies in two of them takes twice as long. They are not
-/// initialised, which would take longer than a small piece itself.
+/// The words of a piece, aligned to a cache line, because a vector across two lines takes twice as long. They
+/// are not initialised, which would take longer than a small piece itself.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 struct Words([MaybeUninit<u64>; PIECE / 2]);
@@ -284,7 +291,7 @@ enum Source<'a> {
     Given(&'a [u32]),
 }
 
-/// Where the upper word of a state stands.
+/// The bits of a state's upper word.
 const HIGH: u64 = 0xffff_ffff_0000_0000;
 
 impl Reader<'_> {
@@ -302,7 +309,7 @@ impl Reader<'_> {
         let pairs = len.next_multiple_of(LANES) / 2;
         let words = self.high.0[..pairs].iter_mut().zip(&mut self.low.0[..pairs]);
         for ((high, low), (even, odd)) in words.zip(EVEN.iter(pairs).zip(ODD.iter(pairs))) {
-            // A shift brings a word of an even state beside that of the odd one after it.
+            // A shift puts a word of an even state next to the word of the odd state after it.
             let (even, odd) = (even.apply(state), odd.apply(state));
             high.write((even >> 32 | odd & HIGH).to_le());
             low.write((even & !HIGH | odd << 32).to_le());

@@ -1,10 +1,11 @@
-//! How rows are split over the threads of the current rayon pool.
+//! The split of rows over the threads of the current rayon pool.
 //!
 //! We halve the work until a piece is small, at the same rows for any number of threads. So sums combined
 //! over that tree are bit-for-bit the same on one thread and on many. Small work is one piece and never
 //! leaves the calling thread. Called from inside a pool, nothing here allocates.
 
-/// Elements below which a piece is not split further: about ten microseconds of a transcendental kernel.
+/// The number of elements below which a piece is not split further, about ten microseconds of a
+/// transcendental kernel.
 const GRAIN: usize = 8192;
 
 /// A bundle of slices that can be cut at a row.
@@ -59,8 +60,8 @@ pub(crate) fn for_rows<P: Split>(rows: usize, width: usize, parts: P, work: impl
     fold_rows(rows, width, parts, work, |(), ()| ());
 }
 
-/// Like [`for_rows`], with pieces eight times as large: for work of a few instructions per element, which is
-/// finished before a second thread would start.
+/// Like [`for_rows`], with pieces eight times as large, for work of a few instructions per element, which
+/// finishes before a second thread would start.
 pub(crate) fn for_light_rows<P: Split>(rows: usize, width: usize, parts: P, work: impl Fn(usize, P) + Sync) {
     run(rows, 8 * GRAIN / width.max(1), parts, work, |(), ()| ());
 }

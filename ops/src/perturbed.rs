@@ -59,7 +59,7 @@ impl Scores for Perturbed<'_> {
 /// contains a NaN becomes NaN.
 #[inline(always)]
 pub(crate) fn one_hot_rows(block: &mut [f32], classes: usize) -> Checked {
-    // One cheap look at the whole block: there is hardly ever a NaN.
+    // One cheap check of the whole block, because there is hardly ever a NaN.
     let some_nan = block.iter().fold(false, |some, s| some | s.is_nan());
     if some_nan {
         for row in block.chunks_exact_mut(classes).filter(|row| row.iter().any(|s| s.is_nan())) {

@@ -49,8 +49,8 @@ pub(crate) fn block_len(classes: usize) -> usize {
     (if rows < LANES { rows } else { rows - rows % LANES }) * classes
 }
 
-/// Keeps the compiler from working on sixteen rows at once: it would gather and scatter their entries one by
-/// one.
+/// Keeps the compiler from working on sixteen rows at once, which would gather and scatter their entries one
+/// by one.
 #[inline(always)]
 pub(crate) fn row_by_row() {
     std::hint::black_box(());

@@ -1,4 +1,5 @@
-//! `sgd_momentum`: stochastic gradient descent with heavy-ball momentum, one pass over parameter and velocity.
+//! `sgd_momentum`: stochastic gradient descent with heavy-ball momentum, one pass over parameter and
+//! velocity.
 
 use crate::Tier;
 use crate::parallel::{Rows, RowsMut, for_rows};
@@ -12,7 +13,7 @@ crate::simd! {
     }
 }
 
-/// One update, in place: v = momentum v + (g + weight_decay p), p = p - learning_rate v.
+/// Makes one update, in place: v = momentum v + (g + weight_decay p), p = p - learning_rate v.
 #[track_caller]
 pub fn update(
     tier: Tier,

@@ -1,12 +1,13 @@
-//! SIMD tiers: one portable body, compiled once per instruction set. The only place that dispatches.
+//! SIMD tiers: one portable body, compiled once per instruction set. Nothing else dispatches.
 //!
-//! A kernel's body is plain scalar Rust over slices. The [`simd!`](macro@crate::simd) macro compiles it again under
-//! `#[target_feature]` for every tier, and the generated function takes the [`Tier`] to run as its first
-//! argument. Every tier executes the same IEEE operations in the same order (`mul_add` is fused everywhere,
-//! reductions run over [`LANES`] fixed lanes), so results are bit-for-bit equal; only the speed differs.
+//! A kernel's body is plain scalar Rust over slices. The [`simd!`](macro@crate::simd) macro compiles it again
+//! under `#[target_feature]` for every tier, and the generated function takes the [`Tier`] to run as its
+//! first argument. Every tier executes the same IEEE operations in the same order (`mul_add` is fused
+//! everywhere, reductions run over [`LANES`] fixed lanes), so results are bit-for-bit equal; only the speed
+//! differs.
 //!
-//! On a machine without fused multiply-add the portable tier calls a library function for each `mul_add`:
-//! it is for correctness, not speed. The NEON tier is compiled on AArch64 but has never been run by its authors.
+//! On a machine without fused multiply-add the portable tier calls a library function for each `mul_add`. It
+//! is for correctness, not speed. The NEON tier is compiled on AArch64 but has never been run by its authors.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -14,7 +15,8 @@ use std::sync::OnceLock;
 /// Lanes that every reduction and every noise block uses, whatever the hardware's width.
 pub const LANES: usize = 16;
 
-/// An instruction set that this machine has. Values exist only for tiers the CPU supports, so running one is safe.
+/// An instruction set that this machine has. Values exist only for tiers the CPU supports, so running one is
+/// safe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tier(pub(crate) Set);
 
@@ -33,7 +35,7 @@ pub enum Set {
 }
 
 impl Tier {
-    /// The tier that needs nothing of the CPU.
+    /// The tier that runs on any CPU.
     pub const PORTABLE: Tier = Tier(Set::Portable);
 
     /// The fastest tier of this machine, or the one that `REPARAM_SIMD` names.
@@ -58,7 +60,7 @@ impl Tier {
         tiers.push(Tier(Set::Neon));
         #[cfg(target_arch = "x86_64")]
         {
-            // All that the bodies are compiled for: a virtual machine may hide any of them.
+            // All features that the bodies are compiled for, because a virtual machine may hide any of them.
             if is_x86_feature_detected!("avx2")
                 && is_x86_feature_detected!("fma")
                 && is_x86_feature_detected!("bmi1")

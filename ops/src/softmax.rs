@@ -16,7 +16,8 @@ crate::simd! {
     }
 }
 
-/// Writes y = softmax(logits / tau), rows of `classes`. A row of y sums to 1, and masked classes get exactly 0.
+/// Writes y = softmax(logits / tau), rows of `classes`. A row of y sums to 1, and masked classes get
+/// exactly 0.
 ///
 /// # Errors
 /// [`MaskedRow`] for a row whose classes are all masked.
@@ -39,7 +40,7 @@ pub fn forward(tier: Tier, logits: &[f32], classes: usize, tau: f32, y: &mut [f3
 ///
 /// # Precision
 /// dlogits stays accurate where y is almost one-hot. For tau far above the spread of the logits, y is nearly
-/// uniform, and ln y keeps only what rounding left of logits / tau: dtau then has a relative error of about
+/// uniform, and ln y keeps only what rounding left of logits / tau. dtau then has a relative error of about
 /// 6e-8 tau / spread.
 ///
 /// # Panics

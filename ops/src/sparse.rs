@@ -12,8 +12,8 @@ use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::scratch;
 use crate::simd::LANES;
 
-/// The sparse product pays off if at most one entry in this many is not zero: a dense product does far more
-/// at a time.
+/// The sparse product pays off if at most one entry in this many is not zero, because a dense product does
+/// far more at a time.
 const SPARSITY: usize = 5;
 
 /// Returns true if the sparse product is the faster way to multiply the `rows x inputs` matrix `x`.
@@ -52,7 +52,7 @@ fn list_rows<'a>(
     let mut count = 0;
     for (row, end) in x.chunks_exact(columns).zip(ends.iter_mut()) {
         for (column, &x) in wanted.clone().zip(&row[wanted.clone()]) {
-            // We always write the position and keep it if the entry is not zero: there is no branch to
+            // We always write the position and keep it if the entry is not zero, so there is no branch to
             // mispredict.
             positions[count] = column as u32;
             count += usize::from(x != 0.0);

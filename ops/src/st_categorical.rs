@@ -12,7 +12,8 @@ use crate::perturbed::one_hot_samples;
 use crate::rows::MaskedRow;
 use crate::soft_rows;
 
-/// Samples y = one-hot of argmax(logits + g) with standard Gumbel noise g: an exact sample of softmax(logits).
+/// Samples y = one-hot of argmax(logits + g) with standard Gumbel noise g: an exact sample of
+/// softmax(logits).
 ///
 /// `logits` and `y` are rows of `classes`. Element i takes draw i. Ties take the lowest index, and a masked
 /// class never wins. A row that contains a NaN becomes NaN.

@@ -15,7 +15,7 @@ crate::simd! {
     }
 }
 
-/// dlogits\[r, :\] += estimate\[r, :\] dloss\[r\], rows of `width`.
+/// Adds the gradient of the logits: dlogits\[r, :\] += estimate\[r, :\] dloss\[r\], rows of `width`.
 #[track_caller]
 pub fn backward(tier: Tier, estimate: &[f32], dloss: &[f32], width: usize, dlogits: &mut [f32]) {
     assert!(

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::shape::Shape;
 
 impl Checkpoint {
-    /// The tensor of that name, if it has that shape.
+    /// The tensor with this name, which must have this shape.
     pub(crate) fn shaped(&self, name: &str, shape: &Shape) -> Result<&[f32]> {
         let expected = format_args!("a tensor `{name}` of shape {shape}");
         match self.tensor(name) {
@@ -15,12 +15,12 @@ impl Checkpoint {
         }
     }
 
-    /// Numbers in one setting, separated by spaces.
+    /// Stores numbers in one setting, separated by spaces.
     pub(crate) fn set_numbers(&mut self, key: &str, numbers: &[f64]) {
         self.set(key, numbers.iter().map(f64::to_string).collect::<Vec<_>>().join(" "));
     }
 
-    /// As many numbers as were asked for.
+    /// Loads exactly `N` numbers.
     pub(crate) fn get_array<const N: usize>(&self, key: &str) -> Result<[f64; N]> {
         let (text, numbers): (String, _) = (self.get(key)?, self.get_numbers(key)?);
         let expected = format_args!("{N} numbers in the setting `{key}`");

@@ -29,13 +29,13 @@ impl DataArgs {
         load(self.path(), self.transpose)
     }
 
-    /// The folder or file that was given.
+    /// The given folder or file.
     pub fn path(&self) -> Option<&Path> {
         self.data.as_deref()
     }
 }
 
-/// Reads the data in a folder or a file; the embedded data without either.
+/// Reads the data in a folder or a file, or the embedded data without either.
 ///
 /// # Errors
 /// If it cannot be read.
@@ -51,7 +51,7 @@ pub fn load(path: Option<&Path>, transpose: bool) -> Result<Digits> {
 /// The embedded data.
 ///
 /// # Errors
-/// If this build is without it.
+/// If this build does not have it.
 #[cfg(feature = "embedded")]
 pub fn embedded() -> Result<Digits> {
     Ok(Digits::embedded())
@@ -60,7 +60,7 @@ pub fn embedded() -> Result<Digits> {
 /// The embedded data.
 ///
 /// # Errors
-/// If this build is without it.
+/// If this build does not have it.
 #[cfg(not(feature = "embedded"))]
 pub fn embedded() -> Result<Digits> {
     let expected = "a build with the feature `embedded`, or --data where the command takes it";
@@ -76,7 +76,8 @@ pub struct ThreadArgs {
 }
 
 impl ThreadArgs {
-    /// Runs `work` inside a pool of that size: parallel kernels called from inside a pool do not allocate.
+    /// Runs `work` inside a pool of this size, because parallel kernels called from inside a pool do not
+    /// allocate.
     ///
     /// # Errors
     /// If the threads cannot be started, or `work` fails.
@@ -93,7 +94,7 @@ impl ThreadArgs {
 /// Reads a number.
 ///
 /// # Errors
-/// A sentence that says what was expected and found.
+/// One sentence that says what was expected and found.
 pub fn number<T: FromStr>(text: &str) -> std::result::Result<T, String> {
     text.parse().map_err(|_| {
         let kind = if "0.5".parse::<T>().is_ok() { "a number" } else { "a whole number" };
@@ -117,7 +118,7 @@ where
 /// Reads a whole number that is not 0.
 ///
 /// # Errors
-/// A sentence that says what was expected and found.
+/// One sentence that says what was expected and found.
 pub fn at_least_one<T: FromStr + Default + PartialEq>(text: &str) -> std::result::Result<T, String> {
     match text.parse() {
         Ok(value) if value != T::default() => Ok(value),

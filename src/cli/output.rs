@@ -10,14 +10,15 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::file::write_atomically;
 
-/// Prints a line on standard output: `println!` that does not panic when nobody reads it.
+/// Prints a line on standard output, like `println!` but without a panic when nobody reads it.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __say {
     ($($part:tt)*) => { $crate::cli::print(format_args!($($part)*)) };
 }
 
-/// Prints a line on standard output. A reader that went away ends the program as silently as any other in a pipe.
+/// Prints a line on standard output. A reader that has gone away ends the program as silently as any other in
+/// a pipe.
 pub fn print(line: fmt::Arguments<'_>) {
     match writeln!(io::stdout(), "{line}") {
         Ok(()) => {}
@@ -28,17 +29,17 @@ pub fn print(line: fmt::Arguments<'_>) {
 
 /// Ends the program with an error's one line and exit code 1.
 pub fn fail(error: &Error) -> ! {
-    // Where standard error is closed as well, the exit code is all that is left.
+    // If standard error is closed as well, the exit code is all that is left.
     let _ = writeln!(io::stderr(), "error: {error}");
     process::exit(1)
 }
 
-/// The text of one JSON object a line.
+/// The text with one JSON object per line.
 pub fn json_lines(lines: &[impl Serialize]) -> String {
     lines.iter().map(|line| serde_json::to_string(line).expect("numbers and text") + "\n").collect()
 }
 
-/// Writes one JSON object a line.
+/// Writes one JSON object per line.
 ///
 /// # Errors
 /// If the file cannot be written.

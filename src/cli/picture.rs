@@ -23,7 +23,7 @@ impl Grid {
         Grid { size, per_row, images: Vec::new() }
     }
 
-    /// Adds whole images after those there are.
+    /// Adds whole images at the end.
     pub fn extend(&mut self, images: &[f32]) {
         self.images.extend_from_slice(images);
     }
@@ -64,7 +64,7 @@ impl Grid {
 /// The bytes of a PNG file of 8 bits per channel, the same for the same pixels.
 ///
 /// # Errors
-/// If the pixels are not those of such a picture.
+/// If the pixels do not fit such a picture.
 pub fn encode(
     [height, width]: [usize; 2],
     channels: png::ColorType,

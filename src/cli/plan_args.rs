@@ -1,4 +1,4 @@
-//! The flags of a training command, and the plan that they are.
+//! The flags of a training command, and the plan they make.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -197,7 +197,7 @@ impl PlanArgs {
         }
     }
 
-    /// The plan that the flags are.
+    /// The plan that the flags make.
     ///
     /// # Errors
     /// If a flag is given that the model or its optimizer would not read.
@@ -217,7 +217,7 @@ impl PlanArgs {
         }
     }
 
-    /// Gives a model of this kind the shape that the flags say.
+    /// Gives a model of this kind the shape that the flags set.
     fn shape(&self, model: &mut ModelShape) {
         match (self, model) {
             (PlanArgs::Vae { variables, hidden, .. }, ModelShape::Vae { latents, encoder, decoder }) => {
@@ -243,10 +243,11 @@ impl PlanArgs {
         }
     }
 
-    /// Checks that nothing but the folder, the data and the output is said of a run that is resumed: it has its settings.
+    /// Checks that a resumed run gets only the folder, the data and the output, because it has its own
+    /// settings.
     ///
     /// # Errors
-    /// If something is.
+    /// If it gets any other flag.
     pub fn check_resumed(&self) -> Result<()> {
         if self.plan()? == self.defaults() {
             return Ok(());
@@ -313,7 +314,7 @@ fn defaults(plan: &Plan) -> String {
     text
 }
 
-/// The flags that each model has to itself, and the names of those that it shares with others: for the help of `train`.
+/// Each model's own flags, and the names of the flags it shares with others, for the help of `train`.
 pub fn flags_by_model() -> String {
     let models = PlanArgs::augment_subcommands(clap::Command::new("train"));
     let mut text = String::new();

@@ -7,7 +7,7 @@ use plotters::prelude::*;
 
 /// A named line through points.
 pub struct Curve {
-    /// What the legend calls it.
+    /// Its name in the legend.
     pub name: String,
     /// The points, from left to right.
     pub points: Vec<(f64, f64)>,
@@ -17,7 +17,7 @@ pub struct Curve {
 }
 
 impl Curve {
-    /// The curve in place `i` of a picture: colours in turn, and lighter when they come round again.
+    /// Curve number `i` of a picture. Colours take turns, and are lighter when they repeat.
     pub fn nth(i: usize, name: String, points: Vec<(f64, f64)>) -> Curve {
         Curve { name, points, colour: i % COLOURS.len(), light: i >= COLOURS.len() }
     }
@@ -28,7 +28,7 @@ impl Curve {
     }
 }
 
-/// What the axes show.
+/// The names of the axes.
 pub struct Axes<'a> {
     /// Along the bottom.
     pub x: &'a str,
@@ -36,7 +36,7 @@ pub struct Axes<'a> {
     pub y: &'a str,
 }
 
-/// Colours that the colour-blind tell apart (M. Okabe, K. Ito, "Color Universal Design", 2008).
+/// Colours that colour-blind readers can tell apart (M. Okabe, K. Ito, "Color Universal Design", 2008).
 pub const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -55,7 +55,7 @@ pub type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
 /// A part of a picture.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// A picture of that size on white, as the text of an SVG file without empty lines.
+/// A picture of this size on white, as the text of an SVG file without empty lines.
 ///
 /// # Errors
 /// If `draw` fails.
@@ -70,14 +70,14 @@ pub fn picture(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> Resul
     drawn.map_err(|error: Box<dyn std::error::Error>| {
         Error::invalid("the picture", "values that can be drawn", error)
     })?;
-    // The defaults, of which a file has thousands.
+    // Default attributes, of which a file has thousands.
     let defaults = [" opacity=\"1\"", " stroke=\"none\" stroke-width=\"1\"", " stroke=\"none\""];
     let svg = defaults.iter().fold(svg, |svg, default| svg.replace(default, ""));
     // A label without text is an empty line.
     Ok(svg.lines().filter(|line| !line.is_empty()).flat_map(|line| [line, "\n"]).collect())
 }
 
-/// The font in letters of that height: plotters divides by 1.24.
+/// The font with letters of this height, because plotters divides by 1.24.
 pub fn sans(pixels: f64) -> (&'static str, f64) {
     ("sans-serif", pixels * 1.24)
 }
@@ -164,7 +164,7 @@ where
 /// A number without more digits than it needs.
 pub fn short(x: f64) -> String {
     let size = x.abs();
-    // What rounding leaves where an axis crosses 0 is 0.
+    // Where an axis crosses 0, the rounding error counts as 0.
     if size > 1e-15 && !(1e-3..1e6).contains(&size) {
         format!("{x:.0e}")
     } else {

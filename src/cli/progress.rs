@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
-/// A bar that begins at `start`, with rate and time left. It is invisible where standard error is not a terminal.
+/// A bar that begins at `start`, with rate and time left. It is invisible if standard error is not a
+/// terminal.
 pub fn progress(start: u64, total: u64, unit: &str) -> ProgressBar {
-    // Not as wide as the terminal: what Ctrl-C echoes stays on the line that is cleared.
+    // Narrower than the terminal, so that the echo of Ctrl-C stays on the line that is cleared.
     let template = format!("{{bar:25}} {{human_pos}} of {{human_len}} {unit}{{pace}}  {{msg}}");
     let style = ProgressStyle::with_template(&template).expect("a valid template");
     let bar = ProgressBar::new(total).with_position(start);

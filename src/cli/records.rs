@@ -1,4 +1,4 @@
-//! Metrics: one JSON object a line, in a stable form that docs/json.md describes.
+//! Metrics: one JSON object per line, in a stable form that docs/json.md describes.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -21,7 +21,7 @@ pub struct MetricsLine {
     pub seconds: f64,
 }
 
-/// What a resumed run reads of a line.
+/// The part of a line that a resumed run reads.
 #[derive(Deserialize)]
 struct Kept {
     step: u64,
@@ -33,12 +33,12 @@ struct Kept {
 pub struct Metrics {
     path: PathBuf,
     file: File,
-    /// Time of the last line kept from the run that is continued; 0 for a new one.
+    /// Time of the last line kept from the resumed run; 0 for a new one.
     pub seconds_before: f64,
 }
 
 impl Metrics {
-    /// Begins a file. If a run is resumed at a step, the file keeps its lines up to that step.
+    /// Opens a file. If a run resumes at a step, the file keeps its lines up to that step.
     ///
     /// # Errors
     /// If the file cannot be read or written.
@@ -61,15 +61,15 @@ impl Metrics {
         let text = json_lines(&[MetricsLine { record, seconds }]);
         let before = self.file.metadata().map(|found| found.len());
         self.file.write_all(text.as_bytes()).map_err(|error| {
-            // A full disk takes the front of a line.
+            // A full disk may take only the start of a line.
             let _ = before.and_then(|len| self.file.set_len(len));
             Error::io(&self.path, "write", error)
         })
     }
 }
 
-/// The lines of a metrics file that were written before `step` was passed, and the time of the last. A line cut
-/// short by a kill is dropped.
+/// The lines of a metrics file that were written before `step` was passed, and the time of the last. A line
+/// cut short by a kill is dropped.
 fn lines_up_to(path: &Path, step: u64) -> Result<(Vec<u8>, f64)> {
     let contents = std::fs::read(path).map_err(|error| Error::io(path, "read", error))?;
     let (mut kept, mut seconds) = (Vec::new(), 0.0);
@@ -132,7 +132,7 @@ mod tests {
         })
     }
 
-    /// A run that is resumed keeps the lines up to its step, and adds its own.
+    /// A resumed run keeps the lines up to its step, and adds its own.
     fn lines_come_back(config: Config) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
@@ -153,7 +153,7 @@ mod tests {
         outcome.unwrap_or_else(|failure| panic!("{failure}"));
     }
 
-    /// A line is kept as it is or not at all.
+    /// A line is kept whole or not at all.
     fn a_damaged_file_loses_lines_and_no_more(config: Config) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 
-/// The exit code of a command that Ctrl-C ended, as shells have it.
+/// The exit code of a command that Ctrl-C ended, as in shells.
 pub const INTERRUPTED: i32 = 130;
 
 /// A flag that Ctrl-C and a request to terminate set.
 ///
 /// # Errors
-/// If the system lets nobody listen to them.
+/// If the system does not allow a handler.
 pub fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let set = flag.clone();

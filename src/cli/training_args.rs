@@ -1,4 +1,4 @@
-//! The flags of the optimizer and of the run's length, and what they change in a plan.
+//! The flags of the optimizer and of the run's length, and their changes to a plan.
 
 use clap::Args;
 
@@ -66,7 +66,7 @@ fn optimizer_name(text: &str) -> std::result::Result<OptimizerName, String> {
 }
 
 impl TrainingFlags {
-    /// The plan with what the flags say.
+    /// The plan with the flags applied.
     ///
     /// # Errors
     /// If a flag is given that the optimizer would not read.
@@ -88,7 +88,7 @@ impl TrainingFlags {
         let OptimizerPlan::Adam { beta1, beta2 } = defaults else { return Ok(defaults) };
         let name = self.optimizer.unwrap_or(OptimizerName::Adam);
         let (is_sgd, decays) = (name == OptimizerName::Sgd, name != OptimizerName::Adam);
-        // Flag, whether it is given, whether it is read, and with what it would be.
+        // A flag, whether it is given, whether it is read, and what it needs.
         let flags = [
             ("--beta1", self.beta1.is_some(), !is_sgd, "--optimizer adam or adamw"),
             ("--beta2", self.beta2.is_some(), !is_sgd, "--optimizer adam or adamw"),

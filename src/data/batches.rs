@@ -1,11 +1,11 @@
-//! Mini-batches in shuffled order, epoch after epoch, which a checkpoint can take up again.
+//! Mini-batches in shuffled order, epoch after epoch, which a checkpoint can save and resume.
 
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::noise::Noise;
 
-/// Mini-batches of indices: every epoch is a fresh order of all examples, and a batch that reaches the end of one
-/// goes on in the next. So each example comes exactly once an epoch, whatever the batch size.
+/// Mini-batches of indices. Every epoch is a fresh order of all examples, and a batch that reaches the end of
+/// one continues in the next. So each example comes exactly once per epoch, for any batch size.
 ///
 /// ```
 /// use reparam::data::Batches;
@@ -28,15 +28,15 @@ use crate::noise::Noise;
 pub struct Batches {
     order: Vec<u32>,
     batch: Vec<u32>,
-    /// After the shuffle of this epoch.
+    /// The noise after the shuffle of this epoch.
     noise: Noise,
-    /// Before it.
+    /// The noise before the shuffle of this epoch.
     epoch_noise: Noise,
     cursor: usize,
 }
 
 impl Batches {
-    /// Batches of `len` examples, in orders that `noise` gives.
+    /// Batches of `len` examples, in random orders from `noise`.
     ///
     /// # Panics
     /// If `len` is 0 or does not fit 32 bits.
@@ -50,7 +50,7 @@ impl Batches {
         batches
     }
 
-    /// The next `size` indices. Allocates only when `size` exceeds all sizes before.
+    /// The next `size` indices. Allocates only when `size` exceeds all earlier sizes.
     ///
     /// # Panics
     /// If `size` is 0 or larger than the number of examples.
@@ -71,17 +71,17 @@ impl Batches {
         &self.batch
     }
 
-    /// Puts where they stand into a checkpoint, as settings whose names begin with `prefix`.
+    /// Saves the position in the epoch into a checkpoint, as settings whose names begin with `prefix`.
     pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
         checkpoint.set(&format!("{prefix}examples"), self.order.len());
         self.epoch_noise.save(prefix, checkpoint);
         checkpoint.set(&format!("{prefix}cursor"), self.cursor);
     }
 
-    /// Goes on from where [`save`](Self::save) found batches of as many examples.
+    /// Continues from the position that [`save`](Self::save) stored, for the same number of examples.
     ///
     /// # Errors
-    /// If something is missing, or those were batches of another number of examples.
+    /// If something is missing, or the number of examples differs.
     pub fn restore(&mut self, prefix: &str, checkpoint: &Checkpoint) -> Result<()> {
         let len = self.order.len();
         let found: usize = checkpoint.get(&format!("{prefix}examples"))?;
@@ -102,7 +102,8 @@ impl Batches {
         Ok(())
     }
 
-    /// Each order is made from the same one, so that it depends on the noise alone.
+    /// Shuffles the examples, always from the same initial order so that the result depends only on the
+    /// noise.
     fn shuffle(&mut self) {
         self.epoch_noise = self.noise.clone();
         for (index, entry) in (0..).zip(&mut self.order) {

@@ -1,4 +1,4 @@
-//! A short text that tells data sets apart, so that a run is not continued on other data than it began with.
+//! A short text that tells data sets apart, so that a run cannot continue on other data than it began with.
 
 use crate::data::{Digits, Split};
 use reparam_ops::noise::mix;
@@ -24,7 +24,7 @@ fn hash(start: u64, split: &Split) -> u64 {
     hash
 }
 
-/// A polynomial in an odd number: cheap, and every pixel keeps a weight of its own.
+/// A step of a polynomial in an odd number, which is cheap and gives every pixel its own weight.
 fn mix_in(sum: u64, bits: u32) -> u64 {
     sum.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(u64::from(bits))
 }

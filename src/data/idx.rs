@@ -14,7 +14,7 @@ use super::source::Source;
 use super::{ENOUGH, FEWEST, Labelled, Sets};
 use crate::error::{Error, Result};
 
-/// Reads the four files of a folder; pixels are intensities.
+/// Reads the four files of a folder. Pixels are intensities.
 pub(super) fn read_dir(dir: &Path) -> Result<Sets> {
     let [train_images, train_labels, test_images, test_labels] = find(dir)?;
     let (size, mut train) = read_pair(&train_images, &train_labels)?;

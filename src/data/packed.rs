@@ -1,8 +1,8 @@
-//! The packed format: binary images at one bit a pixel, compressed with gzip. The embedded set is in it.
+//! The packed format: binary images at one bit per pixel, compressed with gzip. The embedded set uses it.
 //!
-//! Unpacked, a file is a header of 24 bytes, all images (training, then test; row-major, the lowest bit first, each
-//! image in whole bytes), and a byte for each label. The header is `BITS` and five little-endian words: version
-//! (1), training images, test images, rows, columns.
+//! Unpacked, a file is a header of 24 bytes, all images (training, then test; row-major, the lowest bit
+//! first, each image in whole bytes), and a byte for each label. The header is `BITS` and five little-endian
+//! words: version (1), training images, test images, rows, columns.
 
 use std::path::Path;
 
@@ -14,8 +14,8 @@ use crate::error::Result;
 const MAGIC: [u8; 4] = *b"BITS";
 const VERSION: u32 = 1;
 
-/// The seed of the packed pixels: pixel `i` of all, in the order of the IDX files, training images first, is
-/// decided by draw `i` of `Noise::seed(PACKED_SEED)`.
+/// The seed of the packed pixels. Draw `i` of `Noise::seed(PACKED_SEED)` decides pixel `i` of all, in the
+/// order of the IDX files, training images first.
 pub const PACKED_SEED: u64 = 2008;
 
 /// Makes a packed file: each pixel of 8-bit images is drawn once, 1 with probability intensity / 255. From MNIST, it is the

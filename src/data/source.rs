@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// An open file. What it contains, not its name, tells whether it is gzip: downloads are often unpacked on the way.
+/// An open file. Its contents, not its name, determine whether it is gzip, because downloads are often
+/// unpacked on the way.
 pub(super) struct Source {
     path: PathBuf,
     reader: Box<dyn Read>,
@@ -32,7 +33,7 @@ impl Source {
         Ok(Source { path: path.into(), reader, read: 0 })
     }
 
-    /// This file should hold something else.
+    /// The error for a file that should hold something else.
     pub(super) fn wrong<T>(&self, expected: impl Display, found: impl Display) -> Result<T> {
         Err(Error::format(&self.path, expected, found))
     }
@@ -45,7 +46,7 @@ impl Source {
 
     /// The next `len` bytes, which belong to `what`.
     pub(super) fn take(&mut self, len: u64, what: impl Display) -> Result<Vec<u8>> {
-        // A header may lie about the length, so memory is taken as bytes come.
+        // A header may lie about the length, so memory grows as bytes arrive.
         let mut bytes = Vec::with_capacity(len.min(1 << 26) as usize);
         let outcome = self.reader.by_ref().take(len).read_to_end(&mut bytes);
         self.read += bytes.len() as u64;

@@ -1,4 +1,4 @@
-//! One part of a data set: images and labels, handed out as the numbers a tape takes.
+//! One part of a data set: images and labels, returned as the numbers a tape takes.
 
 use std::hint::black_box;
 
@@ -22,9 +22,9 @@ pub struct Split {
 /// The images one after another, row-major.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Pixels {
-    /// One bit a pixel, as [`pack_bits`] writes them.
+    /// One bit per pixel, as [`pack_bits`] writes them.
     Bits(Vec<u8>),
-    /// One byte a pixel, 255 is the brightest.
+    /// One byte per pixel, 255 is the brightest.
     Intensities(Vec<u8>),
 }
 
@@ -38,8 +38,8 @@ impl Split {
         Split { first_draw: draws as u64, ..self }
     }
 
-    /// Images whose pixels are intensities, 0 for black and 255 for white, row-major and one after another, and the class
-    /// of each: [`sample_pixels_into`](Self::sample_pixels_into) binarizes them anew each time.
+    /// Images whose pixels are intensities, 0 for black and 255 for white, row-major and one after another,
+    /// and the class of each. [`sample_pixels_into`](Self::sample_pixels_into) binarizes them anew each time.
     ///
     /// ```
     /// use reparam::data::{Digits, Split};
@@ -53,7 +53,7 @@ impl Split {
     /// ```
     ///
     /// # Errors
-    /// If there is no pixel, or there are not as many as the images have.
+    /// If there is no pixel, or the number of pixels does not match the images.
     pub fn of_intensities(size: [usize; 2], pixels: Vec<u8>, labels: Vec<u8>) -> Result<Split> {
         check_size(size, pixels.len(), labels.len())?;
         Ok(Split::new(size, Pixels::Intensities(pixels), labels))
@@ -62,7 +62,7 @@ impl Split {
     /// Images whose pixels are 0 or 1, row-major and one after another, and the class of each.
     ///
     /// # Errors
-    /// As [`of_intensities`](Self::of_intensities).
+    /// The same as [`of_intensities`](Self::of_intensities).
     pub fn of_bits(size: [usize; 2], pixels: &[bool], labels: Vec<u8>) -> Result<Split> {
         check_size(size, pixels.len(), labels.len())?;
         let pixels: Vec<f32> = pixels.iter().map(|&pixel| f32::from(pixel)).collect();
@@ -97,7 +97,7 @@ impl Split {
         self.labels.len()
     }
 
-    /// Whether there are no images.
+    /// Returns true if there are no images.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -117,7 +117,7 @@ impl Split {
         self.rows * self.cols
     }
 
-    /// Whether the pixels were binarized once and for all, so that they are 0 or 1 as stored.
+    /// Returns true if the pixels were binarized once and for all, so that they are 0 or 1 as stored.
     pub fn is_binary(&self) -> bool {
         matches!(self.pixels, Pixels::Bits(_))
     }
@@ -145,8 +145,8 @@ impl Split {
         }
     }
 
-    /// Writes the chosen images, one per row of `out`, as they are stored: 0 or 1 where they were binarized once and
-    /// for all, intensity / 255 otherwise.
+    /// Writes the chosen images, one per row of `out`, as they are stored: 0 or 1 if they were binarized once
+    /// and for all, intensity / 255 otherwise.
     ///
     /// # Panics
     /// If `out` is not `indices.len()` times [`pixels`](Self::pixels) long, or an index is out of range.
@@ -168,11 +168,11 @@ impl Split {
     }
 
     /// Writes the chosen images, one per row of `out`, every pixel 0 or 1. Intensities are sampled: 1 with
-    /// probability intensity / 255, one draw a pixel. Where the pixels were binarized once and for all, this is
-    /// [`pixels_into`](Self::pixels_into) and takes no draws.
+    /// probability intensity / 255, with one draw per pixel. If the pixels were binarized once and for all,
+    /// this is [`pixels_into`](Self::pixels_into) and takes no draws.
     ///
     /// # Panics
-    /// As [`pixels_into`](Self::pixels_into).
+    /// The same as [`pixels_into`](Self::pixels_into).
     #[track_caller]
     pub fn sample_pixels_into(&self, indices: &[u32], noise: &mut Noise, out: &mut [f32]) {
         match &self.pixels {
@@ -253,7 +253,7 @@ pub(super) fn sample(intensities: &[u8], noise: &mut Noise, out: &mut [f32]) {
         let draws = &mut draws[..out.len()];
         draws_forward(Tier::best(), Draws::Stream(noise.take(out.len())), draws);
         for ((out, &intensity), &draw) in out.iter_mut().zip(intensities).zip(&*draws) {
-            // draw / 2^32 < intensity / 255 in whole numbers: black is never 1, and white always is.
+            // draw / 2^32 < intensity / 255 in whole numbers, so black is never 1 and white always is.
             *out = f32::from(u64::from(draw) * 255 < u64::from(intensity) << 32);
         }
     }
@@ -269,16 +269,16 @@ fn check_size([rows, cols]: [usize; 2], pixels: usize, images: usize) -> Result<
     }
 }
 
-/// One bit for each entry of an image, 1 where it is not zero: entry `i` is bit `i % 8`, counted from the lowest, of
-/// byte `i / 8`. An image starts at a whole byte.
+/// One bit for each entry of an image, 1 where it is not zero. Entry `i` is bit `i % 8`, counted from the
+/// lowest, of byte `i / 8`. An image starts at a whole byte.
 pub(super) fn pack_bits(image: &[f32]) -> impl Iterator<Item = u8> {
     image
         .chunks(8)
         .map(|pixels| pixels.iter().rev().fold(0, |byte, &pixel| byte << 1 | u8::from(pixel != 0.0)))
 }
 
-/// Loads every cache line. Shuffled images lie far apart: touching them all before any is unpacked lets the cache
-/// misses overlap, which halves the time of a batch.
+/// Loads every cache line. Shuffled images lie far apart, and touching them all before unpacking any lets the
+/// cache misses overlap, which halves the time of a batch.
 fn touch(bits: &[u8]) {
     bits.iter().step_by(64).chain(bits.last()).for_each(|byte| _ = black_box(*byte));
 }
@@ -293,7 +293,7 @@ fn unpack(bits: &[u8], image: &mut [f32]) {
     }
 }
 
-/// The eight pixels of each byte: looking them up is three times as fast as testing bits.
+/// The eight pixels of each byte. Looking them up is three times as fast as testing bits.
 static UNPACKED: [[f32; 8]; 256] = {
     let mut table = [[0.0; 8]; 256];
     let mut byte = 0;

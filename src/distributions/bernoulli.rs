@@ -3,7 +3,7 @@
 use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
-/// A binary variable for each element: P(1) = sigmoid(logits). The logits are finite and of any shape.
+/// A binary variable for each element, with P(1) = sigmoid(logits). The logits are finite and of any shape.
 ///
 /// # Examples
 /// ```
@@ -24,24 +24,25 @@ pub struct Bernoulli<'t> {
 }
 
 impl<'t> Bernoulli<'t> {
-    /// The law of these logits.
+    /// The distribution with these logits.
     pub fn new(logits: Var<'t>) -> Bernoulli<'t> {
         Bernoulli { logits }
     }
 
-    /// An exact sample, 1 where logits + l > 0, else 0, one draw per element. It has no gradient;
-    /// [`st_bernoulli`](Var::st_bernoulli) and [`st_binary_concrete`](Var::st_binary_concrete) are the same sample
-    /// with one.
+    /// An exact sample, 1 where logits + l > 0, else 0, with one draw per element. It has no gradient;
+    /// [`st_bernoulli`](Var::st_bernoulli) and [`st_binary_concrete`](Var::st_binary_concrete) give the same
+    /// sample with one.
     ///
     /// # Panics
-    /// If the number of injected draws is not that of the elements.
+    /// If the number of injected draws is not the number of elements.
     #[track_caller]
     pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.logits.bernoulli(noise)
     }
 
-    /// z ln p + (1 - z) ln(1 - p), elementwise, in nats: minus [`bce_with_logits`](Var::bce_with_logits). A soft z in
-    /// \[0, 1\] is allowed and gets its gradient, the logit; the result is then no log-probability.
+    /// z ln p + (1 - z) ln(1 - p), elementwise, in nats: minus [`bce_with_logits`](Var::bce_with_logits). A
+    /// soft z in \[0, 1\] is allowed and gets its gradient, the logit, but the result is then not a
+    /// log-probability.
     ///
     /// dlogits = d (z - p).
     ///
@@ -64,25 +65,26 @@ impl<'t> Bernoulli<'t> {
     /// dlogits = -d logits p (1 - p).
     ///
     /// # Precision
-    /// Within 1e-6 of itself, small entropies too.
+    /// The relative error is at most 1e-6, even for small entropies.
     #[track_caller]
     pub fn entropy(self) -> Var<'t> {
-        // With a = |logits| and q = sigmoid(-a), the smaller probability: ln((1 - q) / q) = a and -ln(1 - q) =
-        // softplus(-a), so the entropy is q a + softplus(-a), in which nothing cancels. As for classes, only the
-        // weights have a say in the gradient.
+        // With a = |logits| and q = sigmoid(-a), the smaller probability, ln((1 - q) / q) = a and -ln(1 -
+        // q) = softplus(-a). So the entropy is q a + softplus(-a), in which nothing cancels. As for classes,
+        // only the weights contribute to the gradient.
         let distance = self.logits.abs();
         let smaller = (-distance).sigmoid();
         let distance = distance.stop_gradient();
         smaller * distance + (-distance).softplus()
     }
 
-    /// The mean: the probability of 1, elementwise.
+    /// The mean, which is the probability of 1, elementwise.
     #[track_caller]
     pub fn mean(self) -> Var<'t> {
         self.probs()
     }
 
-    /// The more probable value, elementwise: 1 where the logit is above 0, else 0; NaN where it is NaN. It has no gradient.
+    /// The more probable value, elementwise: 1 where the logit is above 0, else 0; NaN where it is NaN. It
+    /// has no gradient.
     #[track_caller]
     pub fn mode(self) -> Var<'t> {
         let mode: Vec<f32> = self.logits.value().iter().map(|&logit| is_positive(logit)).collect();
@@ -98,7 +100,7 @@ impl<'t> Bernoulli<'t> {
         self.logits.bernoulli_kl(q.logits)
     }
 
-    /// KL(self || uniform) = ln 2 - entropy, elementwise, in nats: the uniform law has logit 0.
+    /// KL(self || uniform) = ln 2 - entropy, elementwise, in nats. The uniform distribution has logit 0.
     #[track_caller]
     pub fn kl_uniform(self) -> Var<'t> {
         let uniform = self.logits.tape().input_with(self.logits.shape(), |logits| logits.fill(0.0));
@@ -106,7 +108,7 @@ impl<'t> Bernoulli<'t> {
     }
 }
 
-/// The bit that says whether a score is above 0; a NaN stays.
+/// 1 if a score is above 0, else 0; a NaN stays.
 pub(crate) fn is_positive(score: f32) -> f32 {
     if score.is_nan() { score } else { f32::from(score > 0.0) }
 }

@@ -7,10 +7,10 @@ use crate::distributions::parts::check_classes;
 use crate::noise::NoiseSource;
 use crate::var::Var;
 
-/// A categorical variable for each row, whose values are class indices, counted from 0: P(k) = softmax(logits)_k.
+/// A categorical variable for each row, with class indices from 0 as values and P(k) = softmax(logits)_k.
 ///
-/// The same law as [`OneHot`] with another value: an index is smaller and cheaper, a vector can be multiplied. The
-/// logits are `[.., classes]`, unnormalised; one of -inf masks its class.
+/// This is the distribution of [`OneHot`] with another value. An index is smaller and cheaper; a vector can
+/// be multiplied. The logits are `[.., classes]`, unnormalised; one of -inf masks its class.
 ///
 /// # Examples
 /// ```
@@ -30,7 +30,7 @@ pub struct Categorical<'t> {
 }
 
 impl<'t> Categorical<'t> {
-    /// The law of these logits, `[.., classes]`.
+    /// The distribution with these logits, `[.., classes]`.
     ///
     /// # Panics
     /// If there are no classes.
@@ -40,26 +40,27 @@ impl<'t> Categorical<'t> {
         Categorical { logits }
     }
 
-    /// The same law with one-hot vectors as values.
+    /// The same distribution with one-hot vectors as values.
     pub fn one_hot(self) -> OneHot<'t> {
         OneHot { logits: self.logits }
     }
 
-    /// An exact sample for each row, argmax(logits + g), one draw per logit. Nothing is recorded. The same draws make
-    /// [`OneHot::sample`] put its 1 at this index.
+    /// An exact sample for each row, argmax(logits + g), with one draw per logit. Nothing is recorded. With
+    /// the same draws, [`OneHot::sample`] puts its 1 at this index.
     ///
     /// # Panics
-    /// If a row is fully masked, a logit is NaN, or the number of injected draws is not that of the logits.
+    /// If a row is fully masked, a logit is NaN, or the number of injected draws is not the number of logits.
     #[track_caller]
     pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Vec<u32> {
         self.logits.gumbel_max(noise)
     }
 
-    /// ln p_class per row, in nats, for a class for each row; the last axis of the logits disappears. A masked class
-    /// has log-probability -inf.
+    /// ln p_class per row, in nats, for one class per row. The last axis of the logits disappears. A masked
+    /// class has log-probability -inf.
     ///
     /// # Panics
-    /// If the number of classes given is not that of the rows, one is not a class, or a row is fully masked.
+    /// If the number of classes given is not the number of rows, one is not a class, or a row is fully
+    /// masked.
     #[track_caller]
     pub fn log_prob(self, classes: &[u32]) -> Var<'t> {
         -self.logits.cross_entropy(classes)

@@ -1,14 +1,15 @@
-//! The Concrete distribution's logarithm.
+//! The logarithm of a Concrete variable.
 
 use crate::distributions::parts::{check_classes, constant, divided};
 use crate::noise::NoiseSource;
 use crate::var::{Temperature, Var, one_shape};
 
-/// The logarithm of a relaxed categorical variable: y = log_softmax((logits + g) / tau), g standard Gumbel noise.
+/// The logarithm of a relaxed categorical variable: y = log_softmax((logits + g) / tau), with standard Gumbel
+/// noise g.
 ///
 /// The logits are `[.., classes]`, and so are values; e^y lies on the simplex and follows
-/// [`RelaxedOneHot`](crate::distributions::RelaxedOneHot). Logarithms do not underflow: densities are finite at their
-/// own samples at any temperature. Classes masked with -inf stay at -inf and do not count.
+/// [`RelaxedOneHot`](crate::distributions::RelaxedOneHot). Logarithms do not underflow, so densities are
+/// finite at their own samples at any temperature. Classes masked with -inf stay at -inf and do not count.
 ///
 /// # Examples
 /// ```
@@ -35,7 +36,7 @@ pub struct ExpConcrete<'t> {
 }
 
 impl<'t> ExpConcrete<'t> {
-    /// The law of these logits, `[.., classes]`, at this temperature.
+    /// The distribution with these logits, `[.., classes]`, and this temperature.
     ///
     /// # Panics
     /// If there are no classes, or tau is not positive and finite.
@@ -50,7 +51,7 @@ impl<'t> ExpConcrete<'t> {
     /// A sample without a gradient, `[.., classes]`, one draw per logit.
     ///
     /// # Panics
-    /// As [`rsample`](Self::rsample).
+    /// The same as [`rsample`](Self::rsample).
     #[track_caller]
     pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.logits.stop_gradient().exp_concrete(constant(self.tau), noise)
@@ -60,16 +61,17 @@ impl<'t> ExpConcrete<'t> {
     /// [`exp_concrete`](Var::exp_concrete).
     ///
     /// # Panics
-    /// If a row is fully masked, or the number of injected draws is not that of the logits.
+    /// If a row is fully masked, or the number of injected draws is not the number of logits.
     #[track_caller]
     pub fn rsample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.logits.exp_concrete(self.tau, noise)
     }
 
-    /// The log-density of log_y per row, in nats: ln (n - 1)! + (n - 1) ln tau + sum_k u_k - n ln sum_k e^u_k with
-    /// u = logits - tau log_y; the last axis disappears. See [`exp_concrete_log_prob`](Var::exp_concrete_log_prob).
+    /// The log-density of log_y per row, in nats: ln (n - 1)! + (n - 1) ln tau + sum_k u_k - n ln sum_k e^u_k
+    /// with u = logits - tau log_y; the last axis disappears. See
+    /// [`exp_concrete_log_prob`](Var::exp_concrete_log_prob).
     ///
-    /// It is the density of the n - 1 differences y_1 - y_n, .., y_(n-1) - y_n, which say all about a row.
+    /// It is the density of the n - 1 differences y_1 - y_n, .., y_(n-1) - y_n, which determine a row.
     ///
     /// # Panics
     /// If the shapes differ, or a row is fully masked.
@@ -79,7 +81,7 @@ impl<'t> ExpConcrete<'t> {
         log_y.exp_concrete_log_prob(self.logits, self.tau)
     }
 
-    /// The value of the largest density: log_softmax(logits / tau), `[.., classes]`.
+    /// The value with the largest density, log_softmax(logits / tau), `[.., classes]`.
     ///
     /// # Panics
     /// If a row is fully masked.
@@ -88,9 +90,10 @@ impl<'t> ExpConcrete<'t> {
         divided(self.logits, self.tau).log_softmax()
     }
 
-    /// ln self(log_y) - ln prior(log_y) per row, in nats: if log_y is a sample of `self`, an unbiased estimate of
-    /// KL(self || prior), and its gradient through [`rsample`](Self::rsample) is one of the KL's gradient. A single
-    /// estimate may be below 0. The prior has its own logits and temperature.
+    /// ln self(log_y) - ln prior(log_y) per row, in nats. If log_y is a sample of `self`, it is an unbiased
+    /// estimate of KL(self || prior), and its gradient through [`rsample`](Self::rsample) is an unbiased
+    /// estimate of the KL's gradient. A single estimate may be below 0. The prior has its own logits and
+    /// temperature.
     ///
     /// # Panics
     /// If the shapes differ, or a row is fully masked.

@@ -1,4 +1,4 @@
-//! The Gumbel distribution, of largest values.
+//! The Gumbel distribution, an extreme-value distribution of maxima.
 
 use reparam_ops::draw::fill_gumbel;
 
@@ -10,7 +10,7 @@ use crate::var::{Var, one_shape};
 /// The Euler-Mascheroni constant, the mean of a standard Gumbel variable.
 const EULER: f32 = 0.577_215_7;
 
-/// Gumbel variables, elementwise: x = loc + e^log_scale g, g standard Gumbel noise.
+/// Gumbel variables, elementwise: x = loc + e^log_scale g, with standard Gumbel noise g.
 ///
 /// # Examples
 /// ```
@@ -33,7 +33,7 @@ pub struct Gumbel<'t> {
 }
 
 impl<'t> Gumbel<'t> {
-    /// The law of these parameters, of one shape.
+    /// The distribution with these parameters, of the same shape.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -46,17 +46,17 @@ impl<'t> Gumbel<'t> {
     /// A sample without a gradient, one draw per element.
     ///
     /// # Panics
-    /// As [`rsample`](Self::rsample).
+    /// The same as [`rsample`](Self::rsample).
     #[track_caller]
     pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         Gumbel { loc: self.loc.stop_gradient(), log_scale: self.log_scale.stop_gradient() }.rsample(noise)
     }
 
-    /// A sample as a function of its parameters, loc + e^log_scale g, one draw per element. The noise is kept, as a
-    /// leaf of the tape.
+    /// A sample as a function of its parameters, loc + e^log_scale g, one draw per element. The noise is kept
+    /// as a leaf of the tape.
     ///
     /// # Panics
-    /// If the number of injected draws is not that of the elements.
+    /// If the number of injected draws is not the number of elements.
     #[track_caller]
     pub fn rsample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.loc + self.log_scale.exp() * noise_like("Gumbel", self.loc, noise, fill_gumbel)
@@ -85,18 +85,19 @@ impl<'t> Gumbel<'t> {
         self.loc + self.log_scale.exp() * EULER
     }
 
-    /// The value of the largest density: loc.
+    /// The value with the largest density: loc.
     #[track_caller]
     pub fn mode(self) -> Var<'t> {
         self.loc
     }
 
-    /// KL(self || q), elementwise, in nats: -ln r + c (r - 1) - a + e^a Gamma(1 + r) - 1 with r the ratio of the
-    /// scales, a = (loc_q - loc) / scale_q, and c the Euler-Mascheroni constant. Beyond r = 34 it may
+    /// KL(self || q), elementwise, in nats: -ln r + c (r - 1) - a + e^a Gamma(1 + r) - 1 with r the ratio of
+    /// the scales, a = (loc_q - loc) / scale_q, and c the Euler-Mascheroni constant. Beyond r = 34 it may
     /// overflow to +inf.
     ///
     /// # Precision
-    /// Within 2e-6 times the largest of 1, |a| and the result: of nearly equal laws only that much is known.
+    /// Within 2e-6 times the largest of 1, |a| and the result, which limits the result for nearly equal
+    /// distributions.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -106,14 +107,14 @@ impl<'t> Gumbel<'t> {
         let log_ratio = self.log_scale - q.log_scale;
         let ratio = log_ratio.exp();
         let shift = in_units(q.loc - self.loc, q.log_scale);
-        // E e^-z, z being x as q standardises it.
+        // E e^-z, with z = (x - loc_q) / scale_q.
         let moment = (shift + ln_gamma_of_one_plus(ratio)).exp();
         (ratio * EULER - log_ratio - shift) + (moment - (1.0 + EULER))
     }
 }
 
-/// ln Gamma(1 + r) for r >= 0: Stirling's series at y = r + 4, brought down by Gamma(y) = (y - 1) Gamma(y - 1). What
-/// the series leaves out is below 1 / (1680 y^7) < 4e-8.
+/// ln Gamma(1 + r) for r >= 0: Stirling's series at y = r + 4, brought down by Gamma(y) = (y - 1) Gamma(y -
+/// 1). The remainder of the series is below 1 / (1680 y^7) < 4e-8.
 #[track_caller]
 fn ln_gamma_of_one_plus(r: Var<'_>) -> Var<'_> {
     let y = r + 4.0;

@@ -3,9 +3,10 @@
 use crate::distributions::{RelaxedBernoulli, RelaxedBit, RelaxedOneHot, Simplex};
 use crate::var::Var;
 
-/// Which divergence an ELBO subtracts from E ln p(x | z) when the sample z of q(z | x) is relaxed.
+/// The divergence that an ELBO subtracts from E ln p(x | z) when the sample z of q(z | x) is relaxed.
 ///
-/// With a discrete prior P and posterior Q, and p and q their relaxations, each with a temperature of its own:
+/// P and Q are the discrete prior and posterior, and p and q their relaxations, each with its own
+/// temperature:
 ///
 /// | form | term to subtract | equation | a bound? |
 /// | --- | --- | --- | --- |
@@ -13,11 +14,11 @@ use crate::var::Var;
 /// | [`RelaxedMass`](KlForm::RelaxedMass) | sum_k z_k (ln Q_k - ln P_k) | 21 | no |
 /// | [`Discrete`](KlForm::Discrete) | sum_k Q_k (ln Q_k - ln P_k) | 22 | no |
 ///
-/// Only the first gives a lower bound on a log-likelihood while samples are soft. The other two put a soft sample
-/// beside a divergence that belongs to hard ones: training on them raises a number that bounds nothing, and it may end
-/// up exploiting the difference; the term of `RelaxedMass` can even have a mean below 0. For hard samples all is well:
-/// then the last two are the ELBO of the discrete model, the former with a sampled and the latter with the exact KL.
-/// So compare models by evaluating with hard samples, whatever they were trained on.
+/// Only the first gives a lower bound on a log-likelihood while samples are soft. The other two combine a
+/// soft sample with a divergence that belongs to hard samples. Training on them raises a number that bounds
+/// nothing and may exploit the difference; the term of `RelaxedMass` can even have a negative mean. With hard
+/// samples, the last two are the ELBO of the discrete model, the former with a sampled KL and the latter with
+/// the exact KL. So compare models by evaluating with hard samples, whatever they were trained on.
 ///
 /// # Examples
 /// ```
@@ -41,13 +42,14 @@ pub enum KlForm {
     Relaxed,
     /// sum_k z_k (ln Q_k - ln P_k), the discrete log-probabilities weighted by the sample: equation 21.
     RelaxedMass,
-    /// KL(Q || P) in closed form, whatever the sample: equation 22.
+    /// KL(Q || P) in closed form, for any sample: equation 22.
     Discrete,
 }
 
 impl KlForm {
-    /// The term per row, in nats, from a sample z of the posterior, all `[.., classes]`; the last axis disappears. The
-    /// temperatures matter to [`Relaxed`](KlForm::Relaxed) alone, the sample not to [`Discrete`](KlForm::Discrete).
+    /// The term per row, in nats, from a sample z of the posterior, all `[.., classes]`. The last axis
+    /// disappears. The temperatures matter only for [`Relaxed`](KlForm::Relaxed), and the sample does not
+    /// matter for [`Discrete`](KlForm::Discrete).
     ///
     /// # Panics
     /// If the shapes differ, or a row is fully masked.
@@ -66,8 +68,9 @@ impl KlForm {
         }
     }
 
-    /// The term of binary variables, elementwise, in nats, from a sample z of the posterior, all of one shape. The
-    /// temperatures matter to [`Relaxed`](KlForm::Relaxed) alone, the sample not to [`Discrete`](KlForm::Discrete).
+    /// The term of binary variables, elementwise, in nats, from a sample z of the posterior, all of the same
+    /// shape. The temperatures matter only for [`Relaxed`](KlForm::Relaxed), and the sample does not matter
+    /// for [`Discrete`](KlForm::Discrete).
     ///
     /// # Panics
     /// If the shapes differ.

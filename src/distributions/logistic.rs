@@ -6,9 +6,10 @@ use crate::distributions::parts::{in_units, noise_like};
 use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
-/// Logistic variables, elementwise: x = loc + e^log_scale l, l standard logistic noise.
+/// Logistic variables, elementwise: x = loc + e^log_scale l, with standard logistic noise l.
 ///
-/// The difference of two Gumbel variables of one scale, and the noise under which a threshold is a Bernoulli sample.
+/// It is the difference of two Gumbel variables of the same scale, and the noise for which thresholding a
+/// logit gives a Bernoulli sample.
 ///
 /// # Examples
 /// ```
@@ -31,7 +32,7 @@ pub struct Logistic<'t> {
 }
 
 impl<'t> Logistic<'t> {
-    /// The law of these parameters, of one shape.
+    /// The distribution with these parameters, of the same shape.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -44,23 +45,24 @@ impl<'t> Logistic<'t> {
     /// A sample without a gradient, one draw per element.
     ///
     /// # Panics
-    /// As [`rsample`](Self::rsample).
+    /// The same as [`rsample`](Self::rsample).
     #[track_caller]
     pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         Logistic { loc: self.loc.stop_gradient(), log_scale: self.log_scale.stop_gradient() }.rsample(noise)
     }
 
-    /// A sample as a function of its parameters, loc + e^log_scale l, one draw per element. The noise is kept, as a
-    /// leaf of the tape.
+    /// A sample as a function of its parameters, loc + e^log_scale l, one draw per element. The noise is kept
+    /// as a leaf of the tape.
     ///
     /// # Panics
-    /// If the number of injected draws is not that of the elements.
+    /// If the number of injected draws is not the number of elements.
     #[track_caller]
     pub fn rsample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.loc + self.log_scale.exp() * noise_like("Logistic", self.loc, noise, fill_logistic)
     }
 
-    /// The log-density of x, elementwise, in nats: -z - 2 softplus(-z) - log_scale with z = (x - loc) / scale.
+    /// The log-density of x, elementwise, in nats: -z - 2 softplus(-z) - log_scale with z = (x - loc) /
+    /// scale.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -83,7 +85,7 @@ impl<'t> Logistic<'t> {
         self.loc
     }
 
-    /// The value of the largest density: loc.
+    /// The value with the largest density: loc.
     #[track_caller]
     pub fn mode(self) -> Var<'t> {
         self.loc

@@ -1,14 +1,15 @@
-//! The binary Concrete distribution's logit.
+//! The logit of a binary Concrete variable.
 
 use crate::distributions::parts::{constant, divided};
 use crate::noise::NoiseSource;
 use crate::var::{Temperature, Var, one_shape};
 
-/// The logit of a relaxed binary variable, elementwise: y = (logits + l) / tau, l standard logistic noise.
+/// The logit of a relaxed binary variable, elementwise: y = (logits + l) / tau, with standard logistic noise
+/// l.
 ///
-/// sigmoid(y) follows [`RelaxedBernoulli`](crate::distributions::RelaxedBernoulli), but a logit does not round to 0 or
-/// 1: densities are finite at their own samples at any temperature. It is the logistic law with location logits / tau
-/// and scale 1 / tau.
+/// sigmoid(y) follows [`RelaxedBernoulli`](crate::distributions::RelaxedBernoulli), but a logit does not
+/// round to 0 or 1, so densities are finite at their own samples at any temperature. It is the logistic
+/// distribution with location logits / tau and scale 1 / tau.
 ///
 /// # Examples
 /// ```
@@ -32,7 +33,7 @@ pub struct LogitRelaxedBernoulli<'t> {
 }
 
 impl<'t> LogitRelaxedBernoulli<'t> {
-    /// The law of these logits at this temperature.
+    /// The distribution with these logits and this temperature.
     ///
     /// # Panics
     /// If tau is not positive and finite.
@@ -46,7 +47,7 @@ impl<'t> LogitRelaxedBernoulli<'t> {
     /// A sample without a gradient, one draw per element.
     ///
     /// # Panics
-    /// As [`rsample`](Self::rsample).
+    /// The same as [`rsample`](Self::rsample).
     #[track_caller]
     pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.logits.stop_gradient().logit_binary_concrete(constant(self.tau), noise)
@@ -56,7 +57,7 @@ impl<'t> LogitRelaxedBernoulli<'t> {
     /// [`logit_binary_concrete`](Var::logit_binary_concrete).
     ///
     /// # Panics
-    /// If the number of injected draws is not that of the elements.
+    /// If the number of injected draws is not the number of elements.
     #[track_caller]
     pub fn rsample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.logits.logit_binary_concrete(self.tau, noise)
@@ -73,7 +74,7 @@ impl<'t> LogitRelaxedBernoulli<'t> {
         y.logit_binary_concrete_log_prob(self.logits, self.tau)
     }
 
-    /// 2 - ln tau, elementwise, in nats, whatever the logits.
+    /// 2 - ln tau, elementwise, in nats, for any logits.
     #[track_caller]
     pub fn entropy(self) -> Var<'t> {
         let shape = self.logits.shape();
@@ -89,15 +90,15 @@ impl<'t> LogitRelaxedBernoulli<'t> {
         divided(self.logits, self.tau)
     }
 
-    /// The value of the largest density, logits / tau, elementwise.
+    /// The value with the largest density, logits / tau, elementwise.
     #[track_caller]
     pub fn mode(self) -> Var<'t> {
         self.mean()
     }
 
-    /// ln self(y) - ln prior(y), elementwise, in nats: if y is a sample of `self`, an unbiased estimate of
-    /// KL(self || prior), and its gradient through [`rsample`](Self::rsample) is one of the KL's gradient. A single
-    /// estimate may be below 0. The prior has its own logits and temperature.
+    /// ln self(y) - ln prior(y), elementwise, in nats. If y is a sample of `self`, it is an unbiased estimate
+    /// of KL(self || prior), and its gradient through [`rsample`](Self::rsample) is an unbiased estimate of
+    /// the KL's gradient. A single estimate may be below 0. The prior has its own logits and temperature.
     ///
     /// # Panics
     /// If the shapes differ.

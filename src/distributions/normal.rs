@@ -7,7 +7,7 @@ use crate::var::{Var, one_shape};
 /// ln(2 pi) / 2
 pub(super) const HALF_LN_2PI: f32 = 0.918_938_5;
 
-/// Normal variables, elementwise: x = mean + e^log_std eps, eps standard normal noise.
+/// Normal variables, elementwise: x = mean + e^log_std eps, with standard normal noise eps.
 ///
 /// # Examples
 /// ```
@@ -31,7 +31,7 @@ pub struct Normal<'t> {
 }
 
 impl<'t> Normal<'t> {
-    /// The law of these parameters, of one shape.
+    /// The distribution with these parameters, of the same shape.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -44,23 +44,24 @@ impl<'t> Normal<'t> {
     /// A sample without a gradient, one draw per element.
     ///
     /// # Panics
-    /// As [`rsample`](Self::rsample).
+    /// The same as [`rsample`](Self::rsample).
     #[track_caller]
     pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.mean.stop_gradient().gaussian_rsample(self.log_std.stop_gradient(), noise)
     }
 
-    /// A sample as a function of its parameters, mean + e^log_std eps, one draw per element or injected standard
-    /// normals: see [`gaussian_rsample`](Var::gaussian_rsample).
+    /// A sample as a function of its parameters, mean + e^log_std eps, one draw per element or injected
+    /// standard normals: see [`gaussian_rsample`](Var::gaussian_rsample).
     ///
     /// # Panics
-    /// If the number of injected draws or normals is not that of the elements.
+    /// If the number of injected draws or normals is not the number of elements.
     #[track_caller]
     pub fn rsample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.mean.gaussian_rsample(self.log_std, noise)
     }
 
-    /// The log-density of x, elementwise, in nats: -z^2 / 2 - log_std - ln(2 pi) / 2 with z = (x - mean) / std.
+    /// The log-density of x, elementwise, in nats: -z^2 / 2 - log_std - ln(2 pi) / 2 with z = (x - mean) /
+    /// std.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -83,21 +84,21 @@ impl<'t> Normal<'t> {
         self.mean
     }
 
-    /// The value of the largest density: the mean.
+    /// The value with the largest density: the mean.
     #[track_caller]
     pub fn mode(self) -> Var<'t> {
         self.mean
     }
 
-    /// KL(self || q) = (r^2 + m^2 - 1) / 2 - ln r, elementwise, in nats, with r the ratio of the standard deviations
-    /// and m = (mean - mean_q) / std_q.
+    /// KL(self || q) = (r^2 + m^2 - 1) / 2 - ln r, elementwise, in nats, with r the ratio of the standard
+    /// deviations and m = (mean - mean_q) / std_q.
     ///
     /// # Panics
     /// If the shapes differ.
     #[track_caller]
     pub fn kl(self, q: Normal<'t>) -> Var<'t> {
         one_shape("Normal::kl", ("p", self.mean), ("q", q.mean));
-        // In q's units q is standard.
+        // In these units q is standard.
         let mean = in_units(self.mean - q.mean, q.log_std);
         mean.gaussian_kl_standard(self.log_std - q.log_std)
     }

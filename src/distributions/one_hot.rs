@@ -4,10 +4,10 @@ use crate::distributions::parts::{check_classes, weighted_sum};
 use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
-/// A categorical variable for each row, whose values are one-hot vectors: P(class k) = softmax(logits)_k.
+/// A categorical variable for each row, with one-hot vectors as values and P(class k) = softmax(logits)_k.
 ///
-/// The logits are `[.., classes]`, unnormalised; one of -inf masks its class, whose probability, gradient and share of
-/// every sum are then exactly 0.
+/// The logits are `[.., classes]`, unnormalised; one of -inf masks its class, whose probability, gradient and
+/// contribution to every sum are then exactly 0.
 ///
 /// # Examples
 /// ```
@@ -28,7 +28,7 @@ pub struct OneHot<'t> {
 }
 
 impl<'t> OneHot<'t> {
-    /// The law of these logits, `[.., classes]`.
+    /// The distribution with these logits, `[.., classes]`.
     ///
     /// # Panics
     /// If there are no classes.
@@ -38,22 +38,23 @@ impl<'t> OneHot<'t> {
         OneHot { logits }
     }
 
-    /// An exact sample for each row: one-hot of argmax(logits + g), `[.., classes]`, one draw per logit. It has no
-    /// gradient; [`st_categorical`](Var::st_categorical) and [`st_gumbel_softmax`](Var::st_gumbel_softmax) are the
-    /// same sample with one.
+    /// An exact sample for each row: one-hot of argmax(logits + g), `[.., classes]`, with one draw per logit.
+    /// It has no gradient; [`st_categorical`](Var::st_categorical) and
+    /// [`st_gumbel_softmax`](Var::st_gumbel_softmax) give the same sample with one.
     ///
     /// # Panics
-    /// If a row is fully masked, or the number of injected draws is not that of the logits.
+    /// If a row is fully masked, or the number of injected draws is not the number of logits.
     #[track_caller]
     pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.logits.categorical(noise)
     }
 
-    /// sum_k z_k ln p_k per row, in nats: the log-probability of a one-hot z `[.., classes]`; the last axis disappears.
+    /// sum_k z_k ln p_k per row, in nats: the log-probability of a one-hot z `[.., classes]`. The last axis
+    /// disappears.
     ///
-    /// With soft weights z it is what the formula says, and z gets its gradient, ln p; it is then no log-probability.
-    /// A masked class counts 0 where its z is 0, in the gradients too; a z that is not 0 there gives -inf, and the
-    /// row's logits get no gradient from a one-hot z of that kind.
+    /// For soft weights z it follows the formula, and z gets its gradient, ln p, but the result is not a
+    /// log-probability. A masked class counts 0 where its z is 0, in the gradients too. A nonzero z there
+    /// gives -inf, and the row's logits get no gradient from a one-hot z of that kind.
     ///
     /// dlogits = d (z - p sum(z)).
     ///
@@ -88,17 +89,17 @@ impl<'t> OneHot<'t> {
     /// dlogits = -d p (ln p + entropy).
     ///
     /// # Precision
-    /// Within 3e-7 (1 + entropy): ln p of a nearly certain class has a rounding error of its own.
+    /// Within 3e-7 (1 + entropy), because ln p of a nearly certain class has its own rounding error.
     ///
     /// # Panics
     /// If a row is fully masked.
     #[track_caller]
     pub fn entropy(self) -> Var<'t> {
-        // sum_k p_k d(ln p_k) = d(sum_k p_k) = 0: only the weights have a say in the gradient.
+        // sum_k p_k d(ln p_k) = d(sum_k p_k) = 0, so only the weights contribute to the gradient.
         -weighted_sum(self.probs(), self.logits.stop_gradient().log_softmax())
     }
 
-    /// The mean of the one-hot vector: the probabilities, `[.., classes]`.
+    /// The mean of the one-hot vector, which is the probabilities, `[.., classes]`.
     ///
     /// # Panics
     /// If a row is fully masked.
@@ -108,7 +109,7 @@ impl<'t> OneHot<'t> {
     }
 
     /// The most probable value, one-hot, `[.., classes]`; ties take the lowest index. It has no gradient;
-    /// [`st_argmax`](Var::st_argmax) is the same with one.
+    /// [`st_argmax`](Var::st_argmax) gives the same with one.
     ///
     /// # Panics
     /// If a row is fully masked.
@@ -117,7 +118,8 @@ impl<'t> OneHot<'t> {
         self.logits.stop_gradient().st_argmax(1.0)
     }
 
-    /// KL(self || q) = sum_k p_k (ln p_k - ln q_k) per row, in nats: see [`categorical_kl`](Var::categorical_kl).
+    /// KL(self || q) = sum_k p_k (ln p_k - ln q_k) per row, in nats: see
+    /// [`categorical_kl`](Var::categorical_kl).
     ///
     /// # Panics
     /// If the shapes differ, or a row is fully masked.

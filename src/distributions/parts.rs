@@ -1,4 +1,5 @@
-//! What several distributions need: checks, sums over classes in which 0 times -inf is 0, noise as a leaf.
+//! Parts that several distributions need: checks, sums over classes in which 0 times -inf is 0, noise as a
+//! leaf.
 
 use reparam_ops::Tier;
 use reparam_ops::noise::Draws;
@@ -24,7 +25,7 @@ pub(super) fn constant(tau: Temperature<'_>) -> Temperature<'_> {
     }
 }
 
-/// x / tau, in the shape of x. Infinite logits stay, and say nothing of tau.
+/// x / tau, in the shape of x. Infinite logits stay, and contribute nothing to tau's gradient.
 #[track_caller]
 pub(super) fn divided<'t>(x: Var<'t>, tau: Temperature<'t>) -> Var<'t> {
     let tau = match tau {
@@ -39,7 +40,7 @@ pub(super) fn divided<'t>(x: Var<'t>, tau: Temperature<'t>) -> Var<'t> {
     x.masked_at(0.0, infinite) / tau + x.tape().input(&infinities, x.shape())
 }
 
-/// x / e^log_scale, by two factors: a single one leaves f32 at a log-scale of 88.
+/// x / e^log_scale, with two factors, because a single one leaves the range of f32 at a log-scale of 88.
 #[track_caller]
 pub(super) fn in_units<'t>(x: Var<'t>, log_scale: Var<'t>) -> Var<'t> {
     let root = (log_scale * -0.5).exp();
@@ -65,7 +66,8 @@ pub(super) fn sum_classes(x: Var<'_>) -> Var<'_> {
     x.sum_axis(x.shape().rank() - 1)
 }
 
-/// sum_k w_k l_k over the last axis, where a weight of 0 makes a logarithm of -inf count 0, in the gradient as well.
+/// sum_k w_k l_k over the last axis, where a logarithm of -inf with weight 0 counts 0, in the gradient as
+/// well.
 #[track_caller]
 pub(super) fn weighted_sum<'t>(weights: Var<'t>, logs: Var<'t>) -> Var<'t> {
     let masked = || {

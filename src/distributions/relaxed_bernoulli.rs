@@ -5,8 +5,8 @@ use crate::distributions::{Bernoulli, LogitRelaxedBernoulli};
 use crate::noise::NoiseSource;
 use crate::var::{Temperature, Var, one_shape};
 
-/// A number in (0, 1) for each element, together with its logit: the number itself rounds to 1 where the logit is 17.4
-/// and above, which a sample at a low temperature easily is.
+/// A number in (0, 1) for each element, together with its logit. The number itself rounds to 1 for a logit of
+/// 17.4 or more, which a sample at a low temperature easily has.
 ///
 /// # Examples
 /// ```
@@ -33,9 +33,9 @@ impl<'t> RelaxedBit<'t> {
     }
 }
 
-/// A relaxed binary variable, elementwise: y = sigmoid((logits + l) / tau), l standard logistic noise.
+/// A relaxed binary variable, elementwise: y = sigmoid((logits + l) / tau), with standard logistic noise l.
 ///
-/// As tau goes to 0, y becomes 0 or 1 with the law [`rounded`](Self::rounded).
+/// As tau goes to 0, y becomes 0 or 1 with the distribution [`rounded`](Self::rounded).
 ///
 /// # Examples
 /// ```
@@ -61,7 +61,7 @@ pub struct RelaxedBernoulli<'t> {
 }
 
 impl<'t> RelaxedBernoulli<'t> {
-    /// The law of these logits at this temperature.
+    /// The distribution with these logits and this temperature.
     ///
     /// # Panics
     /// If tau is not positive and finite.
@@ -72,12 +72,12 @@ impl<'t> RelaxedBernoulli<'t> {
         RelaxedBernoulli { logits, tau }
     }
 
-    /// The law of the logit of its values.
+    /// The distribution of the logit of its values.
     pub fn logit_space(self) -> LogitRelaxedBernoulli<'t> {
         LogitRelaxedBernoulli { logits: self.logits, tau: self.tau }
     }
 
-    /// The law of its values rounded to 0 or 1: P(y > 1/2) = sigmoid(logits), whatever the temperature.
+    /// The distribution of its values rounded to 0 or 1: P(y > 1/2) = sigmoid(logits) at any temperature.
     pub fn rounded(self) -> Bernoulli<'t> {
         Bernoulli { logits: self.logits }
     }
@@ -85,28 +85,30 @@ impl<'t> RelaxedBernoulli<'t> {
     /// A sample without a gradient, one draw per element.
     ///
     /// # Panics
-    /// As [`rsample`](Self::rsample).
+    /// The same as [`rsample`](Self::rsample).
     #[track_caller]
     pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> RelaxedBit<'t> {
         let law = RelaxedBernoulli { logits: self.logits.stop_gradient(), tau: constant(self.tau) };
         law.rsample(noise)
     }
 
-    /// A sample as a function of logits and tau, one draw per element. With the same draws its value is that of
-    /// [`binary_concrete`](Var::binary_concrete), which is cheaper where no density is needed.
+    /// A sample as a function of logits and tau, one draw per element. With the same draws its value equals
+    /// [`binary_concrete`](Var::binary_concrete), which is cheaper if you need no density.
     ///
     /// # Panics
-    /// If the number of injected draws is not that of the elements.
+    /// If the number of injected draws is not the number of elements.
     #[track_caller]
     pub fn rsample(self, noise: &mut (impl NoiseSource + ?Sized)) -> RelaxedBit<'t> {
         RelaxedBit::from_logit(self.logit_space().rsample(noise))
     }
 
-    /// The log-density of y, elementwise, in nats: that of its logit minus ln(y (1 - y)). It looks at the logit alone.
-    /// An entry that is certain, with an infinite logit and the same sample, has log-density 0.
+    /// The log-density of y, elementwise, in nats: the log-density of its logit minus ln(y (1 - y)). It reads
+    /// only the logit. An entry that is certain, with an infinite logit and the same sample, has
+    /// log-density 0.
     ///
-    /// At a low temperature it is large, hundreds of nats: most of the mass is next to 0 and 1. In a difference of two
-    /// densities at one point, ln(y (1 - y)) cancels: [`sampled_kl`](Self::sampled_kl) leaves it out.
+    /// At a low temperature it is hundreds of nats, because most of the mass is next to 0 and 1. In a
+    /// difference of two densities at one point ln(y (1 - y)) cancels, so [`sampled_kl`](Self::sampled_kl)
+    /// leaves it out.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -122,9 +124,10 @@ impl<'t> RelaxedBernoulli<'t> {
         self.logit_space().log_prob(y.logit) + stretch.masked_at(0.0, certain)
     }
 
-    /// ln self(y) - ln prior(y), elementwise, in nats: if y is a sample of `self`, an unbiased estimate of
-    /// KL(self || prior), and its gradient through [`rsample`](Self::rsample) is one of the KL's gradient. It is taken
-    /// in logit space, where it is the same number. The prior has its own logits and temperature.
+    /// ln self(y) - ln prior(y), elementwise, in nats. If y is a sample of `self`, it is an unbiased estimate
+    /// of KL(self || prior), and its gradient through [`rsample`](Self::rsample) is an unbiased estimate of
+    /// the KL's gradient. It is taken in logit space, where it is the same number. The prior has its own
+    /// logits and temperature.
     ///
     /// # Panics
     /// If the shapes differ.

@@ -5,8 +5,8 @@ use crate::distributions::{ExpConcrete, OneHot};
 use crate::noise::NoiseSource;
 use crate::var::{Temperature, Var, one_shape};
 
-/// A point on the simplex for each row, together with its logarithm: an f32 on the simplex rounds to 0 where its
-/// logarithm is -104 and below, which a sample at a low temperature easily is.
+/// A point on the simplex for each row, together with its logarithm. An f32 on the simplex rounds to 0 for a
+/// logarithm of -104 or less, which a sample at a low temperature easily has.
 ///
 /// # Examples
 /// ```
@@ -20,7 +20,7 @@ use crate::var::{Temperature, Var, one_shape};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Simplex<'t> {
-    /// The point, `[.., classes]`: rows of numbers that are not negative and sum to 1.
+    /// The point, `[.., classes]`: rows of nonnegative numbers that sum to 1.
     pub value: Var<'t>,
     /// Its logarithm, `[.., classes]`.
     pub log: Var<'t>,
@@ -33,10 +33,12 @@ impl<'t> Simplex<'t> {
     }
 }
 
-/// A relaxed categorical variable for each row: y = softmax((logits + g) / tau), g standard Gumbel noise.
+/// A relaxed categorical variable for each row: y = softmax((logits + g) / tau), with standard Gumbel noise
+/// g.
 ///
-/// Rows lie on the simplex; as tau goes to 0 they become one-hot vectors of the law [`rounded`](Self::rounded). The
-/// logits are `[.., classes]`; one of -inf masks its class, which then does not count.
+/// Rows lie on the simplex. As tau goes to 0 they become one-hot vectors with the distribution
+/// [`rounded`](Self::rounded). The logits are `[.., classes]`; one of -inf masks its class, which then does
+/// not count.
 ///
 /// # Examples
 /// ```
@@ -65,7 +67,7 @@ pub struct RelaxedOneHot<'t> {
 }
 
 impl<'t> RelaxedOneHot<'t> {
-    /// The law of these logits, `[.., classes]`, at this temperature.
+    /// The distribution with these logits, `[.., classes]`, and this temperature.
     ///
     /// # Panics
     /// If there are no classes, or tau is not positive and finite.
@@ -77,13 +79,13 @@ impl<'t> RelaxedOneHot<'t> {
         RelaxedOneHot { logits, tau }
     }
 
-    /// The law of the logarithm of its values.
+    /// The distribution of the logarithm of its values.
     pub fn log_space(self) -> ExpConcrete<'t> {
         ExpConcrete { logits: self.logits, tau: self.tau }
     }
 
-    /// The law of its values rounded to the nearest one-hot vector: P(y_k is the largest) = softmax(logits)_k,
-    /// whatever the temperature.
+    /// The distribution of its values rounded to the nearest one-hot vector: P(y_k is the largest) =
+    /// softmax(logits)_k at any temperature.
     ///
     /// # Source
     /// Maddison, Mnih, Teh 2017, proposition 1(b).
@@ -94,29 +96,30 @@ impl<'t> RelaxedOneHot<'t> {
     /// A sample without a gradient, `[.., classes]`, one draw per logit.
     ///
     /// # Panics
-    /// As [`rsample`](Self::rsample).
+    /// The same as [`rsample`](Self::rsample).
     #[track_caller]
     pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Simplex<'t> {
         let law = RelaxedOneHot { logits: self.logits.stop_gradient(), tau: constant(self.tau) };
         law.rsample(noise)
     }
 
-    /// A sample as a function of logits and tau, `[.., classes]`, one draw per logit. With the same draws its value is
-    /// that of [`gumbel_softmax`](Var::gumbel_softmax), which is cheaper where no density is needed.
+    /// A sample as a function of logits and tau, `[.., classes]`, one draw per logit. With the same draws its
+    /// value equals [`gumbel_softmax`](Var::gumbel_softmax), which is cheaper if you need no density.
     ///
     /// # Panics
-    /// If a row is fully masked, or the number of injected draws is not that of the logits.
+    /// If a row is fully masked, or the number of injected draws is not the number of logits.
     #[track_caller]
     pub fn rsample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Simplex<'t> {
         Simplex::from_log(self.log_space().rsample(noise))
     }
 
-    /// The log-density of y per row, in nats, with respect to its first n - 1 entries:
-    /// ln (n - 1)! + (n - 1) ln tau + sum_k (u_k - ln y_k) - n ln sum_k e^u_k with u = logits - tau ln y, over the n
-    /// unmasked classes. The last axis disappears. It looks at y's logarithm alone.
+    /// The log-density of y per row, in nats, with respect to its first n - 1 entries: ln (n - 1)! + (n - 1)
+    /// ln tau + sum_k (u_k - ln y_k) - n ln sum_k e^u_k with u = logits - tau ln y, over the n unmasked
+    /// classes. The last axis disappears. It reads only y's logarithm.
     ///
-    /// At a low temperature it is large, thousands of nats: most of the mass is next to the corners. In a difference of
-    /// two densities at one point, sum_k ln y_k cancels: [`sampled_kl`](Self::sampled_kl) leaves it out.
+    /// At a low temperature it is thousands of nats, because most of the mass is next to the corners. In a
+    /// difference of two densities at one point sum_k ln y_k cancels, so [`sampled_kl`](Self::sampled_kl)
+    /// leaves it out.
     ///
     /// # Panics
     /// If the shapes differ, or a row is fully masked.
@@ -134,9 +137,10 @@ impl<'t> RelaxedOneHot<'t> {
         in_log_space - sum_classes(y.log.masked_at(0.0, masked))
     }
 
-    /// ln self(y) - ln prior(y) per row, in nats: if y is a sample of `self`, an unbiased estimate of
-    /// KL(self || prior), and its gradient through [`rsample`](Self::rsample) is one of the KL's gradient. It is taken
-    /// in log space, where it is the same number. The prior has its own logits and temperature.
+    /// ln self(y) - ln prior(y) per row, in nats. If y is a sample of `self`, it is an unbiased estimate of
+    /// KL(self || prior), and its gradient through [`rsample`](Self::rsample) is an unbiased estimate of the
+    /// KL's gradient. It is taken in log space, where it is the same number. The prior has its own logits and
+    /// temperature.
     ///
     /// # Panics
     /// If the shapes differ, or a row is fully masked.

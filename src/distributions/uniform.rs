@@ -6,7 +6,7 @@ use crate::distributions::parts::noise_like;
 use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
-/// Uniform variables, elementwise: x = low + (high - low) v, v uniform on (0, 1).
+/// Uniform variables, elementwise: x = low + (high - low) v, with v uniform on (0, 1).
 ///
 /// # Examples
 /// ```
@@ -29,10 +29,11 @@ pub struct Uniform<'t> {
 }
 
 impl<'t> Uniform<'t> {
-    /// The law on these intervals, the ends of one shape.
+    /// The distribution on these intervals, whose ends have the same shape.
     ///
     /// # Panics
-    /// If the shapes differ, or an interval's lower end is not below its upper end, or its length is not finite.
+    /// If the shapes differ, or an interval's lower end is not below its upper end, or its length is not
+    /// finite.
     #[track_caller]
     pub fn new(low: Var<'t>, high: Var<'t>) -> Uniform<'t> {
         one_shape("Uniform", ("low", low), ("high", high));
@@ -48,24 +49,24 @@ impl<'t> Uniform<'t> {
     /// A sample without a gradient, one draw per element.
     ///
     /// # Panics
-    /// As [`rsample`](Self::rsample).
+    /// The same as [`rsample`](Self::rsample).
     #[track_caller]
     pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         Uniform { low: self.low.stop_gradient(), high: self.high.stop_gradient() }.rsample(noise)
     }
 
-    /// A sample as a function of its parameters, low + (high - low) v, one draw per element; rounding does not take it
-    /// out of \[low, high\]. The noise is kept, as a leaf of the tape.
+    /// A sample as a function of its parameters, low + (high - low) v, one draw per element. Rounding does
+    /// not take it out of \[low, high\]. The noise is kept as a leaf of the tape.
     ///
     /// # Panics
-    /// If the number of injected draws is not that of the elements.
+    /// If the number of injected draws is not the number of elements.
     #[track_caller]
     pub fn rsample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         self.low + (self.high - self.low) * noise_like("Uniform", self.low, noise, fill_uniform)
     }
 
-    /// The log-density of x, elementwise, in nats: -ln(high - low) in \[low, high\], and -inf, with gradients 0,
-    /// outside. A NaN stays one.
+    /// The log-density of x, elementwise, in nats: -ln(high - low) in \[low, high\], and -inf, with gradients
+    /// 0, outside. A NaN stays.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -95,8 +96,8 @@ impl<'t> Uniform<'t> {
         0.5 * self.low + 0.5 * self.high
     }
 
-    /// KL(self || q) = ln(width of q / width of self), elementwise, in nats; +inf, with gradients 0, where q's interval
-    /// does not contain this one.
+    /// KL(self || q) = ln(width of q / width of self), elementwise, in nats. It is +inf, with gradients 0,
+    /// where q's interval does not contain this one.
     ///
     /// # Panics
     /// If the shapes differ.

@@ -6,9 +6,9 @@ use super::words;
 use crate::tape::Tape;
 
 impl Tape {
-    /// The tape as a graph in the DOT language, inputs on the left, with shapes, bytes of the values and bytes that
-    /// the rules save: `dot -Tsvg` draws it. Data and parameters are boxes, ops ellipses, dashed where no gradient
-    /// flows.
+    /// The tape as a graph in the DOT language, inputs on the left, with shapes, bytes of the values and
+    /// bytes that the rules save. `dot -Tsvg` draws it. Data and parameters are boxes and ops are ellipses,
+    /// dashed where no gradient flows.
     pub fn to_dot(&self) -> String {
         let mut dot = String::from("digraph tape {\n  rankdir=LR;\n  node [fontname=\"monospace\"];\n");
         self.for_each(|node| {

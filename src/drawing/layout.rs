@@ -1,32 +1,32 @@
-//! Where the nodes of a picture go: in layers from left to right, each behind all of its inputs.
+//! The layout of a picture's nodes, in layers from left to right, each to the right of all its inputs.
 //!
 //! 1. A node's layer is the length of the longest path to it; leaves move right, next to their first reader.
 //! 2. A wire that passes layers takes a place in each, so that it runs between nodes and not through them.
-//! 3. Layers are swept to and fro, each ordered by the mean place of its neighbours; the order with the fewest
-//!    crossings stays.
-//! 4. Heights: each place as near to its neighbours' as the places beside it allow (least squares).
+//! 3. Layers are swept back and forth, each ordered by the mean place of its neighbours. The order with the
+//!    fewest crossings stays.
+//! 4. Each place gets a height as near to its neighbours' as the places next to it allow (least squares).
 
 /// The distance of two inputs at a node's left side.
 pub(super) const PORT: f64 = 16.0;
-/// Between the end of a layer's wires and the boxes of the next layer.
+/// The gap between the end of a layer's wires and the boxes of the next layer.
 const GAP: f64 = 52.0;
-/// Between two nodes of a layer.
+/// The space between two nodes of a layer.
 const SPACE: f64 = 18.0;
-/// Half of what a passing wire takes.
+/// Half the height of a passing wire.
 const WIRE: f64 = 7.0;
 const SWEEPS: usize = 12;
 
-/// A node to be placed: a box, with a wire behind it at half its height.
+/// A node to place: a box, with a wire after it at half its height.
 pub(super) struct Cell {
-    /// The nodes it reads, all of them earlier ones.
+    /// The nodes it reads, all of them earlier.
     pub(super) inputs: Vec<usize>,
-    /// Of the box.
+    /// Width of the box.
     pub(super) width: f64,
-    /// Of the box.
+    /// Height of the box.
     pub(super) height: f64,
     /// Length of the wire.
     pub(super) wire: f64,
-    /// Height of all.
+    /// The total height.
     pub(super) room: f64,
 }
 
@@ -37,8 +37,8 @@ pub(super) struct Point {
     pub(super) y: f64,
 }
 
-/// A line from a node to an input of a later one, first along the node's wire, through straight pieces (from, to, height) with bends
-/// between them.
+/// A line from a node to an input of a later one, first along the node's wire, through straight pieces (from,
+/// to, height) with bends between them.
 pub(super) struct Route {
     pub(super) from: usize,
     pub(super) to: usize,
@@ -48,14 +48,14 @@ pub(super) struct Route {
 
 pub(super) struct Layout {
     pub(super) nodes: Vec<Point>,
-    /// Where each node's wire ends.
+    /// The end of each node's wire.
     pub(super) ends: Vec<f64>,
     pub(super) routes: Vec<Route>,
     pub(super) width: f64,
     pub(super) height: f64,
 }
 
-/// Something that takes a place in a layer: a node, or the wire of a node that passes.
+/// A place in a layer, for a node or the passing wire of a node.
 #[derive(Clone, Copy)]
 struct Place {
     node: usize,
@@ -228,8 +228,8 @@ impl<'a> Graph<'a> {
         heights.iter().map(|height| (height - top).round()).collect()
     }
 
-    /// Where a place would be, and how much it matters: in the middle of its neighbours on one side, or of all of
-    /// them in the last sweeps.
+    /// The height where a place would like to be, and its weight: the middle of its neighbours on one side,
+    /// or of all of them in the last sweeps.
     fn wish(&self, place: usize, sweep: usize, heights: &[f64]) -> (f64, f64) {
         let from_the_left = sweep > SWEEPS || sweep.is_multiple_of(2);
         let from_the_right = sweep > SWEEPS || !from_the_left;
@@ -298,10 +298,10 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// The heights nearest to those wished for (in the sum of weighted squares) at which things of half heights `halves`
-/// stay in order and apart.
+/// The heights nearest to the wishes (in the sum of weighted squares) at which places of half heights
+/// `halves` stay in order and apart.
 fn spread(wishes: &[(f64, f64)], halves: &[f64]) -> Vec<f64> {
-    // With the least distances taken off, the heights must only not fall: pool those that would.
+    // After subtracting the least distances, the heights must only not decrease. Pool those that would.
     let mut offsets = Vec::with_capacity(halves.len());
     let mut pools: Vec<(f64, f64, usize)> = Vec::new();
     for (i, &(wish, weight)) in wishes.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! A page that steps through a tape, forward and backward: the picture, with what is shown at each step as data beside it.
+//! A page that steps through a tape, forward and backward: the picture, with data for each step.
 
 use super::svg::picture;
 use super::{Drawn, widest};
@@ -6,18 +6,19 @@ use crate::numbers::Numbers;
 use crate::tape::{NodeView, Tape};
 use crate::var::Var;
 
-/// The page without the two things that differ from tape to tape, which stand for these comments.
+/// The page without the two parts that differ from tape to tape, which replace these comments.
 const PAGE: &str = include_str!("page.html");
 const PICTURE: &str = "<!-- the picture -->";
 const DATA: &str = "/* the data */";
 
 impl Tape {
-    /// A page in HTML that steps through the tape node by node: forward, where values appear, and backward from `loss`,
-    /// where gradients appear and add up. It needs nothing beside it and no network; buttons, a slider and the keyboard move
-    /// through it. Numbers are shown to three digits; of large values, the first ones and a summary.
+    /// A page in HTML that steps through the tape node by node: forward, where values appear, and backward
+    /// from `loss`, where gradients appear and add up. It needs no other file and no network. Buttons, a
+    /// slider and the keyboard move through it. Numbers are shown to three digits; large values as the first
+    /// ones and a summary.
     ///
     /// # Panics
-    /// As [`Var::backward`], or if `loss` was recorded on another tape.
+    /// The same as [`Var::backward`], or if `loss` was recorded on another tape.
     ///
     /// # Examples
     /// ```
@@ -62,7 +63,7 @@ impl Tape {
     }
 }
 
-/// What the page says of a node.
+/// The page's facts about a node.
 struct Facts {
     index: usize,
     call: String,
@@ -75,7 +76,7 @@ struct Facts {
     tracked: bool,
     value: Vec<String>,
     classes: usize,
-    /// What has been added up of its gradient.
+    /// The part of its gradient added up so far.
     gradient: Option<Vec<f32>>,
 }
 
@@ -85,7 +86,7 @@ struct Step {
     received: Vec<Received>,
 }
 
-/// What a step added to the gradient of a node, and what that became.
+/// The addition of a step to the gradient of a node, and the result.
 struct Received {
     to: usize,
     part: Vec<String>,
@@ -112,7 +113,7 @@ impl Facts {
         }
     }
 
-    /// Takes note that its gradient is `now`.
+    /// Records that its gradient is `now`.
     fn receive(&mut self, now: &[f32]) -> Received {
         let part = match self.gradient.replace(now.to_vec()) {
             Some(before) => now.iter().zip(before).map(|(now, before)| now - before).collect(),
@@ -173,7 +174,7 @@ fn texts(lines: &[String]) -> String {
     list(lines.iter().map(|line| text(line)))
 }
 
-/// A string in JSON that can stand in a script: nothing in it ends one.
+/// A string in JSON that is safe inside a script, because nothing in it ends one.
 fn text(text: &str) -> String {
     let mut quoted = String::from('"');
     for c in text.chars() {

@@ -1,5 +1,5 @@
-//! A tape as a picture in SVG, which stands alone or inside a page. It has no style sheet, no identifiers and no blank
-//! line, so that several can stand in one Markdown page.
+//! A tape as a picture in SVG, alone or inside a page. It has no style sheet, no identifiers and no blank
+//! line, so that one Markdown page can hold several.
 
 use std::fmt::Write;
 
@@ -8,21 +8,23 @@ use super::{CHARACTER, Drawn, FONT, LINE, widest};
 use crate::gradients::Gradients;
 use crate::tape::Tape;
 
-/// Blue and vermilion of M. Okabe and K. Ito, "Color Universal Design", 2008; the vermilion darker, as text on white.
+/// Blue and vermilion of M. Okabe and K. Ito, "Color Universal Design", 2008; with the vermilion darker, for
+/// text on white.
 const VALUE: &str = "#0072b2";
 const GRADIENT: &str = "#b34d00";
 const INK: &str = "#222222";
-/// A half beside whole places: thin lines are sharp then.
+/// Half a pixel off whole positions, which keeps thin lines sharp.
 const MARGIN: f64 = 16.5;
 
 impl Tape {
-    /// The tape as a picture in SVG, inputs on the left. A node is a box with its position, op, name, shape, bytes of its
-    /// own value and bytes that its rule saves; above the wire that leaves it stands its value, and below it, if
-    /// `gradients` are given, the gradient of the loss with respect to it, both to three digits: all of them if they
-    /// are few, otherwise mean, least and largest entry. Dashed where no gradient flows.
+    /// The tape as a picture in SVG, inputs on the left. A node is a box with its position, op, name, shape,
+    /// bytes of its own value and bytes that its rule saves; above the wire that leaves it is its value, and
+    /// below it, if `gradients` are given, the gradient of the loss with respect to it. Both have three
+    /// digits and show all numbers if they are few, otherwise mean, least and largest entry. Lines are dashed
+    /// where no gradient flows.
     ///
     /// # Panics
-    /// If the gradients are those of another tape.
+    /// If the gradients belong to another tape.
     ///
     /// # Examples
     /// ```
@@ -79,7 +81,7 @@ fn push(out: &mut String, line: std::fmt::Arguments<'_>) {
     writeln!(out, "{line}").expect("a string");
 }
 
-/// What the parts of this picture are.
+/// The legend of the picture's parts.
 fn legend(nodes: &[Drawn]) -> String {
     let mut parts = vec!["above a wire: the value"];
     if nodes.iter().any(|node| !node.gradient.is_empty()) {
@@ -155,7 +157,7 @@ fn draw(out: &mut String, index: usize, node: &Drawn, cell: &super::Cell, plan: 
     push(out, format_args!("</g>"));
 }
 
-/// Lines below one another; the first words of a node are its op.
+/// Writes lines below one another. The first words of a node are its op.
 fn text(out: &mut String, class: &str, colour: &str, lines: &[String], x: f64, y: f64) {
     if lines.is_empty() {
         return;
@@ -169,7 +171,7 @@ fn text(out: &mut String, class: &str, colour: &str, lines: &[String], x: f64, y
     push(out, format_args!("</g>"));
 }
 
-/// Text as SVG and HTML want it, on one line and with its spaces.
+/// Text escaped for SVG and HTML, on one line and with its spaces.
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

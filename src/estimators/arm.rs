@@ -8,20 +8,21 @@ use crate::noise::Noise;
 use crate::var::Var;
 use crate::variables::Variables;
 
-/// With u uniform, z = 1 where u > 1 - p and z' = 1 where u < p: (f(z) - f(z')) (u - 1/2). Each of z and z' is an exact
-/// sample, and the value is the mean of both losses.
+/// The gradient (f(z) - f(z')) (u - 1/2), with u uniform, z = 1 where u > 1 - p and z' = 1 where u < p. Both
+/// z and z' are exact samples, and the value is the mean of their losses.
 ///
 /// # Source
-/// M. Yin, M. Zhou, "ARM: Augment-REINFORCE-Merge Gradient for Stochastic Binary Networks", ICLR 2019, equation 5.
+/// M. Yin, M. Zhou, "ARM: Augment-REINFORCE-Merge Gradient for Stochastic Binary Networks", ICLR 2019,
+/// equation 5.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Arm;
 
-/// [`Arm`] averaged over the noise that gives the same pair of samples: (f(z) - f(z')) / 2 times (-1)^z' sigmoid(|logit|)
-/// where z and z' differ, 0 where they agree. Its variance is never larger.
+/// [`Arm`] averaged over the noise that gives the same pair of samples: (f(z) - f(z')) / 2 times (-1)^z'
+/// sigmoid(|logit|) where z and z' differ, 0 where they agree. Its variance is never larger than ARM's.
 ///
 /// # Source
-/// Z. Dong, A. Mnih, G. Tucker, "DisARM: An Antithetic Gradient Estimator for Binary Latent Variables", NeurIPS 2020,
-/// equation 7; found independently by M. Yin, N. Ho, B. Yan, X. Qian, M. Zhou (2020) as U2G.
+/// Z. Dong, A. Mnih, G. Tucker, "DisARM: An Antithetic Gradient Estimator for Binary Latent Variables",
+/// NeurIPS 2020, equation 7; found independently by M. Yin, N. Ho, B. Yan, X. Qian, M. Zhou (2020) as U2G.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DisArm;
 
@@ -95,11 +96,12 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// The loss at an antithetic pair, with (f(z) - f(z')) `factor`(logit, logistic noise, z, z') as the logits' gradient.
+/// The loss at an antithetic pair, with (f(z) - f(z')) `factor`(logit, logistic noise, z, z') as the logits'
+/// gradient.
 fn antithetic<'t>(mut trial: Trial<'_, 't>, factor: impl Fn(f32, f32, f32, f32) -> f32) -> Var<'t> {
     let logits = trial.logits().var();
     let (tape, shape) = (logits.tape(), logits.shape());
-    // u = sigmoid(l): z is 1 where l > -logit, z' where l < logit.
+    // With u = sigmoid(l), z is 1 where l > -logit and z' is 1 where l < logit.
     let l = logistic(logits, trial.noise());
     let where_positive = |sign: f32| {
         let bits: Vec<f32> = logits.value().iter().zip(&l).map(|(x, l)| is_positive(x + sign * l)).collect();

@@ -1,4 +1,4 @@
-//! A learning signal with less variance: a learned baseline, and a normalisation.
+//! A learned baseline and a normalisation, which lower the variance of a learning signal.
 
 use super::learned::{Learned, declare_network, network};
 use super::moving_average::MovingAverage;
@@ -8,12 +8,13 @@ use crate::params::Params;
 use crate::var::Var;
 use crate::variables::{Logits, Variables};
 
-/// (s - C(p) - c) / max(1, v) of a signal s: c is a moving average of what C leaves, v^2 its moving variance, and C a network
-/// of one hidden layer of tanh units. C sees the probabilities p, which are what the input of the model has become, so that a
-/// baseline for layer after layer needs nothing else; it is trained here, on the squared residual.
+/// Reduces a signal s to (s - C(p) - c) / max(1, v). C is a network with one hidden layer of tanh units,
+/// trained here on the squared residual; c is a moving average of s - C(p), and v^2 its moving variance. C
+/// reads only the probabilities p, which carry the model's input, so that the baseline of any layer needs
+/// nothing else.
 #[derive(Debug)]
 pub(super) struct Baseline {
-    /// Whether to divide.
+    /// Divides by max(1, v) if true.
     pub(super) normalise: bool,
     frozen: bool,
     average: MovingAverage,
@@ -40,7 +41,7 @@ impl Baseline {
         Baseline { normalise, frozen: false, variance: average.clone(), average, network: None }
     }
 
-    /// What is left of a constant `signal` per row for the variable that it is to teach; `estimator` asks.
+    /// The reduced learning signal, from a constant `signal` per row. `estimator` names the caller.
     #[track_caller]
     pub(super) fn reduce<'t>(&mut self, estimator: &str, signal: Var<'t>, logits: Logits<'t>) -> Var<'t> {
         let (tape, variables) = (signal.tape(), logits.variables());
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
     use crate::tape::Tape;
 
-    /// The network begins at 0 and makes steps of 1e-3: what it takes away of the second batch is less than 0.2.
+    /// The network starts at 0 and takes steps of 1e-3, so it subtracts less than 0.2 from the second batch.
     #[test]
     fn a_signal_loses_the_mean_before_it_and_is_divided_by_the_root_of_the_variance_before_it() {
         for normalise in [false, true] {
@@ -107,7 +108,7 @@ mod tests {
         }
     }
 
-    /// Rows whose signals differ: no average over them is a baseline for both.
+    /// The rows' signals differ, so no average over them is a baseline for both.
     #[test]
     fn the_network_learns_what_the_average_cannot() {
         let mut baseline = Baseline::new(false);

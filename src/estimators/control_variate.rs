@@ -14,29 +14,30 @@ use crate::var::Var;
 use crate::var::temperature::is_temperature;
 use crate::variables::{Logits, Variables};
 
-/// With a continuous z whose hard value is the sample b, a control variate c, and z' drawn anew given b:
-/// (f(b) - c(z')) d ln p(b) + d c(z) - d c(z'). The value is f(b).
+/// The gradient (f(b) - c(z')) d ln p(b) + d c(z) - d c(z') with a control variate c. The sample b is the
+/// hard value of a continuous z, and z' is drawn anew given b. The value is f(b).
 ///
-/// [`rebar`](ControlVariate::rebar): c = eta f(y), y = softmax(z / tau) (sigmoid for bits), the loss at the relaxed sample.
-/// [`relax`](ControlVariate::relax): c = eta f(y) + r(y), r a network. eta, ln tau and the network's weights are trained here, to
-/// lower the variance, unless [frozen](Estimator::freeze).
+/// [`rebar`](ControlVariate::rebar): c = eta f(y), y = softmax(z / tau) (sigmoid for bits), the loss at the
+/// relaxed sample. [`relax`](ControlVariate::relax): c = eta f(y) + r(y), r a network. eta, ln tau and the
+/// weights are trained here to lower the variance, unless [frozen](Estimator::freeze).
 ///
-/// z' is tied to z: drawn with the noise for which it has z's value, though not z's derivative. So c(z') = c(z), and
-/// the loss is evaluated twice, at b and at y.
+/// z' is tied to z: its noise gives it z's value, though not z's derivative. So c(z') = c(z), and the loss is
+/// evaluated twice, at b and at y.
 ///
 /// # How it adapts
 ///
-/// The gradient g has a mean that none of these parameters changes, so its variance falls along d E|g|^2 = 2 E <g, dg>. With
-/// v = g held fixed, <v, d c(z)> is the derivative of c along v, and taken here as a central difference: its derivative
-/// by the parameters is then that of two more values of c, and no second derivative is needed.
+/// None of these parameters changes the mean of the gradient g, so its variance falls along d E|g|^2 = 2 E
+/// <g, dg>. With v = g held fixed, <v, d c(z)> is the derivative of c along v, taken here as a central
+/// difference, whose own derivatives need two more values of c but no second derivative.
 ///
 /// # Source
-/// G. Tucker et al., "REBAR: Low-variance, unbiased gradient estimates for discrete latent variable models", NeurIPS 2017,
-/// section 3; W. Grathwohl et al., "Backpropagation through the Void", ICLR 2018, section 3 and appendix B (categories).
+/// G. Tucker et al., "REBAR: Low-variance, unbiased gradient estimates for discrete latent variable models",
+/// NeurIPS 2017, section 3; W. Grathwohl et al., "Backpropagation through the Void", ICLR 2018, section 3 and
+/// appendix B (categories).
 #[derive(Debug)]
 pub struct ControlVariate {
     start: Start,
-    /// Hidden units of the network; without one it is REBAR.
+    /// Hidden units of the network. Without a network it is REBAR.
     hidden: Option<usize>,
     frozen: bool,
     /// Made when the size of a row is known.
@@ -49,7 +50,7 @@ struct Start {
     tau: f32,
 }
 
-/// Where the parameters stand among the copies: eta, ln tau, then the network's weights and biases.
+/// The order of the parameters among the copies: eta, ln tau, then the network's weights and biases.
 const ETA: usize = 0;
 const LOG_TAU: usize = 1;
 const NETWORK: usize = 2;
@@ -57,9 +58,9 @@ const NETWORK: usize = 2;
 /// Adam's step size in the adaptation.
 const LEARNING_RATE: f64 = 0.01;
 
-/// How far the central difference goes at most, in the logits' units.
+/// The largest step of the central difference, in the logits' units.
 const STEP: f32 = 0.05;
-/// And at most as a part of the temperature, which is the width over which the relaxed sample changes.
+/// The same as a fraction of the temperature, which is the width over which the relaxed sample changes.
 const STEP_OF_TAU: f32 = 0.1;
 
 pub(super) const ENTRIES: &[Entry] = &[
@@ -86,7 +87,7 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 impl ControlVariate {
-    /// The relaxed loss, times `eta`, at temperature `tau` to begin with. The paper begins at 1 and 0.5.
+    /// `eta` times the relaxed loss at temperature `tau`, as initial values. The paper starts at 1 and 0.5.
     ///
     /// # Panics
     /// If tau is not positive.
@@ -96,7 +97,7 @@ impl ControlVariate {
         ControlVariate { start: Start { eta, tau }, hidden: None, frozen: false, control: None }
     }
 
-    /// That and a network of one hidden layer of `hidden` tanh units, whose output begins at 0.
+    /// [`rebar`](Self::rebar) plus a network with a hidden layer of `hidden` tanh units and initial output 0.
     ///
     /// # Panics
     /// If tau is not positive.
@@ -107,7 +108,7 @@ impl ControlVariate {
 
     fn control(&mut self, variables: Variables) -> &mut Learned {
         let control = self.control.get_or_insert_with(|| new_control(variables, self.start, self.hidden));
-        // Without a network there is nothing that knows the size of a row.
+        // Without a network, nothing depends on the size of a row.
         if self.hidden.is_some() {
             control.check_elements("relax", variables.elements());
         }
@@ -138,8 +139,8 @@ fn control_at<'t>(copies: &[Var<'t>], trial: &mut Trial<'_, 't>, y: Var<'t>, noi
 fn relaxed<'t>(variables: Variables, z: Var<'t>, log_tau: Var<'t>) -> Var<'t> {
     match variables {
         Variables::Bits(_) => (z * (-log_tau).exp()).sigmoid(),
-        // Equal noise on all classes is none. Unlike a product with 1 / tau, this op keeps the gradient of tau finite where a
-        // class is masked.
+        // Equal noise on all classes has no effect. Unlike division by tau, this keeps tau's gradient finite
+        // for a masked class.
         Variables::Categories { .. } => {
             z.gumbel_softmax(log_tau.exp().reshape([]), &mut &vec![1 << 31; z.shape().len()][..])
         }
@@ -163,8 +164,7 @@ impl Estimator for ControlVariate {
         let cut = own_leaf(logits);
         let (b, noises) = TiedNoise::draw(cut, trial.noise());
         let f = trial.loss(b);
-        // The loss's own noise at the relaxed sample must be other than at b: an estimator inside it may have learned from
-        // that one just now.
+        // Fresh noise, because an estimator inside the loss may just have learned from the noise at b.
         let inner = trial.noise().split();
 
         let (z, z_given_b) = (noises.free(cut), noises.given(cut));
@@ -203,7 +203,7 @@ impl Estimator for ControlVariate {
     }
 }
 
-/// The estimate g that the central difference goes along, row by row.
+/// The estimate g along which the central difference is taken, row by row.
 struct Direction<'t> {
     /// g / |g|, times the step.
     step: Var<'t>,
@@ -226,7 +226,7 @@ impl<'t> Direction<'t> {
     }
 }
 
-/// A value whose gradient with respect to the parameters of the control variate is the gradient of the mean of |g|^2.
+/// A value with the gradient of the mean of |g|^2 with respect to the control variate's parameters.
 fn variance_slope<'t>(
     trial: &mut Trial<'_, 't>,
     noises: &TiedNoise<'t>,
@@ -246,7 +246,7 @@ fn variance_slope<'t>(
     ((free - given) * along.weight - here * along.score).mean() * 2.0
 }
 
-/// The noise of a sample, and that of another given the first one's hard value, with which it has the same value.
+/// The noise of z, and the noise that gives z' the same value given z's hard value.
 enum TiedNoise<'t> {
     /// z = logit + l; given the bit's sign s: z' = s softplus(l' + softplus(s logit)).
     Bits { l: Var<'t>, sign: Var<'t>, l_given: Var<'t> },
@@ -289,14 +289,14 @@ impl<'t> TiedNoise<'t> {
         for row in (0..g.len()).step_by(classes) {
             let z = |i: usize| f64::from(log_p[row + i]) + f64::from(g[row + i]);
             let winner = (1..classes).fold(0, |best, i| if z(i) > z(best) { i } else { best });
-            // A NaN is no class, and shows.
+            // A NaN is not a class, and stays visible.
             hard[row + winner] = if z(winner).is_nan() { f32::NAN } else { 1.0 };
             winning.push(z(winner) as f32);
             for i in 0..classes {
                 a[row + i] = if i == winner {
                     f32::NEG_INFINITY
                 } else if log_p[row + i] == f32::NEG_INFINITY {
-                    // Masked: with any finite number z' is -inf, as z is.
+                    // Masked: any finite number makes z' -inf, like z.
                     0.0
                 } else {
                     (f64::from(log_p[row + i]) + ln_expm1(z(winner) - z(i))) as f32
@@ -347,7 +347,7 @@ mod tests {
         (z - t).square().sum_axis(1)
     }
 
-    /// E g^2 on the toy, loss (b - t)^2 for one bit, by the midpoint rule over the uniform number behind z.
+    /// E g^2 on the toy, by the midpoint rule over the uniform number that gives z.
     fn mean_square_in_f64(logit: f64, t: f64, eta: f64, log_tau: f64) -> f64 {
         const POINTS: usize = 200_000;
         let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
@@ -358,7 +358,7 @@ mod tests {
             let (b, s) = if z > 0.0 { (1.0, 1.0) } else { (0.0, -1.0) };
             let l_given = ln_expm1(s * z) - softplus(s * logit);
             let y = sigmoid(z / tau);
-            // What z moves by with the logit, less what z' does.
+            // The derivative of z - z' with respect to the logit.
             let motion = 1.0 - sigmoid(l_given + softplus(s * logit)) * sigmoid(s * logit);
             let signal = (b - t).powi(2) - eta * (y - t).powi(2);
             (signal * (b - p) + eta * 2.0 * (y - t) * y * (1.0 - y) / tau * motion).powi(2)
@@ -373,7 +373,7 @@ mod tests {
             (0.0, 0.45, 1.0, 0.5),
             (1.0, 0.3, 0.5, 0.7),
             (-0.5, 0.6, 0.2, 1.5f32),
-            // Here a step of 0.05 would give the derivative by ln tau the wrong sign.
+            // Here a step of 0.05 would give the derivative with respect to ln tau the wrong sign.
             (1.0, 0.45, 0.5, 0.02),
         ] {
             let tape = Tape::new();
@@ -434,7 +434,7 @@ mod tests {
         }
     }
 
-    /// Its output begins at 0.
+    /// Its output starts at 0.
     #[test]
     fn relax_teaches_its_network() {
         let toy = Toy::new(0.45);

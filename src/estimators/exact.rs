@@ -1,4 +1,5 @@
-//! Enumeration of all states: the truth the other estimators are compared with, and a usable estimator for few states.
+//! Enumeration of all states: the ground truth for the other estimators, and a usable estimator for few
+//! states.
 
 use super::registry::Entry;
 use super::{Estimator, Trial};
@@ -22,14 +23,15 @@ pub(super) const ENTRIES: &[Entry] = &[Entry {
 }];
 
 impl Exact {
-    /// The largest number of states of a row that it accepts: each state is a run of the whole model after the variables.
+    /// The largest number of states per row that it accepts. Each state runs the whole model after the
+    /// variables.
     pub const MOST_STATES: u64 = 1 << 16;
 }
 
 /// The number of states of a row, if they can be enumerated.
 ///
 /// # Errors
-/// A sentence that says how many there are, how many are allowed and what to do instead.
+/// One sentence with the number of states, the number allowed, and what to do instead.
 pub(crate) fn countable_states(variables: Variables) -> Result<usize, String> {
     let most = Exact::MOST_STATES;
     match variables.states() {
@@ -65,13 +67,14 @@ impl Estimator for Exact {
                 z.chunks_exact_mut(variables.elements()).for_each(|row| variables.write_state(state, row));
             });
             let p = trial.log_prob(z).exp();
-            // A state of probability 0 counts nothing, whatever the loss says of it.
+            // A state of probability 0 contributes nothing, whatever its loss.
             let impossible = || {
                 let p = p.value();
                 (0..p.len()).filter(move |&row| p[row] == 0.0)
             };
             let f = trial.loss(z).masked_at(0.0, impossible);
-            // Probabilities sum to 1 and their gradients to 0: what all states have in common need not be rounded.
+            // Probabilities sum to 1 and their gradients to 0, so a loss common to all states need not be
+            // rounded.
             p * (f - *first.get_or_insert(f.stop_gradient()))
         };
         let above_first = (0..states).map(weighted).reduce(|sum, term| sum + term);

@@ -5,8 +5,8 @@ use super::{Estimator, Trial, check_temperature};
 use crate::var::Var;
 use crate::variables::Variables;
 
-/// [`StGumbelSoftmax`](super::StGumbelSoftmax) with the mean over `samples` noises given the hard sample: the same
-/// expectation, less variance, one evaluation of the loss. Bits are treated as two classes.
+/// [`StGumbelSoftmax`](super::StGumbelSoftmax) averaged over `samples` noises given the hard sample. It has
+/// the same expectation and less variance, with one evaluation of the loss. Bits are treated as two classes.
 ///
 /// # Source
 /// Paulus, Maddison, Krause 2021.

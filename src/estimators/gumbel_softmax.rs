@@ -1,4 +1,4 @@
-//! The relaxed sample, and the hard one with the relaxed one's gradient.
+//! The relaxed sample, and the hard sample with the relaxed sample's gradient.
 
 use super::registry::Entry;
 use super::{Estimator, Trial, check_temperature};
@@ -77,18 +77,20 @@ impl Estimator for GumbelSoftmax {
     }
 }
 
-/// The hard sample, with the gradient of the relaxed sample of the same noise. With a forward temperature other than 1
-/// the sample is one of softmax(logits / forward), so the loss belongs to another distribution.
+/// The hard sample with the gradient of the relaxed sample for the same noise. With a forward temperature
+/// other than 1, the sample is drawn from softmax(logits / forward), so the loss belongs to another
+/// distribution.
 ///
-/// With noise g: the value is the one-hot of argmax(logits / forward + g), the gradient that of
-/// softmax((logits + g) / backward). Forward 1 is Jang, Gu and Poole's.
+/// With noise g, the value is the one-hot of argmax(logits / forward + g), and the gradient is taken from
+/// softmax((logits + g) / backward). Jang, Gu and Poole use forward = 1.
 ///
 /// # Source
-/// Jang, Gu, Poole 2017, section 2.2; two temperatures, with the noise added after the division: R. Shah, M. Yan,
-/// M. Mozer, D. Liu, "Improving Discrete Optimisation Via Decoupled Straight-Through Gumbel-Softmax", 2024.
+/// Jang, Gu, Poole 2017, section 2.2; two temperatures, with the noise added after the division: R. Shah, M.
+/// Yan, M. Mozer, D. Liu, "Improving Discrete Optimisation Via Decoupled Straight-Through
+/// Gumbel-Softmax", 2024.
 #[derive(Clone, Copy, Debug)]
 pub struct StGumbelSoftmax {
-    /// The temperature that sharpens or flattens the sample's distribution: 1 leaves it alone.
+    /// The temperature that sharpens or flattens the sample's distribution. 1 leaves it unchanged.
     pub forward: f32,
     /// The temperature of the relaxed sample that is differentiated.
     pub backward: f32,

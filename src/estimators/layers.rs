@@ -1,4 +1,4 @@
-//! Layers of variables: how a model states its bound once, for every estimator.
+//! Layers of variables, through which a model states its bound once for every estimator.
 
 use std::cell::OnceCell;
 
@@ -9,23 +9,23 @@ use crate::noise::Noise;
 use crate::var::Var;
 use crate::variables::{Logits, Variables};
 
-/// Which terms q and the prior contribute to the loss of a sample.
+/// The form of the terms that q and the prior contribute to the loss of a sample.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Form {
-    /// Log-probabilities, or a divergence in closed form where the model has one. ln q counts as a number: it is inside an
-    /// expectation over q, where the mean of its derivative is 0.
+    /// Log-probabilities, or a closed-form divergence if the model has one. ln q counts as a constant,
+    /// because inside an expectation over q its derivative has mean 0.
     Expected,
     /// Log-probabilities of exact samples.
     Discrete,
-    /// Relaxed values in log space: logits of relaxed bits, logarithms of relaxed one-hot vectors. Their terms are
-    /// log-densities, with a temperature for q and one for the prior.
+    /// Relaxed values in log space: logits of relaxed bits, logarithms of relaxed one-hot vectors. Their
+    /// terms are log-densities, with a temperature for q and one for the prior.
     Relaxed { posterior: f32, prior: f32 },
 }
 
 /// A sample of one layer, with its log-density under q and the form of the prior's term.
 pub struct Sample<'t> {
     logits: Logits<'t>,
-    /// The values, or for relaxed ones their logits or logarithms.
+    /// The values, or the logits or logarithms of relaxed ones.
     node: Var<'t>,
     form: Form,
     log_q: OnceCell<Var<'t>>,
@@ -50,7 +50,7 @@ impl<'t> Sample<'t> {
         Sample::new(logits, node, form)
     }
 
-    /// What the rest of the model sees: values in \[0, 1\], of the logits' shape.
+    /// The values that the rest of the model sees: in \[0, 1\], of the logits' shape.
     #[track_caller]
     pub fn value(&self) -> Var<'t> {
         match (self.form, self.logits.variables()) {
@@ -70,13 +70,14 @@ impl<'t> Sample<'t> {
         })
     }
 
-    /// Whether the loss of this sample must hold all terms of q and the prior, as in a bound of several samples. If not, a
-    /// model may add a divergence in closed form to the estimated loss instead.
+    /// Returns true if the loss of this sample must contain all terms of q and the prior, as in a
+    /// multi-sample bound. If not, a model may add a closed-form divergence to the estimated loss instead.
     pub fn is_in_bound(&self) -> bool {
         self.form != Form::Expected
     }
 
-    /// ln p of the sample per row, in nats, for a prior with these logits, which come in whole rows: `[rows]`.
+    /// ln p of the sample per row, in nats, for a prior with these logits, which come in whole rows:
+    /// `[rows]`.
     #[track_caller]
     pub fn log_prior(&self, prior: Var<'t>) -> Var<'t> {
         let prior = self.logits.with(prior);
@@ -94,13 +95,13 @@ impl<'t> Sample<'t> {
         .sum_axis(1)
     }
 
-    /// The number of rows: rows of the data times samples of each.
+    /// The number of rows: rows of the data times samples per row.
     #[track_caller]
     pub fn rows(&self) -> usize {
         self.logits.rows()
     }
 
-    /// Rows of the data, `[rows, width]`, next to the samples: each is repeated as often as it has samples.
+    /// Repeats each row of the data `[rows, width]` once per sample, to line up with the samples.
     #[track_caller]
     pub fn repeat(&self, x: Var<'t>) -> Var<'t> {
         let rows = x.shape().dims()[0];
@@ -108,7 +109,7 @@ impl<'t> Sample<'t> {
     }
 }
 
-/// Each row `times` times, one after another: `[rows, width]` to `[rows x times, width]`.
+/// Repeats each row `times` times, one after another: `[rows, width]` to `[rows x times, width]`.
 fn repeat_rows(x: Var<'_>, times: usize) -> Var<'_> {
     if times == 1 {
         return x;
@@ -117,27 +118,29 @@ fn repeat_rows(x: Var<'_>, times: usize) -> Var<'_> {
     x.reshape([rows, 1, width]).broadcast_to([rows, times, width]).reshape([rows * times, width])
 }
 
-/// What a model says of a layer once it has a sample.
+/// A model's answer to the sample of a layer.
 pub enum Step<'t> {
-    /// The terms of the loss that this sample decides, `[rows]`, if there are any, and the variables of the next layer.
+    /// The terms of the loss that this sample determines, `[rows]`, if any, and the variables of the next
+    /// layer.
     Next(Option<Var<'t>>, Logits<'t>),
-    /// The last layer: the rest of the loss, `[rows]`.
+    /// The rest of the loss, `[rows]`, after the last layer.
     Last(Var<'t>),
 }
 
 /// A model as a function of the samples of its layers.
 type Steps<'a, 't> = &'a mut dyn FnMut(usize, Option<&Sample<'t>>, &Sample<'t>, &mut Noise) -> Step<'t>;
 
-/// The loss of each row through `estimators.len()` layers of variables, `[rows]`, with the gradient of one estimator per
-/// layer, the first layer's first. The loss of a row is the sum of the terms that `steps` returns, for a model with a bound
-/// ln q(z | x) - ln p(x, z). `steps` gets the number of a layer, the sample of the layer before it, if there is one, its own
-/// sample, and noise for what the model itself draws.
+/// The loss of each row through `estimators.len()` layers of variables, `[rows]`, with the gradient of one
+/// estimator per layer, the first layer's first. The loss of a row is the sum of the terms that `steps`
+/// returns; for a model with a bound it is ln q(z | x) - ln p(x, z). `steps` gets the number of a layer, the
+/// sample of the layer before it, if any, its own sample, and noise for the model's own draws.
 ///
-/// Estimators of an expected loss are nested: all that follows a sample is the loss of its layer. Estimators of a bound of K
-/// samples draw K samples of all layers at once.
+/// Estimators of an expected loss are nested: everything after a sample is the loss of its layer. Estimators
+/// of a K-sample bound draw K samples of all layers at once.
 ///
 /// # Panics
-/// If there is no estimator, only some are of a bound of several samples, or one does not treat its layer's variables.
+/// If there is no estimator, if only some are of a multi-sample bound, or if one does not support its layer's
+/// variables.
 #[track_caller]
 pub fn estimate_layers<'t>(
     estimators: &mut [Box<dyn Estimator>],
@@ -160,9 +163,9 @@ pub fn estimate_layers<'t>(
     }
 }
 
-/// E\[loss(z)\] + KL(q(z) || uniform) of each row, `[rows]`, in nats, for one layer of variables: the divergence is in closed
-/// form. An estimator of a bound of K samples gives that bound instead, with ln q(z) - ln p(z) for each sample. `loss` gets
-/// the sample and the noise; its rows are those of the sample.
+/// E\[loss(z)\] + KL(q(z) || uniform) of each row, `[rows]`, in nats, for one layer of variables and with the
+/// divergence in closed form. An estimator of a K-sample bound gives that bound instead, with ln q(z) - ln
+/// p(z) for each sample. `loss` gets the sample and the noise, and returns one number per row of the sample.
 #[track_caller]
 pub fn estimate_with_uniform_prior<'t>(
     estimator: &mut dyn Estimator,
@@ -187,7 +190,7 @@ pub fn estimate_with_uniform_prior<'t>(
     }
 }
 
-/// The loss of layer number `layer` and all that follow, with a nested estimator for each.
+/// The loss of layer number `layer` and all later ones, with a nested estimator for each.
 #[track_caller]
 fn nested<'t>(
     layer: usize,
@@ -210,7 +213,7 @@ fn nested<'t>(
     })
 }
 
-/// The bound of several samples that pass through all layers together.
+/// The multi-sample bound, whose samples pass through all layers together.
 #[track_caller]
 fn joint<'t>(bound: MultiSample, first: Logits<'t>, noise: &mut Noise, steps: Steps<'_, 't>) -> Var<'t> {
     let (rows, samples) = (first.rows(), bound.samples());
@@ -221,7 +224,7 @@ fn joint<'t>(bound: MultiSample, first: Logits<'t>, noise: &mut Noise, steps: St
     bound.value(-columns(loss), || columns(log_q()))
 }
 
-/// The loss of one exact sample of all layers per row, `[rows]`: what an evaluation averages.
+/// The loss of one exact sample of all layers per row, `[rows]`, for an evaluation to average.
 #[track_caller]
 pub(crate) fn loss_of_samples<'t>(
     first: Logits<'t>,
@@ -231,7 +234,7 @@ pub(crate) fn loss_of_samples<'t>(
     run(Form::Discrete, first, noise, &mut steps).0
 }
 
-/// The loss of a sample of all layers per row, and what gives ln q of the sample.
+/// The loss of a sample of all layers per row, and a closure that returns ln q of the sample.
 #[track_caller]
 fn run<'t>(
     form: Form,

@@ -1,4 +1,5 @@
-//! Parameters that belong to an estimator: it puts copies of them on the model's tape and trains them itself.
+//! Parameters that belong to an estimator, which puts copies of them on the model's tape and trains them
+//! itself.
 
 use super::rows::{flat_rows, sum_of_row};
 use crate::checkpoint::Checkpoint;
@@ -14,7 +15,7 @@ use crate::var::{Activation, Var};
 /// Parameters with their optimizer.
 #[derive(Debug)]
 pub(super) struct Learned {
-    /// Numbers in the rows they are made for.
+    /// The length of the rows they are made for.
     elements: usize,
     pub(super) params: Params,
     adam: Adam,
@@ -25,7 +26,7 @@ impl Learned {
         Learned { elements, params, adam: Adam::new(learning_rate) }
     }
 
-    /// Panics unless the rows that are given have as many numbers as those it was made for.
+    /// Panics unless the given rows have the length it was made for.
     #[track_caller]
     pub(super) fn check_elements(&self, name: &str, elements: usize) {
         let made_for = self.elements;
@@ -35,7 +36,7 @@ impl Learned {
         );
     }
 
-    /// Puts it into a checkpoint, or that there is none yet: it is made on first use.
+    /// Saves it into a checkpoint, or the fact that there is none yet, because it is made on first use.
     pub(super) fn save(learned: Option<&Learned>, prefix: &str, checkpoint: &mut Checkpoint) {
         checkpoint.set(&format!("{prefix}used"), learned.is_some());
         if let Some(Learned { params, adam, .. }) = learned {
@@ -44,7 +45,7 @@ impl Learned {
         }
     }
 
-    /// What [`save`](Self::save) put, if there was one, in the place of the fresh one that `make` makes.
+    /// Loads what [`save`](Self::save) stored, if anything, into a fresh one from `make`.
     pub(super) fn restore(
         make: impl FnOnce() -> Learned,
         prefix: &str,
@@ -59,15 +60,15 @@ impl Learned {
         Ok(Some(learned))
     }
 
-    /// Copies of all parameters as variables, in declaration order: unlike the leaves of [`Params::on`] they do not keep
-    /// the parameters from being changed before the model's tape is reset.
+    /// Copies of all parameters as variables, in declaration order. Unlike the leaves of [`Params::on`], they
+    /// do not stop the parameters from changing before the model's tape is reset.
     pub(super) fn on<'t>(&self, tape: &'t Tape) -> Vec<Var<'t>> {
         let copy = |id| tape.variable(self.params.value(id), self.params.shape(id).clone());
         self.params.ids().map(copy).collect()
     }
 
-    /// One step along the gradients of those copies; none if one is not finite, so that a single row of which the loss has
-    /// no slope does not end the learning.
+    /// Takes one step with the gradients of those copies, or none if one is not finite, so that a single row
+    /// whose loss has no slope does not end the learning.
     pub(super) fn step(&mut self, copies: &[Var<'_>], gradients: &Gradients) {
         let finite = |&copy: &Var<'_>| gradients.of(copy).is_none_or(|g| g.iter().all(|g| g.is_finite()));
         if !copies.iter().all(finite) {
@@ -83,16 +84,17 @@ impl Learned {
     }
 }
 
-/// Declares a network of one hidden layer of tanh units, from `elements` numbers to one, whose output begins at 0.
+/// Declares a network with one hidden layer of tanh units, from `elements` numbers to one. Its output starts
+/// at 0.
 pub(super) fn declare_network(params: &mut Params, elements: usize, hidden: usize) {
-    // The estimator's own noise: the model's does not depend on whether there is a network.
+    // The estimator has its own noise, so that the model's does not depend on whether there is a network.
     let mut noise = Noise::seed(elements as u64);
     let tanh = Activation::Tanh;
     Linear::new(params, "hidden", (elements, hidden), tanh, Init::before(tanh), &mut noise);
     Linear::new(params, "output", (hidden, 1), Activation::Identity, Init::Constant(0.0), &mut noise);
 }
 
-/// Its output per row, given the copies of its four parameters.
+/// The network's output per row, given the copies of its four parameters.
 pub(super) fn network<'t>(copies: &[Var<'t>], input: Var<'t>) -> Var<'t> {
     let hidden = flat_rows(input).linear(copies[0], copies[1], Activation::Tanh);
     sum_of_row(hidden.linear(copies[2], copies[3], Activation::Identity))

@@ -15,7 +15,7 @@ pub struct LeaveOneOut {
 }
 
 impl LeaveOneOut {
-    /// Over `samples` samples, at least 2.
+    /// Uses `samples` samples, at least 2.
     pub fn new(samples: usize) -> LeaveOneOut {
         LeaveOneOut { samples }
     }
@@ -32,7 +32,7 @@ pub(super) const ENTRIES: &[Entry] = &[Entry {
     make: |parameters| Ok(Box::new(LeaveOneOut::new(parameters.count(0)?))),
 }];
 
-/// Why fewer than two samples are refused.
+/// Checks for at least two samples. The error says why fewer are refused.
 pub(super) fn at_least_two(samples: usize) -> Result<(), String> {
     match samples {
         0 | 1 => Err(format!(
@@ -60,7 +60,7 @@ impl Estimator for LeaveOneOut {
         let losses: Vec<Var<'t>> = samples.iter().map(|&z| trial.loss(z)).collect();
         let k = self.samples as f32;
         let mean = losses.iter().copied().reduce(|sum, f| sum + f).expect("at least two samples") / k;
-        // f - mean of the others is k / (k - 1) times f - mean of all.
+        // (f - mean of the others) is k / (k - 1) times (f - mean of all).
         let terms = samples
             .iter()
             .zip(&losses)

@@ -1,4 +1,4 @@
-//! A moving average: the plainest baseline.
+//! A moving average, the simplest baseline.
 
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
@@ -7,7 +7,8 @@ use crate::error::Result;
 #[derive(Clone, Debug)]
 pub(super) struct MovingAverage {
     decay: f64,
-    /// The sum of weights times means, and the sum of weights: their quotient is not drawn to 0 at the start.
+    /// The weighted sum of means, and the sum of weights. Their quotient is not biased towards 0 at the
+    /// start.
     sum: f64,
     weight: f64,
     frozen: bool,
@@ -23,11 +24,11 @@ impl MovingAverage {
         MovingAverage { decay, sum: 0.0, weight: 0.0, frozen: false }
     }
 
-    /// The average so far, 0 at first; then takes the mean of `batch` in, if it is finite.
+    /// Returns the average so far, 0 at first, and then includes the mean of `batch` if it is finite.
     pub(super) fn next(&mut self, batch: &[f32]) -> f32 {
         let average = if self.weight > 0.0 { self.sum / self.weight } else { 0.0 };
         let mean = batch.iter().map(|&x| f64::from(x)).sum::<f64>() / batch.len() as f64;
-        // One loss that is not finite, or no loss, would be the end of it.
+        // One loss that is not finite, or no loss, would spoil it for good.
         if !self.frozen && mean.is_finite() {
             self.sum = self.decay * self.sum + (1.0 - self.decay) * mean;
             self.weight = self.decay * self.weight + (1.0 - self.decay);

@@ -1,4 +1,4 @@
-//! What an estimator estimates the gradient of.
+//! The objectives whose gradients estimators estimate.
 
 use super::Vimco;
 use super::layers::Form;
@@ -9,11 +9,12 @@ use crate::var::Var;
 pub enum Objective {
     /// E\[f(z)\]
     Expected,
-    /// E\[-ln(1/K sum_k e^-f(z_k))\] over K independent samples: with f = -ln w, the bound of several samples.
+    /// E\[-ln(1/K sum_k e^-f(z_k))\] over K independent samples. With f = -ln w, it is the multi-sample
+    /// bound.
     MultiSample(MultiSample),
 }
 
-/// A bound of several samples: -ln(1/K sum_k w_k), and how its samples are drawn.
+/// A multi-sample bound, -ln(1/K sum_k w_k), and how its samples are drawn.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct MultiSample {
     samples: usize,
@@ -21,18 +22,18 @@ pub struct MultiSample {
 }
 
 impl MultiSample {
-    /// Over `samples` exact samples, with VIMCO's gradient.
+    /// Uses `samples` exact samples, with VIMCO's gradient.
     pub fn discrete(samples: usize) -> MultiSample {
         MultiSample { samples, form: Form::Discrete }
     }
 
-    /// Over `samples` relaxed samples, with the pathwise gradient: q has temperature `posterior`, the model's own layers
-    /// `prior`.
+    /// Uses `samples` relaxed samples, with the pathwise gradient. q has temperature `posterior`, the model's
+    /// own layers `prior`.
     pub fn relaxed(samples: usize, posterior: f32, prior: f32) -> MultiSample {
         MultiSample { samples, form: Form::Relaxed { posterior, prior } }
     }
 
-    /// K.
+    /// The number of samples, K.
     pub fn samples(self) -> usize {
         self.samples
     }
@@ -41,8 +42,8 @@ impl MultiSample {
         self.form
     }
 
-    /// The bound of each row `[rows]` with its gradient, from the log-weights `[rows, K]`, and ln q of the samples of the
-    /// same shape, which only exact samples need.
+    /// The bound of each row `[rows]` with its gradient, from the log-weights `[rows, K]` and, needed for
+    /// exact samples only, ln q of the samples in the same shape.
     #[track_caller]
     pub(super) fn value<'t>(self, log_weights: Var<'t>, log_probs: impl FnOnce() -> Var<'t>) -> Var<'t> {
         match self.form {

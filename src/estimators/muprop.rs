@@ -9,16 +9,17 @@ use crate::checkpoint::Checkpoint;
 use crate::var::Var;
 use crate::variables::Variables;
 
-/// (f(z) - f(m) - <f'(m), z - m>) d ln p(z) + <f'(m), dm>, m being the probabilities: the score function of the
-/// remainder of a first-order expansion about the mean, and the gradient of the expansion's mean. The value is f(z).
+/// The gradient (f(z) - f(m) - <f'(m), z - m>) d ln p(z) + <f'(m), dm>, where m is the probabilities. It is
+/// the score function of the remainder of a first-order expansion about the mean, plus the gradient of the
+/// expansion's mean. The value is f(z).
 ///
-/// The remainder of the expansion has a mean of its own, because f is rarely linear, and that mean is noise in the score
-/// function. A baseline, learned as in [`Nvil`](super::Nvil), takes it away. [`MuProp::normalised`] also divides the rest as
-/// NVIL does, at the price of a bias.
+/// Because f is rarely linear, the remainder has a mean, which adds noise to the score function. A baseline,
+/// learned as in [`Nvil`](super::Nvil), removes it. [`MuProp::normalised`] also divides the rest as NVIL
+/// does, at the price of a bias.
 ///
 /// # Source
-/// S. Gu, S. Levine, I. Sutskever, A. Mnih, "MuProp: Unbiased Backpropagation for Stochastic Neural Networks", ICLR 2016,
-/// equation 6.
+/// S. Gu, S. Levine, I. Sutskever, A. Mnih, "MuProp: Unbiased Backpropagation for Stochastic Neural
+/// Networks", ICLR 2016, equation 6.
 #[derive(Debug, Default)]
 pub struct MuProp {
     /// The baseline of the remainder.

@@ -7,13 +7,16 @@ use crate::checkpoint::Checkpoint;
 use crate::var::Var;
 use crate::variables::Variables;
 
-/// (f(z) - C(p) - c) / max(1, v) times d ln p(z). C is a network of one hidden layer of tanh units on the probabilities p,
-/// trained here on the squared residual; c is a moving average of f - C, and v^2 its moving variance.
+/// The gradient (f(z) - C(p) - c) / max(1, v) times d ln p(z). C is a network with one hidden layer of tanh
+/// units on the probabilities p, trained here on the squared residual; c is a moving average of f - C, and
+/// v^2 its moving variance.
 ///
-/// The division by v rescales the gradient, so it is biased: [`Nvil::new`] leaves it out, [`Nvil::normalised`] has it.
+/// Dividing by v rescales the gradient and so biases it. [`Nvil::new`] does not divide; [`Nvil::normalised`]
+/// does.
 ///
 /// # Source
-/// A. Mnih, K. Gregor, "Neural Variational Inference and Learning in Belief Networks", ICML 2014, sections 2.3 to 2.5.
+/// A. Mnih, K. Gregor, "Neural Variational Inference and Learning in Belief Networks", ICML 2014, sections
+/// 2.3 to 2.5.
 #[derive(Debug)]
 pub struct Nvil {
     baseline: Baseline,

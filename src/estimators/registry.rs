@@ -1,4 +1,4 @@
-//! The table of estimators: what their names mean and how they are made from them.
+//! The table of estimators, with the meaning of their names and how to make them from names.
 
 use super::{
     Estimator, arm, control_variate, darn, exact, gumbel_rao, gumbel_softmax, leave_one_out, muprop, nvil,
@@ -7,7 +7,7 @@ use super::{
 use crate::error::{Error, Result};
 use crate::var::temperature::is_temperature;
 
-/// All estimators, file by file: the one place that lists them.
+/// All estimators, file by file. No other place lists them.
 const FILES: [&[Entry]; 15] = [
     exact::ENTRIES,
     score_function::ENTRIES,
@@ -30,17 +30,17 @@ const FILES: [&[Entry]; 15] = [
 pub struct Entry {
     /// The name, with its parameters in capitals: `rloo:K`.
     pub form: &'static str,
-    /// The type behind the name.
+    /// The type that the name stands for.
     pub type_name: &'static str,
-    /// What it does, in a few words.
+    /// A summary in a few words.
     pub summary: &'static str,
-    /// The variables that it treats.
+    /// The variables that it supports.
     pub variables: &'static str,
-    /// Whether its mean is the exact gradient.
+    /// Says whether its mean is the exact gradient.
     pub unbiased: &'static str,
-    /// How often it evaluates the loss.
+    /// The number of loss evaluations.
     pub evaluations: &'static str,
-    /// Names with usual parameters: what the lab measures unless told otherwise.
+    /// Names with usual parameters, which the lab measures by default.
     pub usual: &'static [&'static str],
     /// Makes it from the parameters of a name.
     pub(super) make: fn(&Parameters<'_>) -> Result<Box<dyn Estimator>>,
@@ -87,7 +87,7 @@ impl Parameters<'_> {
     }
 }
 
-/// The estimator of a name such as `rloo:4` or `gumbel-rao:100:0.5`.
+/// Makes the estimator with a name such as `rloo:4` or `gumbel-rao:100:0.5`.
 ///
 /// ```
 /// use reparam::estimators::parse;
@@ -97,7 +97,7 @@ impl Parameters<'_> {
 /// ```
 ///
 /// # Errors
-/// If there is no such name or a parameter is not what it should be. The error lists the names.
+/// If the name is unknown or a parameter is invalid. The error lists the names.
 pub fn parse(name: &str) -> Result<Box<dyn Estimator>> {
     let texts: Vec<&str> = name.split(':').collect();
     let is_named = |entry: &&Entry| {
@@ -117,7 +117,8 @@ pub fn parse(name: &str) -> Result<Box<dyn Estimator>> {
 mod tests {
     use super::*;
 
-    /// The page and the crate's documentation show the table as it is here: `UPDATE_TABLES=1 cargo test --lib` writes it.
+    /// The page and the crate's documentation show this table. `UPDATE_TABLES=1 cargo test --lib` rewrites
+    /// it.
     #[test]
     fn the_table_in_the_documentation_is_this_one() {
         let root = env!("CARGO_MANIFEST_DIR");

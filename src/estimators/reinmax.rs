@@ -1,18 +1,18 @@
-//! ReinMax: a straight-through estimator of second order.
+//! ReinMax: a second-order straight-through estimator.
 
 use super::registry::Entry;
 use super::{Estimator, Trial, check_temperature};
 use crate::var::Var;
 use crate::variables::Variables;
 
-/// With g = f'(z) at the hard sample z, p = softmax(logits), J(q) = diag(q) - q q', and q the mean of z and
-/// softmax(logits / tau): the gradient 2 J(q) g - J(p) g / 2. Heun's method for the difference of f between states,
-/// where straight-through is Euler's. At tau = 1 exact in expectation for losses that are quadratic in each variable.
-/// Bits are treated as two classes.
+/// The gradient 2 J(q) g - J(p) g / 2, with J(q) = diag(q) - q q', p = softmax(logits), g = f'(z) at the hard
+/// sample z, and q the mean of z and softmax(logits / tau). It applies Heun's method to the difference of f
+/// between states, where straight-through applies Euler's. At tau = 1 it is exact in expectation for losses
+/// that are quadratic in each variable. Bits are treated as two classes.
 ///
 /// # Source
-/// L. Liu, C. Dong, X. Liu, B. Yu, J. Gao, "Bridging Discrete and Backpropagation: Straight-Through and Beyond",
-/// NeurIPS 2023, algorithm 2.
+/// L. Liu, C. Dong, X. Liu, B. Yu, J. Gao, "Bridging Discrete and Backpropagation: Straight-Through and
+/// Beyond", NeurIPS 2023, algorithm 2.
 #[derive(Clone, Copy, Debug)]
 pub struct ReinMax {
     /// The temperature, at least 1.
@@ -52,7 +52,7 @@ impl Estimator for ReinMax {
         let logits = variables.as_categories();
         let z = logits.categorical(trial.noise());
         let mean = (z + (logits / self.tau).softmax().stop_gradient()) * 0.5;
-        // Logits of that mean which move as the logits do: softmax of them is the mean, with its Jacobian.
+        // Logits of that mean, which move with the logits. Their softmax is the mean, with its Jacobian.
         let moving = moving_logits(logits, mean);
         let surrogate = moving.softmax() * 2.0 - logits.softmax() * 0.5;
         let z = z.with_gradient_of(surrogate);

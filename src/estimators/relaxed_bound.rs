@@ -6,18 +6,18 @@ use super::{Estimator, MultiSample, Objective, Trial, check_temperature};
 use crate::var::Var;
 use crate::variables::Variables;
 
-/// The pathwise gradient of -ln(1/K sum_k w_k) over relaxed samples, K of them. In a model with a bound,
-/// w = p(x, z) / q(z | x) with the densities of the relaxed variables: a true bound, of the relaxed model.
+/// The pathwise gradient of -ln(1/K sum_k w_k) over K relaxed samples. In a model with a bound, w = p(x, z) /
+/// q(z | x) uses the densities of the relaxed variables, so it is a true bound of the relaxed model.
 ///
 /// # Source
 /// Maddison, Mnih, Teh 2017, equation 20 and appendix C.3; several samples: section 5.2.
 #[derive(Clone, Copy, Debug)]
 pub struct RelaxedBound {
-    /// The temperature of what is sampled, q(z | x).
+    /// The temperature of the sampled q(z | x).
     pub posterior: f32,
     /// The temperature of the model's own layers, p(z).
     pub prior: f32,
-    /// K.
+    /// The number of samples, K.
     pub samples: usize,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::var::Var;
 
-/// All axes but the first as one: `[rows, elements]`, also where there are no rows.
+/// Merges all axes but the first: `[rows, elements]`, even without rows.
 pub(super) fn flat_rows(x: Var<'_>) -> Var<'_> {
     let shape = x.shape();
     let (rows, of_row) = shape.dims().split_first().expect("an axis of rows");
@@ -14,7 +14,7 @@ pub(super) fn sum_of_row(x: Var<'_>) -> Var<'_> {
     flat_rows(x).sum_axis(1)
 }
 
-/// One number per row `[rows]`, to be multiplied with values of the logits' shape.
+/// Reshapes one number per row, `[rows]`, to broadcast over values of the logits' shape.
 pub(super) fn over_row<'t>(x: Var<'t>, logits: Var<'t>) -> Var<'t> {
     let mut shape = vec![1; logits.shape().rank()];
     shape[0] = x.shape().len();

@@ -7,11 +7,11 @@ use crate::checkpoint::Checkpoint;
 use crate::var::Var;
 use crate::variables::Variables;
 
-/// (f(z) - b) d ln p(z), with b = 0 or a moving average of f over the calls before.
+/// The gradient (f(z) - b) d ln p(z), with b = 0 or a moving average of f over earlier calls.
 ///
 /// # Source
-/// R. Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", Machine
-/// Learning 8, 1992.
+/// R. Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning",
+/// Machine Learning 8, 1992.
 #[derive(Clone, Debug)]
 pub struct ScoreFunction {
     baseline: Option<MovingAverage>,
@@ -46,8 +46,9 @@ impl ScoreFunction {
         ScoreFunction { baseline: None }
     }
 
-    /// Subtracts a moving average of earlier batches' mean f. Each batch counts `decay` times as much as the one after it, and
-    /// the weights sum to 1, so the average is not drawn to 0 at the start. 0.99 is usual.
+    /// Subtracts a moving average of earlier batches' mean f. Each batch counts `decay` times as much as the
+    /// one after it, and the weights sum to 1, so the average is not biased towards 0 at the start. 0.99 is
+    /// usual.
     ///
     /// # Panics
     /// If `decay` is not in \[0, 1).

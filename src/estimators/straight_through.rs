@@ -1,4 +1,5 @@
-//! Straight-through estimators: the hard sample, differentiated as if it were a smooth function of the logits.
+//! Straight-through estimators: the hard sample, differentiated as if it were a smooth function of the
+//! logits.
 
 use super::registry::Entry;
 use super::{Estimator, Trial, check_temperature};
@@ -6,31 +7,32 @@ use crate::checkpoint::Checkpoint;
 use crate::var::Var;
 use crate::variables::Variables;
 
-/// What a hard sample is differentiated as.
+/// The smooth function that a hard sample is differentiated as.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Surrogate {
-    /// The logits themselves: their gradient is the sample's.
+    /// The logits themselves. Their gradient is the sample's.
     Identity,
-    /// softmax(logits / tau), or sigmoid(logits / tau) for bits. With tau annealed from 1 to 1 / s the slope grows from 1
-    /// to s, over a run of any length.
+    /// softmax(logits / tau), or sigmoid(logits / tau) for bits. With tau annealed from 1 to 1 / s the slope
+    /// grows from 1 to s, over a run of any length.
     Softmax(f32),
     /// (1 + clamp(logit, -1, 1)) / 2: half the gradient between -1 and 1, none outside. For bits.
     HardTanh,
-    /// sigmoid or softmax of the logits times a slope that grows with every call: slope = min(`most`, 1 + `growth` calls).
+    /// sigmoid or softmax of the logits times a slope that grows with every call: slope = min(`most`, 1 +
+    /// `growth` calls).
     SlopeAnnealed {
-        /// What a call adds to the slope.
+        /// The growth of the slope per call.
         growth: f32,
         /// The largest slope.
         most: f32,
     },
 }
 
-/// The hard sample with a surrogate's gradient; no noise is left in it.
+/// The hard sample with the gradient of a surrogate, which contains no noise.
 ///
 /// # Source
-/// Y. Bengio, N. Léonard, A. Courville 2013, section 4 (identity, sigmoid); M. Courbariaux et al., "Binarized Neural
-/// Networks", 2016, equation 4 (hard tanh); J. Chung, S. Ahn, Y. Bengio, "Hierarchical Multiscale Recurrent Neural
-/// Networks", ICLR 2017, section 2.3 (slope annealing).
+/// Y. Bengio, N. Léonard, A. Courville 2013, section 4 (identity, sigmoid); M. Courbariaux et al., "Binarized
+/// Neural Networks", 2016, equation 4 (hard tanh); J. Chung, S. Ahn, Y. Bengio, "Hierarchical Multiscale
+/// Recurrent Neural Networks", ICLR 2017, section 2.3 (slope annealing).
 #[derive(Clone, Copy, Debug)]
 pub struct StraightThrough {
     surrogate: Surrogate,
@@ -82,7 +84,7 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 impl StraightThrough {
-    /// With that surrogate.
+    /// Uses this surrogate.
     pub fn new(surrogate: Surrogate) -> StraightThrough {
         StraightThrough { surrogate, calls: 0, frozen: false }
     }
@@ -158,7 +160,7 @@ impl Estimator for StraightThrough {
     }
 }
 
-/// The logits, but for masked ones, which get no gradient.
+/// The logits, except that masked ones get no gradient.
 fn unless_masked(logits: Var<'_>) -> Var<'_> {
     logits.masked_at(0.0, || {
         let logits = logits.value();

@@ -1,19 +1,20 @@
-//! One estimate in progress: what an estimator is given, and what all of them share.
+//! One estimate in progress: an estimator's inputs, and the operations that all estimators share.
 
 use crate::estimators::Estimator;
 use crate::noise::Noise;
 use crate::var::Var;
 use crate::variables::{Logits, Variables};
 
-/// The rest of a model: a function from samples of the variables, of the logits' shape, to a loss per row, `[rows]`.
+/// The rest of a model: a function from samples of the variables, of the logits' shape, to a loss per row,
+/// `[rows]`.
 type Rest<'a, 't> = dyn FnMut(Var<'t>, &mut Noise) -> Var<'t> + 'a;
 
-/// What an estimator works with: the variables, the noise, and the rest of the model.
+/// The inputs of an estimator: the variables, the noise, and the rest of the model.
 pub struct Trial<'a, 't> {
     logits: Logits<'t>,
     noise: &'a mut Noise,
     rest: &'a mut Rest<'a, 't>,
-    /// What is wrong with the rest of the model. [`Estimate::estimate`] panics with it, at its caller's line.
+    /// A mistake found in the rest of the model. [`Estimate::estimate`] panics with it at its caller's line.
     mistake: &'a mut Option<String>,
 }
 
@@ -32,7 +33,7 @@ impl<'a, 't> Trial<'a, 't> {
         self.logits
     }
 
-    /// Where the estimator takes its own noise from.
+    /// The source of the estimator's own noise.
     pub fn noise(&mut self) -> &mut Noise {
         self.noise
     }
@@ -48,7 +49,7 @@ impl<'a, 't> Trial<'a, 't> {
         self.checked(z, value)
     }
 
-    /// The loss at `z`, where the rest of the model takes its noise from `noise`.
+    /// The loss at `z`, with the rest of the model taking its noise from `noise`.
     pub fn loss_with(&mut self, z: Var<'t>, noise: &mut Noise) -> Var<'t> {
         let value = (self.rest)(z, noise);
         self.checked(z, value)
@@ -59,13 +60,14 @@ impl<'a, 't> Trial<'a, 't> {
         self.logits.log_prob(z)
     }
 
-    /// The loss, with `signal` times the score d ln p(z) added to its gradient. The signal counts as a constant.
+    /// The loss, with `signal` times the score d ln p(z) added to its gradient. The signal counts as a
+    /// constant.
     pub fn score(&self, loss: Var<'t>, signal: Var<'t>, z: Var<'t>) -> Var<'t> {
         loss.with_gradient_of(loss + signal.stop_gradient() * self.log_prob(z))
     }
 
-    /// The value, if it is one number per row and has a derivative where the sample has one. Otherwise the mistake is noted,
-    /// and zeros stand in for a value of another shape until the estimator returns.
+    /// Returns the value if it is one number per row and has a derivative where the sample has one. Otherwise
+    /// it notes the mistake, and zeros stand in for a value of the wrong shape until the estimator returns.
     fn checked(&mut self, z: Var<'t>, value: Var<'t>) -> Var<'t> {
         let rows = z.shape().dims()[0];
         let shape = value.shape();
@@ -85,7 +87,7 @@ impl<'a, 't> Trial<'a, 't> {
     }
 }
 
-/// Panics with the reason if the estimator does not treat the variables.
+/// Panics with the reason if the estimator does not support the variables.
 #[track_caller]
 pub(super) fn accept(estimator: &(impl Estimator + ?Sized), variables: Variables) {
     if let Err(reason) = estimator.check(variables) {
@@ -93,15 +95,15 @@ pub(super) fn accept(estimator: &(impl Estimator + ?Sized), variables: Variables
     }
 }
 
-/// The use of an estimator: every [`Estimator`] has it.
+/// The call of an estimator, implemented for every [`Estimator`].
 pub trait Estimate: Estimator {
-    /// The loss per row, `[rows]`, with this estimator's gradient for the logits: see the [module](super). `loss` takes a
-    /// sample of the logits' shape, hard or relaxed, and noise for what it draws itself; row r of the loss may depend on
-    /// row r of the sample only.
+    /// The loss per row, `[rows]`, with this estimator's gradient for the logits: see the [module](super).
+    /// `loss` takes a sample of the logits' shape, hard or relaxed, and noise for its own draws. Row r of the
+    /// loss may depend only on row r of the sample.
     ///
     /// # Panics
-    /// If the estimator does not treat the variables, the loss is not one number per row, or it has no derivative with respect to
-    /// the sample and the estimator needs one.
+    /// If the estimator does not support the variables, the loss is not one number per row, or it has no
+    /// derivative with respect to the sample and the estimator needs one.
     #[track_caller]
     fn estimate<'t>(
         &mut self,

@@ -7,11 +7,12 @@ use crate::noise::Noise;
 use crate::var::Var;
 use crate::variables::Variables;
 
-/// Over the set S of K classes that a draw without replacement gives: sum_s dp(s) R(S, s) (f(s) - sum_s' p(s') R'(s, s')
-/// f(s')), where R(S, s) = P(S without s | s is gone) / P(S) makes up for the choice of S, and the inner sum is a baseline
-/// of the same kind, from the law without s. The value is sum_s p(s) R(S, s) f(s), the loss's own unbiased estimate.
+/// The gradient sum_s dp(s) R(S, s) (f(s) - sum_s' p(s') R'(s, s') f(s')) over a set S of K classes drawn
+/// without replacement. R(S, s) = P(S without s | s is gone) / P(S) corrects for the choice of S, and the
+/// inner sum is a baseline of the same kind, from the distribution without s. The value is sum_s p(s) R(S, s)
+/// f(s), an unbiased estimate of the loss.
 ///
-/// All K classes: the exact gradient. One: the score function.
+/// With all classes it is the exact gradient, with one the score function.
 ///
 /// # Source
 /// W. Kool, H. van Hoof, M. Welling, "Estimating Gradients for Discrete Random Variables by Sampling without
@@ -33,10 +34,10 @@ pub(super) const ENTRIES: &[Entry] = &[Entry {
 }];
 
 impl UnorderedSet {
-    /// Most samples: the weights are sums over subsets of them.
+    /// The most samples allowed. The weights are sums over subsets of them.
     pub const MOST_SAMPLES: usize = 12;
 
-    /// Over `samples` different classes.
+    /// Uses `samples` different classes.
     pub fn new(samples: usize) -> UnorderedSet {
         UnorderedSet { samples }
     }
@@ -89,7 +90,7 @@ impl Estimator for UnorderedSet {
                     row[set.classes[sample]] = 1.0;
                 }
             });
-            // A class of probability 0 counts nothing, whatever the loss says of it.
+            // A class of probability 0 contributes nothing, whatever its loss.
             let impossible = || (0..rows).filter(|&row| sample >= sets[row].chosen.len());
             let f = trial.loss(z).masked_at(0.0, impossible);
             for (row, &f) in f.value().iter().enumerate() {
@@ -111,11 +112,11 @@ impl Estimator for UnorderedSet {
     }
 }
 
-/// Different classes of one row, with what they weigh.
+/// Different classes of one row, with their weights.
 struct Set {
-    /// The K classes. Those that are masked, or as good as that, come last.
+    /// The K classes. Classes of probability 0, such as masked ones, come last.
     classes: Vec<usize>,
-    /// The probabilities of those that are not.
+    /// The probabilities of the others.
     chosen: Vec<f64>,
     /// The probability of all classes that were not drawn.
     others: f64,
@@ -124,7 +125,7 @@ struct Set {
 }
 
 impl Set {
-    /// The `k` classes of largest ln p + g, which is a draw without replacement.
+    /// Draws the `k` classes of largest ln p + g, which is a draw without replacement.
     fn draw(p: &[f64], k: usize, noise: &mut Noise) -> Set {
         let mut scores: Vec<(f64, usize)> = noise
             .draws(p.len())
@@ -134,9 +135,9 @@ impl Set {
             .collect();
         scores.sort_by(|a, b| b.0.total_cmp(&a.0));
         let order = || scores.iter().map(|&(_, class)| class);
-        // A NaN is kept, and goes through to the loss.
+        // A NaN is kept and reaches the loss.
         let chosen: Vec<f64> = order().take(k).map(|class| p[class]).filter(|&p| p != 0.0).collect();
-        // A sum of what is left, never 1 less what is gone: nothing cancels.
+        // The sum over the remaining classes, never 1 minus the drawn ones, so that nothing cancels.
         let others = order().skip(k).map(|class| p[class]).sum();
         let all = set_probability(&chosen, others);
         let mut weights: Vec<f64> = (0..chosen.len())
@@ -146,7 +147,8 @@ impl Set {
         Set { classes: order().take(k).collect(), chosen, others, weights }
     }
 
-    /// Writes the gradient of the row's logits: sum over s of p(s) R(S, s) (f(s) - baseline of s) (one-hot of s - p).
+    /// Writes the gradient of the row's logits: sum over s of p(s) R(S, s) (f(s) - baseline of s) (one-hot of
+    /// s - p).
     fn gradient(&self, p: &[f64], losses: &[f64], out: &mut [f32]) {
         let mut gradient = vec![0.0; p.len()];
         for s in 0..self.chosen.len() {
@@ -159,8 +161,8 @@ impl Set {
         out.iter_mut().zip(gradient).for_each(|(out, g)| *out = g as f32);
     }
 
-    /// sum over s' of p(s') R'(s, s') f(s'): the loss's own estimate from the law that goes on behind s, to which s itself
-    /// contributes with weight p(s). There is none from a single class.
+    /// sum over s' of p(s') R'(s, s') f(s'): an estimate of the loss from the distribution after s is drawn,
+    /// to which s itself contributes with weight p(s). A single class gives none.
     fn baseline(&self, s: usize, losses: &[f64]) -> f64 {
         if self.chosen.len() == 1 {
             return 0.0;
@@ -182,8 +184,9 @@ fn without(chosen: &[f64], s: usize) -> Vec<f64> {
     chosen.iter().enumerate().filter(|&(i, _)| i != s).map(|(_, &p)| p).collect()
 }
 
-/// The probability that draws without replacement, from classes of which `chosen` and others of total probability `others`
-/// are left, give the chosen ones first, in any order: a sum over which of them came before, subset by subset.
+/// The probability that draws without replacement give the `chosen` classes first, in any order, when these
+/// and others of total probability `others` are left. It is a sum over the subsets of `chosen` that may come
+/// before.
 fn set_probability(chosen: &[f64], others: f64) -> f64 {
     let mut of_subset = vec![0.0; 1 << chosen.len()];
     of_subset[0] = 1.0;

@@ -6,13 +6,13 @@ use super::{Estimator, MultiSample, Objective, Trial};
 use crate::var::Var;
 use crate::variables::Variables;
 
-/// The gradient of E\[L\], L = -ln(1/K sum_k w_k), w_k = e^-f(z_k): the score of each sample is multiplied by
-/// L minus its value when that sample's weight is replaced by the geometric mean of the others. The pathwise gradient is
-/// shared among the samples in proportion to their weights. The value is L.
+/// The gradient of E\[L\] with L = -ln(1/K sum_k w_k) and w_k = e^-f(z_k). The score of each sample is
+/// multiplied by L minus the value of L when that sample's weight is replaced by the geometric mean of the
+/// others. The pathwise gradient is shared among the samples in proportion to their weights. The value is L.
 ///
-/// With f = ln q(z | x) - ln p(x, z) this trains the bound of importance-weighted autoencoders: all of f belongs to
-/// the loss, because a divergence outside it would belong to another objective. There ln q counts as a function of the logits.
-/// An estimator inside the closure is biased, since L is not linear in f.
+/// With f = ln q(z | x) - ln p(x, z), this trains the importance-weighted bound. All of f belongs to the
+/// loss, because a divergence outside it would belong to another objective, and ln q counts as a function of
+/// the logits. An estimator inside the closure is biased, because L is not linear in f.
 ///
 /// # Source
 /// A. Mnih, D. Rezende, "Variational Inference for Monte Carlo Objectives", ICML 2016, equations 8 to 10.
@@ -33,13 +33,13 @@ pub(super) const ENTRIES: &[Entry] = &[Entry {
 }];
 
 impl Vimco {
-    /// Over `samples` samples, at least 2.
+    /// Uses `samples` samples, at least 2.
     pub fn new(samples: usize) -> Vimco {
         Vimco { samples }
     }
 
-    /// L of each row `[rows]` with its gradient, from the log-weights and the log-probabilities of the samples, both
-    /// `[rows, samples]`: for samples of several layers, for example.
+    /// L of each row `[rows]` with its gradient, from the log-weights and the log-probabilities of the
+    /// samples, both `[rows, samples]`. The samples may be of several layers.
     ///
     /// # Panics
     /// If the shapes differ or there are fewer than two samples.
@@ -86,7 +86,8 @@ impl Estimator for Vimco {
     }
 }
 
-/// For each sample of each row, L minus its value when the sample's log-weight is replaced by the mean of the others'.
+/// For each sample of each row, L minus its value when the sample's log-weight is replaced by the mean of the
+/// others'.
 fn learning_signals(log_weights: &[f32], k: usize) -> Vec<f32> {
     let mut signals = Vec::with_capacity(log_weights.len());
     for row in log_weights.chunks_exact(k) {

@@ -16,11 +16,11 @@ pub struct CurvePoint {
     pub loss: f64,
 }
 
-/// Gradient descent on a toy's logit, one estimate a step, with the exact loss after every `every` steps. Estimators
-/// adapt on the way.
+/// Runs gradient descent on a toy's logit, with one estimate per step, and records the exact loss every
+/// `every` steps. Estimators adapt along the way.
 ///
 /// # Errors
-/// Why the estimator cannot treat a bit.
+/// The reason why the estimator does not support a bit.
 pub fn training_curve(
     toy: &Toy,
     estimator: &mut dyn Estimator,

@@ -11,7 +11,8 @@ use crate::tape::Tape;
 use crate::var::Var;
 use crate::variables::Variables;
 
-/// -ln p(x | z) for one image x, with the decoder of a VAE after a short training, at the encoder's logits for x.
+/// -ln p(x | z) for one image x, with the decoder of a VAE after a short training, at the encoder's logits
+/// for x.
 #[derive(Debug)]
 pub struct DigitVae {
     vae: Vae,
@@ -24,14 +25,14 @@ const HIDDEN: usize = 128;
 const STEPS: usize = 300;
 const BATCH: usize = 100;
 const LEARNING_RATE: f64 = 2e-3;
-/// The least probability of a class. A trained encoder gives some 1e-7: in 100,000 samples they are not drawn once, and what
-/// an estimator does there does not show.
+/// The least probability of a class. A trained encoder gives some 1e-7. Those are never drawn in 100,000
+/// samples, so an estimator's behaviour there does not show.
 const LEAST_PROBABILITY: f64 = 0.01;
 
 impl DigitVae {
-    /// 784-128-(latents x classes)-128-784, trained for 300 steps with Gumbel-Softmax at temperature 1. The image is the first
-    /// of the test set, the logits the encoder's for it, flattened (multiplied by a number below 1) variable by variable
-    /// until every class has a probability of 0.01.
+    /// Trains 784-128-(latents x classes)-128-784 for 300 steps with Gumbel-Softmax at temperature 1. The
+    /// image is the first of the test set. The logits are the encoder's for it, flattened (multiplied by a
+    /// number below 1) variable by variable until every class has a probability of at least 0.01.
     pub fn train(digits: &Digits, latents: usize, classes: usize, seed: u64) -> DigitVae {
         let train = digits.train();
         let pixels = train.pixels();
@@ -79,7 +80,7 @@ impl Problem for DigitVae {
     }
 }
 
-/// Multiplies logits by the largest number up to 1 with which no class is less probable than it may be.
+/// Multiplies logits by the largest number up to 1 that keeps every class at the least probability or above.
 fn flatten(logits: &mut [f32]) {
     let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     let least_probability = |scale: f64| {

@@ -5,15 +5,15 @@ use crate::estimators::{Objective, countable_states, softmax_in_f64};
 use crate::tape::Tape;
 use crate::variables::Variables;
 
-/// Rows that a loss is evaluated at together.
+/// The number of rows at which a loss is evaluated together.
 const ROWS: usize = 512;
-/// Tuples of states beyond which a multi-sample objective is not enumerated.
+/// The most tuples of states for which a multi-sample objective is enumerated.
 const MOST_TUPLES: u64 = 1 << 26;
 
-/// The gradient of the objective by the logits of a row, from every state.
+/// The gradient of the objective with respect to the logits of a row, from every state.
 ///
 /// # Errors
-/// A sentence that says how many states there are, and how many can be enumerated.
+/// One sentence with the number of states and the number that can be enumerated.
 pub(super) fn exact_gradient(
     problem: &(impl Problem + ?Sized),
     objective: Objective,
@@ -27,7 +27,7 @@ pub(super) fn exact_gradient(
         Objective::Expected => losses,
         Objective::MultiSample(bound) => multi_sample_weights(&losses, &state_probs, bound.samples())?,
     };
-    // d p(s) = p(s) (z(s) - p) for every logit.
+    // For every logit, d p(s) = p(s) (z(s) - p).
     let mut gradient = vec![0.0; variables.elements()];
     let mut z = vec![0.0; variables.elements()];
     for (state, (weight, state_prob)) in weights.iter().zip(&state_probs).enumerate() {
@@ -76,7 +76,7 @@ fn probability(variables: Variables, probs: &[f64], state: usize) -> f64 {
     z.iter().zip(probs).map(of).product()
 }
 
-/// For each state s, k times the mean over k - 1 others of -ln(1/k sum e^-f): what d p(s) is to be weighed with.
+/// The weight of d p(s) for each state s: k times the mean over k - 1 others of -ln(1/k sum e^-f).
 fn multi_sample_weights(losses: &[f64], probs: &[f64], k: usize) -> Result<Vec<f64>, String> {
     let tuples = u32::try_from(k).ok().and_then(|k| (losses.len() as u64).checked_pow(k));
     if tuples.is_none_or(|tuples| tuples > MOST_TUPLES) {

@@ -7,7 +7,7 @@ use crate::estimators::{Estimate, Estimator};
 use crate::noise::Noise;
 use crate::tape::Tape;
 
-/// What a run of an estimator on a problem says. Gradients are by the logits of one row.
+/// The measurement of an estimator on a problem. Gradients are with respect to the logits of one row.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(serde::Serialize))]
 pub struct Measurement {
@@ -17,9 +17,9 @@ pub struct Measurement {
     pub estimator: String,
     /// Independent estimates.
     pub samples: usize,
-    /// What the mean misses, projected on the exact gradient: negative if the estimates are too short.
+    /// The bias of the mean, projected on the exact gradient. It is negative if the estimates are too short.
     pub bias: f64,
-    /// The standard error of that.
+    /// The standard error of the bias.
     pub bias_standard_error: f64,
     /// The variance of one estimate, summed over its components.
     pub variance: f64,
@@ -27,17 +27,17 @@ pub struct Measurement {
     pub cosine: f64,
     /// Evaluations of the loss for one estimate.
     pub evaluations: f64,
-    /// Time of one estimate with its forward and backward pass, many rows at a time.
+    /// Nanoseconds per estimate with its forward and backward pass, many rows at a time.
     pub ns_per_gradient: f64,
-    /// The largest component of the miss, in standard errors.
+    /// The largest component of the mean's error, in standard errors.
     pub worst_z: f64,
-    /// What that may be if there is no bias: [`z_bound`] for as many components.
+    /// The bound on `worst_z` without bias: [`z_bound`] for this number of components.
     pub z_bound: f64,
-    /// Whether the mean agrees with the exact gradient: the bias within 4 standard errors, and no component's z beyond its
-    /// bound.
+    /// True if the mean agrees with the exact gradient: the bias is within 4 standard errors, and no
+    /// component's z exceeds its bound.
     #[cfg_attr(feature = "cli", serde(rename = "unbiased"))]
     pub agrees: bool,
-    /// Whether the estimator claims to be unbiased.
+    /// True if the estimator claims to be unbiased.
     pub claims_unbiased: bool,
     /// The mean estimate.
     #[cfg_attr(feature = "cli", serde(skip))]
@@ -51,14 +51,14 @@ pub struct Measurement {
 }
 
 impl Measurement {
-    /// The squared length of what the mean misses, less what chance alone would make of it.
+    /// The squared length of the mean's error, minus its expectation from chance alone.
     pub fn squared_bias(&self) -> f64 {
         let misses = self.mean.iter().zip(&self.exact).map(|(mean, exact)| (mean - exact).powi(2));
         misses.sum::<f64>() - self.variance / self.samples as f64
     }
 
-    /// The shares of the [projections](Self::projections) in `bins` bins of equal width from `low` to `high`. What lies
-    /// outside counts towards the last bin on its side.
+    /// The fractions of the [projections](Self::projections) in `bins` bins of equal width from `low` to
+    /// `high`. Values outside count in the last bin on their side.
     pub fn histogram(&self, low: f64, high: f64, bins: usize) -> Vec<f64> {
         let mut shares = vec![0.0; bins];
         for &x in &self.projections {
@@ -69,20 +69,22 @@ impl Measurement {
     }
 }
 
-/// Numbers on a tape at a time, about.
+/// The approximate number of numbers on a tape at a time.
 const ELEMENTS: usize = 1 << 14;
-/// Rows of a step in which an estimator adapts.
+/// The number of rows in a step in which an estimator adapts.
 const ADAPTING_ROWS: usize = 100;
-/// What rounding to f32 may move a mean by: in shares of an estimate's size, and of the loss's, of which it is a difference.
+/// The most that rounding to f32 may move a mean, relative to the size of an estimate and of the losses it is
+/// a difference of.
 const ROUNDING: f64 = 1e-6;
 const ROUNDING_OF_LOSS: f64 = 2e-7;
-/// Standard errors that the projected bias may be off by.
+/// The largest projected bias of an unbiased estimator, in standard errors.
 const BIAS_BOUND: f64 = 4.0;
 
-/// Takes `samples` estimates, after `adapting_steps` calls in which the estimator may learn; then it is frozen.
+/// Takes `samples` estimates, after `adapting_steps` calls in which the estimator may learn before it is
+/// frozen.
 ///
 /// # Errors
-/// A sentence that says why the estimator cannot treat the problem, or why there is no exact gradient.
+/// One sentence that says why the estimator does not support the problem, or why there is no exact gradient.
 pub fn measure(
     problem: &dyn Problem,
     estimator: &mut dyn Estimator,
@@ -103,7 +105,7 @@ pub fn measure(
     let at_once = (ELEMENTS / problem.variables().elements()).clamp(1, samples.max(1));
     let mut sums = Sums::new(&exact, samples);
     let mut evaluations = 0;
-    // The first run makes the tape's buffers.
+    // The first run allocates the tape's buffers.
     run(problem, estimator, &mut tape, at_once, noise);
     let mut nanoseconds = 0.0;
     while sums.count < samples {
@@ -119,14 +121,14 @@ pub fn measure(
 }
 
 struct Batch {
-    /// One row of logits' gradients after another.
+    /// The gradients of the logits, row after row.
     estimates: Vec<f32>,
     evaluations: usize,
-    /// The sum of the losses' sizes.
+    /// The sum of the losses' absolute values.
     loss: f64,
 }
 
-/// One call: `rows` independent estimates.
+/// Makes one call for `rows` independent estimates.
 fn run(
     problem: &dyn Problem,
     estimator: &mut dyn Estimator,
@@ -156,10 +158,10 @@ fn run(
 /// Running sums over estimates.
 struct Sums<'a> {
     exact: &'a [f64],
-    /// The exact gradient's direction; any, if that is 0.
+    /// The direction of the exact gradient; any direction if that is 0.
     direction: Vec<f64>,
     count: usize,
-    /// Of the differences to the exact gradient, and of their squares: nothing cancels.
+    /// Sums of the differences from the exact gradient, and of their squares, so that nothing cancels.
     misses: Vec<f64>,
     squares: Vec<f64>,
     size: f64,
@@ -210,7 +212,7 @@ impl<'a> Sums<'a> {
         self.projections.push(projection as f32);
     }
 
-    /// With the evaluations and the nanoseconds that all estimates took.
+    /// The measurement, given the evaluations and the nanoseconds that all estimates took.
     fn summary(
         self,
         problem: &dyn Problem,
@@ -225,7 +227,7 @@ impl<'a> Sums<'a> {
             .iter()
             .zip(&misses)
             .map(|(square, miss)| square / n - miss * miss)
-            // Rounding may take it below 0; a NaN stays, which `max` would make 0.
+            // Rounding may take it below 0. `max` would turn a NaN into 0.
             .map(|variance| if variance < 0.0 { 0.0 } else { variance * n / (n - 1.0).max(1.0) })
             .collect();
         let rounding = ROUNDING * (self.size / n).sqrt() + ROUNDING_OF_LOSS * self.losses / n;
@@ -270,8 +272,8 @@ fn standard_error(x: &[f32]) -> f64 {
     (square / (n - 1.0).max(1.0) / n).sqrt()
 }
 
-/// The z-score that the largest of `components` exceeds with the probability with which a single one exceeds 4 (6.3e-5),
-/// at most: from the union bound and P(|Z| > z) < 2 phi(z) / z.
+/// The z-score that the largest of `components` exceeds with at most the probability that a single one
+/// exceeds 4 (6.3e-5), from the union bound and P(|Z| > z) < 2 phi(z) / z.
 pub fn z_bound(components: usize) -> f64 {
     let tail = |z: f64| 2.0 * (-0.5 * z * z).exp() / ((2.0 * std::f64::consts::PI).sqrt() * z);
     let allowed = tail(BIAS_BOUND) / components.max(1) as f64;

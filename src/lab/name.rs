@@ -1,4 +1,4 @@
-//! Problems by name, and what the lab measures unless told otherwise.
+//! Problems by name, and what the lab measures by default.
 
 use super::{DigitVae, Polynomial, Problem, Quadratic, Toy};
 use crate::data::Digits;
@@ -24,10 +24,11 @@ pub fn default_estimators() -> Vec<&'static str> {
     entries().flat_map(|entry| entry.usual).copied().collect()
 }
 
-/// The problem of a name such as `toy:0.49` or `vae:2x8`. `digits` is asked for images only if the problem needs them.
+/// Makes the problem with a name such as `toy:0.49` or `vae:2x8`. `digits` is called only if the problem
+/// needs images.
 ///
 /// # Errors
-/// What is wrong with the name and what the names are, or why there are no images.
+/// If the name is invalid, with a list of the names, or if there are no images.
 pub fn parse_problem(name: &str, digits: &dyn Fn() -> Result<Digits>, seed: u64) -> Result<Box<dyn Problem>> {
     let (word, parameter) = name.split_once(':').unwrap_or((name, ""));
     let number = || parameter.parse::<f32>().ok().filter(|number| number.is_finite());

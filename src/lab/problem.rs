@@ -1,4 +1,4 @@
-//! What an estimator is measured on.
+//! The problems that an estimator is measured on.
 
 use super::exact::exact_gradient;
 use crate::estimators::Objective;
@@ -6,7 +6,7 @@ use crate::tape::Tape;
 use crate::var::Var;
 use crate::variables::{Logits, Variables};
 
-/// A law of discrete variables and a loss.
+/// A distribution of discrete variables and a loss.
 pub trait Problem {
     /// Its name.
     fn name(&self) -> String;
@@ -14,17 +14,17 @@ pub trait Problem {
     /// The variables of a row.
     fn variables(&self) -> Variables;
 
-    /// Their logits: one row, in the order of the variables, classes innermost.
+    /// Their logits as one row, in the order of the variables, classes innermost.
     fn logits(&self) -> &[f32];
 
-    /// The loss per row, `[rows]`, at samples `[rows, variables]` or `[rows, variables, classes]`, hard or relaxed. It must
-    /// not depend on the logits otherwise.
+    /// The loss per row, `[rows]`, at samples `[rows, variables]` or `[rows, variables, classes]`, hard or
+    /// relaxed. It must not depend on the logits otherwise.
     fn loss<'t>(&self, z: Var<'t>) -> Var<'t>;
 
-    /// The exact gradient of the objective by the logits, by default from all states.
+    /// The exact gradient of the objective with respect to the logits, by default from all states.
     ///
     /// # Errors
-    /// A sentence that says why there is none.
+    /// One sentence that says why there is none.
     fn exact_gradient(&self, objective: Objective) -> Result<Vec<f64>, String> {
         exact_gradient(self, objective)
     }

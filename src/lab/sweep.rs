@@ -1,4 +1,4 @@
-//! Measurements of estimators by name, and of a family of them at every temperature.
+//! Measurements of estimators by name, and of a family at every temperature.
 
 use super::{Measurement, Problem, measure};
 use crate::estimators::parse;
@@ -7,7 +7,7 @@ use crate::noise::Noise;
 /// The temperatures of a sweep.
 const TAUS: [f32; 9] = [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0, 4.0];
 
-/// Measures the estimator of that name, which does not adapt before; `None` if it does not treat the problem.
+/// Measures the named estimator without letting it adapt first; `None` if it does not support the problem.
 ///
 /// # Panics
 /// If there is no such name.
@@ -17,8 +17,8 @@ pub fn measure_named(problem: &dyn Problem, name: &str, samples: usize, seed: u6
     measure(problem, estimator.as_mut(), samples, 0, &mut Noise::seed(seed)).ok()
 }
 
-/// Measures the estimators FAMILY:TAU of a family such as `gumbel-rao:10`, at every temperature from 0.05 to 4 at which it
-/// treats the problem.
+/// Measures the estimators FAMILY:TAU of a family such as `gumbel-rao:10`, at every temperature from 0.05 to
+/// 4 at which it supports the problem.
 ///
 /// # Panics
 /// If there is no such family.

@@ -1,14 +1,16 @@
-//! Problems in a line: the toys of the papers.
+//! The toy problems of the papers.
 
 use super::problem::Problem;
 use crate::estimators::Objective;
 use crate::var::Var;
 use crate::variables::Variables;
 
-/// One bit b, the loss (b - t)^2. The nearer t is to 1/2, the smaller the gradient beside the noise.
+/// One bit b with the loss (b - t)^2. The nearer t is to 1/2, the smaller the gradient compared with the
+/// noise.
 ///
 /// # Source
-/// Tucker et al. 2017, section 5.1 (t = 0.45); Grathwohl et al. 2018, section 4.1 (t = 0.499). Both begin at logit 0.
+/// Tucker et al. 2017, section 5.1 (t = 0.45); Grathwohl et al. 2018, section 4.1 (t = 0.499). Both start at
+/// logit 0.
 #[derive(Clone, Debug)]
 pub struct Toy {
     t: f32,
@@ -16,12 +18,12 @@ pub struct Toy {
 }
 
 impl Toy {
-    /// At logit 0.
+    /// The toy at logit 0.
     pub fn new(t: f32) -> Toy {
         Toy { t, logits: [0.0] }
     }
 
-    /// At another logit.
+    /// The toy at another logit.
     pub fn at(t: f32, logit: f32) -> Toy {
         Toy { t, logits: [logit] }
     }
@@ -50,7 +52,7 @@ impl Problem for Toy {
     }
 }
 
-/// 128 bits, the loss the mean over them of |b - 0.45|^p.
+/// 128 bits, with the mean over them of |b - 0.45|^p as the loss.
 ///
 /// # Source
 /// Liu et al. 2023, section 6.1: p = 1.5, 2, 3; logits uniform on (-0.01, 0.01).
@@ -64,9 +66,9 @@ impl Polynomial {
     const BITS: usize = 128;
     const TARGET: f32 = 0.45;
 
-    /// With that power.
+    /// The problem with this power.
     pub fn new(power: f32) -> Polynomial {
-        // Evenly spread, so that the problem is the same everywhere.
+        // Evenly spaced, so that the problem is the same everywhere.
         let logit = |i| 0.02 * ((i as f32 + 0.5) / Self::BITS as f32 - 0.5);
         Polynomial { power, logits: (0..Self::BITS).map(logit).collect() }
     }
@@ -100,7 +102,7 @@ impl Problem for Polynomial {
         power.mean_axis(1)
     }
 
-    /// The loss is a mean over bits, so no state of all of them is needed.
+    /// The loss is a mean over bits, so there is no need to enumerate their joint states.
     fn exact_gradient(&self, objective: Objective) -> Result<Vec<f64>, String> {
         if objective != Objective::Expected {
             return Err("a bound of several samples of 128 bits has too many terms to enumerate".to_owned());
@@ -114,11 +116,12 @@ impl Problem for Polynomial {
     }
 }
 
-/// One categorical variable of n classes, the loss (z - c)' Q (z - c) with Q_ij = e^(-2 |i - j|) and c_i = i / n.
+/// One categorical variable of n classes, with the loss (z - c)' Q (z - c), Q_ij = e^(-2 |i - j|) and c_i = i
+/// / n.
 ///
 /// # Source
-/// Q is that of the quadratic program of Paulus et al. 2021, section 5.1 (theirs has n = 3 and c = 1/3, with which classes 0
-/// and 2 are alike).
+/// Q comes from the quadratic program of Paulus et al. 2021, section 5.1 (theirs has n = 3 and c = 1/3, which
+/// makes classes 0 and 2 alike).
 #[derive(Clone, Debug)]
 pub struct Quadratic {
     classes: usize,
@@ -128,7 +131,7 @@ pub struct Quadratic {
 }
 
 impl Quadratic {
-    /// Of that many classes; the logits fall from 0.5 in steps of 1 / `classes`.
+    /// The problem with this many classes. The logits fall from 0.5 in steps of 1 / `classes`.
     pub fn new(classes: usize) -> Quadratic {
         let matrix =
             (0..classes * classes).map(|at| (-2.0 * (at / classes).abs_diff(at % classes) as f32).exp());

@@ -15,17 +15,18 @@ use crate::variables::{Logits, Variables};
 use crate::words::words;
 
 words! {
-    /// How a layer depends on the one before.
+    /// The dependence of a layer on the one before.
     Link {
-        /// By a linear map, "-" in the paper.
+        /// Through a linear map, "-" in the paper.
         Linear = "linear",
         /// Through two tanh layers as wide as the stochastic layer, "~" in the paper.
         Nonlinear = "nonlinear",
     }
 }
 
-/// p(x, h) = p(h_L) .. p(h_1 | h_2) p(x | h_1) over pixels x and layers of bits h, and q(h | x) the other way round. Layers
-/// see bits as -1 and 1. The tanh layers of q(h_1 | x) are as wide as h_1: the paper does not give their size.
+/// A belief net p(x, h) = p(h_L) .. p(h_1 | h_2) p(x | h_1) over pixels x and layers of bits h, with q(h | x)
+/// in the other direction. Layers see bits as -1 and 1. The tanh layers of q(h_1 | x) are as wide as h_1,
+/// because the paper does not give their size.
 ///
 /// # Source
 /// Maddison, Mnih, Teh 2017, section 5.
@@ -43,8 +44,9 @@ pub struct BeliefNet {
 }
 
 impl BeliefNet {
-    /// Declares and initialises the parameters of a net of `layers` of bits, the one next to the pixels first: two of 200 are
-    /// the paper's (200H-200H-784V). See [`declare`](Self::declare) and [`init`](Self::init).
+    /// Declares and initialises the parameters of a net of `layers` of bits, the one next to the pixels
+    /// first. Two layers of 200 give the paper's (200H-200H-784V). See [`declare`](Self::declare) and
+    /// [`init`](Self::init).
     #[track_caller]
     pub fn new(
         layers: &[usize],
@@ -78,7 +80,7 @@ impl BeliefNet {
         BeliefNet { layers: layers.to_vec(), link, prior, generative, inference, pixel_mean }
     }
 
-    /// The sizes of each layer's inference net, and of its generative net.
+    /// The sizes of each layer's inference net and generative net.
     pub(super) fn nets(layers: &[usize], link: Link, pixels: usize) -> Vec<[Vec<usize>; 2]> {
         let widths = [&[pixels], layers].concat();
         let nets = |pair: &[usize]| {
@@ -91,7 +93,8 @@ impl BeliefNet {
         widths.windows(2).map(nets).collect()
     }
 
-    /// Initialises the parameters: biases 0, but the pixels' at the logits of `pixel_mean`, by which inputs are centred.
+    /// Initialises the parameters. Biases start at 0, except that the pixels' start at the logits of
+    /// `pixel_mean`, which also centres the inputs.
     #[track_caller]
     pub fn init(&self, params: &mut Params, pixel_mean: &[f32], noise: &mut Noise) {
         for (inference, generative) in self.inference.iter().zip(&self.generative) {
@@ -103,9 +106,9 @@ impl BeliefNet {
         params.value_mut(self.pixel_mean).copy_from_slice(pixel_mean);
     }
 
-    /// -ELBO of each image of a batch `[images, pixels]`, in nats, with the gradient of one estimator per layer, the one next
-    /// to the pixels first. Estimators of a bound of K samples give -ln(1/K sum_k p(x, h_k) / q(h_k | x)): with relaxed
-    /// samples the bound of the relaxed model, with hard ones VIMCO's.
+    /// -ELBO of each image of a batch `[images, pixels]`, in nats, with the gradient of one estimator per
+    /// layer, the one next to the pixels first. Estimators of a K-sample bound give -ln(1/K sum_k p(x, h_k) /
+    /// q(h_k | x)), which is the bound of the relaxed model for relaxed samples and VIMCO's for hard ones.
     ///
     /// # Panics
     /// If the number of estimators is not the number of layers.
@@ -122,7 +125,7 @@ impl BeliefNet {
         estimate_layers(estimators, first, noise, |layer, below, h, _| self.step(params, x, layer, below, h))
     }
 
-    /// The terms that the sample of a layer decides: ln q of it, and -ln p of what is under it.
+    /// The terms that a layer's sample determines: its ln q, and -ln p of the layer below.
     fn step<'t>(
         &self,
         params: &Params,
@@ -175,7 +178,7 @@ impl BeliefNet {
         self.inference[0].forward_centred(params, x, params.on(x.tape(), self.pixel_mean))
     }
 
-    /// The top layer's prior for each row of its values.
+    /// The logits of the top layer's prior, for each row of its values.
     fn prior_logits<'t>(&self, params: &Params, top: Var<'t>) -> Var<'t> {
         params.on(top.tape(), self.prior).broadcast_to(top.shape())
     }
@@ -201,7 +204,7 @@ impl Model for BeliefNet {
         self.evaluate(params, images.pixels, samples, noise)
     }
 
-    /// The pixels' probabilities for `count` draws of h from the prior.
+    /// The pixel probabilities for `count` draws of h from the prior.
     fn draw(&self, params: &Params, _given: &[f32], count: usize, noise: &mut Noise) -> Vec<f32> {
         let tape = Tape::inference();
         let top = params.shape(self.prior).len();
@@ -212,7 +215,7 @@ impl Model for BeliefNet {
         logits.sigmoid().to_vec()
     }
 
-    /// The pixels' probabilities for a hard sample of h_1 given each image.
+    /// The pixel probabilities for a hard sample of h_1 given each image.
     fn reconstruct(&self, params: &Params, given: &[f32], noise: &mut Noise) -> Vec<f32> {
         let (tape, of_image) = (Tape::inference(), params.shape(self.pixel_mean).len());
         let x = tape.input(given, [given.len() / of_image, of_image]);

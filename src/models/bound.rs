@@ -1,4 +1,4 @@
-//! The multi-sample bound, with which every model with latent variables is evaluated.
+//! The multi-sample bound that evaluates every model with latent variables.
 
 use crate::tape::Tape;
 use crate::var::Var;
@@ -72,7 +72,7 @@ pub fn multi_sample_bound(
     (0..images).map(bound).collect()
 }
 
-/// The same, from losses -ln w `[images]` that each round records on the tape.
+/// Like [`multi_sample_bound`], from losses -ln w `[images]` that each round records on the tape.
 #[track_caller]
 pub(super) fn bound_on(
     tape: &mut Tape,

@@ -1,4 +1,4 @@
-//! A classifier: an MLP under a softmax.
+//! A classifier: an MLP followed by a softmax.
 
 use super::shape::ModelShape;
 use super::{Batch, Examples, HardBound, Model, declare_mean, right_answers, sizes};
@@ -20,8 +20,8 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Declares and initialises the parameters of `pixels - hidden - classes` with ReLU between. Inputs are centred by
-    /// `pixel_mean`, which is kept as a frozen parameter.
+    /// Declares and initialises the parameters of `pixels - hidden - classes` with ReLUs in between. Inputs
+    /// are centred by `pixel_mean`, which is kept as a frozen parameter.
     #[track_caller]
     pub fn new(
         hidden: &[usize],
@@ -56,7 +56,7 @@ impl Classifier {
         self.mlp.forward_centred(params, x, params.on(x.tape(), self.pixel_mean))
     }
 
-    /// Logits of whole images on a tape that keeps nothing.
+    /// Calls `use_them` with the logits of whole images, on a tape that keeps nothing.
     fn with_logits<T>(&self, params: &Params, images: Examples<'_>, use_them: impl Fn(Var<'_>) -> T) -> T {
         let tape = Tape::inference();
         use_them(self.logits(params, tape.input(images.pixels, [images.labels.len(), self.pixels])))

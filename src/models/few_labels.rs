@@ -1,5 +1,5 @@
-//! The experiment of Jang, Gu and Poole 2017, section 4.3: a semi-supervised model of images of which a hundred have a known
-//! class, with what it takes to make so few labels suffice.
+//! The experiment of Jang, Gu and Poole 2017, section 4.3: a semi-supervised model of images, a hundred of
+//! them labelled, with the means to make so few labels suffice.
 
 mod adversary;
 mod shifted;
@@ -23,23 +23,24 @@ pub struct FewLabelsShape {
     pub latents: usize,
     /// Widths of the ReLU layers of each of the three nets; at least one.
     pub hidden: Vec<usize>,
-    /// Where the known classes come from.
+    /// The source of the known classes.
     pub labels: KnownLabels,
-    /// How much -ln q(y | x) counts for images whose class is known.
+    /// The weight of -ln q(y | x) for images whose class is known.
     pub weight: f32,
-    /// How many pixels at most the images whose class is known are moved for the classifier, up or down and left or right,
-    /// drawn anew in each step. Without it the classifier soon knows a hundred images by heart.
+    /// The largest random shift, in pixels, of labelled images for the classifier: up or down and left or
+    /// right, drawn anew in each step. Without it the classifier soon memorises a hundred images.
     pub shift: usize,
     /// Regularisation of q(y | x) on the other images, if any.
     pub guidance: Option<Guidance>,
 }
 
-/// Where known classes come from.
+/// The source of known classes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KnownLabels {
     /// From the data: this many images of each class, chosen by the seed.
     OfEachClass(usize),
-    /// Drawn at random from `classes` classes for this many images: to measure the cost of a step for any number of classes.
+    /// Drawn at random from `classes` classes for this many images, to measure the cost of a step for any
+    /// number of classes.
     Random {
         /// Images with a label.
         images: usize,
@@ -51,11 +52,11 @@ pub enum KnownLabels {
 /// Regularisation of q(y | x) on images whose class is not known: see [`FewLabels`].
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Guidance {
-    /// How much the change of q(y | x) between neighbouring images counts.
+    /// The weight of the change of q(y | x) between neighbouring images.
     pub smoothness: f32,
-    /// The distance of neighbours: the length of the difference of their pixels.
+    /// The distance between neighbours: the length of the difference of their pixels.
     pub radius: f32,
-    /// How much unequal use of the classes counts.
+    /// The weight of unequal use of the classes.
     pub balance: f32,
 }
 
@@ -63,13 +64,13 @@ impl Guidance {
     const NONE: Guidance = Guidance { smoothness: 0.0, radius: 0.0, balance: 0.0 };
 }
 
-/// Beyond the side of any image that fits in memory with a batch of others.
+/// Larger than the side of any image that fits in memory with a batch of others.
 const LARGEST_SHIFT: usize = 1 << 14;
-/// Of a term of the loss: far above what trains, and far below where a loss overflows.
+/// The largest weight of a loss term: far above what trains, and far below where a loss overflows.
 const LARGEST_WEIGHT: f32 = 1e9;
 
 impl FewLabelsShape {
-    /// Checks what only the experiment has.
+    /// Checks the settings that only the experiment has.
     pub(super) fn check(&self) -> Result<()> {
         match self.labels {
             KnownLabels::OfEachClass(0) | KnownLabels::Random { images: 0, .. } => {
@@ -104,22 +105,25 @@ impl FewLabelsShape {
     }
 }
 
-/// A [`SemiSupervised`] model in training. Each step takes all images whose class is known, and a batch of others.
+/// A [`SemiSupervised`] model in training. Each step takes all images whose class is known, and a batch of
+/// others.
 ///
-/// The loss is the mean bound of the others, plus the mean over the known ones of `share` L(x, y) - `weight` ln q(y | x). `share` is
-/// their number over the number of training images, so that every image counts alike (Kingma et al. 2014, equation 8), and
-/// ln q(y | x) is taken at the image as a random shift moves it.
+/// The loss is the mean bound of the others, plus the mean over the known ones of `share` L(x, y) - `weight`
+/// ln q(y | x). `share` is their number over the number of training images, so that every image counts
+/// equally (Kingma et al. 2014, equation 8). ln q(y | x) is taken at the randomly shifted image.
 ///
-/// With few classes known, this loss alone lets q(y | x) settle on clusters that are not the classes. So [`Guidance`] may be
-/// added: `smoothness` KL(q(y | x) || q(y | x + r)), the mean over the other images, plus `balance` KL(q(y) || p(y)) of q(y), the
-/// mean of q(y | x) over them. r is the change of length `radius` to which q(y | x) is about most sensitive, and q(y | x)
-/// itself counts as a constant, so that the neighbour moves. The first term keeps borders between classes away from
-/// images. It would be least if all images were of one class, which the second forbids.
+/// With few labels, this loss alone lets q(y | x) settle on clusters that are not the classes. [`Guidance`]
+/// adds two terms over the other images: `smoothness` times the mean of KL(q(y | x) || q(y | x + r)), and
+/// `balance` KL(q(y) || p(y)), where q(y) is the mean of q(y | x). r is approximately the change of length
+/// `radius` to which q(y | x) is most sensitive. q(y | x) itself counts as a constant, so that the neighbour
+/// moves. The first term keeps class boundaries away from images. A single class for all images would
+/// minimise it, which the second term prevents.
 ///
 /// # Source
-/// T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training: A Regularization Method for Supervised and
-/// Semi-Supervised Learning", 2018, equation 8; W. Hu, T. Miyato, S. Tokui, E. Matsumoto, M. Sugiyama, "Learning Discrete
-/// Representations via Information Maximizing Self-Augmented Training", ICML 2017.
+/// T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training: A Regularization Method for
+/// Supervised and Semi-Supervised Learning", 2018, equation 8; W. Hu, T. Miyato, S. Tokui, E. Matsumoto, M.
+/// Sugiyama, "Learning Discrete Representations via Information Maximizing Self-Augmented Training",
+/// ICML 2017.
 #[derive(Clone, Debug)]
 pub struct FewLabels {
     shape: FewLabelsShape,
@@ -147,7 +151,7 @@ impl FewLabels {
     /// Initialises the parameters, and chooses the images whose class is known.
     ///
     /// # Errors
-    /// If there are not as many images of each class as are to be known.
+    /// If a class has fewer images than are to be labelled.
     pub fn init(
         &mut self,
         params: &mut Params,
@@ -189,7 +193,7 @@ impl FewLabels {
         Ok(())
     }
 
-    /// The mean loss of the images whose class is known, given with their pixels.
+    /// The mean loss of the labelled images, whose pixels are `x`.
     fn known_loss<'t>(&self, params: &Params, x: Var<'t>, share: f32, noise: &mut Noise) -> Var<'t> {
         let given = self.model.labelled_loss(params, (x, &self.labels), noise);
         let moved = shifted(x, self.cols, self.shape.shift, noise);
@@ -314,7 +318,7 @@ mod tests {
         assert!(change > 1e-3 && (f64::from(loss) - exact).abs() < 1e-5, "{loss}, by the formula {exact}");
     }
 
-    /// By its terms, each taken alone from the same noise.
+    /// Checked against its terms, each taken alone with the same noise.
     #[test]
     fn the_loss_of_known_images_weighs_its_terms() {
         let mut params = Params::new();
@@ -334,7 +338,8 @@ mod tests {
         assert!((whole - (0.25 * given + 7.0 * classification)).abs() < 1e-4, "{whole}");
     }
 
-    /// The term of smoothness is least at no distance, and pulls only the neighbour: at no distance it pulls nothing.
+    /// The smoothness term is least at distance 0 and pulls only the neighbour, so at distance 0 it pulls
+    /// nothing.
     #[test]
     fn smoothness_holds_the_classes_of_the_image_itself() {
         let mut params = Params::new();

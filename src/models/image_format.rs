@@ -1,4 +1,4 @@
-//! What a model must know of the images that it is for.
+//! The format of the images that a model is made for.
 
 use crate::checkpoint::Checkpoint;
 use crate::data::Digits;
@@ -27,10 +27,10 @@ impl ImageFormat {
         self.rows * self.cols
     }
 
-    /// Checks that a model for these images can be used on that data.
+    /// Checks that a model for these images can be used on `data`.
     ///
     /// # Errors
-    /// If the images have another size, or, where `reads_labels`, more classes.
+    /// If the images have another size, or, with `reads_labels`, more classes.
     pub fn check_fits(self, data: &Digits, reads_labels: bool) -> Result<()> {
         let ImageFormat { rows, cols, classes } = self;
         let found = ImageFormat::of(data);

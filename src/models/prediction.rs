@@ -12,20 +12,20 @@ use crate::tape::Tape;
 use crate::var::{Activation, Var};
 use crate::variables::{Logits, Variables};
 
-/// p(y | x) through layers of discrete variables h, each given the one before by a linear map of its values: a sigmoid
-/// belief net from x to y. The net 392-200-200-392 of Jang, Gu and Poole has two layers of 200 bits.
+/// A sigmoid belief net p(y | x) through layers of discrete variables h, each conditioned on a linear map of
+/// the one before. The net 392-200-200-392 of Jang, Gu and Poole has two layers of 200 bits.
 #[derive(Clone, Debug)]
 pub struct Prediction {
     layers: Vec<Variables>,
-    /// One more than layers: the last one gives the logits of y.
+    /// One more than layers. The last one gives the logits of y.
     maps: Vec<Linear>,
     input_mean: ParamId,
     inputs: usize,
 }
 
 impl Prediction {
-    /// Declares and initialises the parameters. Inputs are centred by `input_mean`; the last bias starts at the logits of
-    /// `output_mean`.
+    /// Declares and initialises the parameters. Inputs are centred by `input_mean`; the last bias starts at
+    /// the logits of `output_mean`.
     #[track_caller]
     pub fn new(
         layers: &[Variables],
@@ -75,8 +75,8 @@ impl Prediction {
         self.maps.last().expect("at least one map")
     }
 
-    /// -ln p(y | h) of each row, in nats, h sampled from p(h | x), with the gradient of one estimator per layer, the first
-    /// layer's first. Estimators of a bound of K samples give -ln(1/K sum_k p(y | h_k)).
+    /// -ln p(y | h) of each row, in nats, with h sampled from p(h | x) and the gradient of one estimator per
+    /// layer, the first layer's first. Estimators of a K-sample bound give -ln(1/K sum_k p(y | h_k)).
     ///
     /// # Panics
     /// If the number of estimators is not the number of layers.
@@ -103,7 +103,7 @@ impl Prediction {
         self.maps[0].forward_centred(params, x, params.on(x.tape(), self.input_mean))
     }
 
-    /// What follows from the sample of a layer: the next layer, or -ln p(y | h).
+    /// The step after the sample of a layer: the next layer, or -ln p(y | h).
     fn step<'t>(&self, params: &Params, y: Var<'t>, layer: usize, h: &Sample<'t>) -> Step<'t> {
         let logits = self.logits_after(params, layer, h.value());
         match self.layers.get(layer + 1) {
@@ -118,8 +118,8 @@ impl Prediction {
         self.maps[layer + 1].forward(params, h.reshape([rows, self.layers[layer].elements()]))
     }
 
-    /// Rows of x and the means of y given x and one hard sample of h. `rows` holds whole rows of x and y, of which y is not
-    /// looked at: images whose lower half is to be drawn.
+    /// Rows of x and the means of y given x and one hard sample of h. `rows` holds whole rows of x and y,
+    /// such as images whose lower half is to be drawn. y is ignored.
     #[track_caller]
     pub fn complete(&self, params: &Params, rows: &[f32], noise: &mut Noise) -> Vec<f32> {
         let tape = Tape::inference();
@@ -131,14 +131,15 @@ impl Prediction {
         Var::concat(&[x, logits.sigmoid()], 1).to_vec()
     }
 
-    /// x and y of whole rows.
+    /// Splits whole rows into x and y.
     fn parts<'t>(&self, params: &Params, tape: &'t Tape, rows: &[f32]) -> (Var<'t>, Var<'t>) {
         let width = self.inputs + self.last().outputs(params);
         let rows = tape.input(rows, [rows.len() / width, width]);
         (rows.slice(1, 0..self.inputs), rows.slice(1, self.inputs..width))
     }
 
-    /// The bound on -ln p(y | x) of each row from `samples` hard samples of h, in nats. `rows` holds whole rows of x and y.
+    /// The bound on -ln p(y | x) of each row from `samples` hard samples of h, in nats. `rows` holds whole
+    /// rows of x and y.
     ///
     /// # Panics
     /// If `samples` is 0 or `rows` is not whole rows.
@@ -165,7 +166,7 @@ impl Prediction {
     }
 }
 
-/// The lower half of an image given the upper one.
+/// Predicts the lower half of an image from its upper half.
 impl Model for Prediction {
     fn layers(&self) -> Vec<Variables> {
         self.layers.clone()

@@ -1,4 +1,4 @@
-//! A generative model of images with a class and a style, of which few classes are known.
+//! A generative model of images with a class and a style, for data with few labels.
 
 use super::bound::{HardBound, bound_on};
 use super::{declare_mean, right_answers, sizes, start_at_base_rates};
@@ -24,7 +24,8 @@ pub struct SemiSupervisedShape {
     pub hidden: Vec<usize>,
 }
 
-/// The layer sizes of the three nets. The first layer of the encoder is given apart: it has a part for x and one for y.
+/// The layer sizes of the three nets. The encoder's first layer is listed separately, because it has a part
+/// for x and a part for y.
 pub(super) struct Nets {
     pub(super) classifier: Vec<usize>,
     pub(super) encoder_inputs: [(usize, usize); 2],
@@ -51,15 +52,16 @@ impl SemiSupervisedShape {
     }
 }
 
-/// M2: p(y) p(z) p(x | y, z) with a uniform class y and a standard normal z, and q(y | x) q(z | x, y).
+/// The model M2: p(y) p(z) p(x | y, z) with a uniform class y and a standard normal z, and q(y | x) q(z | x,
+/// y).
 ///
-/// With L(x, y) = -E\[ln p(x | y, z)\] + KL(q(z | x, y) || p(z)) - ln p(y), the bound of an image whose class is known is
-/// L(x, y), and the bound of another is E\[L(x, y)\] - H(q(y | x)) over q(y | x): the mean over y is left to an estimator, of
-/// which [`Exact`](crate::estimators::Exact) is marginalization.
+/// The bound of an image whose class is known is L(x, y) = -E\[ln p(x | y, z)\] + KL(q(z | x, y) || p(z)) -
+/// ln p(y). The bound of any other image is E\[L(x, y)\] - H(q(y | x)) over q(y | x). The mean over y is left
+/// to an estimator; with [`Exact`](crate::estimators::Exact) it is marginalization.
 ///
 /// # Source
-/// D. Kingma, D. Rezende, S. Mohamed, M. Welling, "Semi-Supervised Learning with Deep Generative Models", NeurIPS 2014; Jang,
-/// Gu, Poole 2017, section 4.3.
+/// D. Kingma, D. Rezende, S. Mohamed, M. Welling, "Semi-Supervised Learning with Deep Generative Models",
+/// NeurIPS 2014; Jang, Gu, Poole 2017, section 4.3.
 #[derive(Clone, Debug)]
 pub struct SemiSupervised {
     shape: SemiSupervisedShape,
@@ -105,11 +107,12 @@ impl SemiSupervised {
         SemiSupervised { shape, classifier, encoder_x, encoder_y, encoder, decoder, pixel_mean }
     }
 
-    /// Initialises the parameters. Inputs are centred by `pixel_mean`; the decoder's last bias starts at its logit.
+    /// Initialises the parameters. Inputs are centred by `pixel_mean`; the decoder's last bias starts at its
+    /// logit.
     #[track_caller]
     pub fn init(&self, params: &mut Params, pixel_mean: &[f32], noise: &mut Noise) {
         self.classifier.init(params, noise);
-        // Their sum is what the first ReLU sees.
+        // The first ReLU sees their sum.
         self.encoder_x.init(params, Init::before(Activation::Relu), noise);
         self.encoder_y.init(params, Init::before(Activation::Relu), noise);
         self.encoder.init(params, noise);
@@ -129,7 +132,8 @@ impl SemiSupervised {
         self.classifier.forward_centred(params, x, params.on(x.tape(), self.pixel_mean))
     }
 
-    /// The bound of each image whose class is not known, `[images]`, in nats, with an estimator's gradient for q(y | x).
+    /// The bound of each image whose class is not known, `[images]`, in nats, with an estimator's gradient
+    /// for q(y | x).
     #[track_caller]
     pub fn unlabelled_loss<'t>(
         &self,
@@ -186,8 +190,9 @@ impl SemiSupervised {
         self.decoder.forward(params, Var::concat(&[y, z], 1))
     }
 
-    /// L(x, y) + ln p(y) of each image for classes y, hard or relaxed, `[images, classes]`. Inside a bound of several samples
-    /// the divergence of z is the sampled one, ln q(z | x, y) - ln p(z); otherwise it is in closed form.
+    /// L(x, y) + ln p(y) of each image for classes y, hard or relaxed, `[images, classes]`. Inside a
+    /// multi-sample bound the divergence of z is the sampled ln q(z | x, y) - ln p(z); otherwise it is in
+    /// closed form.
     fn loss_given<'t>(
         &self,
         params: &Params,
@@ -202,7 +207,7 @@ impl SemiSupervised {
         if !is_in_bound {
             return reconstruction + mean.gaussian_kl_standard(log_std).sum_axis(1);
         }
-        // The constants of both densities are the same.
+        // The constants of both densities cancel.
         let residual = (z - mean) / log_std.exp();
         let log_ratio = ((residual.square() - z.square()) * 0.5 + log_std).sum_axis(1);
         reconstruction - log_ratio
@@ -216,7 +221,7 @@ impl SemiSupervised {
         right_answers(self.classify(params, x), labels)
     }
 
-    /// The pixels' probabilities given one hard sample of (y, z) for each image; `pixels` holds whole images.
+    /// The pixel probabilities given one hard sample of (y, z) for each image; `pixels` holds whole images.
     #[track_caller]
     pub fn reconstruct(&self, params: &Params, pixels: &[f32], noise: &mut Noise) -> Vec<f32> {
         let tape = Tape::inference();
@@ -228,8 +233,8 @@ impl SemiSupervised {
         self.decode(params, y, z).sigmoid().to_vec()
     }
 
-    /// The pixels' probabilities for `images` images. Their classes go in turn, and each draw of z from the prior serves one
-    /// round of classes.
+    /// Generates `images` images as pixel probabilities. Their classes take turns, and each draw of z from
+    /// the prior serves one round of classes.
     pub fn generate(&self, params: &Params, images: usize, noise: &mut Noise) -> Vec<f32> {
         let (tape, classes, latents) = (Tape::inference(), self.shape.classes, self.shape.latents);
         let styles = images.div_ceil(classes);

@@ -1,4 +1,4 @@
-//! The models that the command line trains and checkpoints name, as settings.
+//! The settings of the models that the command line trains and checkpoints name.
 
 use std::str::FromStr;
 
@@ -13,7 +13,7 @@ use crate::noise::Noise;
 use crate::params::Params;
 use crate::variables::Variables;
 
-/// A model as settings: everything it is made from, apart from the images.
+/// The settings of a model: everything that defines it except the images.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ModelShape {
     /// `vae`: a variational autoencoder with one layer of latent variables.
@@ -25,7 +25,7 @@ pub enum ModelShape {
         /// Widths of the decoder's hidden layers.
         decoder: Vec<usize>,
     },
-    /// `sbn`: the lower half of an image from the upper one, through layers of discrete variables.
+    /// `sbn`: the lower half of an image from its upper half, through layers of discrete variables.
     Prediction {
         /// The layers.
         layers: Vec<Variables>,
@@ -34,10 +34,10 @@ pub enum ModelShape {
     BeliefNet {
         /// Bits of each layer, the one next to the pixels first.
         layers: Vec<usize>,
-        /// Between all layers, in both directions.
+        /// The link between all layers, in both directions.
         link: Link,
     },
-    /// `semi`: a semi-supervised model of images of which few have a known class.
+    /// `semi`: a semi-supervised model of images with few labels.
     FewLabels(FewLabelsShape),
     /// `mlp`: a classifier.
     Classifier {
@@ -46,7 +46,7 @@ pub enum ModelShape {
     },
 }
 
-/// Weights beyond which no model is made: 1 GiB.
+/// The most weights a model may have: 1 GiB.
 const MOST_WEIGHTS: usize = 1 << 28;
 
 impl ModelShape {
@@ -76,7 +76,7 @@ impl ModelShape {
         }
     }
 
-    /// Whether it looks at the labels of images.
+    /// Returns true if the model reads the labels of images.
     pub fn reads_labels(&self) -> bool {
         matches!(self, ModelShape::FewLabels(_) | ModelShape::Classifier { .. })
     }
@@ -102,7 +102,7 @@ impl ModelShape {
         }
     }
 
-    /// Declares the parameters and initialises them for that data.
+    /// Declares the parameters and initialises them for `data`.
     ///
     /// # Errors
     /// If the model needs more labelled images than there are.
@@ -168,10 +168,10 @@ impl ModelShape {
         Some(total).filter(|&total| total <= MOST_WEIGHTS)
     }
 
-    /// Checks that a model of this shape can be made for such images.
+    /// Checks that a model of this shape can be made for `images`.
     ///
     /// # Errors
-    /// The first setting that cannot be used.
+    /// Names the first setting that cannot be used.
     pub fn check(&self, images: ImageFormat) -> Result<()> {
         let is_possible = |what: &str, number: usize| match number {
             0 => Err(Error::invalid(what, "at least 1", 0)),
@@ -212,8 +212,8 @@ impl ModelShape {
         }
     }
 
-    /// Checks that the shape of a checkpoint can be made and that the checkpoint holds enough numbers for it, before
-    /// memory is taken.
+    /// Checks, before allocating memory, that the shape of a checkpoint can be made and that the checkpoint
+    /// holds enough numbers for it.
     pub(crate) fn check_read(&self, images: ImageFormat, checkpoint: &Checkpoint) -> Result<()> {
         self.check(images).map_err(|error| checkpoint.unfit("settings that can be run", error))?;
         let held: usize = checkpoint.tensors().map(|(_, _, value)| value.len()).sum();
@@ -296,12 +296,12 @@ impl ModelShape {
     }
 }
 
-/// Numbers as text.
+/// Numbers as comma-separated text.
 fn join(numbers: &[usize]) -> String {
     numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// The values of a setting, which commas separate.
+/// The comma-separated values of a setting.
 fn list<T: FromStr>(checkpoint: &Checkpoint, key: &str) -> Result<Vec<T>> {
     let text: String = checkpoint.get(key)?;
     let values = text.split(',').filter(|value| !value.is_empty()).map(str::parse);

@@ -14,8 +14,8 @@ use crate::variables::{Logits, Variables};
 
 /// The sizes of a VAE: pixels - encoder - latents - decoder - pixels.
 ///
-/// Jang, Gu and Poole print theirs as 784-(20 x 10)-200, without hidden layers in the encoder at least;
-/// `VaeShape::symmetric(784, &[], latents)` is one reading of it.
+/// Jang, Gu and Poole print theirs as 784-(20 x 10)-200, with no hidden layers at least in the encoder.
+/// `VaeShape::symmetric(784, &[], latents)` is one reading of that.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VaeShape {
     /// Pixels of an image.
@@ -35,14 +35,14 @@ impl VaeShape {
         VaeShape { pixels, encoder: hidden.to_vec(), decoder, latents }
     }
 
-    /// The sizes of the encoder's layers, and of the decoder's.
+    /// The sizes of the encoder's and the decoder's layers.
     pub(super) fn nets(&self) -> [Vec<usize>; 2] {
         let code = self.latents.elements();
         [sizes(self.pixels, &self.encoder, code), sizes(code, &self.decoder, self.pixels)]
     }
 }
 
-/// An encoder q(z | x), a decoder p(x | z), a uniform prior over the states of z.
+/// A VAE: an encoder q(z | x), a decoder p(x | z), and a uniform prior over the states of z.
 #[derive(Clone, Debug)]
 pub struct Vae {
     shape: VaeShape,
@@ -73,8 +73,8 @@ impl Vae {
         Vae { shape, encoder, decoder, pixel_mean }
     }
 
-    /// Initialises the parameters. Inputs are centred by `pixel_mean`, which is kept as a frozen parameter, and the
-    /// decoder's last bias starts at its logit, so that training begins at the data's base rates.
+    /// Initialises the parameters. Inputs are centred by `pixel_mean`, which is kept as a frozen parameter,
+    /// and the decoder's last bias starts at its logit, so that training begins at the data's base rates.
     ///
     /// # Panics
     /// If `pixel_mean` does not have an entry per pixel.
@@ -88,7 +88,7 @@ impl Vae {
         params.value_mut(self.pixel_mean).copy_from_slice(pixel_mean);
     }
 
-    /// Its sizes.
+    /// The sizes of the model.
     pub fn shape(&self) -> &VaeShape {
         &self.shape
     }
@@ -107,11 +107,12 @@ impl Vae {
         self.decoder.forward(params, z.reshape([z.shape().len() / code, code]))
     }
 
-    /// -ELBO of each image of a batch of binary images `[images, pixels]`, in nats, with an estimator's gradient for the
-    /// encoder; -ln(1/K sum_k p(x, z_k) / q(z_k | x)) for an estimator of a bound of K samples.
+    /// -ELBO of each image of a batch of binary images `[images, pixels]`, in nats, with an estimator's
+    /// gradient for the encoder; -ln(1/K sum_k p(x, z_k) / q(z_k | x)) for an estimator of a K-sample bound.
     ///
-    /// With a relaxed sample -ELBO is the objective of Jang, Gu and Poole 2017, section 4.2, which is no bound: the decoder
-    /// sees vectors that it does not see at evaluation, and the divergence is the divergence of the hard variables.
+    /// With a relaxed sample, -ELBO is the objective of Jang, Gu and Poole 2017, section 4.2. It is not a
+    /// bound, because the decoder sees soft vectors that it never sees at evaluation, and the divergence is
+    /// for the hard variables.
     #[track_caller]
     pub fn negative_bound<'t>(
         &self,
@@ -210,7 +211,7 @@ impl Model for Vae {
         self.evaluate(params, images.pixels, samples, noise)
     }
 
-    /// The pixels' probabilities for `count` draws of z from the uniform prior.
+    /// The pixel probabilities for `count` draws of z from the uniform prior.
     fn draw(&self, params: &Params, _given: &[f32], count: usize, noise: &mut Noise) -> Vec<f32> {
         let tape = Tape::inference();
         let logits = tape.input_with([count, self.shape.latents.elements()], |logits| logits.fill(0.0));
@@ -218,7 +219,7 @@ impl Model for Vae {
         self.decode(params, z).sigmoid().to_vec()
     }
 
-    /// The pixels' probabilities for a hard sample z of q(z | x), one row per image.
+    /// The pixel probabilities for a hard sample z of q(z | x), one row per image.
     fn reconstruct(&self, params: &Params, given: &[f32], noise: &mut Noise) -> Vec<f32> {
         let tape = Tape::inference();
         let x = tape.input(given, [given.len() / self.shape.pixels, self.shape.pixels]);
@@ -235,7 +236,7 @@ impl Model for Vae {
 /// The encoder's output for some images.
 struct Code {
     logits: Vec<f32>,
-    /// What each entry of z adds to ln q(z | x), and what that is where all entries are 0.
+    /// ln q(z | x) is the dot product of z and `log_q`, plus `log_q_at_zero`.
     log_q: Vec<f32>,
     log_q_at_zero: Vec<f32>,
     kl: Vec<f32>,

@@ -5,11 +5,11 @@ use reparam_ops::draw;
 use crate::Activation;
 use crate::noise::Noise;
 
-/// A law for the initial entries of a weight with `fan_in` inputs and `fan_out` outputs per unit.
+/// A distribution for the initial entries of a weight with `fan_in` inputs and `fan_out` outputs per unit.
 ///
 /// # Source
-/// X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010;
-/// K. He, X. Zhang, S. Ren, J. Sun, "Delving Deep into Rectifiers", ICCV 2015.
+/// X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS
+/// 2010; K. He, X. Zhang, S. Ren, J. Sun, "Delving Deep into Rectifiers", ICCV 2015.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Init {
     /// One value everywhere.
@@ -18,16 +18,16 @@ pub enum Init {
     GlorotUniform,
     /// Normal, variance 2 / (fan_in + fan_out).
     GlorotNormal,
-    /// Uniform on \[-a, a\], a = sqrt(6 / fan_in): for rectifiers.
+    /// Uniform on \[-a, a\], a = sqrt(6 / fan_in), for rectifiers.
     HeUniform,
-    /// Normal, variance 2 / fan_in: for rectifiers.
+    /// Normal, variance 2 / fan_in, for rectifiers.
     HeNormal,
-    /// Normal of mean 0 and this standard deviation.
+    /// Normal with mean 0 and this standard deviation.
     Normal(f32),
 }
 
 impl Init {
-    /// The usual law in front of an activation: He for rectifiers, Glorot otherwise, both uniform.
+    /// The usual distribution before an activation: He for rectifiers, Glorot otherwise, both uniform.
     pub fn before(activation: Activation) -> Init {
         match activation {
             Activation::Relu | Activation::LeakyRelu(_) => Init::HeUniform,
@@ -73,7 +73,8 @@ mod tests {
         ] {
             let values = init.values(300, 400, &mut Noise::seed(1));
             let found = values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / values.len() as f64;
-            // The relative standard error of a variance of 120,000 entries is at most 0.41 %: 2.5 % is six of them.
+            // The relative standard error of a variance of 120,000 entries is at most 0.41 %, so 2.5 % is six
+            // of them.
             assert!((found / variance - 1.0).abs() < 0.025, "{init:?}: {found} instead of {variance}");
         }
     }

@@ -5,19 +5,21 @@ use crate::noise::Noise;
 use crate::params::{ParamId, Params};
 use crate::var::{Activation, Var};
 
-/// y = activation(x W + b), with parameters `NAME.weight` `[inputs, outputs]` and `NAME.bias` `[outputs]`.
+/// A layer y = activation(x W + b), with parameters `NAME.weight` `[inputs, outputs]` and `NAME.bias`
+/// `[outputs]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Linear {
     /// The weight `[inputs, outputs]`.
     pub weight: ParamId,
     /// The bias `[outputs]`.
     pub bias: ParamId,
-    /// What is applied to x W + b.
+    /// The function applied to x W + b.
     pub activation: Activation,
 }
 
 impl Linear {
-    /// Declares both parameters and initialises them: see [`declare`](Self::declare) and [`init`](Self::init).
+    /// Declares both parameters and initialises them: see [`declare`](Self::declare) and
+    /// [`init`](Self::init).
     ///
     /// # Panics
     /// If a parameter of that name exists.
@@ -35,7 +37,7 @@ impl Linear {
         layer
     }
 
-    /// Declares both parameters, all 0: values come from [`init`](Self::init) or from a checkpoint.
+    /// Declares both parameters, all 0. Values come from [`init`](Self::init) or from a checkpoint.
     ///
     /// # Panics
     /// If a parameter of that name exists.
@@ -66,16 +68,16 @@ impl Linear {
         params.shape(self.bias).len()
     }
 
-    /// The layer's value at `x` `[.., inputs]`. Two layers made from one [`ParamId`] share it: its gradient is the
-    /// sum of both.
+    /// The layer's value at `x` `[.., inputs]`. Two layers made from one [`ParamId`] share it, and its
+    /// gradient is the sum of both.
     #[track_caller]
     pub fn forward<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {
         let tape = x.tape();
         x.linear(params.on(tape, self.weight), params.on(tape, self.bias), self.activation)
     }
 
-    /// The layer's value at x - mean, `mean` being `[inputs]`, computed as x W + (b - mean W): an `x` of zeros and
-    /// ones stays one, and its product stays cheap.
+    /// The layer's value at x - mean, with `mean` `[inputs]`. It is computed as x W + (b - mean W), so that
+    /// an `x` of zeros and ones stays one and its product stays cheap.
     #[track_caller]
     pub fn forward_centred<'t>(&self, params: &Params, x: Var<'t>, mean: Var<'t>) -> Var<'t> {
         let tape = x.tape();

@@ -61,7 +61,7 @@ impl Mlp {
         Mlp { layers }
     }
 
-    /// Initialises all layers, each as is usual before its activation.
+    /// Initialises all layers, each in the usual way before its activation.
     #[track_caller]
     pub fn init(&self, params: &mut Params, noise: &mut Noise) {
         for layer in &self.layers {
@@ -85,7 +85,7 @@ impl Mlp {
         forward_through(&self.layers, params, x)
     }
 
-    /// The last layer's value at x - mean, `mean` being `[inputs]`: see [`Linear::forward_centred`].
+    /// The last layer's value at x - mean, with `mean` `[inputs]`. See [`Linear::forward_centred`].
     #[track_caller]
     pub fn forward_centred<'t>(&self, params: &Params, x: Var<'t>, mean: Var<'t>) -> Var<'t> {
         let (first, rest) = self.layers.split_first().expect("at least one layer");
@@ -93,7 +93,8 @@ impl Mlp {
     }
 }
 
-/// Not a fold: a mistake in a closure is not reported at the caller's line.
+/// Passes `x` through the layers. It is not a fold, because a mistake in a closure is not reported at the
+/// caller's line.
 #[track_caller]
 fn forward_through<'t>(layers: &[Linear], params: &Params, mut x: Var<'t>) -> Var<'t> {
     for layer in layers {

@@ -1,9 +1,9 @@
-//! Noise as a rule keeps it.
+//! The noise that a rule keeps.
 
 use reparam_ops::noise::{Draws, Stream};
 
-/// The noise of a node, for its backward pass to take again: a place in a stream, or a copy of what was
-/// injected.
+/// The noise of a node, for its backward pass to take again: a position in a stream, or a copy of the
+/// injected numbers.
 #[derive(Debug)]
 pub(crate) enum Replay {
     Stream(Stream),
@@ -30,7 +30,7 @@ impl Replay {
         }
     }
 
-    /// Bytes of the numbers it keeps outside itself.
+    /// Bytes of the numbers it keeps in a buffer of its own.
     pub(crate) fn buffer_bytes(&self) -> usize {
         match self {
             Replay::Stream(_) => 0,

@@ -1,4 +1,4 @@
-//! Sources of noise for the ops: a generator, which moves on, or injected numbers.
+//! Sources of noise for the ops: a generator, which advances, or injected numbers.
 
 use reparam_ops::noise::Draws;
 
@@ -12,8 +12,8 @@ use super::Noise;
 /// | injected 32-bit draws | `&mut &draws[..]` | those draws, a `&[u32]` |
 /// | injected standard normals | `&mut &normals[..]` | those numbers, a `&[f32]`, for [`gaussian_rsample`] and [`Normal`] |
 ///
-/// Injected numbers are used up by one op. It panics at the caller's line if it needs more or fewer than
-/// there are; most ops need one per element.
+/// One op uses up the injected numbers. It panics at the caller's line if it needs more or fewer; most ops
+/// need one per element.
 ///
 /// ```
 /// use reparam::{Noise, Tape};
@@ -42,14 +42,14 @@ impl NoiseSource for Noise {
     }
 }
 
-/// Gives the whole slice, whatever the count: the op compares the two.
+/// Returns the whole slice, whatever the count. The op compares the two.
 impl NoiseSource for &[u32] {
     fn next_draws(&mut self, _count: usize) -> Draws<'_> {
         Draws::Given(std::mem::take(self))
     }
 }
 
-/// Gives the whole slice, whatever the count: the op compares the two.
+/// Returns the whole slice, whatever the count. The op compares the two.
 impl NoiseSource for &[f32] {
     fn next_draws(&mut self, _count: usize) -> Draws<'_> {
         Draws::Normals(std::mem::take(self))
@@ -59,7 +59,7 @@ impl NoiseSource for &[f32] {
 /// The draws of `count` random numbers for `op`.
 ///
 /// # Panics
-/// If another number of draws was injected, or normals.
+/// If the wrong number of draws was injected, or normals.
 #[track_caller]
 pub(crate) fn draws_for<'a>(op: &str, noise: &'a mut (impl NoiseSource + ?Sized), count: usize) -> Draws<'a> {
     let draws = noise.next_draws(count);
@@ -74,7 +74,7 @@ pub(crate) fn draws_for<'a>(op: &str, noise: &'a mut (impl NoiseSource + ?Sized)
 /// The noise of `count` standard normal numbers for `op`: draws, or the numbers themselves.
 ///
 /// # Panics
-/// If another number of draws or normals was injected.
+/// If the wrong number of draws or normals was injected.
 #[track_caller]
 pub(crate) fn normals_for<'a>(
     op: &str,

@@ -10,11 +10,12 @@ use crate::optim::{Optimizer, everyday_methods};
 use crate::params::Params;
 use crate::var::tier;
 
-/// Adam: steps by the running mean of gradients over the root of the running mean of their squares; AdamW with
-/// [`weight_decay`](Adam::weight_decay). Defaults: beta 0.9 and 0.999, epsilon 1e-8.
+/// Adam, which steps by the running mean of gradients over the root of the running mean of their squares, and
+/// AdamW with [`weight_decay`](Adam::weight_decay). Defaults: beta 0.9 and 0.999, epsilon 1e-8.
 ///
-/// The bias correction counts the optimizer's steps, the same for all parameters (as in optax; PyTorch counts those of each
-/// parameter): one that gets its first gradient late, because it was frozen, begins with larger steps.
+/// The bias correction counts the optimizer's steps, the same for all parameters (as in optax; PyTorch counts
+/// per parameter). A parameter that gets its first gradient late, because it was frozen, starts with larger
+/// steps.
 ///
 /// # Source
 /// D. Kingma, J. Ba, ICLR 2015, algorithm 1; I. Loshchilov, F. Hutter, ICLR 2019, algorithm 2.
@@ -33,7 +34,7 @@ impl Adam {
         Adam { hyper, steps: 0, means: Buffers::default(), squares: Buffers::default() }
     }
 
-    /// Other decay rates of the two moments.
+    /// Sets other decay rates for the two moments.
     ///
     /// # Panics
     /// If one is not from 0 to 0.99999.
@@ -49,7 +50,7 @@ impl Adam {
         self
     }
 
-    /// Another epsilon, which is added to the root.
+    /// Sets another epsilon, which is added to the root.
     ///
     /// ```
     /// use reparam::optim::Adam;
@@ -68,7 +69,7 @@ impl Adam {
         self
     }
 
-    /// Decoupled weight decay: each step first multiplies parameters by 1 - learning rate x `decay`.
+    /// Sets decoupled weight decay: each step first multiplies parameters by 1 - learning rate x `decay`.
     pub fn weight_decay(mut self, decay: f64) -> Adam {
         self.hyper.weight_decay = decay;
         self

@@ -1,14 +1,14 @@
-//! What an optimizer remembers of each parameter.
+//! The running buffers of an optimizer, one per parameter.
 
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::params::{ParamId, Params};
 use crate::shape::Shape;
 
-/// A number for each of a parameter's, from the first gradient on; the parameters of one [`Params`].
+/// A buffer as long as each parameter, from its first gradient on, for the parameters of one [`Params`].
 #[derive(Clone, Default, Debug)]
 pub(super) struct Buffers {
-    /// The first parameter that had a gradient: it knows whose all are.
+    /// The first parameter that had a gradient. It identifies the [`Params`] of all.
     first: Option<ParamId>,
     of: Vec<Vec<f32>>,
 }
@@ -29,7 +29,7 @@ impl Buffers {
         buffer
     }
 
-    /// Puts one tensor per parameter; one of no length where there is no buffer yet.
+    /// Saves one tensor per parameter, of length 0 if there is no buffer yet.
     pub(super) fn save(&self, prefix: &str, params: &Params, checkpoint: &mut Checkpoint) {
         for id in params.ids() {
             let name = format!("{prefix}{}", params.name(id));
@@ -40,7 +40,7 @@ impl Buffers {
         }
     }
 
-    /// What [`save`](Self::save) put.
+    /// Loads what [`save`](Self::save) stored.
     pub(super) fn restored(prefix: &str, params: &Params, checkpoint: &Checkpoint) -> Result<Buffers> {
         let buffer = |id| {
             let name = format!("{prefix}{}", params.name(id));

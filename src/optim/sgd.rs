@@ -10,7 +10,8 @@ use crate::optim::{Optimizer, everyday_methods};
 use crate::params::Params;
 use crate::var::tier;
 
-/// v = momentum v + g, p = p - learning rate x v. Jang, Gu and Poole's experiments use momentum 0.9.
+/// Gradient descent with momentum: v = momentum v + g, p = p - learning rate x v. Jang, Gu and Poole's
+/// experiments use momentum 0.9.
 #[derive(Clone, Debug)]
 pub struct Sgd {
     learning_rate: f64,
@@ -21,7 +22,7 @@ pub struct Sgd {
 }
 
 impl Sgd {
-    /// With momentum; 0 is plain gradient descent.
+    /// Creates the optimizer. Momentum 0 is plain gradient descent.
     pub fn new(learning_rate: f64, momentum: f64) -> Sgd {
         Sgd { learning_rate, momentum, weight_decay: 0.0, steps: 0, velocities: Buffers::default() }
     }

@@ -1,4 +1,4 @@
-//! What a tape keeps of each value, in buffers that outlive a step.
+//! The record that a tape keeps of each value, in buffers that outlive a step.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::Rule;
 use crate::params::ParamId;
 use crate::shape::Shape;
 
-/// Where a node's numbers are.
+/// The location of a node's numbers.
 #[derive(Debug)]
 pub(super) enum Value {
     /// In the node's own buffer.
@@ -20,7 +20,8 @@ pub(super) enum Value {
     Of(u32),
 }
 
-/// One node. Its buffer and its rule's box outlive [`Tape::reset`] and are used again by the next node in its place.
+/// One node. Its buffer and its rule's box outlive [`Tape::reset`], and the next node in its place reuses
+/// them.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) op: &'static str,
@@ -51,7 +52,7 @@ impl Node {
         if self.has_rule { self.rule.as_deref() } else { None }
     }
 
-    /// Keeps `rule`, in the box of the last rule in this place if that was of the same type.
+    /// Keeps `rule`, in the box of the last rule in this place if that had the same type.
     pub(super) fn keep_rule<R: Rule>(&mut self, rule: R) {
         self.has_rule = true;
         match self.rule.as_deref_mut().and_then(|old| (old as &mut dyn Any).downcast_mut::<R>()) {
@@ -74,7 +75,7 @@ pub(super) const INDICES: &str = "indices";
 
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
-    /// The first `len` are in use; those behind keep their buffers for the next recording.
+    /// The first `len` are in use. The rest keep their buffers for the next recording.
     pub(super) slots: Vec<Node>,
     pub(super) len: usize,
     pub(super) leaves: Vec<Leaf>,
@@ -85,7 +86,7 @@ impl Nodes {
         value_of(&self.slots, index)
     }
 
-    /// A fresh node behind the last one.
+    /// Adds a fresh node after the last one.
     pub(super) fn push(&mut self, op: &'static str, shape: Shape) -> &mut Node {
         if self.len == self.slots.len() {
             self.slots.push(Node::vacant());

@@ -1,8 +1,8 @@
-//! Where a tape holds a number that is not finite.
+//! The place on a tape of a number that is not finite.
 
 use std::fmt;
 
-/// The first node that is not finite: see [`Tape::check_finite`](crate::Tape::check_finite).
+/// The first node that is not finite. See [`Tape::check_finite`](crate::Tape::check_finite).
 #[derive(Clone, PartialEq, Debug)]
 pub struct NotFinite {
     /// Position on the tape.

@@ -20,7 +20,7 @@ impl Index<usize> for Inputs<'_> {
     }
 }
 
-/// What a rule sees of its node during the backward pass.
+/// A rule's view of its node during the backward pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Recorded<'a> {
     pub(super) nodes: &'a [Node],
@@ -60,7 +60,7 @@ impl<'a> Recorded<'a> {
         self.node.inputs.len()
     }
 
-    /// Where input `i` is on the tape, and whether it wants a gradient.
+    /// The position of input `i` on the tape, and whether it wants a gradient.
     pub(crate) fn input_slot(self, i: usize) -> (u32, bool) {
         let index = self.node.inputs[i];
         (index, self.nodes[index as usize].tracked)

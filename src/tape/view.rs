@@ -3,7 +3,7 @@
 use super::Rule;
 use crate::shape::Shape;
 
-/// What a printer sees of a node.
+/// A printer's view of a node.
 pub(crate) struct NodeView<'a> {
     pub(crate) index: usize,
     pub(crate) op: &'static str,
@@ -14,6 +14,6 @@ pub(crate) struct NodeView<'a> {
     pub(crate) tracked: bool,
     pub(crate) owned: bool,
     pub(crate) value: &'a [f32],
-    /// The value holds whole numbers, by their bits.
+    /// The value holds whole numbers, stored as bits.
     pub(crate) is_indices: bool,
 }

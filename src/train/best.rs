@@ -4,7 +4,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::params::Params;
 
-/// Parameters with the score that they reached, less being better.
+/// Parameters and the score they reached. Lower is better.
 #[derive(Debug)]
 pub(super) struct Best {
     /// Steps done when they were scored.
@@ -14,7 +14,7 @@ pub(super) struct Best {
 }
 
 impl Best {
-    /// Puts the parameters in the place of `best` if there is none yet, if its score is no number, or if theirs is lower.
+    /// Replaces `best` with `params` if there is none yet, if its score is NaN, or if `score` is lower.
     pub(super) fn keep(best: &mut Option<Best>, step: u64, score: f64, params: &Params) {
         if best.as_ref().is_none_or(|best| score < best.score || best.score.is_nan()) {
             let params = params.ids().map(|id| params.value(id).to_vec()).collect();
@@ -22,7 +22,7 @@ impl Best {
         }
     }
 
-    /// Gives `params` the values that were kept.
+    /// Copies the kept values into `params`.
     pub(super) fn put_back(&self, params: &mut Params) {
         for (id, kept) in params.ids().zip(&self.params) {
             params.value_mut(id).copy_from_slice(kept);
@@ -35,7 +35,7 @@ impl Best {
         params.save_values("best.", self.params.iter().map(|value| &value[..]), checkpoint);
     }
 
-    /// What [`write`](Self::write) put there, if it did.
+    /// Loads what [`write`](Self::write) stored, if anything.
     pub(super) fn read(checkpoint: &Checkpoint, params: &Params) -> Result<Option<Best>> {
         if checkpoint.text("best.step").is_none() {
             return Ok(None);

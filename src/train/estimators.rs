@@ -1,4 +1,4 @@
-//! The estimators of a run: one for each layer of the model's variables, and what changes as the run goes on.
+//! The estimators of a run, one per layer of the model's variables, and how they change over the run.
 
 use super::training::at_every_step;
 use crate::checkpoint::Checkpoint;
@@ -10,7 +10,7 @@ use crate::variables::Variables;
 /// Makes the estimator of a layer.
 type Maker = Box<dyn Fn(Variables) -> Box<dyn Estimator>>;
 
-/// Where a run gets the estimator of each layer from: a name, or a closure for estimators of your own.
+/// The source of each layer's estimator: a name, or a closure for estimators of your own.
 ///
 /// ```
 /// use reparam::estimators::{LeaveOneOut, UnorderedSet};
@@ -24,18 +24,18 @@ type Maker = Box<dyn Fn(Variables) -> Box<dyn Estimator>>;
 /// });
 /// ```
 pub struct Estimators {
-    /// What makes them from which step on; the first from step 0.
+    /// Each maker with the step it applies from. The first applies from step 0.
     phases: Vec<(u64, Maker)>,
     tau: Option<Schedule>,
 }
 
 impl Estimators {
-    /// None: for a model without variables.
+    /// No estimators, for a model without variables.
     pub fn none() -> Estimators {
         Estimators { phases: Vec::new(), tau: None }
     }
 
-    /// The estimator of that name for every layer.
+    /// The named estimator for every layer.
     ///
     /// # Errors
     /// If [`parse`] does not know the name.
@@ -48,12 +48,12 @@ impl Estimators {
         Estimators { phases: vec![(0, Box::new(make))], tau: None }
     }
 
-    /// With a temperature that changes from step to step.
+    /// Anneals the temperature on the schedule `tau`.
     pub fn annealed(self, tau: Schedule) -> Estimators {
         Estimators { tau: Some(tau), ..self }
     }
 
-    /// With the estimator of another name from that step on.
+    /// Switches to another named estimator from `step` on.
     ///
     /// # Errors
     /// If [`parse`] does not know the name.
@@ -62,11 +62,11 @@ impl Estimators {
         Ok(self)
     }
 
-    /// The estimators for these layers.
+    /// Makes the estimators for these layers.
     ///
     /// # Errors
-    /// If there are layers and no estimators, or the other way round, an estimator does not treat a layer's variables, or it has
-    /// no temperature to anneal.
+    /// If there are layers but no estimators, or the reverse, or if an estimator does not support a layer's
+    /// variables or has no temperature to anneal.
     pub(super) fn for_layers(self, layers: &[Variables], steps: u64) -> Result<OfLayers> {
         let Estimators { phases, tau } = self;
         match (layers, &phases[..]) {
@@ -105,7 +105,7 @@ fn maker_of(name: &str) -> Result<Maker> {
     Ok(Box::new(move |_| parse(&name).expect("parsed before")))
 }
 
-/// An estimator that treats the layer, and has a temperature if one is to be set.
+/// Makes an estimator, which must support the layer and, if `tau` is given, have a temperature.
 fn made_for(make: &Maker, layer: Variables, tau: Option<Schedule>) -> Result<Box<dyn Estimator>> {
     let mut estimator = make(layer);
     let name = estimator.name();
@@ -114,7 +114,7 @@ fn made_for(make: &Maker, layer: Variables, tau: Option<Schedule>) -> Result<Box
         return Err(Error::invalid(name, expected, reason));
     }
     if let Some(tau) = tau {
-        // At its own temperature the name stays.
+        // Tried on a copy, so that the name keeps its own temperature.
         if !estimator.set_temperature(tau.at(0) as f32) {
             let expected = "an estimator with a temperature to anneal";
             return Err(Error::invalid("tau", expected, format!("`{name}`")));
@@ -124,13 +124,13 @@ fn made_for(make: &Maker, layer: Variables, tau: Option<Schedule>) -> Result<Box
     Ok(estimator)
 }
 
-/// The names, with usual parameters, of the estimators that treat such variables.
+/// The names, with usual parameters, of the estimators that support these variables.
 fn fitting(layer: Variables) -> Vec<&'static str> {
     let fits = |name: &&&str| parse(name).is_ok_and(|estimator| estimator.check(layer).is_ok());
     entries().filter_map(|entry| entry.usual.iter().find(fits)).copied().collect()
 }
 
-/// Temperatures that relaxed samples are made for.
+/// The temperatures that relaxed samples support.
 const TAU: std::ops::RangeInclusive<f64> = 1e-3..=1e3;
 
 fn check_tau(tau: Schedule, steps: u64) -> Result<()> {
@@ -152,7 +152,7 @@ pub(super) struct OfLayers {
 }
 
 impl OfLayers {
-    /// The estimators of a step, at its temperature.
+    /// The estimators for a step, at its temperature.
     pub(super) fn at(&mut self, step: u64) -> &mut [Box<dyn Estimator>] {
         let tau = self.tau_at(step);
         let phase = self.phases.iter_mut().rev().find(|(from, _)| *from <= step);
@@ -170,7 +170,7 @@ impl OfLayers {
         self.tau.map(|tau| tau.at(step))
     }
 
-    /// Samples per image in the loss: those of a bound of several, else 1.
+    /// Samples per image in the loss: K for a K-sample bound, otherwise 1.
     pub(super) fn samples(&self) -> usize {
         let first = self.phases.first().and_then(|(_, estimators)| estimators.first());
         match first.map(|estimator| estimator.objective()) {
@@ -218,24 +218,24 @@ impl OfLayers {
     }
 }
 
-/// The estimators of a run as settings.
+/// The settings of a run's estimators.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Sampling {
-    /// The name: see [`parse`].
+    /// The estimator's name. See [`parse`].
     pub estimator: String,
-    /// The temperature, by step. `None` keeps the one in the name.
+    /// The temperature at each step. `None` keeps the one in the name.
     pub tau: Option<Schedule>,
-    /// The estimator of another name from a step on.
+    /// A step, and the name of the estimator that takes over from that step.
     pub then: Option<(u64, String)>,
 }
 
 impl Sampling {
-    /// With an estimator as its name has it.
+    /// An estimator with the settings in its name.
     pub fn named(estimator: &str) -> Sampling {
         Sampling { estimator: estimator.to_owned(), tau: None, then: None }
     }
 
-    /// The estimators.
+    /// Makes the estimators.
     ///
     /// # Errors
     /// If a name is unknown.

@@ -1,4 +1,4 @@
-//! Scores of a model on a part of the data.
+//! The scores of a model on one split of the data.
 
 use super::moments::Moments;
 use crate::checkpoint::Checkpoint;
@@ -67,8 +67,8 @@ pub struct Record {
 }
 
 impl Record {
-    /// The score that is watched, less being better: the share of wrong answers of a model with variables that recognises
-    /// classes, -ELBO of one sample, or the bound of several.
+    /// The score to watch, where lower is better: the error rate of a model with variables that recognises
+    /// classes, -ELBO for one sample, or the bound for several.
     pub(super) fn to_watch(self) -> f64 {
         match self.scores {
             Scores { elbo: Some(_), accuracy: Some(accuracy), .. } => 1.0 - accuracy,
@@ -78,9 +78,9 @@ impl Record {
     }
 }
 
-/// Images that are evaluated at a time.
+/// Images evaluated at a time.
 const BATCH: usize = 500;
-/// Samples that are evaluated at a time, over all images: what they take is lost if the process is killed.
+/// Samples evaluated at a time, over all images. A killed process loses at most this much work.
 const SAMPLES: usize = 500_000;
 
 /// An evaluation in progress. It can be interrupted after any batch and continued with the same result.
@@ -104,7 +104,7 @@ impl Evaluation {
         self.bounds.len()
     }
 
-    /// Evaluates the next images; whether there were any.
+    /// Evaluates the next images, and returns false if none were left.
     pub fn advance(&mut self, model: &dyn Model, params: &Params, data: &Digits) -> bool {
         let split = data.split(self.split);
         let batch = (SAMPLES / self.samples.max(1)).clamp(1, BATCH).min(split.len() - self.done());
@@ -150,7 +150,7 @@ impl Evaluation {
         }
     }
 
-    /// The images that are evaluated.
+    /// The split being evaluated.
     pub fn split(&self) -> SplitKind {
         self.split
     }
@@ -160,7 +160,7 @@ impl Evaluation {
         self.samples
     }
 
-    /// Saves where it stands, under names that begin with `prefix`.
+    /// Saves its progress under names that begin with `prefix`.
     pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
         let drawn = |bound: &HardBound| [bound.negative_elbo, bound.nll];
         let numbers = |drawn: Drawn| [drawn.value, drawn.variance.unwrap_or(f64::NAN)];
@@ -172,7 +172,7 @@ impl Evaluation {
         self.noise.save(&format!("{prefix}noise."), checkpoint);
     }
 
-    /// Continues from where [`save`](Self::save) was called.
+    /// Continues from the progress that [`save`](Self::save) stored.
     ///
     /// # Errors
     /// If something is missing.

@@ -3,7 +3,7 @@
 use crate::gradients::Gradients;
 use crate::params::Params;
 
-/// How the processes of one run exchange the gradients of a step, before clipping and the update.
+/// Exchanges the gradients of a step between the processes of one run, before clipping and the update.
 pub trait Exchange: Send {
     /// Replaces each process's gradients with their mean over all processes.
     fn exchange(&mut self, params: &Params, gradients: &mut Gradients);

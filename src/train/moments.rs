@@ -18,10 +18,10 @@ impl Moments {
         self.sum / self.count
     }
 
-    /// Of the mean; 0 for a single loss.
+    /// The standard error of the mean; 0 for a single loss.
     pub(super) fn standard_error(self) -> f64 {
         let variance = (self.square - self.sum * self.mean()) / (self.count - 1.0).max(1.0);
-        // Rounding may take it below 0; a NaN stays, which `max` would make 0.
+        // Rounding may take it below 0. `max` would turn a NaN into 0.
         if variance < 0.0 { 0.0 } else { (variance / self.count).sqrt() }
     }
 }
@@ -37,7 +37,7 @@ mod tests {
         assert_eq!((moments.mean(), moments.standard_error()), (1.0, 0.0));
         moments.add(2.0);
         moments.add(6.0);
-        // Squared differences of 4, 1 and 9, over 2 and over 3.
+        // Squared differences of 4, 1 and 9, divided by 2 and by 3.
         assert_eq!(moments.mean(), 3.0);
         assert!((moments.standard_error() - (14.0f64 / 6.0).sqrt()).abs() < 1e-12);
     }

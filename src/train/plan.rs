@@ -1,4 +1,4 @@
-//! A run of one of this crate's models as settings.
+//! The settings of a run of one of this crate's models.
 
 use super::{Estimators, OptimizerPlan, Run, Sampling, Streams, Training, Validation, falling};
 use crate::checkpoint::Checkpoint;
@@ -9,25 +9,25 @@ use crate::params::Params;
 use crate::schedule::Schedule;
 use crate::variables::Variables;
 
-/// What a run is made from, apart from its data: a model, its estimators, and how it is trained.
+/// Everything that defines a run except its data: the model, its estimators and its training settings.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Plan {
     /// The model.
     pub model: ModelShape,
     /// The estimators; `None` for a model without discrete variables.
     pub sampling: Option<Sampling>,
-    /// How it is trained.
+    /// The training settings.
     pub training: Training,
 }
 
-/// The version of checkpoints of runs.
+/// The format version of run checkpoints.
 pub(super) const FORMAT: u32 = 2;
 
 impl Plan {
-    /// Checks that it can be run on that data.
+    /// Checks that the plan can run on `data`.
     ///
     /// # Errors
-    /// The first setting that cannot be.
+    /// Names the first setting that does not fit.
     pub fn check(&self, data: &Digits) -> Result<()> {
         self.training.check()?;
         self.model.check(ImageFormat::of(data))?;
@@ -38,21 +38,21 @@ impl Plan {
         Ok(())
     }
 
-    /// A run at its first step.
+    /// Returns a run at its first step.
     ///
     /// # Errors
-    /// If a setting is out of its range, the estimator does not treat the model's variables, the batch is larger than the
-    /// training split, or there are not as many labelled images as wanted.
+    /// If a setting is out of range, the estimator does not support the model's variables, the batch is
+    /// larger than the training split, or there are too few labelled images.
     pub fn begin<'d>(&self, data: &'d Digits) -> Result<Run<'d>> {
         self.check(data)?;
         let estimators = self.sampling.as_ref().map_or(Ok(Estimators::none()), Sampling::estimators)?;
         self.begin_with(estimators, data)
     }
 
-    /// The same with other estimators than the plan's, of your own for example.
+    /// Like [`begin`](Self::begin), with other estimators than the plan's, for example your own.
     ///
     /// # Errors
-    /// As [`begin`](Self::begin).
+    /// The same as [`begin`](Self::begin).
     pub fn begin_with<'d>(&self, estimators: Estimators, data: &'d Digits) -> Result<Run<'d>> {
         self.model.check(ImageFormat::of(data))?;
         let mut params = Params::new();
@@ -61,10 +61,10 @@ impl Plan {
         Run::new(self.training.clone(), model, params, estimators, data)
     }
 
-    /// The run in a checkpoint, to be continued on the data it was begun with.
+    /// Returns the run in a checkpoint, to continue on the data it began with.
     ///
     /// # Errors
-    /// If the checkpoint lacks something, is damaged, or is of other data.
+    /// If the checkpoint is incomplete or damaged, or belongs to other data.
     pub fn resume<'d>(checkpoint: &Checkpoint, data: &'d Digits) -> Result<(Plan, Run<'d>)> {
         let plan = Plan::read(checkpoint)?;
         plan.model.check_read(ImageFormat::of(data), checkpoint)?;
@@ -93,8 +93,9 @@ impl Plan {
 
 /// The plans of `reparam train MODEL` without flags.
 impl Plan {
-    /// The README's main job: 784-512-256-(20 x 10)-256-512-784 with Gumbel-Softmax, whose temperature falls from 1 to 0.1
-    /// over the whole run: smooth gradients first, samples that are almost one-hot in the end.
+    /// The README's main example: 784-512-256-(20 x 10)-256-512-784 with Gumbel-Softmax. The temperature
+    /// falls from 1 to 0.1 over the whole run, so gradients are smooth at first and samples almost one-hot at
+    /// the end.
     pub fn vae() -> Plan {
         let steps = 18_000;
         Plan {
@@ -104,12 +105,12 @@ impl Plan {
                 decoder: vec![256, 512],
             },
             sampling: gumbel_softmax(1.0, 0.1, steps),
-            // Short memories suit a VAE that is trained for a minute and a half: see the README.
+            // Short memories suit a VAE that trains for only a minute and a half: see the README.
             training: training(steps, 100, 2e-3, [0.6, 0.99]),
         }
     }
 
-    /// Two layers of 20 categorical variables of ten classes between the halves of an image.
+    /// Two layers of 20 categorical variables with ten classes, between the halves of an image.
     pub fn sbn() -> Plan {
         let steps = 20_000;
         Plan {
@@ -131,7 +132,7 @@ impl Plan {
         }
     }
 
-    /// A hundred images with a known class.
+    /// The semi-supervised model, with a hundred labelled images.
     pub fn semi() -> Plan {
         let steps = 4_000;
         Plan {

@@ -1,4 +1,4 @@
-//! A model in training: everything that a checkpoint must hold to continue it bit for bit.
+//! A model in training, with everything that a checkpoint must hold to continue it bit for bit.
 
 use super::best::Best;
 use super::estimators::OfLayers;
@@ -36,7 +36,7 @@ pub struct Run<'d> {
     best: Option<Best>,
     /// The labels of a step's images.
     labels: Vec<u32>,
-    /// Everything that a checkpoint must be of to be continued here.
+    /// The settings and data that a checkpoint must share to be continued here.
     identity: Checkpoint,
 }
 
@@ -50,11 +50,11 @@ pub struct Stepped {
 }
 
 impl<'d> Run<'d> {
-    /// A run at its first step, with the parameters as they are.
+    /// Returns a run at its first step, starting from `params` as they are.
     ///
     /// # Errors
-    /// If a setting is out of its range, the batch is larger than the training split, or the estimators do not fit the model's
-    /// layers.
+    /// If a setting is out of range, the batch is larger than the training split, or the estimators do not
+    /// fit the model's layers.
     pub fn new(
         training: Training,
         model: Box<dyn Model>,
@@ -103,7 +103,7 @@ impl<'d> Run<'d> {
         Run { exchange: Box::new(exchange), ..self }
     }
 
-    /// How the model is trained.
+    /// The training settings.
     pub fn training(&self) -> &Training {
         &self.training
     }
@@ -128,7 +128,7 @@ impl<'d> Run<'d> {
         self.step
     }
 
-    /// Whether all steps are done, or patience has run out.
+    /// Returns true once all steps are done or patience has run out.
     pub fn is_finished(&self) -> bool {
         self.step >= self.training.steps || self.is_out_of_patience()
     }
@@ -139,8 +139,8 @@ impl<'d> Run<'d> {
         self.step.saturating_sub(best.step) / validation.every >= patience
     }
 
-    /// One step: a batch forward and backward, and an update. Scores the validation images if that is due. After the last
-    /// step, the parameters become the best ones if those are to be kept.
+    /// Takes one step: a batch forward and backward, and an update. Scores the validation images when due.
+    /// After the last step, restores the best parameters if they are to be kept.
     ///
     /// # Panics
     /// If the loss has no gradient.
@@ -159,7 +159,7 @@ impl<'d> Run<'d> {
         Stepped { loss, validation }
     }
 
-    /// Moves the parameters; returns the loss.
+    /// Updates the parameters and returns the loss.
     fn update(&mut self) -> f64 {
         let Training { batch, learning_rate, clip_norm, .. } = self.training;
         let split = self.data.train();
@@ -221,7 +221,7 @@ impl<'d> Run<'d> {
         self.record(SplitKind::Train, 0, scores)
     }
 
-    /// An evaluation of a split that begins with the same noise at every call.
+    /// Begins an evaluation of a split, with the same noise at every call.
     pub fn evaluation(&self, split: SplitKind, samples: usize) -> Evaluation {
         Evaluation::begin(split, samples, self.evaluation_noise.clone())
     }
@@ -254,8 +254,8 @@ impl<'d> Run<'d> {
 
 /// Saving and resuming.
 impl Run<'_> {
-    /// The whole state, with all that the estimators have learned: a run that continues from it ends with the same bytes as
-    /// one that was never interrupted.
+    /// Saves the whole state, including everything the estimators have learned. A run that continues from it
+    /// ends with the same bytes as one that was never interrupted.
     pub fn checkpoint(&self) -> Checkpoint {
         let mut checkpoint = self.identity.clone();
         checkpoint.set("step", self.step);
@@ -273,11 +273,11 @@ impl Run<'_> {
         checkpoint
     }
 
-    /// Continues from a checkpoint of a run that was made from the same settings and data. A setting that the checkpoint
-    /// does not know counts as the same: an older version wrote it.
+    /// Continues from a checkpoint of a run with the same settings and data. A setting that the checkpoint
+    /// lacks counts as equal, because an older version wrote it.
     ///
     /// # Errors
-    /// If the checkpoint lacks something, or is of other settings or data.
+    /// If the checkpoint is incomplete, or belongs to other settings or data.
     ///
     /// # Panics
     /// If a step is being recorded.
@@ -303,7 +303,7 @@ impl Run<'_> {
     }
 }
 
-/// The number of steps that a checkpoint's run has made, of the `steps` that it was to make.
+/// The number of steps that a checkpoint's run has done, out of `steps`.
 pub(super) fn steps_done(checkpoint: &Checkpoint, steps: u64) -> Result<u64> {
     let step: u64 = checkpoint.get("step")?;
     match step <= steps {

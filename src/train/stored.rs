@@ -10,13 +10,13 @@ use crate::error::Result;
 use crate::models::{ImageFormat, Model};
 use crate::params::Params;
 
-/// A trained model with its parameters and what they were made from: all that a checkpoint says without the data.
+/// A trained model with its parameters and plan: everything a checkpoint tells without the data.
 pub struct Stored {
-    /// How it was trained.
+    /// The plan of its training.
     pub plan: Plan,
     /// Steps it was trained for.
     pub step: u64,
-    /// The images it is for.
+    /// The format of its images.
     pub images: ImageFormat,
     /// The model.
     pub model: Box<dyn Model>,
@@ -25,10 +25,10 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// The model in the checkpoint at `path`, whatever data is at hand.
+    /// Loads the model in the checkpoint at `path`, without any data.
     ///
     /// # Errors
-    /// If the file cannot be read, or is not a whole checkpoint of one of this crate's models.
+    /// If the file cannot be read, or is not a complete checkpoint of one of this crate's models.
     pub fn load(path: &Path) -> Result<Stored> {
         let checkpoint = Checkpoint::load(path)?;
         let plan = Plan::read(&checkpoint)?;
@@ -41,15 +41,17 @@ impl Stored {
         Ok(Stored { plan, step, images, model, params })
     }
 
-    /// Checks that the model can be used on that data.
+    /// Checks that the model can be used on `data`.
     ///
     /// # Errors
-    /// If the images have another size, or labels that a model which reads them does not know.
+    /// If the images have another size, or if the model reads labels and the data has classes it does not
+    /// know.
     pub fn check_fits(&self, data: &Digits) -> Result<()> {
         self.images.check_fits(data, self.plan.model.reads_labels())
     }
 
-    /// An evaluation of a split with the noise of `seed`: with the seed of its run, it gives what the run gave.
+    /// Begins an evaluation of a split with the noise of `seed`. The seed of the run reproduces the run's
+    /// scores.
     pub fn evaluation(&self, split: SplitKind, samples: usize, seed: u64) -> Evaluation {
         Evaluation::begin(split, samples, Streams::of(seed).evaluation)
     }

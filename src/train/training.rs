@@ -1,4 +1,4 @@
-//! How a model is trained, whatever the model.
+//! Training settings that apply to any model.
 
 use reparam_ops::adam::LARGEST_BETA;
 
@@ -7,26 +7,26 @@ use crate::error::{Error, Result};
 use crate::optim::{Adam, Optimizer, Sgd};
 use crate::schedule::Schedule;
 
-/// How long a run is, how its parameters move, and how it is watched.
+/// The length of a run, the updates of its parameters, and its validation.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Training {
     /// Images per step.
     pub batch: usize,
     /// Steps of the whole run.
     pub steps: u64,
-    /// Where all randomness comes from.
+    /// The seed of all randomness.
     pub seed: u64,
-    /// What changes the parameters.
+    /// The optimizer.
     pub optimizer: OptimizerPlan,
-    /// Step size, by step.
+    /// The step size at each step.
     pub learning_rate: Schedule,
-    /// The largest norm of all gradients together, to which larger ones are scaled down. `None`: no limit.
+    /// The largest joint norm of all gradients. Larger ones are scaled down to it. `None` sets no limit.
     pub clip_norm: Option<f64>,
-    /// Scores on the validation images. `None`: none.
+    /// Scoring on the validation images, if any.
     pub validation: Option<Validation>,
 }
 
-/// An optimizer as settings. The learning rate comes from [`Training`].
+/// The settings of an optimizer. The learning rate comes from [`Training`].
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum OptimizerPlan {
     /// Adam.
@@ -54,17 +54,17 @@ pub enum OptimizerPlan {
     },
 }
 
-/// When a run is scored on the validation images, and what follows from it.
+/// Settings for scoring a run on the validation images and acting on the scores.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Validation {
     /// Steps between scores.
     pub every: u64,
-    /// Hard samples per image. With one, the score to watch is -ELBO; with more, their bound. A model that recognises classes
-    /// is watched by its share of wrong answers.
+    /// Hard samples per image. With one, the score to watch is -ELBO; with more, their bound. For a model
+    /// with variables that recognises classes, it is the error rate.
     pub samples: usize,
-    /// Whether a finished run has the parameters of its best score instead of the last ones.
+    /// If true, a finished run has the parameters of its best score instead of the last ones.
     pub keep_best: bool,
-    /// The number of scores without improvement after which the run ends. `None`: it does not end early.
+    /// The number of scores without improvement after which the run ends early. `None` never ends it early.
     pub patience: Option<u64>,
 }
 
@@ -83,7 +83,7 @@ impl Default for Training {
     }
 }
 
-/// A learning rate that falls on a straight line to a hundredth over the last 60 % of a run.
+/// A learning rate that falls linearly to a hundredth over the last 60 % of a run.
 pub fn falling(start: f64, steps: u64) -> Schedule {
     Schedule::Tail { start, end: start / 100.0, from: steps * 2 / 5, to: steps.max(1) }
 }
@@ -102,7 +102,7 @@ impl OptimizerPlan {
         }
     }
 
-    /// Its name.
+    /// The optimizer's name.
     pub fn name(self) -> &'static str {
         match self {
             OptimizerPlan::Adam { .. } => "adam",
@@ -139,10 +139,10 @@ fn not_negative(what: &str, value: f64) -> Result<()> {
 }
 
 impl Training {
-    /// Checks every value that could not be trained with.
+    /// Checks that every setting is usable.
     ///
     /// # Errors
-    /// The first setting that is out of its range.
+    /// Names the first setting that is out of range.
     pub fn check(&self) -> Result<()> {
         let at_least_one = |what: &str, value: u64| match value {
             0 => Err(Error::invalid(what, "at least 1", 0)),
@@ -234,7 +234,8 @@ impl Training {
     }
 }
 
-/// Whether a schedule is in a range at every step. Schedules are monotone, so the ends of the run are their extremes.
+/// True if a schedule stays in a range at every step. Schedules are monotone, so the ends of the run are
+/// their extremes.
 pub(super) fn at_every_step(schedule: Schedule, steps: u64, range: std::ops::RangeInclusive<f64>) -> bool {
     [0, steps.saturating_sub(1)].iter().all(|&step| range.contains(&schedule.at(step)))
 }

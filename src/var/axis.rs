@@ -98,10 +98,11 @@ impl<'t> Var<'t> {
         sum / self.shape().dims()[axis] as f32
     }
 
-    /// The value stretched to `shape` by NumPy's rule: missing axes are put in front, axes of length 1 repeat.
+    /// Stretches the value to `shape` by NumPy's rule: missing axes are added in front, and axes of length 1
+    /// repeat.
     ///
     /// # Panics
-    /// If it does not stretch to that shape.
+    /// If it does not stretch to `shape`.
     #[track_caller]
     pub fn broadcast_to(self, shape: impl Into<Shape>) -> Var<'t> {
         let (from, to) = (self.shape(), shape.into());
@@ -112,7 +113,7 @@ impl<'t> Var<'t> {
         self.stretch(&to)
     }
 
-    /// Both operands at their common shape.
+    /// Both operands, stretched to their common shape.
     #[track_caller]
     pub(crate) fn broadcast_with(self, other: Var<'t>, op: &str) -> (Var<'t>, Var<'t>) {
         let (a, b) = (self.shape(), other.shape());
@@ -127,7 +128,7 @@ impl<'t> Var<'t> {
         (self.stretch(&shape), other.stretch(&shape))
     }
 
-    /// One repetition for each run of neighbouring axes that stretch.
+    /// Stretches to a shape, with one repetition for each run of neighbouring axes that stretch.
     #[track_caller]
     fn stretch(self, to: &Shape) -> Var<'t> {
         let mut value = self;

@@ -1,4 +1,4 @@
-//! `bernoulli` and `st_bernoulli`: exact samples of binary variables, without and with a stand-in gradient.
+//! `bernoulli` and `st_bernoulli`: exact samples of binary variables, without and with a surrogate gradient.
 
 use reparam_ops::bernoulli as kernel;
 
@@ -18,7 +18,7 @@ impl Rule for Bernoulli {
     fn backward(&self, _node: Recorded<'_>, _gradients: &mut InputGradients<'_>) {}
 }
 
-/// y = 1 where logits + l > 0; the gradient is that of sigmoid(logits).
+/// y = 1 where logits + l > 0, with the gradient of sigmoid(logits).
 #[derive(Debug)]
 struct StBernoulli;
 
@@ -35,12 +35,12 @@ impl Rule for StBernoulli {
 
 /// # Samples of bits: hard and straight-through
 impl<'t> Var<'t> {
-    /// An exact sample of a binary variable, elementwise: 1 where logits + l > 0 with standard logistic noise l, else
-    /// 0; it is 1 with probability sigmoid(logits). One draw per element. It has no gradient: score-function
-    /// estimators want it so.
+    /// An exact sample of a binary variable, elementwise: 1 where logits + l > 0 with standard logistic noise
+    /// l, else 0. It is 1 with probability sigmoid(logits) and takes one draw per element. It has no
+    /// gradient, as score-function estimators require.
     ///
     /// # Panics
-    /// If the number of injected draws is not that of the elements.
+    /// If the number of injected draws is not the number of elements.
     #[track_caller]
     pub fn bernoulli(self, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         let shape = self.shape();
@@ -50,15 +50,15 @@ impl<'t> Var<'t> {
         })
     }
 
-    /// An exact sample of a binary variable, differentiated as if it were its probability: the value is that of
-    /// [`bernoulli`](Self::bernoulli); except under differentiation, where the gradient is that of sigmoid(logits):
+    /// An exact sample of a binary variable, differentiated as if it were its probability p. The value is the
+    /// same as [`bernoulli`](Self::bernoulli)'s. The backward pass uses the gradient of p = sigmoid(logits):
     /// dlogits = dy p (1 - p). Biased.
     ///
     /// # Saved
     /// Nothing beyond the logits.
     ///
     /// # Panics
-    /// If the number of injected draws is not that of the elements.
+    /// If the number of injected draws is not the number of elements.
     ///
     /// # Examples
     /// ```

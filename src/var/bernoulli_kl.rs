@@ -27,8 +27,8 @@ impl Rule for BernoulliKl {
 
 /// # KL divergences of bits
 impl<'t> Var<'t> {
-    /// KL(p || q) = p (ln p - ln q) + (1 - p) (ln(1 - p) - ln(1 - q)), elementwise, in nats, p and q the sigmoid of
-    /// `self` and `q`. Finite for all finite logits.
+    /// KL(p || q) = p (ln p - ln q) + (1 - p) (ln(1 - p) - ln(1 - q)), elementwise, in nats, where p and q
+    /// are the sigmoids of `self` and `q`. Finite for all finite logits.
     ///
     /// With logits a and b: da = p (1 - p) (a - b) and db = q - p.
     ///

@@ -25,7 +25,7 @@ impl Rule for BinaryConcrete {
     }
 }
 
-/// y = 1 where logits + l > 0; the gradient is that of the relaxed sample, whose draws are replayed.
+/// y = 1 where logits + l > 0, with the gradient of the relaxed sample, whose draws are replayed.
 #[derive(Debug)]
 struct StBinaryConcrete {
     tau: f32,
@@ -49,21 +49,22 @@ impl Rule for StBinaryConcrete {
 
 /// # Samples of bits: binary Concrete
 impl<'t> Var<'t> {
-    /// A relaxed sample of a binary variable, elementwise: y = sigmoid((logits + l) / tau) with standard logistic noise
-    /// l, one draw per logit. Also called relaxed Bernoulli or Gumbel-sigmoid. y > 1/2 with probability
-    /// sigmoid(logits), whatever tau. A logit of -inf gives exactly 0, of +inf exactly 1, both with gradient 0.
+    /// A relaxed sample of a binary variable, elementwise: y = sigmoid((logits + l) / tau) with standard
+    /// logistic noise l, one draw per logit. Also called relaxed Bernoulli or Gumbel-sigmoid. y > 1/2 with
+    /// probability sigmoid(logits) for any tau. A logit of -inf gives exactly 0 and one of +inf exactly 1,
+    /// both with gradient 0.
     ///
     /// With h = dy y (1 - y): dlogits = h / tau and dtau = -sum(h logit(y)) / tau.
     ///
     /// # Saved
-    /// Nothing beyond the output y: the noise is neither stored nor drawn again.
+    /// Nothing beyond the output y. The noise is neither stored nor drawn again.
     ///
     /// # Precision
-    /// y within 2 ulp of its score's sigmoid; for large tau the accuracy of dtau is limited, see
+    /// y within 2 ulp of its score's sigmoid; for large tau, dtau has limited accuracy: see
     /// [`reparam_ops::binary_concrete::backward`].
     ///
     /// # Panics
-    /// If tau is not positive and finite, or the number of injected draws is not that of the logits.
+    /// If tau is not positive and finite, or the number of injected draws is not the number of logits.
     ///
     /// # Examples
     /// ```
@@ -93,15 +94,15 @@ impl<'t> Var<'t> {
         })
     }
 
-    /// An exact binary sample, differentiated as if it were the relaxed one: the value is 1 where logits + l > 0, else
-    /// 0, so that it is 1 with probability sigmoid(logits) whatever tau; except under differentiation, where the
-    /// gradient is that of sigmoid((logits + l) / tau) with the same noise. Biased.
+    /// An exact binary sample, differentiated as if it were the relaxed one. The value is 1 where logits +
+    /// l > 0, else 0, so it is 1 with probability sigmoid(logits) for any tau. The backward pass uses the
+    /// gradient of sigmoid((logits + l) / tau) with the same noise. Biased.
     ///
     /// # Saved
-    /// The place of its draws in their stream: the backward pass replays them.
+    /// The position of its draws in their stream, from which the backward pass replays them.
     ///
     /// # Panics
-    /// As [`binary_concrete`](Self::binary_concrete).
+    /// The same as [`binary_concrete`](Self::binary_concrete).
     ///
     /// # Source
     /// Jang, Gu, Poole 2017, section 2.2; Maddison, Mnih, Teh 2017, appendix B.

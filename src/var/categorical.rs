@@ -20,16 +20,16 @@ impl Rule for Categorical {
 
 /// # Samples of classes: hard, one-hot
 impl<'t> Var<'t> {
-    /// An exact one-hot sample of a categorical variable for each row: the one-hot vector of
-    /// argmax(logits + g) with standard Gumbel noise g, which is class k with probability softmax(logits)_k.
-    /// `self` holds logits `[.., classes]`, and one draw is taken per logit. A class masked with -inf is
-    /// never drawn; ties take the lowest index. It has no gradient: score-function estimators want it so.
+    /// An exact one-hot sample of a categorical variable for each row: the one-hot vector of argmax(logits +
+    /// g) with standard Gumbel noise g. It is class k with probability softmax(logits)_k. `self` holds logits
+    /// `[.., classes]`, and one draw is taken per logit. A class masked with -inf is never drawn; ties take
+    /// the lowest index. It has no gradient, as score-function estimators require.
     ///
-    /// With the same draws, [`gumbel_max`](Self::gumbel_max) gives the place of the 1, and
+    /// With the same draws, [`gumbel_max`](Self::gumbel_max) gives the position of the 1, and
     /// [`st_categorical`](Self::st_categorical) is the same sample with a gradient.
     ///
     /// # Panics
-    /// If a row is fully masked, or the number of injected draws is not that of the logits.
+    /// If a row is fully masked, or the number of injected draws is not the number of logits.
     ///
     /// # Examples
     /// ```

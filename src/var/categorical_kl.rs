@@ -1,4 +1,5 @@
-//! `categorical_kl` and `categorical_kl_uniform`: divergences between categorical distributions given by logits.
+//! `categorical_kl` and `categorical_kl_uniform`: divergences between categorical distributions given by
+//! logits.
 
 use reparam_ops::categorical_kl as kernel;
 
@@ -46,9 +47,9 @@ impl Rule for CategoricalKlUniform {
 
 /// # KL divergences of classes
 impl<'t> Var<'t> {
-    /// KL(p || q) = sum_i p_i (ln p_i - ln q_i) per row, in nats, p and q the softmax of `self` and `q`; the last
-    /// axis, the classes, disappears. A class that p masks with -inf has share and gradient 0; one
-    /// that only q masks makes the divergence infinite.
+    /// KL(p || q) = sum_i p_i (ln p_i - ln q_i) per row, in nats, where p and q are the softmax of `self` and
+    /// `q`. The last axis, the classes, disappears. A class that p masks with -inf adds 0 and has gradient 0;
+    /// one that only q masks makes the divergence infinite.
     ///
     /// # Panics
     /// If the shapes differ, or a row is fully masked.
@@ -61,8 +62,8 @@ impl<'t> Var<'t> {
         })
     }
 
-    /// KL(p || uniform) = sum_i p_i ln p_i + ln(classes) per row, in nats, p the softmax of `self`; the last axis,
-    /// the classes, disappears. A class masked with -inf has share and gradient 0.
+    /// KL(p || uniform) = sum_i p_i ln p_i + ln(classes) per row, in nats, where p is the softmax of `self`.
+    /// The last axis, the classes, disappears. A class masked with -inf adds 0 and has gradient 0.
     ///
     /// # Panics
     /// If a row is fully masked.

@@ -27,17 +27,17 @@ impl Rule for CrossEntropy {
 
 /// # Loss of classes
 impl<'t> Var<'t> {
-    /// ln sum_k e^x_k - x_target per row, in nats: `self` holds the logits x, `[.., classes]`, and `targets` a class
-    /// for each row, counted from 0. The last axis disappears; take `.mean()` for the usual loss.
+    /// ln sum_k e^x_k - x_target per row, in nats. `self` holds the logits x, `[.., classes]`, and `targets`
+    /// a class for each row, counted from 0. The last axis disappears; take `.mean()` for the usual loss.
     ///
-    /// dlogits = dloss (softmax(x) - one-hot of the target). A class masked with -inf has gradient 0, and as a target
-    /// it is impossible: its loss is +inf.
+    /// dlogits = dloss (softmax(x) - one-hot of the target). A class masked with -inf has gradient 0, and as
+    /// a target its loss is +inf.
     ///
     /// # Saved
     /// The targets, as a leaf of the tape.
     ///
     /// # Panics
-    /// If the number of targets is not that of the rows, a target is not a class, or a row is fully masked.
+    /// If the number of targets is not the number of rows, a target is not a class, or a row is fully masked.
     ///
     /// # Examples
     /// ```

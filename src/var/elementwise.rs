@@ -42,11 +42,13 @@ macro_rules! unary {
 unary! {
     /// e^x. Within 2 ulp.
     Exp exp;
-    /// ln x: -inf at 0, NaN below. Within 2 ulp. The slope 1 / x is 3.4e38 at most, also at 0: a dy of 0 stays 0.
+    /// ln x: -inf at 0, NaN below. Within 2 ulp. The slope 1 / x is at most 3.4e38, even at 0, so a dy of 0
+    /// stays 0.
     Ln ln;
     /// ln(1 + x), accurate near 0. Within 2 ulp.
     Log1p log1p;
-    /// The square root. The gradient at 0 is infinite, and NaN where none comes in: keep arguments off 0.
+    /// The square root. The gradient at 0 is infinite, or NaN if the incoming gradient is 0, so keep
+    /// arguments away from 0.
     Sqrt sqrt;
     /// x^2
     Square square;
@@ -114,7 +116,8 @@ impl<'t> Var<'t> {
         })
     }
 
-    /// x / c: a product with 1 / c, which may be half an ulp off, unless that is no normal number where c is one of use.
+    /// x / c, as a product with 1 / c, which may be half an ulp off. Divides if 1 / c is not a normal number
+    /// for a finite, nonzero c.
     #[track_caller]
     fn divided_by(self, c: f32) -> Var<'t> {
         let inverse = 1.0 / c;

@@ -1,4 +1,5 @@
-//! `exp_concrete` and `exp_concrete_log_prob`: the logarithm of a relaxed categorical sample, and its density.
+//! `exp_concrete` and `exp_concrete_log_prob`: the logarithm of a relaxed categorical sample, and its
+//! density.
 
 use reparam_ops::elementwise::add_scaled;
 use reparam_ops::exp_concrete as kernel;
@@ -61,20 +62,20 @@ impl Rule for ExpConcreteLogProb {
 
 /// # Samples of classes in log space, with their density
 impl<'t> Var<'t> {
-    /// The logarithm of a relaxed sample of a categorical variable, row by row: y = log_softmax((logits + g) / tau)
-    /// with standard Gumbel noise g, one draw per logit. `self` holds logits `[.., classes]`.
+    /// The logarithm of a relaxed sample of a categorical variable, row by row: y = log_softmax((logits + g)
+    /// / tau) with standard Gumbel noise g, one draw per logit. `self` holds logits `[.., classes]`.
     ///
-    /// Its exponential is what [`gumbel_softmax`](Self::gumbel_softmax) gives for the same draws, but a logarithm does
-    /// not underflow: this is the form to take densities of. Masked classes (-inf) stay at -inf with gradient 0.
+    /// Its exponential is the [`gumbel_softmax`](Self::gumbel_softmax) for the same draws. A logarithm does
+    /// not underflow, so take densities of this form. Masked classes (-inf) stay at -inf with gradient 0.
     ///
     /// With h = dy - e^y sum(dy): dlogits = h / tau and dtau = -sum(h y) / tau.
     ///
     /// # Saved
-    /// Nothing beyond the output y: the noise is neither stored nor drawn again.
+    /// Nothing beyond the output y. The noise is neither stored nor drawn again.
     ///
     /// # Panics
-    /// If tau is not positive and finite, or a row is fully masked, or the number of injected draws is not that of
-    /// the logits.
+    /// If tau is not positive and finite, or a row is fully masked, or the number of injected draws is not
+    /// the number of logits.
     ///
     /// # Examples
     /// ```
@@ -105,15 +106,16 @@ impl<'t> Var<'t> {
         })
     }
 
-    /// The log-density of an [`exp_concrete`](Self::exp_concrete) sample, per row, in nats:
-    /// `ln (n - 1)! + (n - 1) ln tau + sum_k u_k - n ln sum_k e^u_k` with u = logits - tau log_y, over the n unmasked
+    /// The log-density of an [`exp_concrete`](Self::exp_concrete) sample, per row, in nats: `ln (n - 1)! +
+    /// (n - 1) ln tau + sum_k u_k - n ln sum_k e^u_k` with u = logits - tau log_y, over the n unmasked
     /// classes. `self` is the sample log_y; both are `[.., classes]`, and the last axis disappears.
     ///
-    /// The relaxation's temperature and that of the density may differ: a prior has its own. A masked class (logit
-    /// -inf) does not count, and its gradients are 0; where log_y is -inf at other places than the mask, the density
-    /// is 0, the value -inf, and the row's gradients are 0.
+    /// The temperatures of the relaxation and the density may differ, because a prior has its own. A masked
+    /// class (logit -inf) does not count, and its gradients are 0. If log_y is -inf anywhere but at the mask,
+    /// the density is 0, the value -inf, and the row's gradients are 0.
     ///
-    /// With h = d (1 - n softmax(u)): dlogits = h, dlog_y = -tau h, dtau = sum(d (n - 1) / tau) - sum(h log_y).
+    /// With h = d (1 - n softmax(u)): dlogits = h, dlog_y = -tau h, dtau = sum(d (n - 1) / tau) - sum(h
+    /// log_y).
     ///
     /// # Saved
     /// Nothing beyond inputs and output.

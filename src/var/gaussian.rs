@@ -8,7 +8,7 @@ use crate::noise::{NoiseSource, Replay, normals_for};
 use crate::tape::{Recorded, Rule};
 use crate::var::{Var, one_shape, tier};
 
-/// z = mean + e^log_std eps; the noise is taken again for the gradient.
+/// z = mean + e^log_std eps; the backward pass takes the noise again.
 #[derive(Debug)]
 struct GaussianRsample {
     noise: Replay,
@@ -53,16 +53,18 @@ impl Rule for GaussianKlStandard {
 
 /// # Normal samples and their KL divergence
 impl<'t> Var<'t> {
-    /// A reparameterised sample of a normal variable: z = mean + e^log_std eps, elementwise, with standard normal eps,
-    /// one draw per element. `self` is the mean, `log_std` the logarithm of the standard deviation.
+    /// A reparameterised sample of a normal variable: z = mean + e^log_std eps, elementwise, with standard
+    /// normal eps, one draw per element. `self` is the mean, `log_std` the logarithm of the standard
+    /// deviation.
     ///
     /// dmean = dz and dlog_std = dz eps e^log_std.
     ///
     /// # Saved
-    /// The place of its draws in their stream (or the injected numbers): the backward pass takes the noise again.
+    /// The position of its draws in their stream (or the injected numbers), from which the backward pass
+    /// takes the noise again.
     ///
     /// # Panics
-    /// If the shapes differ, or the number of injected draws or normals is not that of the elements.
+    /// If the shapes differ, or the number of injected draws or normals is not the number of elements.
     ///
     /// # Examples
     /// ```
@@ -88,8 +90,8 @@ impl<'t> Var<'t> {
         })
     }
 
-    /// KL(N(mean, std^2) || N(0, 1)) = (e^(2 log_std) + mean^2 - 1) / 2 - log_std, elementwise, in nats. `self` is the
-    /// mean, `log_std` the logarithm of the standard deviation.
+    /// KL(N(mean, std^2) || N(0, 1)) = (e^(2 log_std) + mean^2 - 1) / 2 - log_std, elementwise, in nats.
+    /// `self` is the mean, `log_std` the logarithm of the standard deviation.
     ///
     /// dmean = dkl mean and dlog_std = dkl (e^(2 log_std) - 1).
     ///

@@ -7,15 +7,16 @@ use crate::var::{Var, tier};
 
 /// # Samples of classes: hard, as indices
 impl<'t> Var<'t> {
-    /// An exact sample of a categorical variable for each row, as a class index: argmax(logits + g), whose law is
-    /// softmax(logits). `self` holds logits `[.., classes]`, one draw is taken per logit, and nothing is recorded:
-    /// there is no gradient. A class masked with -inf is never drawn; ties take the lowest index.
+    /// An exact sample of a categorical variable for each row, as a class index: argmax(logits + g),
+    /// distributed as softmax(logits). `self` holds logits `[.., classes]`, and one draw is taken per logit.
+    /// Nothing is recorded, so there is no gradient. A class masked with -inf is never drawn; ties take the
+    /// lowest index.
     ///
     /// With the same draws, [`categorical`](Self::categorical), [`st_categorical`](Self::st_categorical) and
     /// [`st_gumbel_softmax`](Self::st_gumbel_softmax) put their 1 at this index.
     ///
     /// # Panics
-    /// If a row is fully masked, a logit is NaN, or the number of injected draws is not that of the logits.
+    /// If a row is fully masked, a logit is NaN, or the number of injected draws is not the number of logits.
     ///
     /// # Examples
     /// ```
@@ -40,7 +41,7 @@ impl<'t> Var<'t> {
         index
     }
 
-    /// Panics if a number is NaN: the index of a class would hide it.
+    /// Panics if a number is NaN, because the index of a class would hide it.
     #[track_caller]
     pub(crate) fn check_index_can_tell(self, op: &str) {
         let has_nan = self.value().iter().fold(false, |some, logit| some | logit.is_nan());

@@ -1,4 +1,5 @@
-//! `gumbel_rao`: an exact one-hot sample with the relaxed sample's gradient, averaged over the noise behind it.
+//! `gumbel_rao`: an exact one-hot sample with the relaxed sample's gradient, averaged over the noise that
+//! gives this sample.
 
 use reparam_ops::gumbel_rao as kernel;
 
@@ -8,8 +9,8 @@ use crate::tape::{Recorded, Rule};
 use crate::var::temperature::Temperature;
 use crate::var::{Var, tier};
 
-/// y = one-hot of argmax(logits + g); the gradient is the mean of the relaxed sample's over `samples` of noise with the
-/// same winner.
+/// y = one-hot of argmax(logits + g); the gradient is the relaxed sample's, averaged over `samples` noises
+/// with the same winner.
 #[derive(Debug)]
 struct GumbelRao {
     classes: usize,
@@ -37,21 +38,22 @@ impl Rule for GumbelRao {
 
 /// # Samples of classes: Gumbel-Rao
 impl<'t> Var<'t> {
-    /// An exact one-hot sample, differentiated as if it were the relaxed one, on average over the noise that gives this
-    /// sample: the value is the one-hot vector of argmax(logits + g), whose law is softmax(logits) whatever tau; except
-    /// under differentiation, where the gradient is the mean of that of softmax((logits + G) / tau) over `samples` of
-    /// G given the winner, held fixed. Same expectation as [`st_gumbel_softmax`](Self::st_gumbel_softmax), less variance;
-    /// with one sample they are alike in law. The downstream gradient is computed once, whatever `samples`.
+    /// An exact one-hot sample, with the relaxed sample's gradient averaged over the noise that gives this
+    /// sample. The value is the one-hot vector of argmax(logits + g), distributed as softmax(logits) for any
+    /// tau. The backward pass averages the gradient of softmax((logits + G) / tau) over `samples` draws of G
+    /// given the winner, held fixed. It has the same expectation as
+    /// [`st_gumbel_softmax`](Self::st_gumbel_softmax) and less variance; with one sample they have the same
+    /// distribution. The downstream gradient is computed once for any `samples`.
     ///
-    /// `self` holds logits `[.., classes]`; a class masked with -inf is never drawn, and its gradient is exactly 0.
-    /// It takes one draw per logit for the sample, then `samples` per logit for the gradient.
+    /// `self` holds logits `[.., classes]`; a class masked with -inf is never drawn, and its gradient is
+    /// exactly 0. It takes one draw per logit for the sample, then `samples` per logit for the gradient.
     ///
     /// # Saved
-    /// The place of its draws in their stream: only the backward pass takes those of the gradient.
+    /// The position of its draws in their stream. Only the backward pass takes the gradient's draws.
     ///
     /// # Panics
-    /// If tau is not positive and finite, `samples` is 0, a row is fully masked, or the number of injected draws is not
-    /// 1 + `samples` times that of the logits.
+    /// If tau is not positive and finite, `samples` is 0, a row is fully masked, or the number of injected
+    /// draws is not 1 + `samples` times the number of logits.
     ///
     /// # Examples
     /// ```

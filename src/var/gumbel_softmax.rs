@@ -34,7 +34,7 @@ impl Rule for GumbelSoftmax {
     }
 }
 
-/// y = one-hot of argmax(logits + g); the gradient is that of the relaxed sample, whose draws are replayed.
+/// y = one-hot of argmax(logits + g), with the gradient of the relaxed sample, whose draws are replayed.
 #[derive(Debug)]
 struct StGumbelSoftmax {
     classes: usize,
@@ -59,25 +59,25 @@ impl Rule for StGumbelSoftmax {
 
 /// # Samples of classes: Gumbel-Softmax
 impl<'t> Var<'t> {
-    /// A relaxed sample of a categorical variable, row by row: y = softmax((logits + g) / tau) with standard Gumbel
-    /// noise g, one draw per logit. `self` holds logits `[.., classes]`, unnormalised; rows of y lie on the simplex.
-    /// Also called the Concrete distribution's sample.
+    /// A relaxed sample of a categorical variable, row by row: y = softmax((logits + g) / tau) with standard
+    /// Gumbel noise g, one draw per logit. `self` holds logits `[.., classes]`, unnormalised; rows of y lie
+    /// on the simplex. Also called a sample of the Concrete distribution.
     ///
-    /// Low tau: y is nearly one-hot and its gradient varies wildly. High tau: y is smooth, and biased as a stand-in
-    /// for the one-hot sample. A logit of -inf masks its class: its y and its gradient are exactly 0.
+    /// At low tau, y is nearly one-hot and its gradient varies wildly. At high tau, y is smooth but a biased
+    /// stand-in for the one-hot sample. A logit of -inf masks its class, whose y and gradient are exactly 0.
     ///
     /// dlogits = h / tau and dtau = -sum(h ln y) / tau with h = y (dy - <y, dy>).
     ///
     /// # Saved
-    /// Nothing beyond the output y: the noise is neither stored nor drawn again.
+    /// Nothing beyond the output y. The noise is neither stored nor drawn again.
     ///
     /// # Precision
-    /// y within a few ulp times the spread of the scores; for large tau the accuracy of dtau is limited, see
+    /// y within a few ulp times the spread of the scores; for large tau, dtau has limited accuracy: see
     /// [`reparam_ops::softmax::backward`].
     ///
     /// # Panics
-    /// If tau is not positive and finite, or a row is fully masked, or the number of injected draws is not that of
-    /// the logits.
+    /// If tau is not positive and finite, or a row is fully masked, or the number of injected draws is not
+    /// the number of logits.
     ///
     /// # Examples
     /// ```
@@ -106,15 +106,15 @@ impl<'t> Var<'t> {
         })
     }
 
-    /// An exact one-hot sample, differentiated as if it were the relaxed one: the value is the one-hot vector of
-    /// argmax(logits + g), whose law is softmax(logits) whatever tau; except under differentiation, where the
-    /// gradient is that of softmax((logits + g) / tau) with the same noise. Biased; ties take the lowest index.
+    /// An exact one-hot sample, differentiated as if it were the relaxed one. The value is the one-hot vector
+    /// of argmax(logits + g), distributed as softmax(logits) for any tau. The backward pass uses the gradient
+    /// of softmax((logits + g) / tau) with the same noise. Biased; ties take the lowest index.
     ///
     /// # Saved
-    /// The place of its draws in their stream: the backward pass replays them.
+    /// The position of its draws in their stream, from which the backward pass replays them.
     ///
     /// # Panics
-    /// As [`gumbel_softmax`](Self::gumbel_softmax).
+    /// The same as [`gumbel_softmax`](Self::gumbel_softmax).
     ///
     /// # Source
     /// Jang, Gu, Poole 2017, section 2.2.

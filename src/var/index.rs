@@ -34,7 +34,7 @@ struct Concat {
 }
 
 impl Concat {
-    /// Where an input of `len` positions lies in the whole.
+    /// The span of an input of `len` positions in the whole.
     fn span(&self, whole: &Shape, start: usize, len: usize) -> Span {
         Span { axis: whole.dims()[self.axis], inner: whole.inner(self.axis), start, len }
     }
@@ -128,7 +128,7 @@ impl<'t> Var<'t> {
         })
     }
 
-    /// Values one after another along an axis; their other axes must agree.
+    /// Joins values one after another along an axis. Their other axes must agree.
     ///
     /// # Panics
     /// If there is no value, no such axis, or another axis differs.
@@ -167,8 +167,8 @@ impl<'t> Var<'t> {
         })
     }
 
-    /// The positions `indices` of the first axis, in that order, repeated or not: an embedding table's lookup. Its
-    /// gradient adds up where an index repeats.
+    /// The positions `indices` of the first axis, in that order, repeated or not, as in an embedding table's
+    /// lookup. Gradients add up where an index repeats.
     ///
     /// # Saved
     /// The indices, as a leaf of the tape.
@@ -198,13 +198,13 @@ impl<'t> Var<'t> {
         })
     }
 
-    /// One entry of each row: y\[r\] = x\[r, indices\[r\]\], rows being along the last axis, which disappears.
+    /// One entry of each row: y\[r\] = x\[r, indices\[r\]\]. Rows run along the last axis, which disappears.
     ///
     /// # Saved
     /// The indices, as a leaf of the tape.
     ///
     /// # Panics
-    /// If the number of indices is not that of the rows, or an index lies outside the last axis.
+    /// If the number of indices is not the number of rows, or an index lies outside the last axis.
     ///
     /// # Examples
     /// ```

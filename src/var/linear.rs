@@ -34,7 +34,8 @@ impl Rule for Linear {
 }
 
 impl Linear {
-    /// From the gradient dz of the pre-activations: dx = dz W', dW = x' dz, db = the column sums of dz.
+    /// Adds the gradients dx = dz W', dW = x' dz and db = the column sums of dz, for the gradient dz of the
+    /// pre-activations.
     fn backward_product(&self, node: Recorded<'_>, dz: &[f32], gradients: &mut InputGradients<'_>) {
         let weight = Matrix::new(node.input(1), self.inputs, self.outputs);
         let dz_matrix = Matrix::new(dz, self.rows, self.outputs);

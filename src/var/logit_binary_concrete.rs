@@ -1,4 +1,5 @@
-//! `logit_binary_concrete` and `logit_binary_concrete_log_prob`: the logit of a relaxed binary sample, and its density.
+//! `logit_binary_concrete` and `logit_binary_concrete_log_prob`: the logit of a relaxed binary sample, and
+//! its density.
 
 use reparam_ops::elementwise::add_scaled;
 use reparam_ops::internal::scratch;
@@ -60,18 +61,18 @@ impl Rule for LogitBinaryConcreteLogProb {
 
 /// # Samples of bits in log space, with their density
 impl<'t> Var<'t> {
-    /// The logit of a relaxed sample of a binary variable, elementwise: y = (logits + l) / tau with standard logistic
-    /// noise l, one draw per logit. Its sigmoid is what [`binary_concrete`](Self::binary_concrete) gives for the same
-    /// draws, but a logit does not round to 0 or 1: this is the form to take densities of. An infinite logit stays
-    /// infinite.
+    /// The logit of a relaxed sample of a binary variable, elementwise: y = (logits + l) / tau with standard
+    /// logistic noise l, one draw per logit. Its sigmoid is the [`binary_concrete`](Self::binary_concrete)
+    /// for the same draws. A logit does not round to 0 or 1, so take densities of this form. An infinite
+    /// logit stays infinite.
     ///
     /// dlogits = dy / tau and dtau = -sum(dy y) / tau.
     ///
     /// # Saved
-    /// Nothing beyond the output y: the noise is neither stored nor drawn again.
+    /// Nothing beyond the output y. The noise is neither stored nor drawn again.
     ///
     /// # Panics
-    /// If tau is not positive and finite, or the number of injected draws is not that of the logits.
+    /// If tau is not positive and finite, or the number of injected draws is not the number of logits.
     ///
     /// # Source
     /// Maddison, Mnih, Teh 2017, appendix C.3.1.
@@ -90,11 +91,12 @@ impl<'t> Var<'t> {
         })
     }
 
-    /// The log-density of a [`logit_binary_concrete`](Self::logit_binary_concrete) sample, elementwise, in nats:
-    /// ln tau + u - 2 softplus(u) with u = logits - tau y. `self` is the sample y, a logit; the logits have its shape.
+    /// The log-density of a [`logit_binary_concrete`](Self::logit_binary_concrete) sample, elementwise, in
+    /// nats: ln tau + u - 2 softplus(u) with u = logits - tau y. `self` is the sample y, a logit; the logits
+    /// have its shape.
     ///
-    /// The relaxation's temperature and that of the density may differ: a prior has its own. An entry that is certain
-    /// (an infinite logit and the same sample) has log-density and gradients 0.
+    /// The temperatures of the relaxation and the density may differ, because a prior has its own. An entry
+    /// that is certain (an infinite logit and the same sample) has log-density and gradients 0.
     ///
     /// With h = d (1 - 2 sigmoid(u)): dlogits = h, dy = -tau h, dtau = sum(d / tau - h y).
     ///

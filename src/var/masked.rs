@@ -1,4 +1,4 @@
-//! `masked`: a value with one number in some places, where no gradient passes.
+//! `masked`: a value with one number at the masked positions, where no gradient passes.
 
 use reparam_ops::masked as kernel;
 
@@ -6,7 +6,8 @@ use crate::gradients::InputGradients;
 use crate::tape::{Recorded, Rule};
 use crate::var::Var;
 
-/// y = x, but one number at the masked positions, which get no gradient. The positions are the second input.
+/// y = x, except for one number at the masked positions, which get no gradient. The positions are the second
+/// input.
 #[derive(Debug)]
 struct Masked;
 
@@ -23,10 +24,10 @@ impl Rule for Masked {
 
 /// # Masks
 impl<'t> Var<'t> {
-    /// x with `fill` in every place where `mask` is true. The gradient passes where the mask is false and is
-    /// exactly 0 elsewhere, even where x or the gradient that arrives is infinite or NaN: unlike a product
-    /// with 0, a mask takes out what is not finite. The mask has an entry for each element, row-major.
-    /// Where it is false everywhere, the result is x itself, and nothing is recorded.
+    /// x with `fill` wherever `mask` is true. The gradient passes where the mask is false and is exactly 0
+    /// elsewhere, even where x or the incoming gradient is infinite or NaN. Unlike a product with 0, a mask
+    /// removes what is not finite. The mask has an entry for each element, row-major. If it is false
+    /// everywhere, the result is x itself and nothing is recorded.
     ///
     /// PyTorch calls it `masked_fill`, NumPy and JAX `where`. Logits are masked with a fill of -inf.
     ///
@@ -60,8 +61,8 @@ impl<'t> Var<'t> {
         self.masked_at(fill, || (0..mask.len()).filter(|&i| mask[i]))
     }
 
-    /// [`masked`](Self::masked) at ascending positions, which are asked for twice: a mask of the values on a tape
-    /// need not be copied.
+    /// [`masked`](Self::masked) at ascending positions. `positions` is called twice, so that a mask of values
+    /// on a tape need not be copied.
     #[track_caller]
     pub(crate) fn masked_at<I: Iterator<Item = usize>>(
         self,

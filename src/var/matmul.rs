@@ -32,12 +32,12 @@ impl Matmul {
     }
 }
 
-/// Where the matrix number `number` of so many elements is.
+/// The range of matrix number `number`, for matrices of `len` elements.
 fn place(number: usize, len: usize) -> Range<usize> {
     number * len..(number + 1) * len
 }
 
-/// How many matrices a shape has: the product of all lengths but the last two.
+/// The number of matrices in a shape: the product of all lengths but the last two.
 fn matrices(shape: &Shape) -> usize {
     shape.dims()[..shape.rank() - 2].iter().product()
 }
@@ -66,9 +66,9 @@ impl Rule for Matmul {
 
 /// # Matrix products
 impl<'t> Var<'t> {
-    /// The matrix product of `[.., rows, inner]` and `[.., inner, columns]`, for each of the leading axes, which must be the
-    /// same: `[.., rows, columns]`. (For one matrix on the right of all rows: [`linear`](Self::linear), or reshape them to one
-    /// matrix on the left.)
+    /// The matrix product of `[.., rows, inner]` and `[.., inner, columns]`, giving `[.., rows, columns]`.
+    /// The leading axes must be the same. (To multiply all rows by one matrix on the right, use
+    /// [`linear`](Self::linear), or reshape them to one matrix on the left.)
     ///
     /// da = dy bᵀ and db = aᵀ dy.
     ///

@@ -61,7 +61,8 @@ impl Rule for LogSumExp {
 
 /// # Rows of classes
 impl<'t> Var<'t> {
-    /// e^x / sum e^x over the last axis, `[.., classes]`. Masked classes (-inf) get exactly 0, and so does their gradient.
+    /// e^x / sum e^x over the last axis, `[.., classes]`. Masked classes (-inf) get exactly 0, with
+    /// gradient 0.
     ///
     /// dx = y (dy - sum(dy y)).
     ///
@@ -106,7 +107,7 @@ impl<'t> Var<'t> {
         })
     }
 
-    /// Records a value whose kernel wants a class in every row.
+    /// Records a value whose kernel needs a class in every row.
     #[track_caller]
     pub(crate) fn record_rows<R: Rule>(
         self,
@@ -127,13 +128,13 @@ impl<'t> Var<'t> {
         let masked = {
             let logits = self.value();
             let mut rows = logits.chunks_exact(self.shape().classes().max(1));
-            // A NaN is no mask.
+            // A NaN is not a mask.
             rows.position(|row| row.iter().all(|&logit| logit == f32::NEG_INFINITY))
         };
         self.unless_masked(op, masked.map_or(Ok(()), |row| Err(MaskedRow(row))));
     }
 
-    /// The value itself, unless a kernel found a row without any class.
+    /// Returns the value, or panics if a kernel found a row without any class.
     #[track_caller]
     pub(crate) fn unless_masked(self, op: &str, checked: Result<(), MaskedRow>) -> Var<'t> {
         match checked {

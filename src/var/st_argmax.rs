@@ -7,7 +7,7 @@ use crate::tape::{Recorded, Rule};
 use crate::var::temperature::{Temperature, backward_with_tau};
 use crate::var::{Var, tier};
 
-/// y = one-hot of argmax(logits); the gradient is that of softmax(logits / tau).
+/// y = one-hot of argmax(logits), with the gradient of softmax(logits / tau).
 #[derive(Debug)]
 struct StArgmax {
     classes: usize,
@@ -28,11 +28,12 @@ impl Rule for StArgmax {
 
 /// # Choices of classes: straight-through argmax
 impl<'t> Var<'t> {
-    /// The one-hot vector of the largest logit, without noise, differentiated as if it were softmax(logits / tau).
-    /// Ties take the lowest index. `self` holds logits `[.., classes]`; the gradient of a class masked with -inf is
-    /// exactly 0.
+    /// The one-hot vector of the largest logit, without noise, differentiated as if it were softmax(logits /
+    /// tau). Ties take the lowest index. `self` holds logits `[.., classes]`; the gradient of a class masked
+    /// with -inf is exactly 0.
     ///
-    /// With p = softmax(logits / tau) and h = p (dy - <p, dy>): dlogits = h / tau and dtau = -sum(h ln p) / tau.
+    /// With p = softmax(logits / tau) and h = p (dy - <p, dy>): dlogits = h / tau and dtau = -sum(h ln p) /
+    /// tau.
     ///
     /// # Saved
     /// Nothing beyond the logits.

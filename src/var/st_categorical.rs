@@ -8,7 +8,7 @@ use crate::tape::{Recorded, Rule};
 use crate::var::temperature::{Temperature, backward_with_tau};
 use crate::var::{Var, tier};
 
-/// y = one-hot of argmax(logits + g); the gradient is that of softmax(logits / tau), without noise.
+/// y = one-hot of argmax(logits + g), with the gradient of softmax(logits / tau), which contains no noise.
 #[derive(Debug)]
 struct StCategorical {
     classes: usize,
@@ -29,19 +29,20 @@ impl Rule for StCategorical {
 
 /// # Samples of classes: straight-through
 impl<'t> Var<'t> {
-    /// An exact one-hot sample, differentiated as if it were the probabilities: the value is the one-hot vector of
-    /// argmax(logits + g), whose law is softmax(logits) whatever tau; except under differentiation, where the gradient
-    /// is that of softmax(logits / tau), in which no noise is left. Biased; ties take the lowest index. `self` holds
-    /// logits `[.., classes]`; a class masked with -inf is never drawn, and its gradient is exactly 0.
+    /// An exact one-hot sample, differentiated as if it were the probabilities. The value is the one-hot
+    /// vector of argmax(logits + g), distributed as softmax(logits) for any tau. The backward pass uses the
+    /// gradient of softmax(logits / tau), which contains no noise. Biased; ties take the lowest index. `self`
+    /// holds logits `[.., classes]`; a class masked with -inf is never drawn, and its gradient is exactly 0.
     ///
-    /// With p = softmax(logits / tau) and h = p (dy - <p, dy>): dlogits = h / tau and dtau = -sum(h ln p) / tau.
+    /// With p = softmax(logits / tau) and h = p (dy - <p, dy>): dlogits = h / tau and dtau = -sum(h ln p) /
+    /// tau.
     ///
     /// # Saved
     /// Nothing beyond the logits.
     ///
     /// # Panics
-    /// If tau is not positive and finite, or a row is fully masked, or the number of injected draws is not that of the
-    /// logits.
+    /// If tau is not positive and finite, or a row is fully masked, or the number of injected draws is not
+    /// the number of logits.
     ///
     /// # Source
     /// Bengio, Léonard, Courville 2013, section 4.

@@ -1,4 +1,4 @@
-//! Temperatures: a number, or a scalar on the tape with a gradient of its own.
+//! Temperatures: a number, or a scalar on the tape with its own gradient.
 
 use reparam_ops::internal::scratch;
 use smallvec::SmallVec;
@@ -7,10 +7,10 @@ use crate::gradients::InputGradients;
 use crate::tape::Recorded;
 use crate::var::Var;
 
-/// The temperature of a relaxation: a positive number, or a scalar on the tape with a gradient of its own.
+/// The temperature of a relaxation: a positive number, or a scalar on the tape with its own gradient.
 ///
-/// A model that learns its temperature should learn ln tau and pass `log_tau.exp()`, so that no step can leave the
-/// domain.
+/// A model that learns its temperature should learn ln tau and pass `log_tau.exp()`, so that no step can
+/// leave the domain.
 #[derive(Clone, Copy, Debug)]
 pub enum Temperature<'t> {
     /// A number.
@@ -31,13 +31,14 @@ impl<'t> From<Var<'t>> for Temperature<'t> {
     }
 }
 
-/// Whether it is positive and finite, and kernels can multiply by its inverse.
+/// True if it is positive and finite, and kernels can multiply by its inverse.
 pub(crate) fn is_temperature(tau: f32) -> bool {
     tau > 0.0 && tau.is_normal()
 }
 
 impl<'t> Temperature<'t> {
-    /// The number, after checking that it is one, positive, and that kernels can multiply by its inverse.
+    /// Returns the number after checking that it is a single positive one whose inverse kernels can multiply
+    /// by.
     #[track_caller]
     pub(crate) fn check(self, op: &str) -> f32 {
         let tau = match self {
@@ -54,7 +55,7 @@ impl<'t> Temperature<'t> {
         tau
     }
 
-    /// The op's inputs: `others`, with the temperature behind them if it is on the tape.
+    /// The op's inputs: `others`, then the temperature if it is on the tape.
     #[track_caller]
     pub(crate) fn inputs<const N: usize>(self, others: [Var<'t>; N]) -> SmallVec<[Var<'t>; 4]> {
         let mut inputs = SmallVec::from_slice(&others);
@@ -65,12 +66,12 @@ impl<'t> Temperature<'t> {
     }
 }
 
-/// Whether the temperature is an input, behind `others`, that wants its gradient.
+/// True if the temperature is an input, after `others`, that wants its gradient.
 pub(crate) fn wants_tau(node: Recorded<'_>, gradients: &InputGradients<'_>, others: usize) -> bool {
     node.inputs() > others && gradients.wants(others)
 }
 
-/// Runs `backward(want_tau, dlogits) -> dtau` and puts both gradients where they belong.
+/// Runs `backward(want_tau, dlogits) -> dtau` and adds both gradients to the inputs.
 pub(crate) fn backward_with_tau(
     node: Recorded<'_>,
     gradients: &mut InputGradients<'_>,
@@ -79,7 +80,7 @@ pub(crate) fn backward_with_tau(
     let want_tau = wants_tau(node, gradients, 1);
     let dtau = match gradients.add_to(0) {
         Some(dlogits) => backward(want_tau, dlogits),
-        // Only the temperature is learned: the kernel still needs somewhere to put the logits' gradient.
+        // Only the temperature is learned, but the kernel still needs somewhere to put the logits' gradient.
         None => scratch::with(node.input(0).len(), |dlogits| {
             dlogits.fill(0.0);
             backward(want_tau, dlogits)
@@ -88,7 +89,7 @@ pub(crate) fn backward_with_tau(
     add_tau(gradients, 1, want_tau.then_some(dtau));
 }
 
-/// Adds the temperature's gradient, if there is one, to the input behind `others`.
+/// Adds the temperature's gradient, if there is one, to the input after `others`.
 pub(crate) fn add_tau(gradients: &mut InputGradients<'_>, others: usize, dtau: Option<f32>) {
     if let Some(dtau) = dtau {
         gradients.add_to(others).expect("it wants its gradient")[0] += dtau;

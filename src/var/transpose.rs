@@ -26,7 +26,7 @@ impl Rule for Transpose {
 
 /// # Transposition
 impl<'t> Var<'t> {
-    /// The last two axes swapped: `[.., rows, columns]` becomes `[.., columns, rows]`.
+    /// Swaps the last two axes: `[.., rows, columns]` becomes `[.., columns, rows]`.
     ///
     /// # Panics
     /// If it has fewer than two axes.

@@ -1,4 +1,5 @@
-//! Views: a value under another shape, without its gradient, or with another's. Nothing is copied.
+//! Views: a value under another shape, without its gradient, or with another value's gradient. Nothing is
+//! copied.
 
 use reparam_ops::elementwise::add_scaled;
 
@@ -61,9 +62,9 @@ impl<'t> Var<'t> {
         self.tape().record_view("stop_gradient", None::<Reshape>, &[self], self.shape())
     }
 
-    /// The same value, differentiated as if it were `surrogate`: the gradient that arrives here goes there unchanged, and
-    /// none goes to `self`. This is how a sample that has no derivative is given one (straight-through), and how a
-    /// loss is given the gradient of an estimator.
+    /// The same value, differentiated as if it were `surrogate`. The incoming gradient goes to `surrogate`
+    /// unchanged, and none goes to `self`. Use it to give a derivative to a sample that has none
+    /// (straight-through), or to give a loss the gradient of an estimator.
     ///
     /// ```
     /// use reparam::Tape;

@@ -30,10 +30,10 @@ impl Rule for WithLogitsGradient {
 /// # A gradient of your own for logits
 impl<'t> Var<'t> {
     /// The same loss, with a ready-made gradient for `logits` in addition to its own: d loss_r / d logits_r =
-    /// `estimate_r`, row by row. This is how an estimator that has computed its gradient returns it. The loss
-    /// is `[rows]`, one number per row; `logits` and `estimate` are `[rows, ..]`, of one shape.
+    /// `estimate_r`, row by row. An estimator that has computed its gradient returns it this way. The loss is
+    /// `[rows]`, one number per row; `logits` and `estimate` have the same shape, `[rows, ..]`.
     ///
-    /// dlogits_r = dy_r estimate_r. The gradient of the loss passes, the estimate gets none.
+    /// dlogits_r = dy_r estimate_r. The gradient of the loss passes through, and the estimate gets none.
     ///
     /// # Saved
     /// Nothing beyond the estimate.

@@ -1,4 +1,4 @@
-//! `reparam bench`: how fast the kernels and a training step are on this machine.
+//! `reparam bench`: the speed of the kernels and of a training step on this machine.
 
 mod allocations;
 mod cases;

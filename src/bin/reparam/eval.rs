@@ -61,7 +61,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     Ok(0)
 }
 
-/// Hard samples to take. A classifier takes none: one evaluation is all.
+/// The number of hard samples. A classifier takes none, because one evaluation is enough.
 fn samples(stored: &Stored, given: Option<u32>) -> Result<usize> {
     let has_samples = !stored.model.layers().is_empty();
     match given {

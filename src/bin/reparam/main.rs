@@ -42,7 +42,8 @@ enum Command {
     Data(data::Command),
 }
 
-/// `REPARAM_SIMD` comes from outside: the library takes a tier it lacks for a mistake in the program.
+/// Checks `REPARAM_SIMD`, which comes from outside. The library would treat a missing tier as a mistake in
+/// the program.
 fn check_tier() -> Result<()> {
     let Some(name) = std::env::var_os("REPARAM_SIMD") else { return Ok(()) };
     if name.to_str().and_then(Tier::named).is_some() {

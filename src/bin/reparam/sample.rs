@@ -54,7 +54,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     Ok(0)
 }
 
-/// The first test images, whose lower halves are to be drawn.
+/// The first test images, whose lower halves the model draws.
 fn upper_halves(args: &Args, stored: &Stored, count: usize, noise: &mut Noise) -> Result<Vec<f32>> {
     let data = args.data.load()?;
     stored.check_fits(&data)?;

@@ -4,7 +4,7 @@ use reparam::cli::say;
 use reparam::models::ModelShape;
 use reparam::train::{Record, Scores};
 
-/// Hard samples of an evaluation, unless told.
+/// The default number of hard samples of an evaluation.
 pub(crate) const SAMPLES: u32 = 100;
 
 /// Prints the figure to compare the result with.

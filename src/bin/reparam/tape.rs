@@ -71,7 +71,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
 }
 
 impl Model {
-    /// Its loss, on the tape.
+    /// Records its loss on the tape.
     fn record<'t>(self, tape: &'t Tape, noise: &mut Noise) -> Var<'t> {
         match self {
             Model::Polynomial => {
@@ -109,7 +109,7 @@ impl Model {
     }
 }
 
-/// The logits of three classes, and what each class is worth.
+/// The logits of three classes, and the score of each.
 fn classes(tape: &Tape) -> (Var<'_>, Var<'_>) {
     (tape.variable(&[1.0, -2.0, 2.0], [1, 3]), tape.input(&[1.0, 2.0, 3.0], [1, 3]))
 }

@@ -22,7 +22,7 @@ const METRICS: &str = "metrics.jsonl";
 const PICTURE: &str = "digits.png";
 /// Steps between training records.
 const RECORD_EVERY: u64 = 500;
-/// Time between checkpoints: what a kill can cost.
+/// Time between checkpoints, which is the most that a kill can cost.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
@@ -53,7 +53,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     })
 }
 
-/// A run and where it writes.
+/// A run and its output.
 struct Session<'a> {
     plan: Plan,
     run: Run<'a>,
@@ -84,7 +84,7 @@ impl<'a> Session<'a> {
         }
         writable_dir(out)?;
         if flags.resume {
-            // What a kill in the middle of a write left.
+            // The remains of a write that was killed.
             remove_partial(out, &[CHECKPOINT, METRICS, PICTURE]);
         }
         let json = flags.json.clone().unwrap_or_else(|| out.join(METRICS));
@@ -110,7 +110,7 @@ impl<'a> Session<'a> {
         Ok(Session { plan, run, data, flags, metrics, out, interrupted, begin })
     }
 
-    /// The time spent, that of the runs it continues included.
+    /// The time spent, including the runs it continues.
     fn seconds(&self) -> f64 {
         self.metrics.seconds_before + self.begin.elapsed().as_secs_f64()
     }
@@ -128,7 +128,7 @@ impl<'a> Session<'a> {
         self.interrupted.load(Ordering::Relaxed)
     }
 
-    /// Says how to resume.
+    /// Prints how to resume.
     fn say_stopped(&self) {
         let RunArgs { json, data, samples, .. } = self.flags;
         let model = self.plan.model.name();
@@ -145,7 +145,7 @@ impl<'a> Session<'a> {
         say!("stopped after {steps} steps; the checkpoint is written; resume with\n  {command}");
     }
 
-    /// Steps until the run is finished (true) or interrupted (false); either way the checkpoint is written.
+    /// Steps until the run is finished (true) or interrupted (false). Either way it writes the checkpoint.
     fn train(&mut self) -> Result<bool> {
         let bar = progress(self.run.step_count(), self.plan.training.steps, "steps");
         let mut saved = Instant::now();
@@ -207,7 +207,7 @@ impl<'a> Session<'a> {
         while evaluation.advance(self.run.model(), self.run.params(), self.data) {
             bar.set_position(evaluation.done() as u64);
             if self.is_interrupted() {
-                // Everything is on disk; the evaluation begins again.
+                // Everything is on disk, and the evaluation begins again.
                 bar.finish_and_clear();
                 self.say_stopped();
                 std::process::exit(INTERRUPTED);
@@ -219,7 +219,7 @@ impl<'a> Session<'a> {
         Ok(record)
     }
 
-    /// Ten test images, their reconstructions, and what the model draws by itself.
+    /// Ten test images, their reconstructions, and images that the model draws on its own.
     fn draw(&self) -> Result<()> {
         let (split, model, params) = (self.data.test(), self.run.model(), self.run.params());
         let mut noise = Noise::seed(self.plan.training.seed);
@@ -238,7 +238,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// A path as a shell takes it.
+/// A path quoted for a shell.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);

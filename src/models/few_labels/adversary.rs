@@ -6,16 +6,17 @@ use crate::noise::Noise;
 use crate::tape::Tape;
 use crate::var::Var;
 
-/// Length of the random step at whose end the divergence's gradient is taken.
+/// Length of the random step after which the divergence's gradient is taken.
 const PROBE: f32 = 1.0;
 
-/// x + r for inputs `x` `[rows, numbers]`, each r of length `radius`: about the r that maximizes KL(q(y | x) || q(y | x + r)),
-/// where `classify` gives the logits of q. Its direction is the divergence's gradient at a random small step, one iteration of
-/// the power method. No gradient goes through r. It takes one draw per number.
+/// Moves inputs `x` `[rows, numbers]` to x + r, where each r has length `radius` and approximately maximizes
+/// KL(q(y | x) || q(y | x + r)). `classify` gives the logits of q. The direction of r is the divergence's
+/// gradient at a random small step, one iteration of the power method. No gradient flows through r. Takes one
+/// draw per number.
 ///
 /// # Source
-/// T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training: A Regularization Method for Supervised and
-/// Semi-Supervised Learning", 2018, algorithm 1.
+/// T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training: A Regularization Method for
+/// Supervised and Semi-Supervised Learning", 2018, algorithm 1.
 #[track_caller]
 pub(super) fn adversary<'t>(
     x: Var<'t>,
@@ -36,10 +37,10 @@ pub(super) fn adversary<'t>(
     x + x.tape().input(&step, x.shape())
 }
 
-/// Gives every row this length; a row of zeros stays.
+/// Scales every row to this length. A row of zeros stays.
 fn scale_rows(rows: &mut [f32], width: usize, length: f32) {
     for row in rows.chunks_exact_mut(width) {
-        // The largest entry is made 1 first: the square of a small gradient would be 0.
+        // The largest entry is scaled to 1 first, because the square of a small gradient would be 0.
         let largest = row.iter().fold(f32::MIN_POSITIVE, |largest, entry| largest.max(entry.abs()));
         row.iter_mut().for_each(|entry| *entry /= largest);
         let norm = row.iter().map(|entry| entry * entry).sum::<f32>().sqrt().max(1.0);
@@ -51,7 +52,8 @@ fn scale_rows(rows: &mut [f32], width: usize, length: f32) {
 mod tests {
     use super::*;
 
-    /// Two classes of logits 0 and a.x: near any x the divergence grows with (a.r)^2, so r points along a or against it.
+    /// Two classes with logits 0 and a.x. Near any x the divergence grows with (a.r)^2, so r points along a
+    /// or against it.
     #[test]
     fn it_points_where_the_divergence_grows_and_has_the_length() {
         let slope = [0.3f32, -0.4, 1.2];

@@ -1,10 +1,10 @@
-//! Images that are moved by a few pixels.
+//! Images shifted by a few pixels.
 
 use crate::noise::Noise;
 use crate::var::Var;
 
-/// Every image of `x` `[images, pixels]`, of `cols` pixels in a row, moved at random by up to `shift` pixels up or down and left
-/// or right. Pixels that come from outside the image are 0.
+/// Shifts every image of `x` `[images, pixels]`, with `cols` pixels in a row, at random by up to `shift`
+/// pixels up or down and left or right. Pixels from outside the image are 0.
 pub(super) fn shifted<'t>(x: Var<'t>, cols: usize, shift: usize, noise: &mut Noise) -> Var<'t> {
     let (images, of_image) = (x.to_vec(), x.shape().classes());
     let mut offset = || noise.below(2 * shift as u32 + 1) as usize;
@@ -14,7 +14,7 @@ pub(super) fn shifted<'t>(x: Var<'t>, cols: usize, shift: usize, noise: &mut Noi
             let (down, right) = (offset(), offset());
             for (row, pixels) in image.chunks_exact(cols).enumerate() {
                 for (col, &pixel) in pixels.iter().enumerate() {
-                    // Counted from `shift` before the first row and column: no number is below 0.
+                    // Counted from `shift` before the first row and column, so that no number is below 0.
                     let (row, col) = (row + down, col + right);
                     let inside = (shift..shift + of_image / cols).contains(&row)
                         && (shift..shift + cols).contains(&col);
@@ -35,7 +35,7 @@ mod tests {
     #[test]
     fn an_image_is_moved_by_up_to_the_shift_and_zeros_come_in() {
         let tape = Tape::inference();
-        // Lit are row 0, column 1 of twelve pixels in three rows, and the last one.
+        // Of twelve pixels in three rows, row 0 column 1 and the last one are lit.
         let mut image = [0.0; 12];
         (image[1], image[11]) = (1.0, 0.5);
         let moved = shifted(tape.input(&image.repeat(200), [200, 12]), 4, 1, &mut Noise::seed(5));

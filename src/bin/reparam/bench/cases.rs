@@ -1,4 +1,4 @@
-//! The kernels that `bench kernels` measures, fused and composed of primitive ops, and what they work on.
+//! The kernels that `bench kernels` measures, fused and composed of primitive ops, and their buffers.
 
 use reparam::{Tape, Var};
 use reparam_ops::noise::{Draws, Stream};
@@ -8,7 +8,7 @@ use super::measure::checksum;
 
 const TAU: f32 = 0.5;
 
-/// What a kernel works on.
+/// The buffers of a kernel.
 pub(super) struct Buffers {
     pub(super) tier: Tier,
     pub(super) rows: usize,
@@ -42,7 +42,7 @@ impl Buffers {
         }
     }
 
-    /// The checksum of what a kernel has computed last.
+    /// The checksum of a kernel's last result.
     pub(super) fn checksum(&self, case: &Case) -> u64 {
         match (case.kernel, case.pass) {
             ("gumbel_max", _) => checksum(bytemuck::cast_slice(&self.index)),
@@ -62,7 +62,7 @@ pub(super) enum Pass {
     ForwardBackward,
 }
 
-/// A kernel as it is measured. `bytes` is what it must move between memory and core for one element.
+/// A kernel as it is measured. `bytes` is the number it must move between memory and core per element.
 pub(super) struct Case {
     pub(super) kernel: &'static str,
     pub(super) pass: Pass,
@@ -139,7 +139,8 @@ fn binary_concrete_both(b: &mut Buffers, want_tau: bool) {
     binary_concrete::backward(b.tier, &b.y, &b.dy, TAU, want_tau, &mut b.dlogits);
 }
 
-/// The same from primitive ops on a tape, which runs on the fastest tier only. The backward pass starts from <y, dy>, which costs a product and a sum more.
+/// Runs the op composed of primitive ops on a tape, on the fastest tier only. The backward pass starts from
+/// <y, dy>, which costs a product and a sum more.
 fn composed(b: &mut Buffers, pass: Pass, op: for<'t> fn(Var<'t>) -> Var<'t>) {
     let shape = [b.rows, b.classes];
     let x = b.tape.variable(&b.logits, shape);

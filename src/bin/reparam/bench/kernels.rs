@@ -33,7 +33,7 @@ pub(crate) struct Args {
     common: Common,
 }
 
-/// What one name of `--tier` stands for.
+/// The tiers that one name of `--tier` stands for.
 type Tiers = Vec<Tier>;
 
 fn parse_tiers(name: &str) -> std::result::Result<Tiers, String> {
@@ -57,13 +57,13 @@ fn parse_size(text: &str) -> std::result::Result<(usize, usize), String> {
     }
 }
 
-/// Elements of the largest size: five buffers of it must fit into memory.
+/// Elements of the largest size. Five buffers of it must fit into memory.
 const MOST: usize = 1 << 28;
 
-/// Sizes that are always measured: those of the paper's VAE at batch 10, 100 and 1000, one that the cache still holds
+/// Sizes that are always measured: the paper's VAE at batch 10, 100 and 1000, one that the cache still holds
 /// and the vocabulary of a language model.
 const SIZES: [(usize, usize); 5] = [(200, 10), (2_000, 10), (20_000, 10), (1024, 1024), (64, 50_257)];
-/// Sizes of a full run besides: from 2 to 131,072 classes at 2^20 elements, and buffers far beyond the cache.
+/// More sizes of a full run: 2 to 131,072 classes at 2^20 elements, and buffers far beyond the cache.
 const MORE_SIZES: [(usize, usize); 7] = [
     (1 << 19, 2),
     (1 << 17, 8),
@@ -74,7 +74,7 @@ const MORE_SIZES: [(usize, usize); 7] = [
     (1 << 15, 1024),
 ];
 
-/// A measurement, as the JSON form has it.
+/// A measurement, as written in JSON.
 #[derive(Serialize)]
 struct KernelTime {
     kernel: &'static str,
@@ -166,7 +166,7 @@ fn curves(lines: &[KernelTime]) -> Vec<Curve> {
     let several_tiers = lines.iter().any(|line| line.tier != lines[0].tier);
     for line in lines.iter().filter(|line| line.variant != "copy") {
         let mut name = format!("{} {} {}", line.variant, line.kernel, line.pass.replace("_", " + "));
-        // What is composed runs on the fastest tier always.
+        // The composed form always runs on the fastest tier.
         if several_tiers && line.variant != "composed" {
             name += &format!(", {}", line.tier);
         }
@@ -178,13 +178,13 @@ fn curves(lines: &[KernelTime]) -> Vec<Curve> {
     }
     for Curve { points, .. } in &mut curves {
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        // Of several sizes with as many classes, the first one measured.
+        // Of several sizes with the same number of classes, keep the first one measured.
         points.dedup_by_key(|point| point.0);
     }
     curves
 }
 
-/// One row per kernel and pass, the composed form beside the fused one.
+/// Prints one row per kernel and pass, with the composed form next to the fused one.
 fn print_table(lines: &[KernelTime]) {
     let copy = lines[0].gb_per_s;
     for line in lines.iter().filter(|line| line.variant != "composed") {
@@ -202,7 +202,7 @@ fn print_table(lines: &[KernelTime]) {
     }
 }
 
-/// Where `gumbel_softmax` spends its time, from the kernels that do a part of its work.
+/// Prints where `gumbel_softmax` spends its time, from the kernels that do a part of its work.
 fn print_stages(lines: &[KernelTime]) {
     let cost = |kernel, pass| {
         let wanted = |line: &&KernelTime| (line.kernel, line.pass, line.variant) == (kernel, pass, "fused");

@@ -1,24 +1,24 @@
-//! Timing: many short samples, and what they say of a machine that does other things as well.
+//! Timing with many short samples, on a machine that also does other things.
 
 use std::time::{Duration, Instant};
 
 /// Time of one call, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
-    /// The fastest sample: what the work takes when nothing disturbs it.
+    /// The fastest sample, which is the time of the undisturbed work.
     pub(crate) min: f64,
     /// The middle one.
     pub(crate) median: f64,
-    /// Distance between the quartiles over the median: how much the machine disturbed.
+    /// Distance between the quartiles over the median, a measure of disturbance.
     pub(crate) spread: f64,
 }
 
-/// Samples that are shorter than this are made of several calls.
+/// A sample shorter than this consists of several calls.
 const SHORTEST_SAMPLE: Duration = Duration::from_micros(100);
 const FEWEST_SAMPLES: usize = 7;
 
-/// Calls `work` again and again for about `budget`, after it has been called at least once and for a tenth of that
-/// time to warm up.
+/// Calls `work` again and again for about `budget`, after it has been called at least once and for a tenth of
+/// that time to warm up.
 pub(crate) fn time(budget: Duration, mut work: impl FnMut()) -> Timing {
     let begin = Instant::now();
     let mut calls = 0u32;
@@ -42,7 +42,7 @@ pub(crate) fn time(budget: Duration, mut work: impl FnMut()) -> Timing {
     Timing { min: samples[0], median: at(0.5), spread: (at(0.75) - at(0.25)) / at(0.5) }
 }
 
-/// A checksum of the bits of a result: equal results have equal ones on every tier and thread count.
+/// A checksum of the bits of a result, equal for equal results on every tier and thread count.
 pub(crate) fn checksum(values: &[f32]) -> u64 {
     values.iter().fold(0xcbf2_9ce4_8422_2325, |sum: u64, value| {
         (sum ^ u64::from(value.to_bits())).wrapping_mul(0x0100_0000_01b3)

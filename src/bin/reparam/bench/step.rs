@@ -1,4 +1,4 @@
-//! `bench step`: microseconds per training step, beside its matrix products alone.
+//! `bench step`: microseconds per training step, compared with its matrix products alone.
 
 use reparam::cli::args::embedded;
 use reparam::cli::files::writable_folder_of;
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     common: Common,
 }
 
-/// A measurement, as the JSON form has it.
+/// A measurement, as written in JSON.
 #[derive(Serialize)]
 struct StepTime {
     model: &'static str,
@@ -120,13 +120,14 @@ fn vae(common: &Common, hidden: &[usize], batch: usize, data: &Digits) -> Result
     let measured = timed_plan(common, plan, data)?;
     let sizes = [&[data.train().pixels()], hidden, &[latents.elements()]].concat();
     let decoder: Vec<usize> = sizes.iter().rev().copied().collect();
-    // The decoder's first factor has a gradient, the images have none.
+    // The decoder's first factor has a gradient; the images have none.
     let between = product(common, batch, decoder[1], decoder[0]);
     let products = products(common, &sizes, batch) + products(common, &decoder, batch) + between;
     Ok(line("vae", hidden.to_vec(), batch, measured, products, 0))
 }
 
-/// A step of the rows SBN of Jang's table: half an image through two layers of Gumbel-Softmax samples to the other half.
+/// A step of the rows SBN of Jang's table: half an image through two layers of Gumbel-Softmax samples to the
+/// other half.
 fn belief_net(common: &Common, name: &'static str, layer: Variables, data: &Digits) -> Result<StepTime> {
     let mut plan = Plan::sbn();
     plan.model = ModelShape::Prediction { layers: vec![layer; 2] };
@@ -147,7 +148,7 @@ fn timed_plan(common: &Common, mut plan: Plan, data: &Digits) -> Result<(Timing,
     }))
 }
 
-/// The time of a step, and the allocations that one makes when all buffers have their size.
+/// The time of a step, and the allocations of one once all buffers have their size.
 fn timed(common: &Common, mut step: impl FnMut()) -> (Timing, f64) {
     const COUNTED: u32 = 20;
     let timing = time(common.budget() * 5, &mut step);
@@ -156,8 +157,8 @@ fn timed(common: &Common, mut step: impl FnMut()) -> (Timing, f64) {
     (timing, (allocations::count() - before) as f64 / f64::from(COUNTED))
 }
 
-/// Microseconds of the products of a stack of layers: each one forward, the weight's gradient, and the gradient of its
-/// input but for the first layer's, which is data.
+/// Microseconds of the products of a stack of layers: each one forward, the gradient of its weight, and the
+/// gradient of its input, except for the first layer's, which is data.
 fn products(common: &Common, sizes: &[usize], batch: usize) -> f64 {
     let layers = sizes.windows(2).enumerate();
     let of_layer = |(i, layer): (usize, &[usize])| {
@@ -168,7 +169,8 @@ fn products(common: &Common, sizes: &[usize], batch: usize) -> f64 {
     layers.map(of_layer).sum()
 }
 
-/// Microseconds of one product of plain row-major matrices, `m x k` times `k x n`: the fastest layout there is.
+/// Microseconds of one product of plain row-major matrices, `m x k` times `k x n`: the fastest layout there
+/// is.
 fn product(common: &Common, m: usize, k: usize, n: usize) -> f64 {
     let (a, b, mut c) = (vec![0.5; m * k], vec![0.25; k * n], vec![0.0; m * n]);
     let work = || matmul(Matrix::new(&a, m, k), Matrix::new(&b, k, n), Write::Replace, &mut c);

@@ -1,4 +1,4 @@
-//! Histograms of the estimates that the lab has measured.
+//! Histograms of the estimates that the lab measured.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use reparam::cli::plot::{self, Axes, Curve};
 use reparam::internal::write_atomically;
 use reparam::lab::Measurement;
 
-/// Densities of single estimates, projected on the exact gradient, beside the truth: for each problem measured. Of more
-/// estimators than can be told apart, first some that differ.
+/// Draws densities of single estimates, projected on the exact gradient, together with the truth, for each
+/// problem measured. If there are too many estimators to tell apart, it prefers some that differ.
 pub(super) fn draw(dir: &Path, measured: &[Measurement]) -> Result<()> {
     const SHOWN: [&str; 6] =
         ["score-function", "rloo:4", "rebar", "gumbel-softmax:0.5", "st-gumbel-softmax:0.5", "st-softmax:1"];
