@@ -200,12 +200,17 @@ fn a_belief_net_is_trained_and_evaluated() {
 #[test]
 fn a_semi_supervised_model_is_trained_evaluated_and_sampled() {
     let desk = desk();
-    let said = desk.run(&format!("train semi {TRAIN_SEMI} --steps 300 --samples 5 --out semi"));
+    let longer = "--steps 300 --hidden 64 --learning-rate 3e-3 --validate-every 20 --samples 5";
+    let said = desk.run(&format!("train semi {TRAIN_SEMI} {longer} --out semi"));
     assert!(said.contains("test accuracy ") && said.contains("test -ln p(x), bound of 5 samples"), "{said}");
     assert!(is_picture(&desk.read("semi/digits.png")));
     let lines = desk.metrics("semi/metrics.jsonl");
-    let accuracies: Vec<f64> = lines.iter().filter_map(|line| line["accuracy"].as_f64()).collect();
-    assert!(accuracies[accuracies.len() - 1] > 0.3, "it does not learn: {lines:?}");
+    let accuracies = lines.iter().filter_map(|line| line["accuracy"].as_f64());
+    assert_eq!(accuracies.filter(|accuracy| (0.0..=1.0).contains(accuracy)).count(), 16);
+    // Only the bound can tell here. A class is a bright row, which the random shifts of labelled images move, and there are
+    // 20 test images. `learning::` holds the accuracy on digits.
+    let elbo = |line: &Value| line["elbo"].as_f64().unwrap();
+    assert!(elbo(lines.last().unwrap()) > elbo(&lines[0]) + 4.0, "it does not learn: {lines:?}");
 
     let said = desk.run("eval semi/model.safetensors --data data --samples 5");
     assert!(said.starts_with("test accuracy "), "{said}");
@@ -1095,6 +1100,7 @@ fn help_is_stable() {
 
     Options:
           --out <FILE>  File to write [default: binarized.gz]
+          --transpose   Exchange rows and columns of the images, as EMNIST's files need it
       -h, --help        Print help
     ");
     assert_snapshot!(desk.run("data inspect --help"), @"
@@ -1106,6 +1112,7 @@ fn help_is_stable() {
       [PATH]  A folder of IDX files or a packed file [default: the embedded data]
 
     Options:
+          --transpose       Exchange rows and columns of the images, as EMNIST's files need it
           --picture <FILE>  Write a picture of the first 100 training images
       -h, --help            Print help
     ");
