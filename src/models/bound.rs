@@ -42,7 +42,7 @@ impl Drawn {
 /// Bounds per image, in nats, from m = `samples` rounds. `log_weights(round, out)` writes ln w of a fresh sample for each
 /// image. The bound is -ln(1/m sum_k w_k), and -ELBO is the mean of -ln w_k. With w = p(x, z) / q(z | x) the bound is an upper
 /// bound on -ln p(x) in expectation, which gets tighter with more samples; with w = p(y | z), z drawn from p(z | x), it is an
-/// upper bound on -ln p(y | x). The variance of the bound is the jackknife's, since a logarithm of a mean has none of its own.
+/// upper bound on -ln p(y | x). The variance of the bound is the jackknife's, which is on the low side where few samples carry the weight.
 ///
 /// # Panics
 /// If `samples` is 0.

@@ -138,6 +138,9 @@ impl<'a> Session<'a> {
                 command += &format!(" {flag} {}", quoted(path));
             }
         }
+        if data.transpose {
+            command += " --transpose";
+        }
         if let Some(samples) = samples {
             command += &format!(" --samples {samples}");
         }
