@@ -78,8 +78,8 @@ impl Checkpoint {
     /// Stores a tensor.
     ///
     /// # Panics
-    /// If the number of elements does not match the shape, or the name is `__metadata__`, which safetensors
-    /// files keep for their metadata.
+    /// If the number of elements is not that of the shape, there is a tensor of that name already (a parameter may have the name
+    /// of an optimizer's buffer), or the name is `__metadata__`, which safetensors files keep for their metadata.
     #[track_caller]
     pub fn put(&mut self, name: &str, shape: &Shape, value: &[f32]) {
         assert!(
@@ -90,6 +90,10 @@ impl Checkpoint {
         assert!(
             len == found,
             "Checkpoint::put `{name}`: {found} elements given for shape {shape}, which has {len}"
+        );
+        assert!(
+            !self.tensors.contains_key(name),
+            "Checkpoint::put: there is a tensor `{name}` already; save one of the two under another prefix"
         );
         self.tensors.insert(name.to_owned(), (shape.clone(), value.to_vec()));
     }

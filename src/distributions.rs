@@ -17,6 +17,8 @@
 //! ([`st_gumbel_softmax`](crate::Var::st_gumbel_softmax) and others). They are not `rsample`s, because their
 //! gradient is not the gradient of their value.
 //!
+//! Debug builds refuse a parameter that is NaN, and in `log_prob` a constant outside the support.
+//!
 //! | distribution | value | parameters |
 //! | --- | --- | --- |
 //! | [`OneHot`] | one-hot rows | logits |

@@ -51,6 +51,7 @@ mod gumbel_softmax;
 mod layers;
 mod learned;
 mod leave_one_out;
+mod mistake;
 mod moving_average;
 mod multi_sample;
 mod muprop;
@@ -146,10 +147,18 @@ pub trait Estimator: Send {
     /// Loads what [`save`](Self::save) stored after learning on `variables`.
     ///
     /// # Errors
-    /// If something is missing from the checkpoint.
+    /// If something is missing from the checkpoint; then the estimator is as it was.
     fn restore(&mut self, prefix: &str, variables: Variables, checkpoint: &Checkpoint) -> crate::Result<()> {
         let _ = (prefix, variables, checkpoint);
         Ok(())
+    }
+}
+
+/// Panics with the reason, if there is one why `constructor` cannot make its estimator.
+#[track_caller]
+fn demand(constructor: &str, checked: Result<(), String>) {
+    if let Err(reason) = checked {
+        panic!("{constructor}: {reason}");
     }
 }
 

@@ -77,6 +77,17 @@ pub enum GradcheckError {
         /// The number.
         value: f32,
     },
+    /// The tape's derivative with respect to an entry is NaN or infinite.
+    GradientNotFinite {
+        /// The input.
+        input: usize,
+        /// Its entry.
+        entry: usize,
+        /// The derivative.
+        gradient: f32,
+    },
+    /// There is nothing to compare, for this reason.
+    Nothing(&'static str),
 }
 
 use GradcheckError::Mismatch;
@@ -99,6 +110,13 @@ impl fmt::Display for GradcheckError {
             GradcheckError::NotFinite { element, value } => {
                 write!(f, "near the inputs the function gives {value} at element {element}")
             }
+            GradcheckError::GradientNotFinite { input, entry, gradient } => {
+                write!(
+                    f,
+                    "the tape's derivative with respect to entry {entry} of input {input} is {gradient}"
+                )
+            }
+            GradcheckError::Nothing(reason) => write!(f, "nothing to check: {reason}"),
         }
     }
 }
@@ -115,7 +133,12 @@ impl std::error::Error for GradcheckError {}
 /// [`TOLERANCE`] times the size of the derivative's terms, plus [`ROUNDING`].
 ///
 /// # Errors
-/// The first direction in which they disagree, or a result that is not finite.
+/// The first direction in which they disagree, or a result or a gradient that is not finite. Also if there is nothing to
+/// compare: no input has an entry that is finite, or the function gives no number, or -inf alone.
+///
+/// # Panics
+/// If the number of an input's entries is not that of its shape, or `f` returns a value of another tape or, near the inputs, of
+/// another shape.
 ///
 /// # Examples
 /// ```
@@ -126,41 +149,71 @@ impl std::error::Error for GradcheckError {}
 /// // |x| is not smooth at 0.
 /// assert!(gradcheck(&[(&[0.0], &[1])], |_, x| x[0].abs() + x[0].relu()).is_err());
 /// ```
+#[track_caller]
 pub fn gradcheck(
     inputs: &[(&[f32], &[usize])],
     f: impl for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>,
 ) -> Result<GradcheckReport, GradcheckError> {
+    check_inputs(inputs)?;
     let mut check = Check { inputs, f, tape: Tape::new(), weights: Vec::new() };
     let center: Vec<Vec<f32>> = inputs.iter().map(|(data, _)| data.to_vec()).collect();
     let (gradients, size) = check.gradients(&center)?;
-    let entries: usize = center.iter().map(Vec::len).sum();
-    for (input, (data, gradient)) in center.iter().zip(&gradients).enumerate() {
-        let is_wrong = |(&x, &g): (&f32, &f32)| x == f32::NEG_INFINITY && g != 0.0;
-        if let Some(entry) = data.iter().zip(gradient).position(is_wrong) {
-            let tape = f64::from(gradient[entry]);
-            let coordinate = Some((input, entry));
-            return Err(Mismatch { coordinate, tape, numeric: 0.0, spread: 0.0, allowed: 0.0 });
-        }
-    }
+    check_gradients(&center, &gradients)?;
 
-    let mut report = GradcheckReport { directions: 0, worst: 0.0 };
-    let mut compare = |coordinate, direction: &dyn Fn(usize, usize) -> f32| {
-        report.worst = check.direction(&center, &gradients, size, coordinate, direction)?.max(report.worst);
-        report.directions += 1;
-        Ok(())
-    };
+    let mut directions = 0;
+    let mut worst = 0.0f64;
     for seed in 0..DIRECTIONS {
-        compare(None, &|input, entry| random(seed * 1000 + input as u64, entry))?;
+        let along = |input: usize, entry| random(seed * 1000 + input as u64, entry);
+        worst = check.direction(&center, &gradients, size, None, &along)?.max(worst);
+        directions += 1;
     }
-    if entries <= COORDINATES {
+    if center.iter().map(Vec::len).sum::<usize>() <= COORDINATES {
         for (input, data) in center.iter().enumerate() {
             for entry in (0..data.len()).filter(|&entry| data[entry].is_finite()) {
                 let unit = |i, e| if (i, e) == (input, entry) { 1.0 } else { 0.0 };
-                compare(Some((input, entry)), &unit)?;
+                let coordinate = Some((input, entry));
+                worst = check.direction(&center, &gradients, size, coordinate, &unit)?.max(worst);
+                directions += 1;
             }
         }
     }
-    Ok(report)
+    match check.weights.iter().any(|&weight| weight != 0.0) {
+        true => Ok(GradcheckReport { directions, worst }),
+        false => Err(GradcheckError::Nothing("the function gives no number, or -inf alone")),
+    }
+}
+
+/// Checks that there is an entry to move.
+#[track_caller]
+fn check_inputs(inputs: &[(&[f32], &[usize])]) -> Result<(), GradcheckError> {
+    for (i, (data, shape)) in inputs.iter().enumerate() {
+        let (shape, found) = (Shape::from(*shape), data.len());
+        assert!(
+            shape.len() == found,
+            "gradcheck: {found} elements given for input {i} of shape {shape}, which has {}",
+            shape.len()
+        );
+    }
+    match inputs.iter().any(|(data, _)| data.iter().any(|x| x.is_finite())) {
+        true => Ok(()),
+        false => Err(GradcheckError::Nothing("no input has an entry that is finite")),
+    }
+}
+
+/// Checks that no gradient is infinite or NaN, and that masks have none.
+fn check_gradients(center: &[Vec<f32>], gradients: &[Vec<f32>]) -> Result<(), GradcheckError> {
+    for (input, (data, gradients)) in center.iter().zip(gradients).enumerate() {
+        for (entry, (&x, &gradient)) in data.iter().zip(gradients).enumerate() {
+            if !gradient.is_finite() {
+                return Err(GradcheckError::GradientNotFinite { input, entry, gradient });
+            }
+            if x == f32::NEG_INFINITY && gradient != 0.0 {
+                let (coordinate, tape) = (Some((input, entry)), f64::from(gradient));
+                return Err(Mismatch { coordinate, tape, numeric: 0.0, spread: 0.0, allowed: 0.0 });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A fixed pseudo-random number of either sign, between 1/2 and 1 in size.
@@ -181,10 +234,15 @@ struct Check<'a, F> {
 impl<F: for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>> Check<'_, F> {
     /// The tape's gradient of the projected output at `point` for every input, and the size of that output,
     /// which is the root of the sum of its terms' squares. Chooses the weights.
+    #[track_caller]
     fn gradients(&mut self, point: &[Vec<f32>]) -> Result<(Vec<Vec<f32>>, f64), GradcheckError> {
         self.tape.reset();
         let variables = variables(&self.tape, self.inputs, point);
         let y = (self.f)(&self.tape, &variables);
+        assert!(
+            std::ptr::eq(y.tape(), &self.tape),
+            "gradcheck: f must return a value of the tape that it is given"
+        );
         let values = y.to_vec();
         let bad = |value: &f32| value.is_nan() || *value == f32::INFINITY;
         if let Some(element) = values.iter().position(bad) {
@@ -201,9 +259,12 @@ impl<F: for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>> Check<'_, F> {
     }
 
     /// The projected output at `point`, summed in f64.
+    #[track_caller]
     fn value(&mut self, point: &[Vec<f32>]) -> Result<f64, GradcheckError> {
         self.tape.reset();
         let y = (self.f)(&self.tape, &variables(&self.tape, self.inputs, point));
+        let (len, found) = (self.weights.len(), y.shape().len());
+        assert!(len == found, "gradcheck: f gives {len} numbers at the inputs and {found} near them");
         let mut total = 0.0;
         for (element, (&y, &weight)) in y.value().iter().zip(&self.weights).enumerate() {
             match (weight == 0.0, y) {
@@ -221,6 +282,7 @@ impl<F: for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>> Check<'_, F> {
 
     /// Compares the derivatives along one direction, and returns the error as a fraction of the allowed
     /// error.
+    #[track_caller]
     fn direction(
         &mut self,
         center: &[Vec<f32>],

@@ -26,6 +26,10 @@ struct Storage {
     leaves: Vec<Leaf>,
 }
 
+/// Gradients whose buffers are kept at most: as many as a step ever has at a time, and no more, because each may be as large
+/// as the tape.
+const MOST_KEPT: usize = 8;
+
 /// The buffers of dropped gradients, for the next backward pass.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GradientPool(Arc<Mutex<Vec<Storage>>>);
@@ -41,7 +45,7 @@ impl GradientPool {
         storage.slots.iter_mut().for_each(|slot| slot.present = false);
         (storage.nodes, storage.used) = (count, count);
         storage.leaves.clear();
-        storage.leaves.extend(leaves.iter().filter(|leaf| leaf.node <= root).cloned());
+        storage.leaves.extend(leaves.iter().filter(|leaf| leaf.tracked && leaf.node <= root).cloned());
         let slot = &mut storage.slots[root as usize];
         slot.buffer.clear();
         slot.buffer.push(1.0);
@@ -63,7 +67,9 @@ pub struct Gradients {
 
 impl Drop for Gradients {
     fn drop(&mut self) {
-        if let Ok(mut free) = self.pool.0.lock() {
+        if let Ok(mut free) = self.pool.0.lock()
+            && free.len() < MOST_KEPT
+        {
             free.push(std::mem::take(&mut self.storage));
         }
     }
@@ -161,7 +167,19 @@ impl Gradients {
     }
 
     /// Multiplies the gradient of every parameter by `factor`.
+    ///
+    /// # Panics
+    /// If the factor is not finite.
+    #[track_caller]
     pub fn scale(&mut self, factor: f32) {
+        assert!(
+            factor.is_finite(),
+            "Gradients::scale: the factor must be finite, it is {factor}; 1 changes nothing"
+        );
+        self.scale_by(factor);
+    }
+
+    fn scale_by(&mut self, factor: f32) {
         self.for_each_parameter(|gradient| gradient.iter_mut().for_each(|g| *g *= factor));
     }
 
@@ -174,10 +192,18 @@ impl Gradients {
 
     /// Scales all parameters' gradients so that their joint norm is at most `max`, and returns the norm
     /// before. If that is not finite, no scale helps and the gradients are useless.
+    ///
+    /// # Panics
+    /// If `max` is not a finite number above 0.
+    #[track_caller]
     pub fn clip_norm(&mut self, max: f64) -> f64 {
+        assert!(
+            max > 0.0 && max.is_finite(),
+            "Gradients::clip_norm: the largest norm must be finite and above 0, it is {max}; for no limit do not clip"
+        );
         let norm = self.norm();
         if norm > max {
-            self.scale((max / norm) as f32);
+            self.scale_by((max / norm) as f32);
         }
         norm
     }
@@ -194,7 +220,15 @@ impl Gradients {
     /// gradients.clip_value(1.0);
     /// assert_eq!(gradients.parameter(w).unwrap(), [0.3, -1.0, 1.0]);
     /// ```
+    ///
+    /// # Panics
+    /// If `max` is not a finite number above 0.
+    #[track_caller]
     pub fn clip_value(&mut self, max: f32) {
+        assert!(
+            max > 0.0 && max.is_finite(),
+            "Gradients::clip_value: the largest entry must be finite and above 0, it is {max}; for no limit do not clip"
+        );
         self.for_each_parameter(|gradient| gradient.iter_mut().for_each(|g| *g = g.clamp(-max, max)));
     }
 
@@ -247,11 +281,19 @@ impl<'a> InputGradients<'a> {
     }
 
     /// Returns true if input `i` has a gradient to add to.
+    ///
+    /// # Panics
+    /// If the op was recorded with fewer inputs.
+    #[track_caller]
     pub fn wants(&self, i: usize) -> bool {
         self.node.input_slot(i).1
     }
 
     /// The gradient of input `i` to add to, which starts at zero; `None` if that input has no gradient.
+    ///
+    /// # Panics
+    /// If the op was recorded with fewer inputs.
+    #[track_caller]
     pub fn add_to(&mut self, i: usize) -> Option<&mut [f32]> {
         let (gradient, write) = self.write_to(i)?;
         if write == Write::Replace {
@@ -262,6 +304,10 @@ impl<'a> InputGradients<'a> {
 
     /// The gradient of input `i` and how to write it: replace every element the first time, add later. This
     /// avoids the zeroing of [`add_to`](Self::add_to). `None` if that input has no gradient.
+    ///
+    /// # Panics
+    /// If the op was recorded with fewer inputs.
+    #[track_caller]
     pub fn write_to(&mut self, i: usize) -> Option<(&mut [f32], Write)> {
         let (index, tracked) = self.node.input_slot(i);
         if !tracked {

@@ -91,9 +91,9 @@
 //!
 //! # Errors and panics
 //!
-//! A mistake in the program (shapes that do not fit, two tapes mixed, tau <= 0) panics at the caller's line
-//! with the op, the shapes and a hint. Functions that read outside data (files, checkpoints) return a
-//! [`Result`] with a single [`Error`] type.
+//! A mistake in the program (shapes that do not fit, two tapes mixed, tau <= 0) panics at the caller's line with the
+//! op, the shapes and a hint. Debug builds also refuse distributions with a parameter of NaN, and values outside the
+//! support. Data from outside (files, checkpoints) gives a [`Result`] with one [`Error`] type.
 #![forbid(unsafe_code)]
 
 mod checkpoint;

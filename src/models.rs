@@ -72,6 +72,7 @@ impl<'t> Batch<'_, 't> {
     /// Like [`binary_pixels`](Self::binary_pixels), for the images of the split at these indices.
     #[track_caller]
     pub fn binary_pixels_of(&mut self, indices: &[u32]) -> Var<'t> {
+        self.split.check(indices);
         let shape = [indices.len(), self.split.pixels()];
         self.tape.input_with(shape, |out| self.split.sample_pixels_into(indices, self.noise, out))
     }
@@ -141,8 +142,61 @@ pub trait Model: Send + Sync {
     }
 }
 
+/// Panics unless every size that a model is made from is at least 1.
+#[track_caller]
+fn check_sizes(model: &str, sizes: &[(&str, &[usize])]) {
+    for (what, sizes) in sizes {
+        assert!(!sizes.contains(&0), "{model}: {what} of at least 1 expected, found {sizes:?}");
+    }
+}
+
+/// Panics unless every layer has variables with something to choose from.
+#[track_caller]
+fn check_layers(model: &str, layers: &[Variables]) {
+    assert!(!layers.is_empty(), "{model}: at least one layer of variables expected, found none");
+    for layer in layers {
+        assert!(
+            layer.count() > 0 && layer.values() > 1,
+            "{model}: at least one variable of two values or more expected, found {layer}"
+        );
+    }
+}
+
+/// Panics unless there is a share from 0 to 1 for each of `count` pixels.
+#[track_caller]
+fn check_means(model: &str, means: &[f32], count: usize) {
+    assert!(means.len() == count, "{model}: {} means given for {count} pixels", means.len());
+    if let Some(mean) = means.iter().find(|mean| !(0.0..=1.0).contains(*mean)) {
+        panic!(
+            "{model}: the mean of a pixel must be from 0 to 1, it is {mean}; Split::pixel_means gives them"
+        );
+    }
+}
+
+/// Panics unless `x` is rows of `width` numbers.
+#[track_caller]
+fn check_rows(model: &str, what: &str, x: Var<'_>, width: usize) {
+    let shape = x.shape();
+    assert!(
+        shape.rank() == 2 && shape.classes() == width,
+        "{model}: {what} must be [images, {width}], the shape is {shape}"
+    );
+}
+
+/// The number of whole images of `of_image` pixels. Panics if there is a rest.
+#[track_caller]
+fn whole_images(model: &str, pixels: &[f32], of_image: usize) -> usize {
+    let len = pixels.len();
+    assert!(
+        len.is_multiple_of(of_image),
+        "{model}: {len} pixels given, which are not whole images of {of_image}"
+    );
+    len / of_image
+}
+
 /// Sets the last layer's bias to the logits of the base rates, which are kept away from 0 and 1 because some
 /// pixels are never lit.
+#[track_caller]
 fn start_at_base_rates(params: &mut Params, last: &Linear, means: &[f32]) {
     for (bias, mean) in params.value_mut(last.bias).iter_mut().zip(means) {
         let rate = mean.clamp(1e-3, 1.0 - 1e-3);
@@ -151,6 +205,7 @@ fn start_at_base_rates(params: &mut Params, last: &Linear, means: &[f32]) {
 }
 
 /// Declares the mean of the inputs as a frozen parameter, so that a checkpoint holds it.
+#[track_caller]
 fn declare_mean(params: &mut Params, name: &str, inputs: usize) -> ParamId {
     let id = params.add(name, [inputs], vec![0.0; inputs]);
     params.freeze(id);

@@ -155,6 +155,10 @@ impl Noise {
     }
 
     /// Saves its position into a checkpoint, as two settings whose names begin with `prefix`.
+    ///
+    /// # Panics
+    /// If the prefix has a `=` or a line's end in it.
+    #[track_caller]
     pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
         let (start, position) = self.position();
         checkpoint.set(&format!("{prefix}start"), start);

@@ -2,9 +2,11 @@
 
 mod adam;
 mod buffers;
+mod setting;
 mod sgd;
 
 pub use adam::Adam;
+pub(crate) use setting::LARGEST;
 pub use sgd::Sgd;
 
 use crate::checkpoint::Checkpoint;
@@ -14,20 +16,20 @@ use crate::params::Params;
 use crate::tape::Tape;
 use crate::var::Var;
 
-/// An optimizer, which updates parameters step by step.
+/// An optimizer. One of your own implements this trait; [`Adam`], [`Sgd`] and a `dyn Optimizer` have a method `step` to call.
 pub trait Optimizer: Send {
-    /// Updates every parameter that has a gradient and is not frozen.
+    /// One update of every parameter that has a gradient and is not frozen. This is the method to implement; callers use
+    /// `step`, which panics at their line with what is wrong.
     ///
-    /// # Panics
-    /// If a tape still shares a parameter: call `tape.reset()` first. If earlier steps were for other
-    /// [`Params`].
-    #[track_caller]
-    fn step(&mut self, params: &mut Params, gradients: &Gradients);
+    /// # Errors
+    /// One sentence on the mistake, if a tape still shares a parameter, the steps before were those of other [`Params`], or the
+    /// step size is no step size.
+    fn update(&mut self, params: &mut Params, gradients: &Gradients) -> std::result::Result<(), String>;
 
     /// The step size of the next update.
     fn learning_rate(&self) -> f64;
 
-    /// Sets the step size from the next update on.
+    /// Sets the step size from the next update on, which refuses what is none.
     fn set_learning_rate(&mut self, learning_rate: f64);
 
     /// Updates made so far.
@@ -35,6 +37,10 @@ pub trait Optimizer: Send {
 
     /// Saves the number of steps and the running buffers into a checkpoint, under names that begin with
     /// `prefix`.
+    ///
+    /// # Panics
+    /// If the checkpoint has a tensor of such a name, a parameter's for example.
+    #[track_caller]
     fn save(&self, prefix: &str, params: &Params, checkpoint: &mut Checkpoint);
 
     /// Loads what [`save`](Self::save) of an optimizer of the same kind stored, for parameters declared the
@@ -45,11 +51,30 @@ pub trait Optimizer: Send {
     fn restore(&mut self, prefix: &str, params: &Params, checkpoint: &Checkpoint) -> Result<()>;
 }
 
+impl dyn Optimizer + '_ {
+    /// Updates every parameter that has a gradient and is not frozen.
+    ///
+    /// # Panics
+    /// If a tape still shares a parameter: call `tape.reset()` first. If the steps before were those of other [`Params`], or
+    /// the step size is none.
+    #[track_caller]
+    pub fn step(&mut self, params: &mut Params, gradients: &Gradients) {
+        step(self, params, gradients);
+    }
+}
+
+#[track_caller]
+fn step(optimizer: &mut (impl Optimizer + ?Sized), params: &mut Params, gradients: &Gradients) {
+    if let Err(mistake) = optimizer.update(params, gradients) {
+        panic!("{mistake}");
+    }
+}
+
 /// Records a loss on an empty tape, runs the backward pass, resets the tape and updates. A loop written by
 /// hand must keep this order.
 #[track_caller]
 fn minimize(
-    optimizer: &mut dyn Optimizer,
+    optimizer: &mut impl Optimizer,
     tape: &mut Tape,
     params: &mut Params,
     loss: impl for<'t> FnOnce(&'t Tape, &Params) -> Var<'t>,
@@ -58,7 +83,7 @@ fn minimize(
     let loss = loss(tape, params);
     let (value, gradients) = (loss.item(), loss.backward());
     tape.reset();
-    optimizer.step(params, &gradients);
+    step(optimizer, params, &gradients);
     value
 }
 
@@ -101,12 +126,16 @@ macro_rules! everyday_methods {
             /// [`Params`](crate::Params).
             #[track_caller]
             pub fn step(&mut self, params: &mut $crate::Params, gradients: &$crate::Gradients) {
-                $crate::optim::Optimizer::step(self, params, gradients);
+                $crate::optim::step(self, params, gradients);
             }
 
             /// Sets the step size from the next update on.
+            ///
+            /// # Panics
+            /// If it is not from 0 to 1e30.
+            #[track_caller]
             pub fn set_learning_rate(&mut self, learning_rate: f64) {
-                $crate::optim::Optimizer::set_learning_rate(self, learning_rate);
+                $crate::optim::Optimizer::set_learning_rate(self, RATE.demand(learning_rate));
             }
         }
     };

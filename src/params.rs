@@ -85,7 +85,8 @@ impl Params {
         ParamId { store: self.store, index: self.entries.len() as u32 - 1 }
     }
 
-    /// The parameter on a tape: a leaf that shares the buffer until the tape is reset.
+    /// The parameter on a tape: a leaf that shares the buffer until the tape is reset. It is the same leaf at each call, unless the
+    /// parameter was frozen or unfrozen since: then gradients flow into one leaf and not into the other.
     ///
     /// # Panics
     /// If the id belongs to other parameters.
@@ -147,19 +148,37 @@ impl Params {
     #[track_caller]
     pub fn value_mut(&mut self, id: ParamId) -> &mut [f32] {
         self.check(id);
+        match self.free_value(id) {
+            Ok(value) => value,
+            Err(mistake) => panic!("{mistake}"),
+        }
+    }
+
+    /// The values of one of these parameters, to be changed.
+    ///
+    /// # Errors
+    /// A sentence, if a tape still shares them.
+    pub(crate) fn free_value(&mut self, id: ParamId) -> std::result::Result<&mut [f32], String> {
         let Entry { name, value, .. } = &mut self.entries[id.index()];
         match Arc::get_mut(value) {
-            Some(value) => value,
-            None => panic!("parameter `{name}` is still on a tape; call tape.reset() before changing it"),
+            Some(value) => Ok(value),
+            None => {
+                Err(format!("parameter `{name}` is still on a tape; call tape.reset() before changing it"))
+            }
         }
     }
 
     /// Saves all values into a checkpoint, each as a tensor named `prefix` followed by the parameter's name.
+    ///
+    /// # Panics
+    /// If the checkpoint has a tensor of such a name.
+    #[track_caller]
     pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
         self.save_values(prefix, self.ids().map(|id| self.value(id)), checkpoint);
     }
 
     /// Like [`save`](Self::save), with `values` in place of the parameters' own.
+    #[track_caller]
     pub(crate) fn save_values<'v>(
         &self,
         prefix: &str,
@@ -230,7 +249,7 @@ impl Params {
 
     /// The leaf that a tape would have for a parameter, except for its position.
     pub(crate) fn leaf(&self, id: ParamId) -> Leaf {
-        Leaf { parameter: id, name: self.entry(id).name.clone(), node: 0 }
+        Leaf { parameter: id, name: self.entry(id).name.clone(), node: 0, tracked: true }
     }
 
     #[track_caller]

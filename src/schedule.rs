@@ -46,18 +46,49 @@ pub enum Schedule {
 
 impl Schedule {
     /// The value at a step, counted from 0.
+    ///
+    /// # Panics
+    /// If one of its numbers is not finite, an `Anneal` is never updated, or a `Tail` does not end after it begins.
+    #[track_caller]
     pub fn at(self, step: u64) -> f64 {
+        if let Err(expected) = self.check() {
+            panic!("Schedule::at: {expected}, found {self}");
+        }
         match self {
             Schedule::Fixed(value) => value,
             Schedule::Anneal { start, rate, floor, every } => {
-                let updated = step - step % every.max(1);
+                let updated = step - step % every;
                 (start * (-rate * updated as f64).exp()).max(floor)
             }
             Schedule::Tail { start, end, from, to } => {
-                let fraction = step.saturating_sub(from) as f64 / to.saturating_sub(from).max(1) as f64;
-                // Exactly `end`, because the sum would be rounded, and a small `end` to 0.
-                if fraction < 1.0 { start + (end - start) * fraction } else { end }
+                let fraction = step.saturating_sub(from) as f64 / (to - from) as f64;
+                match end - start {
+                    // At the end exactly that: the sum would be rounded, a small `end` to 0.
+                    _ if fraction >= 1.0 => end,
+                    fall if fall.is_finite() => start + fall * fraction,
+                    _ => start * (1.0 - fraction) + end * fraction,
+                }
             }
+        }
+    }
+
+    /// Checks that it has a value at every step.
+    ///
+    /// # Errors
+    /// The numbers that are expected.
+    pub(crate) fn check(self) -> Result<(), &'static str> {
+        let (numbers, steps) = match self {
+            Schedule::Fixed(value) => ([value; 3], Ok(())),
+            Schedule::Anneal { start, rate, floor, every } => {
+                ([start, rate, floor], if every > 0 { Ok(()) } else { Err("EVERY of at least 1 expected") })
+            }
+            Schedule::Tail { start, end, from, to } => {
+                ([start, end, end], if from < to { Ok(()) } else { Err("TO after FROM expected") })
+            }
+        };
+        match numbers.iter().all(|number| number.is_finite()) {
+            true => steps,
+            false => Err("finite numbers expected"),
         }
     }
 }
@@ -78,7 +109,7 @@ impl FromStr for Schedule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Schedule, String> {
-        parse(text).ok_or_else(|| {
+        parse(text).filter(|schedule| schedule.check().is_ok()).ok_or_else(|| {
             format!(
                 "expected a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO (EVERY at least 1, \
                  TO after FROM), found `{text}`"
@@ -88,22 +119,17 @@ impl FromStr for Schedule {
 }
 
 fn parse(text: &str) -> Option<Schedule> {
-    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|value| value.is_finite());
+    let number = |text: &str| text.trim().parse::<f64>().ok();
     let step = |text: &str| text.trim().parse::<u64>().ok();
     let Some((kind, rest)) = text.split_once(':') else { return number(text).map(Schedule::Fixed) };
     let fields: Vec<&str> = rest.split(',').collect();
     let &[a, b, c, d] = &fields[..] else { return None };
     match kind {
-        "anneal" => Some(Schedule::Anneal {
-            start: number(a)?,
-            rate: number(b)?,
-            floor: number(c)?,
-            every: step(d).filter(|&every| every > 0)?,
-        }),
-        "tail" => {
-            let (from, to) = (step(c)?, step(d)?);
-            (from < to).then_some(Schedule::Tail { start: number(a)?, end: number(b)?, from, to })
+        "anneal" => {
+            let (start, rate, floor) = (number(a)?, number(b)?, number(c)?);
+            Some(Schedule::Anneal { start, rate, floor, every: step(d)? })
         }
+        "tail" => Some(Schedule::Tail { start: number(a)?, end: number(b)?, from: step(c)?, to: step(d)? }),
         _ => None,
     }
 }
@@ -118,6 +144,8 @@ mod tests {
         assert_eq!([0, 10, 15, 20, 99].map(|step| tail.at(step)), [1.0, 1.0, 0.5, 0.0, 0.0]);
         let small = Schedule::Tail { start: 1.0, end: 1e-17, from: 0, to: 10 };
         assert_eq!(small.at(10), 1e-17);
+        let wide = Schedule::Tail { start: -f64::MAX, end: f64::MAX, from: 0, to: 4 };
+        assert_eq!([0, 1, 2, 3, 4].map(|step| wide.at(step) / f64::MAX), [-1.0, -0.5, 0.0, 0.5, 1.0]);
         let anneal = Schedule::Anneal { start: 1.0, rate: 1e-4, floor: 0.5, every: 500 };
         assert_eq!(anneal.at(499), 1.0);
         assert_eq!(anneal.at(999), (-0.05f64).exp());

@@ -29,8 +29,17 @@ impl Shape {
     #[allow(clippy::len_without_is_empty)]
     #[track_caller]
     pub fn len(&self) -> usize {
+        self.elements(&self.0)
+    }
+
+    /// The elements of a value with only some of these axes.
+    #[track_caller]
+    pub(crate) fn elements(&self, axes: &[usize]) -> usize {
         let product = |len: usize, &axis: &usize| len.checked_mul(axis);
-        self.0.iter().try_fold(1, product).unwrap_or_else(|| panic!("{self} has more elements than can be"))
+        let Some(elements) = axes.iter().try_fold(1, product) else {
+            panic!("{self} has more elements than can be")
+        };
+        elements
     }
 
     /// Number of axes.
@@ -61,14 +70,23 @@ impl Shape {
     }
 
     /// The number of elements per position of an axis.
+    #[track_caller]
     pub(crate) fn inner(&self, axis: usize) -> usize {
-        self.0[axis + 1..].iter().product()
+        self.elements(&self.0[axis + 1..])
     }
 
     /// The shape with `axis` set to `len`.
     pub(crate) fn with_axis(&self, axis: usize, len: usize) -> Shape {
         let mut shape = self.clone();
         shape.0[axis] = len;
+        shape
+    }
+
+    /// The shape with its last two axes, which must be there, swapped.
+    pub(crate) fn transposed(&self) -> Shape {
+        let mut shape = self.clone();
+        let rank = shape.rank();
+        shape.0.swap(rank - 2, rank - 1);
         shape
     }
 

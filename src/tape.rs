@@ -4,6 +4,7 @@
 //! the end to the front. The tape knows no op: it stores values and asks each node's [`Rule`] to pass
 //! gradients on.
 
+mod leaf;
 mod node;
 mod not_finite;
 mod recorded;
@@ -12,20 +13,18 @@ mod view;
 use std::any::Any;
 use std::cell::{Ref, RefCell, RefMut};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::gradients::{GradientPool, Gradients, InputGradients};
-use crate::params::ParamId;
 use crate::shape::Shape;
 use crate::var::Var;
 
-pub(crate) use node::Leaf;
+pub(crate) use leaf::Leaf;
 pub use not_finite::NotFinite;
 pub use recorded::{Inputs, Recorded};
 pub(crate) use view::NodeView;
 
-use node::{INDICES, Nodes, Value};
+use node::{Nodes, Value};
 
 /// The rule by which an op passes the gradient of its output to its inputs. The implementing struct holds
 /// what the op saves beyond the values on the tape. Name every field, because the tape prints it.
@@ -186,73 +185,7 @@ impl Tape {
     /// Data written by `fill` straight into the tape's buffer, which may hold old numbers when it is called.
     #[track_caller]
     pub fn input_with(&self, shape: impl Into<Shape>, fill: impl FnOnce(&mut [f32])) -> Var<'_> {
-        self.leaf_with("input", shape.into(), fill)
-    }
-
-    /// Whole numbers as a leaf, stored as the bits of floats. An op that picks by position keeps its indices
-    /// here, in a buffer that outlives the step, and reads them back with `bytemuck::cast_slice`.
-    #[track_caller]
-    pub(crate) fn indices(&self, indices: &[u32]) -> Var<'_> {
-        self.leaf(INDICES, bytemuck::cast_slice(indices), Shape::from(indices.len()), false)
-    }
-
-    /// Like [`indices`](Self::indices), for `count` whole numbers written by `fill`.
-    #[track_caller]
-    pub(crate) fn indices_with(&self, count: usize, fill: impl FnOnce(&mut [u32])) -> Var<'_> {
-        self.leaf_with(INDICES, Shape::from(count), |buffer| fill(bytemuck::cast_slice_mut(buffer)))
-    }
-
-    #[track_caller]
-    fn leaf_with(&self, op: &'static str, shape: Shape, fill: impl FnOnce(&mut [f32])) -> Var<'_> {
-        let len = shape.len();
-        let (leaf, mut buffer) = {
-            let mut nodes = self.nodes_mut();
-            let buffer = std::mem::take(&mut nodes.push(op, shape).buffer);
-            (self.last(&nodes), buffer)
-        };
-        // The buffer leaves the tape for now, so that `fill` can read the tape.
-        buffer.resize(len, 0.0);
-        fill(&mut buffer);
-        self.nodes_mut().slots[leaf.index() as usize].buffer = buffer;
-        leaf
-    }
-
-    #[track_caller]
-    fn leaf(&self, op: &'static str, data: &[f32], shape: Shape, tracked: bool) -> Var<'_> {
-        assert!(
-            data.len() == shape.len(),
-            "{op}: {} elements given for shape {shape}, which has {}",
-            data.len(),
-            shape.len()
-        );
-        let mut nodes = self.nodes_mut();
-        let node = nodes.push(op, shape);
-        node.buffer.clear();
-        node.buffer.extend_from_slice(data);
-        node.tracked = tracked;
-        self.last(&nodes)
-    }
-
-    /// A parameter's leaf, which shares the parameter's buffer. It is the same leaf throughout a recording.
-    #[track_caller]
-    pub(crate) fn parameter(
-        &self,
-        parameter: ParamId,
-        name: &Arc<str>,
-        shape: &Shape,
-        value: &Arc<Vec<f32>>,
-        frozen: bool,
-    ) -> Var<'_> {
-        let mut nodes = self.nodes_mut();
-        if let Some(leaf) = nodes.leaves.iter().find(|leaf| leaf.parameter == parameter) {
-            return Var::new(self, leaf.node);
-        }
-        let node = nodes.push("parameter", shape.clone());
-        node.value = Value::Shared(value.clone());
-        node.tracked = self.recording && !frozen;
-        let var = self.last(&nodes);
-        nodes.leaves.push(Leaf { parameter, name: name.clone(), node: var.index() });
-        var
+        self.leaf_with("input", Value::Own, shape.into(), fill)
     }
 
     /// Appends a node of `shape` computed from `inputs`. `forward` writes every element of its value, and
@@ -279,7 +212,7 @@ impl Tape {
         let node = &mut rest[0];
         node.inputs.extend(inputs.iter().map(|input| input.index()));
         node.buffer.resize(len, 0.0);
-        forward(Inputs { nodes: earlier, indices: &node.inputs }, &mut node.buffer);
+        forward(Inputs { op, nodes: earlier, indices: &node.inputs }, &mut node.buffer);
         node.tracked = inputs.iter().any(|input| earlier[input.index() as usize].tracked);
         if node.tracked {
             node.keep_rule(rule);
@@ -300,9 +233,10 @@ impl Tape {
         self.check_owner(op, inputs);
         let mut nodes = self.nodes_mut();
         let tracked = inputs.iter().any(|input| nodes.slots[input.index() as usize].tracked);
+        let holder = nodes.holder(inputs[0].index());
         let node = nodes.push(op, shape);
         node.inputs.extend(inputs.iter().map(|input| input.index()));
-        node.value = Value::Of(inputs[0].index());
+        node.value = Value::Of(holder);
         if let Some(rule) = rule.filter(|_| tracked) {
             node.tracked = true;
             node.keep_rule(rule);
@@ -395,10 +329,11 @@ impl Tape {
     ///
     /// # Errors
     /// That node, if there is one.
+    #[track_caller]
     pub fn check_finite(&self) -> Result<(), NotFinite> {
         let nodes = self.nodes();
         for index in 0..nodes.len {
-            if nodes.slots[index].op == INDICES {
+            if matches!(nodes.slots[index].value, Value::Indices) {
                 continue;
             }
             let value = nodes.value(index as u32);
@@ -421,11 +356,14 @@ impl Tape {
     }
 
     /// Calls `visit` on every node in order, for printing and drawing.
+    #[track_caller]
     pub(crate) fn for_each(&self, mut visit: impl FnMut(NodeView<'_>)) {
         let nodes = self.nodes();
+        // They are in the order of their nodes.
+        let mut leaves = nodes.leaves.iter().peekable();
         for index in 0..nodes.len {
             let node = &nodes.slots[index];
-            let leaf = nodes.leaves.iter().find(|leaf| leaf.node as usize == index);
+            let leaf = leaves.next_if(|leaf| leaf.node as usize == index);
             visit(NodeView {
                 index,
                 op: node.op,
@@ -434,9 +372,9 @@ impl Tape {
                 inputs: &node.inputs,
                 rule: node.rule(),
                 tracked: node.tracked,
-                owned: matches!(node.value, Value::Own),
+                owned: matches!(node.value, Value::Own | Value::Indices),
                 value: nodes.value(index as u32),
-                is_indices: node.op == INDICES,
+                is_indices: matches!(node.value, Value::Indices),
             });
         }
     }

@@ -44,7 +44,14 @@ pub use run::{Run, Stepped};
 pub use stored::Stored;
 pub use training::{OptimizerPlan, Training, Validation, falling};
 
+use crate::data::Digits;
 use crate::noise::Noise;
+
+/// Whole passes over the training images after so many steps.
+fn epoch(step: u64, batch: usize, data: &Digits) -> u64 {
+    let images = u128::from(step) * batch as u128;
+    (images / data.train().len().max(1) as u128) as u64
+}
 
 /// The independent streams of noise of a run.
 struct Streams {

@@ -39,11 +39,11 @@ mod cross_entropy;
 
 // Rows of classes.
 mod masked;
-mod softmax;
+pub(crate) mod softmax;
 
 // Sums, shapes and positions.
 mod axis;
-mod index;
+pub(crate) mod index;
 mod transpose;
 mod view;
 
@@ -178,9 +178,23 @@ pub(crate) fn one_shape(
     let (shape, other_shape) = (value.shape(), other.shape());
     assert!(
         shape == other_shape,
-        "{op}: {name} is {shape} and {other_name} {other_shape}; they must have one shape: use .broadcast_to"
+        "{op}: {name} is {shape} and {other_name} {other_shape}; they must have one shape{}",
+        to_one_shape(&shape, &other_shape)
     );
     shape
+}
+
+/// The op that gives two values one shape, as the end of a sentence, if there is one that works.
+fn to_one_shape(a: &Shape, b: &Shape) -> String {
+    if a.len() == b.len() {
+        let is_transposed = a.rank() > 1 && a.transposed() == *b;
+        let transpose = if is_transposed { ".transpose() or " } else { "" };
+        return format!(": use {transpose}.reshape({b})");
+    }
+    match a.broadcast(b) {
+        Some(both) => format!(": use .broadcast_to({both})"),
+        None => String::new(),
+    }
 }
 
 /// The tier that every op of this process runs on.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use crate::distributions::{Bernoulli, OneHot};
 use crate::noise::Noise;
 use crate::shape::Shape;
+use crate::var::softmax::no_class;
 use crate::var::{Temperature, Var};
 
 /// The discrete variables of a row: how many there are, and whether they are bits or categories.
@@ -49,10 +50,14 @@ impl Variables {
     }
 
     /// The length of a row of samples or logits.
+    ///
+    /// # Panics
+    /// If it is more than a `usize` holds.
+    #[track_caller]
     pub fn elements(self) -> usize {
         match self {
             Variables::Bits(count) => count,
-            Variables::Categories { count, classes } => count * classes,
+            Variables::Categories { count, classes } => Shape::from([count, classes]).len(),
         }
     }
 
@@ -71,7 +76,21 @@ impl Variables {
 
     /// Writes state number `state` into a row of [`elements`](Self::elements) numbers: the value of variable
     /// `v` is digit `v` of the number, written in base [`values`](Self::values).
+    ///
+    /// # Panics
+    /// If the row has another length, or there is no such state.
+    #[track_caller]
     pub fn write_state(self, mut state: usize, row: &mut [f32]) {
+        let (elements, found) = (self.elements(), row.len());
+        assert!(
+            found == elements,
+            "Variables::write_state: {self} are {elements} numbers, the row has {found}"
+        );
+        assert!(
+            self.states().is_none_or(|states| (state as u64) < states),
+            "Variables::write_state: state {state} of {self}, which have {}; they count from 0",
+            self.states().unwrap_or(u64::MAX)
+        );
         row.fill(0.0);
         for variable in 0..self.count() {
             let digit = state % self.values();
@@ -182,6 +201,17 @@ impl<'t> Logits<'t> {
         }
     }
 
+    /// Checks that every row leaves a value for each variable.
+    ///
+    /// # Errors
+    /// The first row that is fully masked.
+    pub(crate) fn check(self) -> Result<(), String> {
+        match self.variables {
+            Variables::Bits(_) => Ok(()),
+            Variables::Categories { .. } => self.var.check_rows().map_err(no_class),
+        }
+    }
+
     /// The variables of a row.
     pub fn variables(self) -> Variables {
         self.variables
@@ -220,8 +250,8 @@ impl<'t> Logits<'t> {
     #[track_caller]
     pub fn sample(self, noise: &mut Noise) -> Var<'t> {
         match self.variables {
-            Variables::Bits(_) => Bernoulli::new(self.var).sample(noise),
-            Variables::Categories { .. } => OneHot::new(self.var).sample(noise),
+            Variables::Bits(_) => Bernoulli { logits: self.var }.sample(noise),
+            Variables::Categories { .. } => OneHot { logits: self.var }.sample(noise),
         }
     }
 
@@ -229,8 +259,8 @@ impl<'t> Logits<'t> {
     #[track_caller]
     pub fn mode(self) -> Var<'t> {
         match self.variables {
-            Variables::Bits(_) => Bernoulli::new(self.var).mode(),
-            Variables::Categories { .. } => OneHot::new(self.var).mode(),
+            Variables::Bits(_) => Bernoulli { logits: self.var }.mode(),
+            Variables::Categories { .. } => OneHot { logits: self.var }.mode(),
         }
     }
 
@@ -238,8 +268,8 @@ impl<'t> Logits<'t> {
     #[track_caller]
     pub fn probs(self) -> Var<'t> {
         match self.variables {
-            Variables::Bits(_) => Bernoulli::new(self.var).probs(),
-            Variables::Categories { .. } => OneHot::new(self.var).probs(),
+            Variables::Bits(_) => Bernoulli { logits: self.var }.probs(),
+            Variables::Categories { .. } => OneHot { logits: self.var }.probs(),
         }
     }
 
@@ -267,8 +297,8 @@ impl<'t> Logits<'t> {
     #[track_caller]
     pub fn log_prob_of_each(self, z: Var<'t>) -> Var<'t> {
         match self.variables {
-            Variables::Bits(_) => Bernoulli::new(self.var).log_prob(z),
-            Variables::Categories { .. } => OneHot::new(self.var).log_prob(z),
+            Variables::Bits(_) => Bernoulli { logits: self.var }.log_prob(z),
+            Variables::Categories { .. } => OneHot { logits: self.var }.log_prob(z),
         }
     }
 
@@ -285,8 +315,8 @@ impl<'t> Logits<'t> {
     #[track_caller]
     pub fn kl(self, other: Logits<'t>) -> Var<'t> {
         match self.variables {
-            Variables::Bits(_) => Bernoulli::new(self.var).kl(Bernoulli::new(other.var)),
-            Variables::Categories { .. } => OneHot::new(self.var).kl(OneHot::new(other.var)),
+            Variables::Bits(_) => Bernoulli { logits: self.var }.kl(Bernoulli { logits: other.var }),
+            Variables::Categories { .. } => OneHot { logits: self.var }.kl(OneHot { logits: other.var }),
         }
         .sum_axis(1)
     }
@@ -295,8 +325,8 @@ impl<'t> Logits<'t> {
     #[track_caller]
     pub fn kl_uniform(self) -> Var<'t> {
         match self.variables {
-            Variables::Bits(_) => Bernoulli::new(self.var).kl_uniform(),
-            Variables::Categories { .. } => OneHot::new(self.var).kl_uniform(),
+            Variables::Bits(_) => Bernoulli { logits: self.var }.kl_uniform(),
+            Variables::Categories { .. } => OneHot { logits: self.var }.kl_uniform(),
         }
         .sum_axis(1)
     }

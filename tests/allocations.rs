@@ -293,6 +293,23 @@ fn so_does_a_step_with_distributions() {
     assert_eq!(other, 0, "allocations in 200 steps, the last {trace}");
 }
 
+/// Buffers of dropped gradients wait for the next backward pass, but not those of all gradients that ever were alive at a time.
+#[test]
+fn gradients_that_are_dropped_do_not_pile_up() {
+    const NUMBERS: usize = 65_536;
+    let kept = in_pool(1, |counters| {
+        let tape = Tape::new();
+        let loss = tape.variable(&vec![0.5; NUMBERS], [NUMBERS]).square().sum();
+        let before = counters.live.load(Relaxed);
+        let gradients: Vec<Gradients> = (0..500).map(|_| loss.backward()).collect();
+        drop(gradients);
+        counters.live.load(Relaxed) - before
+    });
+    // Each has two of that many numbers.
+    let most = 8 * 2 * 4 * NUMBERS as i64 + (1 << 16);
+    assert!(kept <= most, "{kept} bytes are kept of 500 gradients, at most {most} expected");
+}
+
 /// A net whose inputs and activations are never zero, so that every product is a dense one.
 struct Net {
     params: Params,

@@ -72,6 +72,10 @@ impl Batches {
     }
 
     /// Saves the position in the epoch into a checkpoint, as settings whose names begin with `prefix`.
+    ///
+    /// # Panics
+    /// If the prefix has a `=` or a line's end in it.
+    #[track_caller]
     pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
         checkpoint.set(&format!("{prefix}examples"), self.order.len());
         self.epoch_noise.save(prefix, checkpoint);

@@ -237,8 +237,9 @@ impl Split {
         self.check(indices);
     }
 
+    /// Panics unless there are images at these indices.
     #[track_caller]
-    fn check(&self, indices: &[u32]) {
+    pub(crate) fn check(&self, indices: &[u32]) {
         if let Some(index) = indices.iter().find(|&&index| index as usize >= self.len()) {
             panic!("image {index} was chosen of {} (0 to {})", self.len(), self.len() as i64 - 1);
         }

@@ -1,5 +1,6 @@
 //! Binary variables.
 
+use crate::distributions::parts::{check_bits, check_numbers};
 use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
@@ -25,7 +26,12 @@ pub struct Bernoulli<'t> {
 
 impl<'t> Bernoulli<'t> {
     /// The distribution with these logits.
+    ///
+    /// # Panics
+    /// In debug builds, if one is NaN.
+    #[track_caller]
     pub fn new(logits: Var<'t>) -> Bernoulli<'t> {
+        check_numbers("Bernoulli", "the logits", logits);
         Bernoulli { logits }
     }
 
@@ -47,10 +53,11 @@ impl<'t> Bernoulli<'t> {
     /// dlogits = d (z - p).
     ///
     /// # Panics
-    /// If the shapes differ.
+    /// If the shapes differ. In debug builds, if z is a constant and not from 0 to 1.
     #[track_caller]
     pub fn log_prob(self, z: Var<'t>) -> Var<'t> {
         one_shape("Bernoulli::log_prob", ("z", z), ("the logits", self.logits));
+        check_bits("Bernoulli::log_prob", "z", z);
         -self.logits.bce_with_logits(z)
     }
 

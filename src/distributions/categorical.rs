@@ -3,7 +3,7 @@
 use reparam_ops::internal::argmax;
 
 use crate::distributions::OneHot;
-use crate::distributions::parts::check_classes;
+use crate::distributions::parts::{check_classes, check_numbers};
 use crate::noise::NoiseSource;
 use crate::var::Var;
 
@@ -33,10 +33,11 @@ impl<'t> Categorical<'t> {
     /// The distribution with these logits, `[.., classes]`.
     ///
     /// # Panics
-    /// If there are no classes.
+    /// If there are no classes. In debug builds, if a logit is NaN.
     #[track_caller]
     pub fn new(logits: Var<'t>) -> Categorical<'t> {
         check_classes("Categorical", logits);
+        check_numbers("Categorical", "the logits", logits);
         Categorical { logits }
     }
 
@@ -92,7 +93,7 @@ impl<'t> Categorical<'t> {
     pub fn mode(self) -> Vec<u32> {
         const OP: &str = "Categorical::mode";
         self.logits.check_index_can_tell(OP);
-        self.logits.check_rows(OP);
+        self.logits.unless_masked(OP, self.logits.check_rows());
         let logits = self.logits.value();
         let rows = logits.chunks_exact(self.logits.shape().classes());
         rows.map(|row| argmax(row) as u32).collect()

@@ -1,6 +1,6 @@
 //! The logarithm of a Concrete variable.
 
-use crate::distributions::parts::{check_classes, constant, divided};
+use crate::distributions::parts::{check_classes, check_log_simplex, check_numbers, constant, divided};
 use crate::noise::NoiseSource;
 use crate::var::{Temperature, Var, one_shape};
 
@@ -39,10 +39,11 @@ impl<'t> ExpConcrete<'t> {
     /// The distribution with these logits, `[.., classes]`, and this temperature.
     ///
     /// # Panics
-    /// If there are no classes, or tau is not positive and finite.
+    /// If there are no classes, or tau is not positive and finite. In debug builds, if a logit is NaN.
     #[track_caller]
     pub fn new(logits: Var<'t>, tau: impl Into<Temperature<'t>>) -> ExpConcrete<'t> {
         check_classes("ExpConcrete", logits);
+        check_numbers("ExpConcrete", "the logits", logits);
         let tau = tau.into();
         tau.check("ExpConcrete");
         ExpConcrete { logits, tau }
@@ -74,10 +75,11 @@ impl<'t> ExpConcrete<'t> {
     /// It is the density of the n - 1 differences y_1 - y_n, .., y_(n-1) - y_n, which determine a row.
     ///
     /// # Panics
-    /// If the shapes differ, or a row is fully masked.
+    /// If the shapes differ, or a row is fully masked. In debug builds, if log_y is a constant and e^log_y not on the simplex.
     #[track_caller]
     pub fn log_prob(self, log_y: Var<'t>) -> Var<'t> {
         one_shape("ExpConcrete::log_prob", ("log_y", log_y), ("the logits", self.logits));
+        check_log_simplex("ExpConcrete::log_prob", "log_y", log_y);
         log_y.exp_concrete_log_prob(self.logits, self.tau)
     }
 

@@ -3,7 +3,7 @@
 use reparam_ops::draw::fill_gumbel;
 
 use crate::distributions::normal::HALF_LN_2PI;
-use crate::distributions::parts::{in_units, noise_like};
+use crate::distributions::parts::{check_numbers, in_units, noise_like};
 use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
@@ -36,10 +36,12 @@ impl<'t> Gumbel<'t> {
     /// The distribution with these parameters, of the same shape.
     ///
     /// # Panics
-    /// If the shapes differ.
+    /// If the shapes differ. In debug builds, if a number is NaN.
     #[track_caller]
     pub fn new(loc: Var<'t>, log_scale: Var<'t>) -> Gumbel<'t> {
         one_shape("Gumbel", ("loc", loc), ("log_scale", log_scale));
+        check_numbers("Gumbel", "loc", loc);
+        check_numbers("Gumbel", "log_scale", log_scale);
         Gumbel { loc, log_scale }
     }
 

@@ -2,7 +2,7 @@
 
 use reparam_ops::draw::fill_logistic;
 
-use crate::distributions::parts::{in_units, noise_like};
+use crate::distributions::parts::{check_numbers, in_units, noise_like};
 use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
@@ -35,10 +35,12 @@ impl<'t> Logistic<'t> {
     /// The distribution with these parameters, of the same shape.
     ///
     /// # Panics
-    /// If the shapes differ.
+    /// If the shapes differ. In debug builds, if a number is NaN.
     #[track_caller]
     pub fn new(loc: Var<'t>, log_scale: Var<'t>) -> Logistic<'t> {
         one_shape("Logistic", ("loc", loc), ("log_scale", log_scale));
+        check_numbers("Logistic", "loc", loc);
+        check_numbers("Logistic", "log_scale", log_scale);
         Logistic { loc, log_scale }
     }
 

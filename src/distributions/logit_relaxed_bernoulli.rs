@@ -1,6 +1,6 @@
 //! The logit of a binary Concrete variable.
 
-use crate::distributions::parts::{constant, divided};
+use crate::distributions::parts::{check_numbers, constant, divided};
 use crate::noise::NoiseSource;
 use crate::var::{Temperature, Var, one_shape};
 
@@ -36,9 +36,10 @@ impl<'t> LogitRelaxedBernoulli<'t> {
     /// The distribution with these logits and this temperature.
     ///
     /// # Panics
-    /// If tau is not positive and finite.
+    /// If tau is not positive and finite. In debug builds, if a logit is NaN.
     #[track_caller]
     pub fn new(logits: Var<'t>, tau: impl Into<Temperature<'t>>) -> LogitRelaxedBernoulli<'t> {
+        check_numbers("LogitRelaxedBernoulli", "the logits", logits);
         let tau = tau.into();
         tau.check("LogitRelaxedBernoulli");
         LogitRelaxedBernoulli { logits, tau }

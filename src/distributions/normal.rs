@@ -1,6 +1,6 @@
 //! The normal distribution.
 
-use crate::distributions::parts::in_units;
+use crate::distributions::parts::{check_numbers, in_units};
 use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
@@ -34,10 +34,12 @@ impl<'t> Normal<'t> {
     /// The distribution with these parameters, of the same shape.
     ///
     /// # Panics
-    /// If the shapes differ.
+    /// If the shapes differ. In debug builds, if a number is NaN.
     #[track_caller]
     pub fn new(mean: Var<'t>, log_std: Var<'t>) -> Normal<'t> {
         one_shape("Normal", ("the mean", mean), ("log_std", log_std));
+        check_numbers("Normal", "the mean", mean);
+        check_numbers("Normal", "log_std", log_std);
         Normal { mean, log_std }
     }
 

@@ -1,6 +1,6 @@
 //! A categorical variable as a one-hot vector.
 
-use crate::distributions::parts::{check_classes, weighted_sum};
+use crate::distributions::parts::{check_classes, check_numbers, check_simplex, weighted_sum};
 use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
@@ -31,10 +31,11 @@ impl<'t> OneHot<'t> {
     /// The distribution with these logits, `[.., classes]`.
     ///
     /// # Panics
-    /// If there are no classes.
+    /// If there are no classes. In debug builds, if a logit is NaN.
     #[track_caller]
     pub fn new(logits: Var<'t>) -> OneHot<'t> {
         check_classes("OneHot", logits);
+        check_numbers("OneHot", "the logits", logits);
         OneHot { logits }
     }
 
@@ -59,10 +60,11 @@ impl<'t> OneHot<'t> {
     /// dlogits = d (z - p sum(z)).
     ///
     /// # Panics
-    /// If the shapes differ, or a row is fully masked.
+    /// If the shapes differ, or a row is fully masked. In debug builds, if z is a constant and a row of it not on the simplex.
     #[track_caller]
     pub fn log_prob(self, z: Var<'t>) -> Var<'t> {
         one_shape("OneHot::log_prob", ("z", z), ("the logits", self.logits));
+        check_simplex("OneHot::log_prob", "z", z);
         weighted_sum(z, self.log_probs())
     }
 

@@ -17,6 +17,72 @@ pub(super) fn check_classes(op: &str, logits: Var<'_>) {
     );
 }
 
+/// Panics in a debug build if a parameter is NaN somewhere: it would show in samples and densities only.
+#[track_caller]
+pub(super) fn check_numbers(op: &str, name: &str, parameter: Var<'_>) {
+    if !cfg!(debug_assertions) {
+        return;
+    }
+    if let Some(i) = parameter.value().iter().position(|number| number.is_nan()) {
+        panic!("{op}: element {i} of {name} is NaN; tape.check_finite() names the op that it came from");
+    }
+}
+
+/// The sums that rows on the simplex may have: 1, apart from rounding.
+const SUM: std::ops::RangeInclusive<f64> = 0.999..=1.001;
+
+/// Returns true if the support of a value is checked: in debug builds, if it is a constant, as data and samples are. A value
+/// with a gradient may leave its support, because a difference quotient moves it. A NaN stays one and is no mistake of its own.
+fn is_checked(value: Var<'_>) -> bool {
+    cfg!(debug_assertions) && !value.is_tracked()
+}
+
+/// Panics in a debug build if a constant is not from 0 to 1 everywhere.
+#[track_caller]
+pub(super) fn check_bits(op: &str, name: &str, value: Var<'_>) {
+    if !is_checked(value) {
+        return;
+    }
+    let values = value.value();
+    if let Some(i) = values.iter().position(|z| !(0.0..=1.0).contains(z) && !z.is_nan()) {
+        panic!(
+            "{op}: element {i} of {name} is {}; it must be 0 or 1, or between them if it is soft",
+            values[i]
+        );
+    }
+}
+
+/// Panics in a debug build if a constant is not rows of numbers from 0 to 1 that sum to 1.
+#[track_caller]
+pub(super) fn check_simplex(op: &str, name: &str, value: Var<'_>) {
+    if !is_checked(value) {
+        return;
+    }
+    check_bits(op, name, value);
+    for (row, values) in value.value().chunks(value.shape().classes().max(1)).enumerate() {
+        let sum: f64 = values.iter().map(|&z| f64::from(z)).sum();
+        if !(SUM.contains(&sum) || sum.is_nan()) {
+            panic!("{op}: row {row} of {name} sums to {sum}; it must be one-hot, or sum to 1 if it is soft");
+        }
+    }
+}
+
+/// Panics in a debug build if a constant is not rows of logarithms whose exponentials sum to 1.
+#[track_caller]
+pub(super) fn check_log_simplex(op: &str, name: &str, value: Var<'_>) {
+    if !is_checked(value) {
+        return;
+    }
+    for (row, values) in value.value().chunks(value.shape().classes().max(1)).enumerate() {
+        let sum: f64 = values.iter().map(|&log| f64::from(log).exp()).sum();
+        if !(SUM.contains(&sum) || sum.is_nan()) {
+            panic!(
+                "{op}: the exponentials of row {row} of {name} sum to {sum} and must sum to 1; use .log_softmax()"
+            );
+        }
+    }
+}
+
 /// The temperature without its gradient.
 pub(super) fn constant(tau: Temperature<'_>) -> Temperature<'_> {
     match tau {

@@ -1,6 +1,6 @@
 //! The binary Concrete distribution.
 
-use crate::distributions::parts::constant;
+use crate::distributions::parts::{check_numbers, constant};
 use crate::distributions::{Bernoulli, LogitRelaxedBernoulli};
 use crate::noise::NoiseSource;
 use crate::var::{Temperature, Var, one_shape};
@@ -28,6 +28,7 @@ pub struct RelaxedBit<'t> {
 
 impl<'t> RelaxedBit<'t> {
     /// The number with this logit. The gradient of the value flows into the logit.
+    #[track_caller]
     pub fn from_logit(logit: Var<'t>) -> RelaxedBit<'t> {
         RelaxedBit { value: logit.sigmoid(), logit }
     }
@@ -64,9 +65,10 @@ impl<'t> RelaxedBernoulli<'t> {
     /// The distribution with these logits and this temperature.
     ///
     /// # Panics
-    /// If tau is not positive and finite.
+    /// If tau is not positive and finite. In debug builds, if a logit is NaN.
     #[track_caller]
     pub fn new(logits: Var<'t>, tau: impl Into<Temperature<'t>>) -> RelaxedBernoulli<'t> {
+        check_numbers("RelaxedBernoulli", "the logits", logits);
         let tau = tau.into();
         tau.check("RelaxedBernoulli");
         RelaxedBernoulli { logits, tau }

@@ -1,6 +1,6 @@
 //! The Concrete distribution, also called Gumbel-Softmax.
 
-use crate::distributions::parts::{check_classes, constant, sum_classes};
+use crate::distributions::parts::{check_classes, check_log_simplex, check_numbers, constant, sum_classes};
 use crate::distributions::{ExpConcrete, OneHot};
 use crate::noise::NoiseSource;
 use crate::var::{Temperature, Var, one_shape};
@@ -28,6 +28,7 @@ pub struct Simplex<'t> {
 
 impl<'t> Simplex<'t> {
     /// The point with this logarithm. The gradient of the value flows into the logarithm.
+    #[track_caller]
     pub fn from_log(log: Var<'t>) -> Simplex<'t> {
         Simplex { value: log.exp(), log }
     }
@@ -70,10 +71,11 @@ impl<'t> RelaxedOneHot<'t> {
     /// The distribution with these logits, `[.., classes]`, and this temperature.
     ///
     /// # Panics
-    /// If there are no classes, or tau is not positive and finite.
+    /// If there are no classes, or tau is not positive and finite. In debug builds, if a logit is NaN.
     #[track_caller]
     pub fn new(logits: Var<'t>, tau: impl Into<Temperature<'t>>) -> RelaxedOneHot<'t> {
         check_classes("RelaxedOneHot", logits);
+        check_numbers("RelaxedOneHot", "the logits", logits);
         let tau = tau.into();
         tau.check("RelaxedOneHot");
         RelaxedOneHot { logits, tau }
@@ -122,13 +124,14 @@ impl<'t> RelaxedOneHot<'t> {
     /// leaves it out.
     ///
     /// # Panics
-    /// If the shapes differ, or a row is fully masked.
+    /// If the shapes differ, or a row is fully masked. In debug builds, if y is a constant and not on the simplex.
     ///
     /// # Source
     /// Maddison, Mnih, Teh 2017, equation 11; Jang, Gu, Poole 2017, appendix B.
     #[track_caller]
     pub fn log_prob(self, y: Simplex<'t>) -> Var<'t> {
         one_shape("RelaxedOneHot::log_prob", ("y.log", y.log), ("the logits", self.logits));
+        check_log_simplex("RelaxedOneHot::log_prob", "y.log", y.log);
         let in_log_space = self.log_space().log_prob(y.log);
         let masked = || {
             let log = y.log.value();

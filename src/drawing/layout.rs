@@ -1,7 +1,9 @@
 //! The layout of a picture's nodes, in layers from left to right, each to the right of all its inputs.
 //!
 //! 1. A node's layer is the length of the longest path to it; leaves move right, next to their first reader.
-//! 2. A wire that passes layers takes a place in each, so that it runs between nodes and not through them.
+//! 2. A wire that passes layers takes a place in each, so that it runs between nodes and not through them. A reader that is far
+//!    from what it reads has a stub of wire with the node's number: wires of any length would make the picture grow with the
+//!    square of the tape's length.
 //! 3. Layers are swept back and forth, each ordered by the mean place of its neighbours. The order with the
 //!    fewest crossings stays.
 //! 4. Each place gets a height as near to its neighbours' as the places next to it allow (least squares).
@@ -15,6 +17,8 @@ const SPACE: f64 = 18.0;
 /// Half the height of a passing wire.
 const WIRE: f64 = 7.0;
 const SWEEPS: usize = 12;
+/// Layers that a wire passes at most.
+const REACH: usize = 24;
 
 /// A node to place: a box, with a wire after it at half its height.
 pub(super) struct Cell {
@@ -44,6 +48,8 @@ pub(super) struct Route {
     pub(super) to: usize,
     pub(super) pieces: Vec<(f64, f64, f64)>,
     pub(super) end: Point,
+    /// It begins at a stub, not at the node.
+    pub(super) is_cut: bool,
 }
 
 pub(super) struct Layout {
@@ -74,7 +80,12 @@ struct Graph<'a> {
     places: Vec<Place>,
     /// The places of each layer, from top to bottom.
     layers: Vec<Vec<usize>>,
+    /// The position of every place within its layer.
+    positions: Vec<usize>,
     links: Vec<Link>,
+    /// The links that end at each place, and those that begin there.
+    into: Vec<Vec<usize>>,
+    out_of: Vec<Vec<usize>>,
 }
 
 /// Places the cells.
@@ -121,6 +132,13 @@ impl<'a> Graph<'a> {
         let mut wires: Vec<Vec<usize>> = (0..cells.len()).map(|node| vec![node]).collect();
         for (node, cell) in cells.iter().enumerate() {
             for (i, &input) in cell.inputs.iter().enumerate() {
+                if layer[node] - layer[input] > REACH {
+                    let stub = places.len();
+                    places.push(Place { node: input, is_wire: true });
+                    layers[layer[node] - 1].push(stub);
+                    links.push(Link { from: stub, to: node, port: port(cell, i) });
+                    continue;
+                }
                 let reached = layer[input] + wires[input].len();
                 for passed in layers.iter_mut().take(layer[node]).skip(reached) {
                     let place = places.len();
@@ -134,37 +152,43 @@ impl<'a> Graph<'a> {
                 links.push(Link { from, to: node, port: port(cell, i) });
             }
         }
-        Graph { cells, places, layers, links }
+        let (mut into, mut out_of) = (vec![Vec::new(); places.len()], vec![Vec::new(); places.len()]);
+        for (i, link) in links.iter().enumerate() {
+            into[link.to].push(i);
+            out_of[link.from].push(i);
+        }
+        let mut graph =
+            Graph { cells, positions: vec![0; places.len()], places, layers, links, into, out_of };
+        (0..graph.layers.len()).for_each(|layer| graph.note_positions(layer));
+        graph
     }
 
-    /// The position of every place within its layer.
-    fn positions(&self) -> Vec<usize> {
-        let mut positions = vec![0; self.places.len()];
-        for layer in &self.layers {
-            layer.iter().enumerate().for_each(|(position, &place)| positions[place] = position);
+    fn note_positions(&mut self, layer: usize) {
+        for (position, &place) in self.layers[layer].iter().enumerate() {
+            self.positions[place] = position;
         }
-        positions
+    }
+
+    /// The links that end at a place.
+    fn into(&self, place: usize) -> impl Iterator<Item = &Link> {
+        self.into[place].iter().map(|&link| &self.links[link])
+    }
+
+    /// The links that begin at a place.
+    fn out_of(&self, place: usize) -> impl Iterator<Item = &Link> {
+        self.out_of[place].iter().map(|&link| &self.links[link])
     }
 
     /// The number of pairs of links that cross.
     fn crossings(&self) -> usize {
-        let positions = self.positions();
-        let mut of_layer: Vec<Vec<(usize, usize, f64)>> = vec![Vec::new(); self.layers.len()];
-        let mut layer_of = vec![0; self.places.len()];
-        for (i, layer) in self.layers.iter().enumerate() {
-            layer.iter().for_each(|&place| layer_of[place] = i);
-        }
-        for link in &self.links {
-            of_layer[layer_of[link.to]].push((positions[link.from], positions[link.to], link.port));
-        }
-        let cross = |a: &(usize, usize, f64), b: &(usize, usize, f64)| {
-            let ends = a.1.cmp(&b.1).then(a.2.total_cmp(&b.2));
-            ends.is_ne() && a.0.cmp(&b.0) == ends.reverse()
+        let ends = |layer: &Vec<usize>| {
+            let links = layer.iter().flat_map(|&place| self.into(place));
+            let mut ends: Vec<(usize, usize, f64)> =
+                links.map(|link| (self.positions[link.from], self.positions[link.to], link.port)).collect();
+            ends.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)));
+            ends.into_iter().map(|(_, to, port)| (to, port)).collect()
         };
-        let count = |links: &Vec<(usize, usize, f64)>| {
-            (0..links.len()).map(|i| links[..i].iter().filter(|b| cross(&links[i], b)).count()).sum::<usize>()
-        };
-        of_layer.iter().map(count).sum()
+        self.layers.iter().map(|layer| sort_counting(&mut ends(layer))).sum()
     }
 
     /// Orders the layers by the mean place of their neighbours, keeping the order with the fewest crossings.
@@ -182,24 +206,29 @@ impl<'a> Graph<'a> {
             }
         }
         self.layers = best;
+        (0..self.layers.len()).for_each(|layer| self.note_positions(layer));
     }
 
     fn order_layer(&mut self, layer: usize, to_the_right: bool) {
-        let positions = self.positions();
-        // A port moves an end by less than a place.
-        let end = |link: &Link| positions[link.to] as f64 + link.port / (PORT * 64.0);
-        let key = |place: usize| {
-            let neighbours =
-                self.links.iter().filter(|link| place == if to_the_right { link.to } else { link.from });
-            let (sum, count) = neighbours.fold((0.0, 0), |(sum, count), link| {
-                (sum + if to_the_right { positions[link.from] as f64 } else { end(link) }, count + 1)
-            });
-            if count == 0 { positions[place] as f64 } else { sum / f64::from(count) }
-        };
-        let mut keyed: Vec<(f64, usize)> =
-            self.layers[layer].iter().map(|&place| (key(place), place)).collect();
+        let mut keyed: Vec<(f64, usize)> = self.layers[layer]
+            .iter()
+            .map(|&place| (self.mean_neighbour(place, to_the_right), place))
+            .collect();
         keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
         self.layers[layer] = keyed.into_iter().map(|(_, place)| place).collect();
+        self.note_positions(layer);
+    }
+
+    /// The mean position of a place's neighbours, those on the left if the sweep goes to the right.
+    fn mean_neighbour(&self, place: usize, to_the_right: bool) -> f64 {
+        let position = |place: usize| self.positions[place] as f64;
+        // A port moves an end by less than a place.
+        let end = |link: &Link| position(link.to) + link.port / (PORT * 64.0);
+        let (sum, count) = match to_the_right {
+            true => (self.into(place).map(|link| position(link.from)).sum::<f64>(), self.into[place].len()),
+            false => (self.out_of(place).map(end).sum(), self.out_of[place].len()),
+        };
+        if count == 0 { position(place) } else { sum / count as f64 }
     }
 
     /// Half the height of a place.
@@ -233,17 +262,15 @@ impl<'a> Graph<'a> {
     fn wish(&self, place: usize, sweep: usize, heights: &[f64]) -> (f64, f64) {
         let from_the_left = sweep > SWEEPS || sweep.is_multiple_of(2);
         let from_the_right = sweep > SWEEPS || !from_the_left;
+        // Wires that pass several layers should not wind.
+        let weight = |link: &Link| {
+            if self.places[link.from].is_wire && self.places[link.to].is_wire { 8.0 } else { 1.0 }
+        };
+        let left = self.into(place).map(|link| (heights[link.from] - link.port, weight(link)));
+        let right = self.out_of(place).map(|link| (heights[link.to] + link.port, weight(link)));
         let (mut sum, mut weights) = (0.0, 0.0);
-        for link in &self.links {
-            // Wires that pass several layers should not wind.
-            let is_passing = self.places[link.from].is_wire && self.places[link.to].is_wire;
-            let weight = if is_passing { 8.0 } else { 1.0 };
-            if link.to == place && from_the_left {
-                (sum, weights) = (sum + weight * (heights[link.from] - link.port), weights + weight);
-            }
-            if link.from == place && from_the_right {
-                (sum, weights) = (sum + weight * (heights[link.to] + link.port), weights + weight);
-            }
+        for (height, weight) in left.filter(|_| from_the_left).chain(right.filter(|_| from_the_right)) {
+            (sum, weights) = (sum + weight * height, weights + weight);
         }
         if weights == 0.0 { (heights[place], 0.1) } else { (sum / weights, weights) }
     }
@@ -264,7 +291,7 @@ impl<'a> Graph<'a> {
                 sides[place] = (left, right);
                 if !self.places[place].is_wire {
                     nodes[place] = Point { x: left, y: heights[place] };
-                    let is_read = self.links.iter().any(|link| link.from == place);
+                    let is_read = !self.out_of[place].is_empty();
                     ends[place] = if is_read { right } else { (left + width(&place)).round() };
                 }
             }
@@ -283,8 +310,9 @@ impl<'a> Graph<'a> {
             .for_each(|link| before[link.to] = Some(link.from));
         let route = |link: &Link| {
             let mut pieces = Vec::new();
-            let mut at = Some(link.from);
+            let (mut at, mut first) = (Some(link.from), link.from);
             while let Some(place) = at {
+                first = place;
                 let (left, right) = sides[place];
                 let start = if self.places[place].is_wire { left } else { left + self.cells[place].width };
                 pieces.push((start, right, heights[place]));
@@ -292,10 +320,31 @@ impl<'a> Graph<'a> {
             }
             pieces.reverse();
             let end = Point { x: sides[link.to].0, y: heights[link.to] + link.port };
-            Route { from: self.places[link.from].node, to: link.to, pieces, end }
+            let is_cut = self.places[first].is_wire;
+            Route { from: self.places[link.from].node, to: link.to, pieces, end, is_cut }
         };
         self.links.iter().filter(|link| !self.places[link.to].is_wire).map(route).collect()
     }
+}
+
+/// Sorts, and returns the number of pairs that were in the wrong order.
+fn sort_counting(ends: &mut Vec<(usize, f64)>) -> usize {
+    if ends.len() < 2 {
+        return 0;
+    }
+    let mut right = ends.split_off(ends.len() / 2);
+    let mut wrong = sort_counting(ends) + sort_counting(&mut right);
+    let (mut left, mut right) = (std::mem::take(ends).into_iter().peekable(), right.into_iter().peekable());
+    while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
+        if b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)).is_lt() {
+            wrong += left.len();
+            ends.extend(right.next());
+        } else {
+            ends.extend(left.next());
+        }
+    }
+    ends.extend(left.chain(right));
+    wrong
 }
 
 /// The heights nearest to the wishes (in the sum of weighted squares) at which places of half heights

@@ -47,7 +47,7 @@ impl Tape {
 pub(super) fn picture(nodes: &[Drawn]) -> String {
     let cells: Vec<_> = nodes.iter().map(Drawn::cell).collect();
     let plan = layout(&cells);
-    let legend = legend(nodes);
+    let legend = legend(nodes, plan.routes.iter().any(|route| route.is_cut));
     let least = widest(std::slice::from_ref(&legend)) as f64 * CHARACTER;
     let (width, height) = (plan.width.max(least) + 2.0 * MARGIN, plan.height + 2.0 * MARGIN + 1.5 * LINE);
     let mut svg = String::new();
@@ -82,13 +82,16 @@ fn push(out: &mut String, line: std::fmt::Arguments<'_>) {
 }
 
 /// The legend of the picture's parts.
-fn legend(nodes: &[Drawn]) -> String {
+fn legend(nodes: &[Drawn], has_cut_wires: bool) -> String {
     let mut parts = vec!["above a wire: the value"];
     if nodes.iter().any(|node| !node.gradient.is_empty()) {
         parts.push("below: the gradient");
     }
     if nodes.iter().any(|node| !node.tracked) {
         parts.push("dashed: no gradient flows");
+    }
+    if has_cut_wires {
+        parts.push("a wire that begins with a number: from the node of that number, far to the left");
     }
     parts.join("; ")
 }
@@ -98,7 +101,7 @@ fn dashes(tracked: bool) -> &'static str {
 }
 
 fn edge(out: &mut String, route: &Route, tracked: bool) {
-    let Route { from, to, pieces, end } = route;
+    let Route { from, to, pieces, end, is_cut } = route;
     let (start, mut x, mut y) = pieces[0];
     let mut path = format!("M{start} {y}H{x}");
     let bend = |path: &mut String, x: f64, y: f64, to_x: f64, to_y: f64| {
@@ -111,12 +114,16 @@ fn edge(out: &mut String, route: &Route, tracked: bool) {
         (x, y) = (right, height);
     }
     bend(&mut path, x, y, end.x - 7.0, end.y);
+    let number = match is_cut {
+        true => format!("<text x=\"{start}\" y=\"{}\">%{from}</text>", pieces[0].2 - 3.0),
+        false => String::new(),
+    };
     let dashes = dashes(tracked);
     push(
         out,
         format_args!(
             "<g class=\"edge\" data-from=\"{from}\" data-to=\"{to}\"><path d=\"{path}\" fill=\"none\" stroke=\"{INK}\"{dashes}/>\
-             <path d=\"M{} {}l-8 -4v8z\" stroke=\"none\"/></g>",
+             <path d=\"M{} {}l-8 -4v8z\" stroke=\"none\"/>{number}</g>",
             end.x, end.y
         ),
     );

@@ -32,7 +32,7 @@ const DECAY: f64 = 0.9;
 fn new_network(variables: Variables) -> Learned {
     let mut params = Params::new();
     declare_network(&mut params, variables.elements(), HIDDEN);
-    Learned::new(variables.elements(), params, LEARNING_RATE)
+    Learned::new(Some(variables.elements()), params, LEARNING_RATE)
 }
 
 impl Baseline {
@@ -41,12 +41,15 @@ impl Baseline {
         Baseline { normalise, frozen: false, variance: average.clone(), average, network: None }
     }
 
-    /// The reduced learning signal, from a constant `signal` per row. `estimator` names the caller.
-    #[track_caller]
-    pub(super) fn reduce<'t>(&mut self, estimator: &str, signal: Var<'t>, logits: Logits<'t>) -> Var<'t> {
+    /// Checks that it has learned on such variables, if it has learned.
+    pub(super) fn check(&self, variables: Variables) -> std::result::Result<(), String> {
+        Learned::check(self.network.as_ref(), variables)
+    }
+
+    /// What is left of a constant `signal` per row for the variable that it is to teach.
+    pub(super) fn reduce<'t>(&mut self, signal: Var<'t>, logits: Logits<'t>) -> Var<'t> {
         let (tape, variables) = (signal.tape(), logits.variables());
         let learned = self.network.get_or_insert_with(|| new_network(variables));
-        learned.check_elements(estimator, variables.elements());
         let copies = learned.on(tape);
         let left = signal - network(&copies, logits.probs().stop_gradient());
         let average = self.average.next(&left.value());
@@ -78,9 +81,11 @@ impl Baseline {
         variables: Variables,
         checkpoint: &Checkpoint,
     ) -> Result<()> {
-        self.average.restore(&format!("{prefix}average"), checkpoint)?;
-        self.variance.restore(&format!("{prefix}variance"), checkpoint)?;
+        let (mut average, mut variance) = (self.average.clone(), self.variance.clone());
+        average.restore(&format!("{prefix}average"), checkpoint)?;
+        variance.restore(&format!("{prefix}variance"), checkpoint)?;
         self.network = Learned::restore(|| new_network(variables), prefix, checkpoint)?;
+        (self.average, self.variance) = (average, variance);
         Ok(())
     }
 }
@@ -97,8 +102,7 @@ mod tests {
             let mut baseline = Baseline::new(normalise);
             let tape = Tape::new();
             let variable = Logits::bits(tape.variable(&[0.3, -0.2], [2, 1]));
-            let mut reduce =
-                |signal: [f32; 2]| baseline.reduce("nvil", tape.input(&signal, [2]), variable).to_vec();
+            let mut reduce = |signal: [f32; 2]| baseline.reduce(tape.input(&signal, [2]), variable).to_vec();
             assert_eq!(reduce([10.0, 30.0]), [10.0, 30.0]);
             // The mean was 20, the mean square 500.
             let scale = if normalise { 500f32.sqrt() } else { 1.0 };
@@ -116,7 +120,7 @@ mod tests {
         for _ in 0..3000 {
             let tape = Tape::new();
             let variable = Logits::bits(tape.variable(&[2.0, -2.0], [2, 1]));
-            left = baseline.reduce("nvil", tape.input(&[5.0, -5.0], [2]), variable).to_vec();
+            left = baseline.reduce(tape.input(&[5.0, -5.0], [2]), variable).to_vec();
         }
         assert!(left.iter().all(|left| left.abs() < 0.5), "{left:?} of 5");
     }
@@ -126,7 +130,7 @@ mod tests {
         let mut baseline = Baseline::new(false);
         let tape = Tape::new();
         let variable = Logits::bits(tape.variable(&[2.0, -2.0], [2, 1]));
-        baseline.reduce("nvil", tape.input(&[f32::NAN, 1.0], [2]), variable);
+        baseline.reduce(tape.input(&[f32::NAN, 1.0], [2]), variable);
         let params = &baseline.network.expect("it was made").params;
         assert!(params.ids().all(|id| params.value(id).iter().all(|weight| weight.is_finite())));
     }

@@ -2,16 +2,14 @@
 
 use super::arm::logistic;
 use super::learned::{Learned, declare_network, network};
-use super::registry::Entry;
 use super::rows::{over_row, sum_of_row};
 use super::slope::{copy_as_variable, gradient_of, own_leaf};
-use super::{Estimator, Trial};
+use super::{Estimator, Trial, registry::Entry};
 use crate::checkpoint::Checkpoint;
 use crate::distributions::is_positive;
 use crate::noise::Noise;
 use crate::params::Params;
-use crate::var::Var;
-use crate::var::temperature::is_temperature;
+use crate::var::{Var, temperature::is_temperature};
 use crate::variables::{Logits, Variables};
 
 /// The gradient (f(b) - c(z')) d ln p(b) + d c(z) - d c(z') with a control variate c. The sample b is the
@@ -90,29 +88,27 @@ impl ControlVariate {
     /// `eta` times the relaxed loss at temperature `tau`, as initial values. The paper starts at 1 and 0.5.
     ///
     /// # Panics
-    /// If tau is not positive.
+    /// If eta is not finite, or tau not positive and finite.
     #[track_caller]
     pub fn rebar(eta: f32, tau: f32) -> ControlVariate {
-        assert!(is_temperature(tau), "rebar: tau must be positive and finite, it is {tau}");
-        ControlVariate { start: Start { eta, tau }, hidden: None, frozen: false, control: None }
+        ControlVariate::with("rebar", eta, tau, None)
     }
 
     /// [`rebar`](Self::rebar) plus a network with a hidden layer of `hidden` tanh units and initial output 0.
     ///
     /// # Panics
-    /// If tau is not positive.
+    /// If eta is not finite, tau not positive and finite, or `hidden` 0.
     #[track_caller]
     pub fn relax(eta: f32, tau: f32, hidden: usize) -> ControlVariate {
-        ControlVariate { hidden: Some(hidden), ..ControlVariate::rebar(eta, tau) }
+        ControlVariate::with("relax", eta, tau, Some(hidden))
     }
 
-    fn control(&mut self, variables: Variables) -> &mut Learned {
-        let control = self.control.get_or_insert_with(|| new_control(variables, self.start, self.hidden));
-        // Without a network, nothing depends on the size of a row.
-        if self.hidden.is_some() {
-            control.check_elements("relax", variables.elements());
-        }
-        control
+    #[track_caller]
+    fn with(name: &str, eta: f32, tau: f32, hidden: Option<usize>) -> ControlVariate {
+        assert!(eta.is_finite(), "{name}: eta must be finite, it is {eta}; 1 is usual");
+        assert!(is_temperature(tau), "{name}: tau must be positive and finite, it is {tau}; 0.5 is usual");
+        assert!(hidden != Some(0), "{name}: at least one hidden unit is needed; use rebar for none");
+        ControlVariate { start: Start { eta, tau }, hidden, frozen: false, control: None }
     }
 }
 
@@ -123,7 +119,7 @@ fn new_control(variables: Variables, start: Start, hidden: Option<usize>) -> Lea
     if let Some(hidden) = hidden {
         declare_network(&mut params, elements, hidden);
     }
-    Learned::new(elements, params, LEARNING_RATE)
+    Learned::new(hidden.map(|_| elements), params, LEARNING_RATE)
 }
 
 /// c(y) per row: eta f(y), and the network's output if there is one.
@@ -156,10 +152,14 @@ impl Estimator for ControlVariate {
         true
     }
 
+    fn check(&self, variables: Variables) -> Result<(), String> {
+        Learned::check(self.control.as_ref(), variables)
+    }
+
     fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
         let (frozen, logits) = (self.frozen, trial.logits());
         let (variables, tape) = (logits.variables(), logits.var().tape());
-        let control = self.control(variables);
+        let control = self.control.get_or_insert_with(|| new_control(variables, self.start, self.hidden));
         let copies = control.on(tape);
         let cut = own_leaf(logits);
         let (b, noises) = TiedNoise::draw(cut, trial.noise());
@@ -379,10 +379,10 @@ mod tests {
             let tape = Tape::new();
             let copies = [tape.variable(&[eta], [1]), tape.variable(&[tau.ln()], [1])];
             let logits = Logits::bits(tape.variable(&vec![logit; ROWS], [ROWS, 1]));
-            let (mut noise, mut unused, mut mistake) = (Noise::seed(11), Noise::seed(0), None);
+            let (mut noise, mut unused, mistake) = (Noise::seed(11), Noise::seed(0), Default::default());
             let (b, noises) = TiedNoise::draw(logits, &mut noise);
             let mut loss = |z, _: &mut Noise| toy(z, t);
-            let mut trial = Trial::new(logits, &mut unused, &mut loss, &mut mistake);
+            let mut trial = Trial::new(logits, &mut unused, &mut loss, &mistake);
             // g as the estimator computes it.
             let bit = Variables::Bits(1);
             let y = copy_as_variable(relaxed(bit, noises.free(logits), copies[LOG_TAU]));

@@ -2,6 +2,7 @@
 //! states.
 
 use super::registry::Entry;
+use super::trial::sampling_estimators;
 use super::{Estimator, Trial};
 use crate::var::Var;
 use crate::variables::Variables;
@@ -37,9 +38,9 @@ pub(crate) fn countable_states(variables: Variables) -> Result<usize, String> {
     match variables.states() {
         Some(states) if states <= most => Ok(states as usize),
         states => Err(format!(
-            "{variables} have {} states and at most {most} can be enumerated; use an unbiased estimator that samples \
-             (rloo:4, disarm) or fewer variables",
+            "{variables} have {} states and at most {most} can be enumerated; use {}, or fewer variables",
             states.map_or("more than 2^64".to_owned(), |states| states.to_string()),
+            sampling_estimators(variables)
         )),
     }
 }

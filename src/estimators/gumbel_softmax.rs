@@ -1,7 +1,7 @@
 //! The relaxed sample, and the hard sample with the relaxed sample's gradient.
 
 use super::registry::Entry;
-use super::{Estimator, Trial, check_temperature};
+use super::{Estimator, Trial, check_temperature, demand};
 use crate::var::Var;
 use crate::variables::Variables;
 
@@ -98,7 +98,12 @@ pub struct StGumbelSoftmax {
 
 impl StGumbelSoftmax {
     /// One temperature, for the gradient only.
+    ///
+    /// # Panics
+    /// If it is not positive and finite.
+    #[track_caller]
     pub fn new(tau: f32) -> StGumbelSoftmax {
+        demand("StGumbelSoftmax::new", check_temperature(tau));
         StGumbelSoftmax { forward: 1.0, backward: tau }
     }
 }

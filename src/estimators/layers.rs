@@ -2,7 +2,8 @@
 
 use std::cell::OnceCell;
 
-use super::trial::accept;
+use super::mistake::Mistake;
+use super::trial::{run_or_note, zeros};
 use super::{Estimate, Estimator, MultiSample, Objective};
 use crate::distributions::{ExpConcrete, LogitRelaxedBernoulli};
 use crate::noise::Noise;
@@ -37,14 +38,15 @@ impl<'t> Sample<'t> {
     }
 
     /// A sample of `logits` in that form.
+    #[track_caller]
     fn draw(logits: Logits<'t>, form: Form, noise: &mut Noise) -> Sample<'t> {
         let node = match (form, logits.variables()) {
             (Form::Expected | Form::Discrete, _) => logits.sample(noise),
             (Form::Relaxed { posterior, .. }, Variables::Bits(_)) => {
-                LogitRelaxedBernoulli::new(logits.var(), posterior).rsample(noise)
+                relaxed_bits(logits, posterior).rsample(noise)
             }
             (Form::Relaxed { posterior, .. }, Variables::Categories { .. }) => {
-                ExpConcrete::new(logits.var(), posterior).rsample(noise)
+                relaxed_classes(logits, posterior).rsample(noise)
             }
         };
         Sample::new(logits, node, form)
@@ -89,8 +91,8 @@ impl<'t> Sample<'t> {
 
     fn log_density(&self, logits: Logits<'t>, tau: f32) -> Var<'t> {
         match logits.variables() {
-            Variables::Bits(_) => LogitRelaxedBernoulli::new(logits.var(), tau).log_prob(self.node),
-            Variables::Categories { .. } => ExpConcrete::new(logits.var(), tau).log_prob(self.node),
+            Variables::Bits(_) => relaxed_bits(logits, tau).log_prob(self.node),
+            Variables::Categories { .. } => relaxed_classes(logits, tau).log_prob(self.node),
         }
         .sum_axis(1)
     }
@@ -102,11 +104,28 @@ impl<'t> Sample<'t> {
     }
 
     /// Repeats each row of the data `[rows, width]` once per sample, to line up with the samples.
+    ///
+    /// # Panics
+    /// If it is not rows, or there is not a whole number of samples for each.
     #[track_caller]
     pub fn repeat(&self, x: Var<'t>) -> Var<'t> {
-        let rows = x.shape().dims()[0];
-        repeat_rows(x, self.logits.rows().checked_div(rows).unwrap_or(1))
+        let (shape, samples) = (x.shape(), self.logits.rows());
+        assert!(
+            shape.rank() == 2 && samples.is_multiple_of(shape.dims()[0]),
+            "Sample::repeat: [rows, width] with a whole number of the {samples} samples a row expected, the shape is {shape}"
+        );
+        repeat_rows(x, samples.checked_div(shape.dims()[0]).unwrap_or(1))
     }
+}
+
+// Without the checks of the constructors: what has diverged shows in the loss.
+
+fn relaxed_bits(logits: Logits<'_>, tau: f32) -> LogitRelaxedBernoulli<'_> {
+    LogitRelaxedBernoulli { logits: logits.var(), tau: tau.into() }
+}
+
+fn relaxed_classes(logits: Logits<'_>, tau: f32) -> ExpConcrete<'_> {
+    ExpConcrete { logits: logits.var(), tau: tau.into() }
 }
 
 /// Repeats each row `times` times, one after another: `[rows, width]` to `[rows x times, width]`.
@@ -139,8 +158,8 @@ type Steps<'a, 't> = &'a mut dyn FnMut(usize, Option<&Sample<'t>>, &Sample<'t>, 
 /// of a K-sample bound draw K samples of all layers at once.
 ///
 /// # Panics
-/// If there is no estimator, if only some are of a multi-sample bound, or if one does not support its layer's
-/// variables.
+/// If there is no estimator, only some are of a bound of several samples, one does not treat its layer's variables, or a loss
+/// or a term of it is not one number per row.
 #[track_caller]
 pub fn estimate_layers<'t>(
     estimators: &mut [Box<dyn Estimator>],
@@ -148,24 +167,39 @@ pub fn estimate_layers<'t>(
     noise: &mut Noise,
     mut steps: impl FnMut(usize, Option<&Sample<'t>>, &Sample<'t>, &mut Noise) -> Step<'t>,
 ) -> Var<'t> {
-    let objective = estimators.first().map(|first| first.objective());
-    let objective = objective.expect("an estimator for each layer of variables");
+    let Some(objective) = estimators.first().map(|first| first.objective()) else {
+        panic!("estimate_layers: no estimator given; one for each layer of variables is needed")
+    };
     assert!(
         estimators.iter().all(|estimator| estimator.objective() == objective),
         "estimators of one objective expected; a bound of several samples needs the same estimator for every layer"
     );
-    match objective {
-        Objective::Expected => nested(0, None, estimators, first, noise, &mut steps),
+    let mistake = Mistake::default();
+    let value = match objective {
+        Objective::Expected => nested(0, None, estimators, first, noise, &mut steps, &mistake),
         Objective::MultiSample(bound) => {
-            accept(&*estimators[0], first.variables());
-            joint(bound, first, noise, &mut steps)
+            accept(&*estimators[0], first);
+            joint(bound, first, noise, &mut steps, &mistake)
         }
+    };
+    mistake.raise();
+    value
+}
+
+/// Panics with the reason if the estimator does not treat the variables.
+#[track_caller]
+fn accept(estimator: &dyn Estimator, logits: Logits<'_>) {
+    if let Err(reason) = estimator.check(logits.variables()).and_then(|()| logits.check()) {
+        panic!("{}: {reason}", estimator.name());
     }
 }
 
 /// E\[loss(z)\] + KL(q(z) || uniform) of each row, `[rows]`, in nats, for one layer of variables and with the
 /// divergence in closed form. An estimator of a K-sample bound gives that bound instead, with ln q(z) - ln
 /// p(z) for each sample. `loss` gets the sample and the noise, and returns one number per row of the sample.
+///
+/// # Panics
+/// If the estimator does not treat the variables, or the loss is not one number per row.
 #[track_caller]
 pub fn estimate_with_uniform_prior<'t>(
     estimator: &mut dyn Estimator,
@@ -180,18 +214,21 @@ pub fn estimate_with_uniform_prior<'t>(
             expected + logits.kl_uniform()
         }
         Objective::MultiSample(bound) => {
-            accept(estimator, logits.variables());
-            joint(bound, logits, noise, &mut |_, _, z, noise| {
-                let loss = loss(z, noise);
+            accept(estimator, logits);
+            let mistake = Mistake::default();
+            let mut steps = |_: usize, _: Option<&Sample<'t>>, z: &Sample<'t>, noise: &mut Noise| {
+                let loss = mistake.unless_per_row(loss(z, noise), z.logits);
                 let prior = z.logits.uniform().var();
                 Step::Last(loss + z.log_q() - z.log_prior(prior))
-            })
+            };
+            let value = joint(bound, logits, noise, &mut steps, &mistake);
+            mistake.raise();
+            value
         }
     }
 }
 
 /// The loss of layer number `layer` and all later ones, with a nested estimator for each.
-#[track_caller]
 fn nested<'t>(
     layer: usize,
     below: Option<&Sample<'t>>,
@@ -199,27 +236,39 @@ fn nested<'t>(
     logits: Logits<'t>,
     noise: &mut Noise,
     steps: Steps<'_, 't>,
+    mistake: &Mistake,
 ) -> Var<'t> {
-    let (first, others) = estimators.split_first_mut().expect("an estimator for each layer of variables");
-    first.estimate(logits, noise, |z, noise| {
+    let Some((first, others)) = estimators.split_first_mut() else {
+        mistake.note(|| format!("{layer} estimator(s) given for more layers; one for each layer is needed"));
+        return zeros(logits);
+    };
+    let mut rest_of_model = |z: Var<'t>, noise: &mut Noise| {
         let sample = Sample::new(logits, z, Form::Expected);
         match steps(layer, below, &sample, noise) {
             Step::Last(loss) => loss,
             Step::Next(terms, next) => {
-                let rest = nested(layer + 1, Some(&sample), others, next, noise, steps);
-                terms.map_or(rest, |terms| terms + rest)
+                let rest = nested(layer + 1, Some(&sample), others, next, noise, steps, mistake);
+                let rest = mistake.unless_per_row(rest, logits);
+                terms.map_or(rest, |terms| mistake.unless_per_row(terms, logits) + rest)
             }
         }
-    })
+    };
+    run_or_note(&mut **first, logits, noise, &mut rest_of_model, mistake)
 }
 
 /// The multi-sample bound, whose samples pass through all layers together.
 #[track_caller]
-fn joint<'t>(bound: MultiSample, first: Logits<'t>, noise: &mut Noise, steps: Steps<'_, 't>) -> Var<'t> {
+fn joint<'t>(
+    bound: MultiSample,
+    first: Logits<'t>,
+    noise: &mut Noise,
+    steps: Steps<'_, 't>,
+    mistake: &Mistake,
+) -> Var<'t> {
     let (rows, samples) = (first.rows(), bound.samples());
     let flat = first.var().reshape([rows, first.variables().elements()]);
     let repeated = first.variables().logits(repeat_rows(flat, samples));
-    let (loss, log_q) = run(bound.form(), repeated, noise, steps);
+    let (loss, log_q) = run(bound.form(), repeated, noise, steps, mistake);
     let columns = |x: Var<'t>| x.reshape([rows, samples]);
     bound.value(-columns(loss), || columns(log_q()))
 }
@@ -231,7 +280,10 @@ pub(crate) fn loss_of_samples<'t>(
     noise: &mut Noise,
     mut steps: impl FnMut(usize, Option<&Sample<'t>>, &Sample<'t>, &mut Noise) -> Step<'t>,
 ) -> Var<'t> {
-    run(Form::Discrete, first, noise, &mut steps).0
+    let mistake = Mistake::default();
+    let loss = run(Form::Discrete, first, noise, &mut steps, &mistake).0;
+    mistake.raise();
+    loss
 }
 
 /// The loss of a sample of all layers per row, and a closure that returns ln q of the sample.
@@ -241,25 +293,34 @@ fn run<'t>(
     first: Logits<'t>,
     noise: &mut Noise,
     steps: Steps<'_, 't>,
+    mistake: &Mistake,
 ) -> (Var<'t>, impl FnOnce() -> Var<'t>) {
     let mut samples: Vec<Sample<'t>> = Vec::new();
     let mut sum: Option<Var<'t>> = None;
     let mut logits = first;
-    loop {
+    let loss = loop {
         let sample = Sample::draw(logits, form, noise);
         let step = steps(samples.len(), samples.last(), &sample, noise);
         samples.push(sample);
-        let add = |terms: Var<'t>| sum.map_or(terms, |sum| sum + terms);
+        let add = |terms: Var<'t>| {
+            let terms = mistake.unless_per_row(terms, first);
+            sum.map_or(terms, |sum| sum + terms)
+        };
         match step {
-            Step::Last(terms) => {
-                let loss = add(terms);
-                let log_q = move || samples.iter().map(Sample::log_q).reduce(|sum, next| sum + next);
-                return (loss, move || log_q().expect("at least one layer"));
+            Step::Last(terms) => break add(terms),
+            Step::Next(_, next) if next.rows() != first.rows() => {
+                let (rows, found) = (first.rows(), next.rows());
+                mistake.note(|| {
+                    format!("a layer of {found} rows follows one of {rows}; all layers have the same rows")
+                });
+                break zeros(first);
             }
             Step::Next(terms, next) => {
                 sum = terms.map(add).or(sum);
                 logits = next;
             }
         }
-    }
+    };
+    let log_q = move || samples.iter().map(Sample::log_q).reduce(|sum, next| sum + next);
+    (loss, move || log_q().expect("at least one layer"))
 }

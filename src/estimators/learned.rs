@@ -11,29 +11,34 @@ use crate::optim::{Adam, Optimizer};
 use crate::params::Params;
 use crate::tape::Tape;
 use crate::var::{Activation, Var};
+use crate::variables::Variables;
 
 /// Parameters with their optimizer.
 #[derive(Debug)]
 pub(super) struct Learned {
-    /// The length of the rows they are made for.
-    elements: usize,
+    /// Numbers in the rows that they are made for; none if no network knows the size of a row.
+    elements: Option<usize>,
     pub(super) params: Params,
     adam: Adam,
 }
 
 impl Learned {
-    pub(super) fn new(elements: usize, params: Params, learning_rate: f64) -> Learned {
+    pub(super) fn new(elements: Option<usize>, params: Params, learning_rate: f64) -> Learned {
         Learned { elements, params, adam: Adam::new(learning_rate) }
     }
 
-    /// Panics unless the given rows have the length it was made for.
-    #[track_caller]
-    pub(super) fn check_elements(&self, name: &str, elements: usize) {
-        let made_for = self.elements;
-        assert!(
-            made_for == elements,
-            "{name}: it learned on rows of {made_for} numbers and is given {elements}; use one estimator per layer"
-        );
+    /// Checks that the network, if there is one, was made for rows of this size.
+    ///
+    /// # Errors
+    /// A sentence with both sizes.
+    pub(super) fn check(learned: Option<&Learned>, variables: Variables) -> std::result::Result<(), String> {
+        let elements = variables.elements();
+        match learned.and_then(|learned| learned.elements).filter(|&made_for| made_for != elements) {
+            None => Ok(()),
+            Some(made_for) => Err(format!(
+                "it learned on rows of {made_for} numbers and is given {elements}; use one estimator per layer"
+            )),
+        }
     }
 
     /// Saves it into a checkpoint, or the fact that there is none yet, because it is made on first use.

@@ -1,7 +1,7 @@
 //! The score-function estimator over K samples, each with the mean of the others as its baseline.
 
 use super::registry::Entry;
-use super::{Estimator, Trial};
+use super::{Estimator, Trial, demand};
 use crate::var::Var;
 use crate::variables::Variables;
 
@@ -16,7 +16,12 @@ pub struct LeaveOneOut {
 
 impl LeaveOneOut {
     /// Uses `samples` samples, at least 2.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    #[track_caller]
     pub fn new(samples: usize) -> LeaveOneOut {
+        demand("LeaveOneOut::new", at_least_two(samples));
         LeaveOneOut { samples }
     }
 }
@@ -29,7 +34,7 @@ pub(super) const ENTRIES: &[Entry] = &[Entry {
     unbiased: "yes",
     evaluations: "K",
     usual: &["rloo:2", "rloo:4"],
-    make: |parameters| Ok(Box::new(LeaveOneOut::new(parameters.count(0)?))),
+    make: |parameters| Ok(Box::new(LeaveOneOut { samples: parameters.count(0)? })),
 }];
 
 /// Checks for at least two samples. The error says why fewer are refused.

@@ -19,7 +19,7 @@ impl MovingAverage {
     pub(super) fn new(decay: f64) -> MovingAverage {
         assert!(
             (0.0..1.0).contains(&decay),
-            "the decay of a moving average must be in [0, 1), it is {decay}"
+            "moving-average: the decay must be from 0 to below 1, it is {decay}; 0.99 is usual"
         );
         MovingAverage { decay, sum: 0.0, weight: 0.0, frozen: false }
     }

@@ -1,7 +1,8 @@
 //! The objectives whose gradients estimators estimate.
 
-use super::Vimco;
 use super::layers::Form;
+use super::leave_one_out::at_least_two;
+use super::{Vimco, check_temperature, demand};
 use crate::var::Var;
 
 /// The objective of an estimator.
@@ -23,14 +24,29 @@ pub struct MultiSample {
 
 impl MultiSample {
     /// Uses `samples` exact samples, with VIMCO's gradient.
+    ///
+    /// # Panics
+    /// If there are fewer than two.
+    #[track_caller]
     pub fn discrete(samples: usize) -> MultiSample {
-        MultiSample { samples, form: Form::Discrete }
+        demand("MultiSample::discrete", at_least_two(samples));
+        MultiSample::unchecked(samples, Form::Discrete)
     }
 
     /// Uses `samples` relaxed samples, with the pathwise gradient. q has temperature `posterior`, the model's
     /// own layers `prior`.
+    ///
+    /// # Panics
+    /// If there are none, or a temperature is not positive and finite.
+    #[track_caller]
     pub fn relaxed(samples: usize, posterior: f32, prior: f32) -> MultiSample {
-        MultiSample { samples, form: Form::Relaxed { posterior, prior } }
+        demand("MultiSample::relaxed", check_relaxed(samples, posterior, prior));
+        MultiSample::unchecked(samples, Form::Relaxed { posterior, prior })
+    }
+
+    /// The objective of an estimator, whose own check refuses what cannot be.
+    pub(super) fn unchecked(samples: usize, form: Form) -> MultiSample {
+        MultiSample { samples, form }
     }
 
     /// The number of samples, K.
@@ -50,6 +66,19 @@ impl MultiSample {
             Form::Relaxed { .. } => relaxed_value(log_weights),
             Form::Expected | Form::Discrete => Vimco::bound(log_weights, log_probs()),
         }
+    }
+}
+
+/// Checks the numbers of a bound of relaxed samples.
+///
+/// # Errors
+/// A sentence on the first that cannot be.
+pub(super) fn check_relaxed(samples: usize, posterior: f32, prior: f32) -> Result<(), String> {
+    check_temperature(posterior)?;
+    check_temperature(prior)?;
+    match samples {
+        0 => Err("it needs at least one sample; use concrete:0.67:0.5:1".to_owned()),
+        _ => Ok(()),
     }
 }
 

@@ -90,6 +90,10 @@ impl Estimator for MuProp {
         self.baseline.as_ref().is_none_or(|baseline| !baseline.normalise)
     }
 
+    fn check(&self, variables: Variables) -> Result<(), String> {
+        self.baseline.as_ref().map_or(Ok(()), |baseline| baseline.check(variables))
+    }
+
     fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
         let (logits, z) = (trial.logits(), trial.sample());
         let f = trial.loss(z);
@@ -99,7 +103,7 @@ impl Estimator for MuProp {
         let probs = cut.probs();
         let left = f.stop_gradient() - at_mean - sum_of_row(slope * (z - probs.stop_gradient()));
         let signal = match &mut self.baseline {
-            Some(baseline) => baseline.reduce("muprop", left, logits),
+            Some(baseline) => baseline.reduce(left, logits),
             None => left,
         };
         let surrogate = signal * cut.log_prob(z) + sum_of_row(slope * probs);

@@ -72,10 +72,14 @@ impl Estimator for Nvil {
         !self.baseline.normalise
     }
 
+    fn check(&self, variables: Variables) -> Result<(), String> {
+        self.baseline.check(variables)
+    }
+
     fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
         let z = trial.sample();
         let f = trial.loss(z);
-        let signal = self.baseline.reduce("nvil", f.stop_gradient(), trial.logits());
+        let signal = self.baseline.reduce(f.stop_gradient(), trial.logits());
         trial.score(f, signal, z)
     }
 

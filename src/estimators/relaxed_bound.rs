@@ -1,8 +1,9 @@
 //! The bound of the relaxed model: Concrete samples with their densities.
 
-use super::multi_sample::relaxed_value;
+use super::layers::Form;
+use super::multi_sample::{check_relaxed, relaxed_value};
 use super::registry::Entry;
-use super::{Estimator, MultiSample, Objective, Trial, check_temperature};
+use super::{Estimator, MultiSample, Objective, Trial};
 use crate::var::Var;
 use crate::variables::Variables;
 
@@ -45,16 +46,12 @@ impl Estimator for RelaxedBound {
     }
 
     fn check(&self, _variables: Variables) -> Result<(), String> {
-        check_temperature(self.posterior)?;
-        check_temperature(self.prior)?;
-        match self.samples {
-            0 => Err("it needs at least one sample; use concrete:0.67:0.5:1".to_owned()),
-            _ => Ok(()),
-        }
+        check_relaxed(self.samples, self.posterior, self.prior)
     }
 
     fn objective(&self) -> Objective {
-        Objective::MultiSample(MultiSample::relaxed(self.samples, self.posterior, self.prior))
+        let RelaxedBound { posterior, prior, samples } = *self;
+        Objective::MultiSample(MultiSample::unchecked(samples, Form::Relaxed { posterior, prior }))
     }
 
     fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {

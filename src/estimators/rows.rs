@@ -3,10 +3,10 @@
 use crate::var::Var;
 
 /// Merges all axes but the first: `[rows, elements]`, even without rows.
+#[track_caller]
 pub(super) fn flat_rows(x: Var<'_>) -> Var<'_> {
     let shape = x.shape();
-    let (rows, of_row) = shape.dims().split_first().expect("an axis of rows");
-    x.reshape([*rows, of_row.iter().product()])
+    x.reshape([shape.dims()[0], shape.inner(0)])
 }
 
 /// The sum over all axes but the first: `[rows]`.

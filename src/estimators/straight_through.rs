@@ -2,7 +2,7 @@
 //! logits.
 
 use super::registry::Entry;
-use super::{Estimator, Trial, check_temperature};
+use super::{Estimator, Trial, check_temperature, demand};
 use crate::checkpoint::Checkpoint;
 use crate::var::Var;
 use crate::variables::Variables;
@@ -83,9 +83,35 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
 ];
 
+impl Surrogate {
+    /// Checks its numbers.
+    ///
+    /// # Errors
+    /// A sentence that says what they must be.
+    fn check(self) -> Result<(), String> {
+        let is_number = |from: f32, number: f32| number >= from && number.is_finite();
+        match self {
+            Surrogate::Softmax(tau) => check_temperature(tau),
+            Surrogate::SlopeAnnealed { growth, most }
+                if !is_number(0.0, growth) || !is_number(f32::MIN_POSITIVE, most) =>
+            {
+                Err(format!(
+                    "the slope must grow from 1 to a positive number, found growth {growth} to {most}; use st-slope-annealed"
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl StraightThrough {
     /// Uses this surrogate.
+    ///
+    /// # Panics
+    /// If its temperature is not positive and finite, or its slope does not grow from 1 to a positive number.
+    #[track_caller]
     pub fn new(surrogate: Surrogate) -> StraightThrough {
+        demand("StraightThrough::new", surrogate.check());
         StraightThrough { surrogate, calls: 0, frozen: false }
     }
 }
@@ -106,14 +132,10 @@ impl Estimator for StraightThrough {
 
     fn check(&self, variables: Variables) -> Result<(), String> {
         match (self.surrogate, variables) {
-            (Surrogate::Softmax(tau), _) => check_temperature(tau),
-            (Surrogate::SlopeAnnealed { growth, most }, _) if !(growth >= 0.0 && most > 0.0) => Err(format!(
-                "the slope must grow from 1 to a positive number, found growth {growth} to {most}; use st-slope-annealed"
-            )),
             (Surrogate::HardTanh, Variables::Categories { .. }) => {
                 Err(format!("it treats bits, and was given {variables}; use st-softmax:1 or st-identity"))
             }
-            _ => Ok(()),
+            _ => self.surrogate.check(),
         }
     }
 

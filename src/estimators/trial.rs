@@ -1,6 +1,7 @@
 //! One estimate in progress: an estimator's inputs, and the operations that all estimators share.
 
 use crate::estimators::Estimator;
+use crate::estimators::mistake::Mistake;
 use crate::noise::Noise;
 use crate::var::Var;
 use crate::variables::{Logits, Variables};
@@ -14,8 +15,7 @@ pub struct Trial<'a, 't> {
     logits: Logits<'t>,
     noise: &'a mut Noise,
     rest: &'a mut Rest<'a, 't>,
-    /// A mistake found in the rest of the model. [`Estimate::estimate`] panics with it at its caller's line.
-    mistake: &'a mut Option<String>,
+    mistake: &'a Mistake,
 }
 
 impl<'a, 't> Trial<'a, 't> {
@@ -23,7 +23,7 @@ impl<'a, 't> Trial<'a, 't> {
         logits: Logits<'t>,
         noise: &'a mut Noise,
         rest: &'a mut Rest<'a, 't>,
-        mistake: &'a mut Option<String>,
+        mistake: &'a Mistake,
     ) -> Trial<'a, 't> {
         Trial { logits, noise, rest, mistake }
     }
@@ -39,60 +39,87 @@ impl<'a, 't> Trial<'a, 't> {
     }
 
     /// An exact sample of the variables, without a gradient.
+    #[track_caller]
     pub fn sample(&mut self) -> Var<'t> {
         self.logits.sample(self.noise)
     }
 
     /// The loss per row at `z`, `[rows]`. If the model returns something else, [`Estimate::estimate`] panics.
+    #[track_caller]
     pub fn loss(&mut self, z: Var<'t>) -> Var<'t> {
         let value = (self.rest)(z, self.noise);
         self.checked(z, value)
     }
 
     /// The loss at `z`, with the rest of the model taking its noise from `noise`.
+    #[track_caller]
     pub fn loss_with(&mut self, z: Var<'t>, noise: &mut Noise) -> Var<'t> {
         let value = (self.rest)(z, noise);
         self.checked(z, value)
     }
 
     /// The log-probability of the hard values `z` per row, in nats: `[rows]`.
+    ///
+    /// # Panics
+    /// If the shape of `z` is not the logits'.
+    #[track_caller]
     pub fn log_prob(&self, z: Var<'t>) -> Var<'t> {
         self.logits.log_prob(z)
     }
 
     /// The loss, with `signal` times the score d ln p(z) added to its gradient. The signal counts as a
     /// constant.
+    ///
+    /// # Panics
+    /// If the loss and the signal are not `[rows]`, or the shape of `z` is not the logits'.
+    #[track_caller]
     pub fn score(&self, loss: Var<'t>, signal: Var<'t>, z: Var<'t>) -> Var<'t> {
         loss.with_gradient_of(loss + signal.stop_gradient() * self.log_prob(z))
     }
 
     /// Returns the value if it is one number per row and has a derivative where the sample has one. Otherwise
     /// it notes the mistake, and zeros stand in for a value of the wrong shape until the estimator returns.
-    fn checked(&mut self, z: Var<'t>, value: Var<'t>) -> Var<'t> {
-        let rows = z.shape().dims()[0];
-        let shape = value.shape();
-        if shape.dims() != [rows] {
-            self.mistake.get_or_insert_with(|| {
-                format!("the loss of {rows} rows must be [{rows}], one number per row, its shape is {shape}")
-            });
-            return z.tape().input_with([rows], |zeros| zeros.fill(0.0));
-        }
+    fn checked(&self, z: Var<'t>, value: Var<'t>) -> Var<'t> {
+        let value = self.mistake.unless_per_row(value, self.logits);
         if z.is_tracked() && !value.is_tracked() {
-            self.mistake.get_or_insert_with(|| {
-                "the loss has no derivative with respect to the sample, and this estimator needs one; rloo:4 and disarm do not"
-                    .to_owned()
+            self.mistake.note(|| {
+                let others = sampling_estimators(self.logits.variables());
+                format!(
+                    "the loss has no derivative with respect to the sample, and this estimator needs one; use one that does \
+                     not, as {others}"
+                )
             });
         }
         value
     }
 }
 
-/// Panics with the reason if the estimator does not support the variables.
-#[track_caller]
-pub(super) fn accept(estimator: &(impl Estimator + ?Sized), variables: Variables) {
-    if let Err(reason) = estimator.check(variables) {
-        panic!("{}: {reason}", estimator.name());
+/// Names of estimators that only need the loss of samples of such variables.
+pub(super) fn sampling_estimators(variables: Variables) -> &'static str {
+    match variables {
+        Variables::Bits(_) => "rloo:4 or disarm",
+        Variables::Categories { .. } => "rloo:4",
     }
+}
+
+/// The estimator's value, or zeros and a note of what is wrong.
+pub(super) fn run_or_note<'t>(
+    estimator: &mut (impl Estimator + ?Sized),
+    logits: Logits<'t>,
+    noise: &mut Noise,
+    loss: &mut Rest<'_, 't>,
+    mistake: &Mistake,
+) -> Var<'t> {
+    if let Err(reason) = estimator.check(logits.variables()).and_then(|()| logits.check()) {
+        mistake.note(|| format!("{}: {reason}", estimator.name()));
+        return zeros(logits);
+    }
+    estimator.run(Trial::new(logits, noise, loss, mistake))
+}
+
+/// A loss of 0 for each row.
+pub(super) fn zeros(logits: Logits<'_>) -> Var<'_> {
+    logits.var().tape().input_with([logits.rows()], |zeros| zeros.fill(0.0))
 }
 
 /// The call of an estimator, implemented for every [`Estimator`].
@@ -102,8 +129,8 @@ pub trait Estimate: Estimator {
     /// loss may depend only on row r of the sample.
     ///
     /// # Panics
-    /// If the estimator does not support the variables, the loss is not one number per row, or it has no
-    /// derivative with respect to the sample and the estimator needs one.
+    /// If the estimator does not treat the variables, a row of logits is fully masked, the loss is not one number per row, or it
+    /// has no derivative with respect to the sample and the estimator needs one.
     #[track_caller]
     fn estimate<'t>(
         &mut self,
@@ -111,12 +138,9 @@ pub trait Estimate: Estimator {
         noise: &mut Noise,
         mut loss: impl FnMut(Var<'t>, &mut Noise) -> Var<'t>,
     ) -> Var<'t> {
-        accept(self, logits.variables());
-        let mut mistake = None;
-        let value = self.run(Trial::new(logits, noise, &mut loss, &mut mistake));
-        if let Some(mistake) = mistake {
-            panic!("{mistake}");
-        }
+        let mistake = Mistake::default();
+        let value = run_or_note(self, logits, noise, &mut loss, &mistake);
+        mistake.raise();
         value
     }
 }

@@ -2,7 +2,7 @@
 
 use super::registry::Entry;
 use super::rows::softmax_in_f64;
-use super::{Estimator, Trial};
+use super::{Estimator, Trial, demand};
 use crate::noise::Noise;
 use crate::var::Var;
 use crate::variables::Variables;
@@ -30,7 +30,7 @@ pub(super) const ENTRIES: &[Entry] = &[Entry {
     unbiased: "yes",
     evaluations: "K",
     usual: &["unordered-set:2", "unordered-set:4"],
-    make: |parameters| Ok(Box::new(UnorderedSet::new(parameters.count(0)?))),
+    make: |parameters| Ok(Box::new(UnorderedSet { samples: parameters.count(0)? })),
 }];
 
 impl UnorderedSet {
@@ -38,8 +38,25 @@ impl UnorderedSet {
     pub const MOST_SAMPLES: usize = 12;
 
     /// Uses `samples` different classes.
+    ///
+    /// # Panics
+    /// If they are not from 1 to [`MOST_SAMPLES`](Self::MOST_SAMPLES).
+    #[track_caller]
     pub fn new(samples: usize) -> UnorderedSet {
+        demand("UnorderedSet::new", check_samples(samples));
         UnorderedSet { samples }
+    }
+}
+
+/// Checks the number of samples.
+///
+/// # Errors
+/// A sentence that says how many there can be.
+fn check_samples(samples: usize) -> Result<(), String> {
+    let most = UnorderedSet::MOST_SAMPLES;
+    match (1..=most).contains(&samples) {
+        true => Ok(()),
+        false => Err(format!("it takes 1 to {most} samples, found {samples}; use rloo:{}", samples.max(2))),
     }
 }
 
@@ -60,12 +77,7 @@ impl Estimator for UnorderedSet {
                 self.samples,
                 classes.min(most)
             )),
-            Variables::Categories { count: 1, .. } if (1..=most).contains(&self.samples) => Ok(()),
-            Variables::Categories { count: 1, .. } => Err(format!(
-                "it takes 1 to {most} samples, found {}; use rloo:{}",
-                self.samples,
-                self.samples.max(2)
-            )),
+            Variables::Categories { count: 1, .. } => check_samples(self.samples),
             _ => Err(format!(
                 "it treats one categorical variable per row, and was given {variables}; use rloo:{}",
                 self.samples.max(2)
@@ -77,7 +89,6 @@ impl Estimator for UnorderedSet {
         let (logits, rows) = (trial.logits().var(), trial.logits().rows());
         let (tape, shape) = (logits.tape(), logits.shape());
         let (k, classes) = (self.samples, shape.classes());
-        logits.check_rows("unordered-set");
         let probs = softmax_in_f64(&logits.value(), classes);
         let sets: Vec<Set> = probs.chunks_exact(classes).map(|p| Set::draw(p, k, trial.noise())).collect();
 

@@ -1,8 +1,9 @@
 //! VIMCO: the score-function estimator of the multi-sample bound.
 
+use super::layers::Form;
 use super::leave_one_out::at_least_two;
 use super::registry::Entry;
-use super::{Estimator, MultiSample, Objective, Trial};
+use super::{Estimator, MultiSample, Objective, Trial, demand};
 use crate::var::Var;
 use crate::variables::Variables;
 
@@ -29,12 +30,17 @@ pub(super) const ENTRIES: &[Entry] = &[Entry {
     unbiased: "yes, for that bound",
     evaluations: "K",
     usual: &["vimco:2"],
-    make: |parameters| Ok(Box::new(Vimco::new(parameters.count(0)?))),
+    make: |parameters| Ok(Box::new(Vimco { samples: parameters.count(0)? })),
 }];
 
 impl Vimco {
     /// Uses `samples` samples, at least 2.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    #[track_caller]
     pub fn new(samples: usize) -> Vimco {
+        demand("Vimco::new", at_least_two(samples));
         Vimco { samples }
     }
 
@@ -70,7 +76,7 @@ impl Estimator for Vimco {
     }
 
     fn objective(&self) -> Objective {
-        Objective::MultiSample(MultiSample::discrete(self.samples))
+        Objective::MultiSample(MultiSample::unchecked(self.samples, Form::Discrete))
     }
 
     fn check(&self, _variables: Variables) -> Result<(), String> {

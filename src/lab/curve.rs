@@ -21,6 +21,10 @@ pub struct CurvePoint {
 ///
 /// # Errors
 /// The reason why the estimator does not support a bit.
+///
+/// # Panics
+/// If `every` is 0, or the learning rate is negative or not finite.
+#[track_caller]
 pub fn training_curve(
     toy: &Toy,
     estimator: &mut dyn Estimator,
@@ -29,12 +33,17 @@ pub fn training_curve(
     learning_rate: f32,
     noise: &mut Noise,
 ) -> Result<Vec<CurvePoint>, String> {
+    assert!(every > 0, "training_curve: at least one step between points is needed, found 0");
+    assert!(
+        learning_rate >= 0.0 && learning_rate.is_finite(),
+        "training_curve: the learning rate must be finite and from 0 on, it is {learning_rate}; 0.1 is usual"
+    );
     estimator.check(toy.variables())?;
     let mut logit = toy.logits()[0];
     let mut tape = Tape::new();
     let mut curve = Vec::new();
     for step in 0..=steps {
-        if step % every.max(1) == 0 {
+        if step % every == 0 {
             curve.push(CurvePoint { step, loss: exact_loss(toy, logit) });
         }
         let gradient = {

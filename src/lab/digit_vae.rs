@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use crate::data::{Batches, Digits};
-use crate::estimators::GumbelSoftmax;
+use crate::estimators::{GumbelSoftmax, countable_states};
 use crate::models::{Vae, VaeShape};
 use crate::noise::Noise;
 use crate::optim::Adam;
@@ -33,12 +33,24 @@ impl DigitVae {
     /// Trains 784-128-(latents x classes)-128-784 for 300 steps with Gumbel-Softmax at temperature 1. The
     /// image is the first of the test set. The logits are the encoder's for it, flattened (multiplied by a
     /// number below 1) variable by variable until every class has a probability of at least 0.01.
+    ///
+    /// # Panics
+    /// If there are no latent variables, they have fewer than two classes, or they have more states than can be enumerated.
+    #[track_caller]
     pub fn train(digits: &Digits, latents: usize, classes: usize, seed: u64) -> DigitVae {
+        let variables = Variables::Categories { count: latents, classes };
+        assert!(
+            latents > 0 && classes > 1,
+            "DigitVae: at least one latent variable of two classes or more expected, found {variables}"
+        );
+        if let Err(reason) = countable_states(variables) {
+            panic!("DigitVae: {reason}");
+        }
         let train = digits.train();
         let pixels = train.pixels();
         let mut noise = Noise::seed(seed);
         let mut params = Params::new();
-        let shape = VaeShape::symmetric(pixels, &[HIDDEN], Variables::Categories { count: latents, classes });
+        let shape = VaeShape::symmetric(pixels, &[HIDDEN], variables);
         let vae = Vae::new(shape, &train.pixel_means(), &mut params, &mut noise);
         let mut batches = Batches::new(train.len(), noise.split());
         let (mut adam, mut tape) = (Adam::new(LEARNING_RATE), Tape::new());

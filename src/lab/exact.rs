@@ -20,7 +20,7 @@ pub(super) fn exact_gradient(
 ) -> Result<Vec<f64>, String> {
     let variables = problem.variables();
     let states = countable_states(variables)?;
-    let losses = losses(problem, states);
+    let losses = losses(problem, states)?;
     let probs = marginals(problem.logits(), variables);
     let state_probs: Vec<f64> = (0..states).map(|state| probability(variables, &probs, state)).collect();
     let weights = match objective {
@@ -40,7 +40,10 @@ pub(super) fn exact_gradient(
 }
 
 /// The loss of every state.
-fn losses(problem: &(impl Problem + ?Sized), states: usize) -> Vec<f64> {
+///
+/// # Errors
+/// A sentence, if it is not one number per row.
+fn losses(problem: &(impl Problem + ?Sized), states: usize) -> Result<Vec<f64>, String> {
     let variables = problem.variables();
     let mut tape = Tape::inference();
     let mut losses = Vec::with_capacity(states);
@@ -50,11 +53,17 @@ fn losses(problem: &(impl Problem + ?Sized), states: usize) -> Vec<f64> {
         for (row, z) in z.chunks_exact_mut(variables.elements()).enumerate() {
             variables.write_state(first + row, z);
         }
-        let z = tape.input(&z, variables.shape(rows));
-        losses.extend(problem.loss(z).value().iter().map(|&loss| f64::from(loss)));
+        let loss = problem.loss(tape.input(&z, variables.shape(rows)));
+        let shape = loss.shape();
+        if shape.dims() != [rows] {
+            return Err(format!(
+                "the loss of {rows} rows must be [{rows}], one number per row, its shape is {shape}"
+            ));
+        }
+        losses.extend(loss.value().iter().map(|&loss| f64::from(loss)));
         tape.reset();
     }
-    losses
+    Ok(losses)
 }
 
 /// The probability of each bit or class.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::problem::{Problem, logits};
+use super::problem::{Problem, check_logits, logits};
 use crate::estimators::{Estimate, Estimator};
 use crate::noise::Noise;
 use crate::tape::Tape;
@@ -59,7 +59,16 @@ impl Measurement {
 
     /// The fractions of the [projections](Self::projections) in `bins` bins of equal width from `low` to
     /// `high`. Values outside count in the last bin on their side.
+    ///
+    /// # Panics
+    /// If there are no bins, or `low` is not below `high` by a finite number.
+    #[track_caller]
     pub fn histogram(&self, low: f64, high: f64, bins: usize) -> Vec<f64> {
+        assert!(bins > 0, "Measurement::histogram: at least one bin is needed, found 0; 50 is usual");
+        assert!(
+            low < high && (high - low).is_finite(),
+            "Measurement::histogram: low is {low} and high {high}; low must be below high, by a finite number"
+        );
         let mut shares = vec![0.0; bins];
         for &x in &self.projections {
             let bin = (f64::from(x) - low) / (high - low) * bins as f64;
@@ -85,6 +94,10 @@ const BIAS_BOUND: f64 = 4.0;
 ///
 /// # Errors
 /// One sentence that says why the estimator does not support the problem, or why there is no exact gradient.
+///
+/// # Panics
+/// If `samples` is 0, or the problem has other logits than its variables or a loss that is not one number per row.
+#[track_caller]
 pub fn measure(
     problem: &dyn Problem,
     estimator: &mut dyn Estimator,
@@ -92,6 +105,8 @@ pub fn measure(
     adapting_steps: usize,
     noise: &mut Noise,
 ) -> Result<Measurement, String> {
+    assert!(samples > 0, "measure: at least one estimate is needed, found 0; 10000 is usual");
+    check_logits(problem);
     estimator.check(problem.variables())?;
     let exact = problem.exact_gradient(estimator.objective())?;
     let mut tape = Tape::new();
@@ -129,6 +144,7 @@ struct Batch {
 }
 
 /// Makes one call for `rows` independent estimates.
+#[track_caller]
 fn run(
     problem: &dyn Problem,
     estimator: &mut dyn Estimator,

@@ -33,14 +33,17 @@ pub fn parse_problem(name: &str, digits: &dyn Fn() -> Result<Digits>, seed: u64)
     let (word, parameter) = name.split_once(':').unwrap_or((name, ""));
     let number = || parameter.parse::<f32>().ok().filter(|number| number.is_finite());
     match word {
-        "toy" => number().map(|t| Box::new(Toy::new(t)) as Box<dyn Problem>),
+        "toy" => {
+            let t = number().filter(|t| t.abs() <= Toy::LARGEST_T);
+            t.map(|t| Box::new(Toy::new(t)) as Box<dyn Problem>)
+        }
         "polynomial" => {
             number().filter(|&power| power > 0.0).map(|power| Box::new(Polynomial::new(power)) as _)
         }
         "quadratic" => parameter
             .parse()
             .ok()
-            .filter(|classes| (2..=4096).contains(classes))
+            .filter(|classes| (2..=Quadratic::MOST_CLASSES).contains(classes))
             .map(|classes| Box::new(Quadratic::new(classes)) as _),
         "vae" => match latents_and_classes(parameter) {
             Some((latents, classes)) => {

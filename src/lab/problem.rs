@@ -30,6 +30,18 @@ pub trait Problem {
     }
 }
 
+/// Panics unless there is a logit for each number in a row of its variables.
+#[track_caller]
+pub(super) fn check_logits(problem: &(impl Problem + ?Sized)) {
+    let (variables, found) = (problem.variables(), problem.logits().len());
+    assert!(
+        found == variables.elements() && found > 0,
+        "{}: {variables} have {} logits a row, and the problem has {found}",
+        problem.name(),
+        variables.elements()
+    );
+}
+
 /// The variables on a tape: `rows` rows of the same logits.
 pub(super) fn logits<'t>(problem: &(impl Problem + ?Sized), tape: &'t Tape, rows: usize) -> Logits<'t> {
     let (logits, variables) = (problem.logits().repeat(rows), problem.variables());

@@ -18,13 +18,27 @@ pub struct Toy {
 }
 
 impl Toy {
+    /// Beyond this size of t the loss leaves the range of f32.
+    pub(super) const LARGEST_T: f32 = 1e18;
+
     /// The toy at logit 0.
+    ///
+    /// # Panics
+    /// If t is not from -1e18 to 1e18.
+    #[track_caller]
     pub fn new(t: f32) -> Toy {
-        Toy { t, logits: [0.0] }
+        Toy::at(t, 0.0)
     }
 
     /// The toy at another logit.
+    ///
+    /// # Panics
+    /// If t is not from -1e18 to 1e18, or the logit is not finite.
+    #[track_caller]
     pub fn at(t: f32, logit: f32) -> Toy {
+        let most = Toy::LARGEST_T;
+        assert!(t.abs() <= most, "Toy: t must be from -{most:e} to {most:e}, it is {t}; 0.45 is usual");
+        assert!(logit.is_finite(), "Toy: the logit must be finite, it is {logit}; 0 is usual");
         Toy { t, logits: [logit] }
     }
 
@@ -67,7 +81,15 @@ impl Polynomial {
     const TARGET: f32 = 0.45;
 
     /// The problem with this power.
+    ///
+    /// # Panics
+    /// If it is not finite and above 0.
+    #[track_caller]
     pub fn new(power: f32) -> Polynomial {
+        assert!(
+            power > 0.0 && power.is_finite(),
+            "Polynomial: the power must be finite and above 0, it is {power}; 2 is usual"
+        );
         // Evenly spaced, so that the problem is the same everywhere.
         let logit = |i| 0.02 * ((i as f32 + 0.5) / Self::BITS as f32 - 0.5);
         Polynomial { power, logits: (0..Self::BITS).map(logit).collect() }
@@ -131,8 +153,20 @@ pub struct Quadratic {
 }
 
 impl Quadratic {
+    /// The largest number of classes: the matrix has as many rows and columns.
+    pub const MOST_CLASSES: usize = 4096;
+
     /// The problem with this many classes. The logits fall from 0.5 in steps of 1 / `classes`.
+    ///
+    /// # Panics
+    /// If there are fewer than 2 classes or more than [`MOST_CLASSES`](Self::MOST_CLASSES).
+    #[track_caller]
     pub fn new(classes: usize) -> Quadratic {
+        let most = Quadratic::MOST_CLASSES;
+        assert!(
+            (2..=most).contains(&classes),
+            "Quadratic: from 2 to {most} classes expected, found {classes}; 5 is usual"
+        );
         let matrix =
             (0..classes * classes).map(|at| (-2.0 * (at / classes).abs_diff(at % classes) as f32).exp());
         let share = |i| i as f32 / classes as f32;

@@ -2,7 +2,10 @@
 
 use super::bound::{HardBound, bound_on};
 use super::shape::ModelShape;
-use super::{Batch, Examples, Model, check_estimators, declare_mean, start_at_base_rates};
+use super::{
+    Batch, Examples, Model, check_estimators, check_means, check_rows, check_sizes, declare_mean,
+    start_at_base_rates, whole_images,
+};
 use crate::checkpoint::Checkpoint;
 use crate::distributions::Bernoulli;
 use crate::estimators::{Estimator, Sample, Step, estimate_layers, loss_of_samples};
@@ -47,6 +50,9 @@ impl BeliefNet {
     /// Declares and initialises the parameters of a net of `layers` of bits, the one next to the pixels
     /// first. Two layers of 200 give the paper's (200H-200H-784V). See [`declare`](Self::declare) and
     /// [`init`](Self::init).
+    ///
+    /// # Panics
+    /// As those.
     #[track_caller]
     pub fn new(
         layers: &[usize],
@@ -63,17 +69,18 @@ impl BeliefNet {
     /// Declares the parameters, all 0.
     ///
     /// # Panics
-    /// If there are no layers.
+    /// If there are no layers, a size is 0, or a parameter of such a name exists.
     #[track_caller]
     pub fn declare(layers: &[usize], link: Link, pixels: usize, params: &mut Params) -> BeliefNet {
-        let Some(&top) = layers.last() else { panic!("BeliefNet: at least one layer of bits expected") };
+        let Some(&top) = layers.last() else {
+            panic!("BeliefNet: at least one layer of bits expected, found none")
+        };
+        check_sizes("BeliefNet", &[("pixels", &[pixels]), ("layers", layers)]);
+        let tanh = Activation::Tanh;
         let (mut generative, mut inference) = (Vec::new(), Vec::new());
         for (i, [up, down]) in BeliefNet::nets(layers, link, pixels).into_iter().enumerate() {
-            let mut net = |name: &str, sizes: &[usize]| {
-                Mlp::declare(params, &format!("{name}.{i}"), sizes, Activation::Tanh)
-            };
-            inference.push(net("inference", &up));
-            generative.push(net("generative", &down));
+            inference.push(Mlp::declare(params, &format!("inference.{i}"), &up, tanh));
+            generative.push(Mlp::declare(params, &format!("generative.{i}"), &down, tanh));
         }
         let prior = params.add("prior", [top], vec![0.0; top]);
         let pixel_mean = declare_mean(params, "pixel_mean", pixels);
@@ -95,8 +102,12 @@ impl BeliefNet {
 
     /// Initialises the parameters. Biases start at 0, except that the pixels' start at the logits of
     /// `pixel_mean`, which also centres the inputs.
+    ///
+    /// # Panics
+    /// If `pixel_mean` does not have an entry from 0 to 1 per pixel.
     #[track_caller]
     pub fn init(&self, params: &mut Params, pixel_mean: &[f32], noise: &mut Noise) {
+        check_means("BeliefNet", pixel_mean, params.shape(self.pixel_mean).len());
         for (inference, generative) in self.inference.iter().zip(&self.generative) {
             inference.init(params, noise);
             generative.init(params, noise);
@@ -111,7 +122,7 @@ impl BeliefNet {
     /// q(h_k | x)), which is the bound of the relaxed model for relaxed samples and VIMCO's for hard ones.
     ///
     /// # Panics
-    /// If the number of estimators is not the number of layers.
+    /// If the number of estimators is not the number of layers, one does not treat bits, or the images have another shape.
     #[track_caller]
     pub fn negative_bound<'t>(
         &self,
@@ -121,6 +132,7 @@ impl BeliefNet {
         noise: &mut Noise,
     ) -> Var<'t> {
         check_estimators("BeliefNet", self.layers.len(), estimators);
+        check_rows("BeliefNet", "the images", x, params.shape(self.pixel_mean).len());
         let first = Logits::bits(self.first_logits(params, x));
         estimate_layers(estimators, first, noise, |layer, below, h, _| self.step(params, x, layer, below, h))
     }
@@ -138,7 +150,7 @@ impl BeliefNet {
         let log_q = h.log_q();
         let below_logits = self.generative[layer].forward(params, value);
         let log_p = match below {
-            None => Bernoulli::new(below_logits).log_prob(h.repeat(x)).sum_axis(1),
+            None => Bernoulli { logits: below_logits }.log_prob(h.repeat(x)).sum_axis(1),
             Some(below) => below.log_prior(below_logits),
         };
         let terms = log_q - log_p;
@@ -161,7 +173,7 @@ impl BeliefNet {
         noise: &mut Noise,
     ) -> Vec<HardBound> {
         let of_image = params.shape(self.pixel_mean).len();
-        let images = pixels.len() / of_image;
+        let images = whole_images("BeliefNet", pixels, of_image);
         let mut tape = Tape::inference();
         let first = self.first_logits(params, tape.input(pixels, [images, of_image])).to_vec();
         tape.reset();
@@ -189,11 +201,13 @@ impl Model for BeliefNet {
         self.layers.iter().map(|&bits| Variables::Bits(bits)).collect()
     }
 
+    #[track_caller]
     fn loss<'t>(&self, batch: &mut Batch<'_, 't>) -> Var<'t> {
         let x = batch.binary_pixels();
         self.negative_bound(batch.params, x, batch.estimators, batch.noise)
     }
 
+    #[track_caller]
     fn bounds(
         &self,
         params: &Params,
@@ -205,21 +219,23 @@ impl Model for BeliefNet {
     }
 
     /// The pixel probabilities for `count` draws of h from the prior.
+    #[track_caller]
     fn draw(&self, params: &Params, _given: &[f32], count: usize, noise: &mut Noise) -> Vec<f32> {
         let tape = Tape::inference();
         let top = params.shape(self.prior).len();
         let mut logits = params.on(&tape, self.prior).broadcast_to([count, top]);
         for net in self.generative.iter().rev() {
-            logits = net.forward(params, signs(Bernoulli::new(logits).sample(&mut *noise)));
+            logits = net.forward(params, signs(Bernoulli { logits }.sample(&mut *noise)));
         }
         logits.sigmoid().to_vec()
     }
 
     /// The pixel probabilities for a hard sample of h_1 given each image.
+    #[track_caller]
     fn reconstruct(&self, params: &Params, given: &[f32], noise: &mut Noise) -> Vec<f32> {
         let (tape, of_image) = (Tape::inference(), params.shape(self.pixel_mean).len());
-        let x = tape.input(given, [given.len() / of_image, of_image]);
-        let h = Bernoulli::new(self.first_logits(params, x)).sample(noise);
+        let x = tape.input(given, [whole_images("BeliefNet", given, of_image), of_image]);
+        let h = Bernoulli { logits: self.first_logits(params, x) }.sample(noise);
         self.generative[0].forward(params, signs(h)).sigmoid().to_vec()
     }
 

@@ -1,7 +1,9 @@
 //! A classifier: an MLP followed by a softmax.
 
 use super::shape::ModelShape;
-use super::{Batch, Examples, HardBound, Model, declare_mean, right_answers, sizes};
+use super::{
+    Batch, Examples, HardBound, Model, check_means, check_sizes, declare_mean, right_answers, sizes,
+};
 use crate::checkpoint::Checkpoint;
 use crate::nn::Mlp;
 use crate::noise::Noise;
@@ -22,6 +24,9 @@ pub struct Classifier {
 impl Classifier {
     /// Declares and initialises the parameters of `pixels - hidden - classes` with ReLUs in between. Inputs
     /// are centred by `pixel_mean`, which is kept as a frozen parameter.
+    ///
+    /// # Panics
+    /// As [`declare`](Self::declare) and [`init`](Self::init).
     #[track_caller]
     pub fn new(
         hidden: &[usize],
@@ -36,16 +41,24 @@ impl Classifier {
     }
 
     /// Declares the parameters, all 0.
+    ///
+    /// # Panics
+    /// If a size is 0, or a parameter of such a name exists.
     #[track_caller]
     pub fn declare(hidden: &[usize], classes: usize, pixels: usize, params: &mut Params) -> Classifier {
+        check_sizes("Classifier", &[("pixels", &[pixels]), ("hidden", hidden), ("classes", &[classes])]);
         let mlp = Mlp::declare(params, "classifier", &sizes(pixels, hidden, classes), Activation::Relu);
         let pixel_mean = declare_mean(params, "pixel_mean", pixels);
         Classifier { hidden: hidden.to_vec(), mlp, pixel_mean, pixels }
     }
 
     /// Initialises the parameters.
+    ///
+    /// # Panics
+    /// If `pixel_mean` does not have an entry from 0 to 1 per pixel.
     #[track_caller]
     pub fn init(&self, params: &mut Params, pixel_mean: &[f32], noise: &mut Noise) {
+        check_means("Classifier", pixel_mean, self.pixels);
         self.mlp.init(params, noise);
         params.value_mut(self.pixel_mean).copy_from_slice(pixel_mean);
     }
@@ -56,10 +69,10 @@ impl Classifier {
         self.mlp.forward_centred(params, x, params.on(x.tape(), self.pixel_mean))
     }
 
-    /// Calls `use_them` with the logits of whole images, on a tape that keeps nothing.
-    fn with_logits<T>(&self, params: &Params, images: Examples<'_>, use_them: impl Fn(Var<'_>) -> T) -> T {
-        let tape = Tape::inference();
-        use_them(self.logits(params, tape.input(images.pixels, [images.labels.len(), self.pixels])))
+    /// Logits of whole images.
+    #[track_caller]
+    fn logits_on<'t>(&self, tape: &'t Tape, params: &Params, images: Examples<'_>) -> Var<'t> {
+        self.logits(params, tape.input(images.pixels, [images.labels.len(), self.pixels]))
     }
 }
 
@@ -73,18 +86,22 @@ impl Model for Classifier {
     }
 
     /// The cross-entropy of each label, in nats.
+    #[track_caller]
     fn loss<'t>(&self, batch: &mut Batch<'_, 't>) -> Var<'t> {
         let x = batch.pixels();
         self.logits(batch.params, x).cross_entropy(batch.labels)
     }
 
+    #[track_caller]
     fn bounds(&self, params: &Params, images: Examples<'_>, _: usize, _: &mut Noise) -> Vec<HardBound> {
-        let losses = self.with_logits(params, images, |logits| logits.cross_entropy(images.labels).to_vec());
+        let tape = Tape::inference();
+        let losses = self.logits_on(&tape, params, images).cross_entropy(images.labels).to_vec();
         losses.into_iter().map(|loss| HardBound::exact(f64::from(loss))).collect()
     }
 
+    #[track_caller]
     fn right_answers(&self, params: &Params, images: Examples<'_>) -> Option<usize> {
-        Some(self.with_logits(params, images, |logits| right_answers(logits, images.labels)))
+        Some(right_answers(self.logits_on(&Tape::inference(), params, images), images.labels))
     }
 
     fn describe(&self, checkpoint: &mut Checkpoint) {

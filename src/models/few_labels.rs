@@ -11,6 +11,7 @@ use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::noise::Noise;
 use crate::params::Params;
+use crate::shape::Shape;
 use crate::var::Var;
 use crate::variables::Variables;
 use adversary::adversary;
@@ -137,6 +138,9 @@ pub struct FewLabels {
 
 impl FewLabels {
     /// Declares the parameters, all 0, for images of `cols` pixels in a row. No class is known yet.
+    ///
+    /// # Panics
+    /// If there is no hidden layer, a number of the shape or a size is out of its range, or a parameter of such a name exists.
     #[track_caller]
     pub fn declare(
         shape: FewLabelsShape,
@@ -144,7 +148,11 @@ impl FewLabels {
         classes: usize,
         params: &mut Params,
     ) -> FewLabels {
-        let model = SemiSupervised::declare(shape.model(rows * cols, classes), params);
+        if let Err(error) = shape.check() {
+            panic!("FewLabels: {error}");
+        }
+        let pixels = Shape::from([rows, cols]).len();
+        let model = SemiSupervised::declare(shape.model(pixels, classes), params);
         FewLabels { shape, model, cols, indices: Vec::new(), labels: Vec::new() }
     }
 
@@ -152,6 +160,10 @@ impl FewLabels {
     ///
     /// # Errors
     /// If a class has fewer images than are to be labelled.
+    ///
+    /// # Panics
+    /// If `pixel_mean` does not have an entry from 0 to 1 per pixel.
+    #[track_caller]
     pub fn init(
         &mut self,
         params: &mut Params,
@@ -223,6 +235,7 @@ impl Model for FewLabels {
         vec![Variables::Categories { count: 1, classes: self.model.shape().classes }]
     }
 
+    #[track_caller]
     fn loss<'t>(&self, batch: &mut Batch<'_, 't>) -> Var<'t> {
         check_estimators("FewLabels", 1, batch.estimators);
         let known = batch.binary_pixels_of(&self.indices);
@@ -241,6 +254,7 @@ impl Model for FewLabels {
         false
     }
 
+    #[track_caller]
     fn bounds(
         &self,
         params: &Params,
@@ -251,14 +265,17 @@ impl Model for FewLabels {
         self.model.evaluate(params, images.pixels, samples, noise)
     }
 
+    #[track_caller]
     fn right_answers(&self, params: &Params, images: Examples<'_>) -> Option<usize> {
         Some(self.model.right_answers(params, images.pixels, images.labels))
     }
 
+    #[track_caller]
     fn draw(&self, params: &Params, _given: &[f32], count: usize, noise: &mut Noise) -> Vec<f32> {
         self.model.generate(params, count, noise)
     }
 
+    #[track_caller]
     fn reconstruct(&self, params: &Params, given: &[f32], noise: &mut Noise) -> Vec<f32> {
         self.model.reconstruct(params, given, noise)
     }

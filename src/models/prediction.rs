@@ -2,7 +2,10 @@
 
 use super::bound::bound_on;
 use super::shape::ModelShape;
-use super::{Batch, Examples, HardBound, Model, check_estimators, declare_mean, start_at_base_rates};
+use super::{
+    Batch, Examples, HardBound, Model, check_estimators, check_layers, check_means, check_rows, check_sizes,
+    declare_mean, start_at_base_rates, whole_images,
+};
 use crate::checkpoint::Checkpoint;
 use crate::estimators::{Estimator, Sample, Step, estimate_layers, loss_of_samples};
 use crate::nn::{Init, Linear};
@@ -26,6 +29,9 @@ pub struct Prediction {
 impl Prediction {
     /// Declares and initialises the parameters. Inputs are centred by `input_mean`; the last bias starts at
     /// the logits of `output_mean`.
+    ///
+    /// # Panics
+    /// As [`declare`](Self::declare) and [`init`](Self::init).
     #[track_caller]
     pub fn new(
         layers: &[Variables],
@@ -40,13 +46,19 @@ impl Prediction {
     }
 
     /// Declares the parameters, all 0.
+    ///
+    /// # Panics
+    /// If there are no layers, a layer has no variables or variables of fewer than two values, a size is 0, or a parameter of
+    /// such a name exists.
     #[track_caller]
     pub fn declare(layers: &[Variables], inputs: usize, outputs: usize, params: &mut Params) -> Prediction {
-        let widths = Prediction::widths(layers, inputs, outputs);
-        let declare = |(i, width): (usize, &[usize])| {
-            Linear::declare(params, &format!("layer.{i}"), (width[0], width[1]), Activation::Identity)
-        };
-        let maps = widths.windows(2).enumerate().map(declare).collect();
+        check_layers("Prediction", layers);
+        check_sizes("Prediction", &[("inputs", &[inputs]), ("outputs", &[outputs])]);
+        let mut maps = Vec::new();
+        for (i, width) in Prediction::widths(layers, inputs, outputs).windows(2).enumerate() {
+            let size = (width[0], width[1]);
+            maps.push(Linear::declare(params, &format!("layer.{i}"), size, Activation::Identity));
+        }
         Prediction {
             layers: layers.to_vec(),
             maps,
@@ -62,8 +74,13 @@ impl Prediction {
     }
 
     /// Initialises the parameters.
+    ///
+    /// # Panics
+    /// If the means do not have an entry from 0 to 1 for each number.
     #[track_caller]
     pub fn init(&self, params: &mut Params, input_mean: &[f32], output_mean: &[f32], noise: &mut Noise) {
+        check_means("Prediction", input_mean, self.inputs);
+        check_means("Prediction", output_mean, self.last().outputs(params));
         for map in &self.maps {
             map.init(params, Init::before(Activation::Identity), noise);
         }
@@ -79,7 +96,7 @@ impl Prediction {
     /// layer, the first layer's first. Estimators of a K-sample bound give -ln(1/K sum_k p(y | h_k)).
     ///
     /// # Panics
-    /// If the number of estimators is not the number of layers.
+    /// If the number of estimators is not the number of layers, one does not treat its layer, or the rows have other sizes.
     ///
     /// # Source
     /// Several samples: Maddison, Mnih, Teh 2017, section 5.3.
@@ -93,6 +110,10 @@ impl Prediction {
         noise: &mut Noise,
     ) -> Var<'t> {
         check_estimators("Prediction", self.layers.len(), estimators);
+        check_rows("Prediction", "x", x, self.inputs);
+        check_rows("Prediction", "y", y, self.last().outputs(params));
+        let (rows, found) = (x.shape().dims()[0], y.shape().dims()[0]);
+        assert!(rows == found, "Prediction: x has {rows} rows and y {found}; they must be as many");
         let first = self.layers[0].logits(self.first_logits(params, x));
         estimate_layers(estimators, first, noise, |layer, _, h, _| self.step(params, y, layer, h))
     }
@@ -120,6 +141,9 @@ impl Prediction {
 
     /// Rows of x and the means of y given x and one hard sample of h. `rows` holds whole rows of x and y,
     /// such as images whose lower half is to be drawn. y is ignored.
+    ///
+    /// # Panics
+    /// If `rows` is not whole rows.
     #[track_caller]
     pub fn complete(&self, params: &Params, rows: &[f32], noise: &mut Noise) -> Vec<f32> {
         let tape = Tape::inference();
@@ -132,9 +156,10 @@ impl Prediction {
     }
 
     /// Splits whole rows into x and y.
+    #[track_caller]
     fn parts<'t>(&self, params: &Params, tape: &'t Tape, rows: &[f32]) -> (Var<'t>, Var<'t>) {
         let width = self.inputs + self.last().outputs(params);
-        let rows = tape.input(rows, [rows.len() / width, width]);
+        let rows = tape.input(rows, [whole_images("Prediction", rows, width), width]);
         (rows.slice(1, 0..self.inputs), rows.slice(1, self.inputs..width))
     }
 
@@ -172,12 +197,14 @@ impl Model for Prediction {
         self.layers.clone()
     }
 
+    #[track_caller]
     fn loss<'t>(&self, batch: &mut Batch<'_, 't>) -> Var<'t> {
         let (images, pixels) = (batch.binary_pixels(), batch.split.pixels());
         let (x, y) = (images.slice(1, 0..self.inputs), images.slice(1, self.inputs..pixels));
         self.negative_bound(batch.params, x, y, batch.estimators, batch.noise)
     }
 
+    #[track_caller]
     fn bounds(
         &self,
         params: &Params,
@@ -188,6 +215,7 @@ impl Model for Prediction {
         self.evaluate(params, images.pixels, samples, noise)
     }
 
+    #[track_caller]
     fn draw(&self, params: &Params, given: &[f32], count: usize, noise: &mut Noise) -> Vec<f32> {
         let width = self.inputs + self.last().outputs(params);
         let rows: Vec<f32> = given.chunks_exact(width).cycle().take(count).flatten().copied().collect();

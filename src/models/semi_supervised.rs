@@ -1,15 +1,22 @@
 //! A generative model of images with a class and a style, for data with few labels.
 
 use super::bound::{HardBound, bound_on};
-use super::{declare_mean, right_answers, sizes, start_at_base_rates};
+use super::{
+    check_means, check_rows, check_sizes, declare_mean, right_answers, sizes, start_at_base_rates,
+    whole_images,
+};
 use crate::distributions::OneHot;
 use crate::estimators::{Estimator, estimate_with_uniform_prior};
 use crate::nn::{Init, Linear, Mlp};
 use crate::noise::Noise;
 use crate::params::{ParamId, Params};
 use crate::tape::Tape;
+use crate::var::index::check_indices;
 use crate::var::{Activation, Var};
 use crate::variables::Logits;
+
+/// The name in messages.
+const MODEL: &str = "SemiSupervised";
 
 /// The sizes of a [`SemiSupervised`] model.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,12 +42,16 @@ pub(super) struct Nets {
 
 impl SemiSupervisedShape {
     /// # Panics
-    /// If there is no hidden layer.
+    /// If there is no hidden layer, or a size is 0.
     #[track_caller]
     pub(super) fn nets(&self) -> Nets {
         let SemiSupervisedShape { pixels, classes, latents, ref hidden } = *self;
+        check_sizes(
+            MODEL,
+            &[("pixels", &[pixels]), ("classes", &[classes]), ("latents", &[latents]), ("hidden", hidden)],
+        );
         let Some((&first, others)) = hidden.split_first() else {
-            panic!("SemiSupervised: at least one hidden layer expected");
+            panic!("{MODEL}: at least one hidden layer expected, found none");
         };
         let mirrored: Vec<usize> = hidden.iter().rev().copied().collect();
         Nets {
@@ -78,6 +89,9 @@ pub struct SemiSupervised {
 
 impl SemiSupervised {
     /// Declares and initialises the parameters: see [`declare`](Self::declare) and [`init`](Self::init).
+    ///
+    /// # Panics
+    /// As those.
     #[track_caller]
     pub fn new(
         shape: SemiSupervisedShape,
@@ -93,7 +107,7 @@ impl SemiSupervised {
     /// Declares the parameters, all 0.
     ///
     /// # Panics
-    /// If there is no hidden layer.
+    /// If there is no hidden layer, a size is 0, or a parameter of such a name exists.
     #[track_caller]
     pub fn declare(shape: SemiSupervisedShape, params: &mut Params) -> SemiSupervised {
         let (nets, relu) = (shape.nets(), Activation::Relu);
@@ -109,8 +123,12 @@ impl SemiSupervised {
 
     /// Initialises the parameters. Inputs are centred by `pixel_mean`; the decoder's last bias starts at its
     /// logit.
+    ///
+    /// # Panics
+    /// If `pixel_mean` does not have an entry from 0 to 1 per pixel.
     #[track_caller]
     pub fn init(&self, params: &mut Params, pixel_mean: &[f32], noise: &mut Noise) {
+        check_means(MODEL, pixel_mean, self.shape.pixels);
         self.classifier.init(params, noise);
         // The first ReLU sees their sum.
         self.encoder_x.init(params, Init::before(Activation::Relu), noise);
@@ -134,6 +152,9 @@ impl SemiSupervised {
 
     /// The bound of each image whose class is not known, `[images]`, in nats, with an estimator's gradient
     /// for q(y | x).
+    ///
+    /// # Panics
+    /// If the images have another shape, or the estimator does not treat one categorical variable.
     #[track_caller]
     pub fn unlabelled_loss<'t>(
         &self,
@@ -142,6 +163,7 @@ impl SemiSupervised {
         estimator: &mut dyn Estimator,
         noise: &mut Noise,
     ) -> Var<'t> {
+        check_rows(MODEL, "the images", x, self.shape.pixels);
         let (images, classes) = (x.shape().dims()[0], self.shape.classes);
         let logits = self.classify(params, x).reshape([images, 1, classes]);
         let image_part = self.image_part(params, x);
@@ -154,6 +176,9 @@ impl SemiSupervised {
     }
 
     /// The bound of each image whose class is known, L(x, y), `[images]`, in nats.
+    ///
+    /// # Panics
+    /// If the images have another shape, or there is not a label for each that is a class.
     #[track_caller]
     pub fn labelled_loss<'t>(
         &self,
@@ -162,6 +187,10 @@ impl SemiSupervised {
         noise: &mut Noise,
     ) -> Var<'t> {
         let classes = self.shape.classes;
+        check_rows(MODEL, "the images", x, self.shape.pixels);
+        let (images, found) = (x.shape().dims()[0], labels.len());
+        assert!(images == found, "{MODEL}: {found} labels for {images} images; one each is needed");
+        check_indices(MODEL, labels, classes, "classes");
         let y = x.tape().input_with([labels.len(), classes], |y| {
             y.fill(0.0);
             for (row, &label) in y.chunks_exact_mut(classes).zip(labels) {
@@ -173,6 +202,7 @@ impl SemiSupervised {
     }
 
     /// The image's part of the encoder's first layer.
+    #[track_caller]
     fn image_part<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {
         self.encoder_x.forward_centred(params, x, params.on(x.tape(), self.pixel_mean))
     }
@@ -226,8 +256,8 @@ impl SemiSupervised {
     pub fn reconstruct(&self, params: &Params, pixels: &[f32], noise: &mut Noise) -> Vec<f32> {
         let tape = Tape::inference();
         let of_image = self.shape.pixels;
-        let x = tape.input(pixels, [pixels.len() / of_image, of_image]);
-        let y = OneHot::new(self.classify(params, x)).sample(noise);
+        let x = tape.input(pixels, [whole_images(MODEL, pixels, of_image), of_image]);
+        let y = OneHot { logits: self.classify(params, x) }.sample(noise);
         let (mean, log_std) = self.encode(params, self.image_part(params, x), y);
         let z = mean.gaussian_rsample(log_std, noise);
         self.decode(params, y, z).sigmoid().to_vec()
@@ -235,6 +265,7 @@ impl SemiSupervised {
 
     /// Generates `images` images as pixel probabilities. Their classes take turns, and each draw of z from
     /// the prior serves one round of classes.
+    #[track_caller]
     pub fn generate(&self, params: &Params, images: usize, noise: &mut Noise) -> Vec<f32> {
         let (tape, classes, latents) = (Tape::inference(), self.shape.classes, self.shape.latents);
         let styles = images.div_ceil(classes);
@@ -264,7 +295,7 @@ impl SemiSupervised {
         samples: usize,
         noise: &mut Noise,
     ) -> Vec<HardBound> {
-        let images = pixels.len() / self.shape.pixels;
+        let images = whole_images(MODEL, pixels, self.shape.pixels);
         let mut tape = Tape::inference();
         // Every round needs these.
         let (logits, image_part) = {
@@ -275,7 +306,7 @@ impl SemiSupervised {
         let log_p_y = -(self.shape.classes as f32).ln();
         bound_on(&mut tape, images, samples, |tape| {
             let x = tape.input(pixels, [images, self.shape.pixels]);
-            let class = OneHot::new(tape.input(&logits, [images, self.shape.classes]));
+            let class = OneHot { logits: tape.input(&logits, [images, self.shape.classes]) };
             let y = class.sample(noise);
             let image_part = tape.input(&image_part, [images, self.shape.hidden[0]]);
             let given = self.loss_given(params, (x, image_part), y, true, noise);

@@ -2,7 +2,10 @@
 
 use super::bound::{Drawn, HardBound, multi_sample_bound};
 use super::shape::ModelShape;
-use super::{Batch, Examples, Model, check_estimators, declare_mean, sizes, start_at_base_rates};
+use super::{
+    Batch, Examples, Model, check_estimators, check_layers, check_means, check_rows, check_sizes,
+    declare_mean, sizes, start_at_base_rates, whole_images,
+};
 use crate::checkpoint::Checkpoint;
 use crate::estimators::{Estimator, estimate_with_uniform_prior};
 use crate::nn::Mlp;
@@ -55,7 +58,7 @@ impl Vae {
     /// Declares and initialises the parameters: see [`declare`](Self::declare) and [`init`](Self::init).
     ///
     /// # Panics
-    /// If `pixel_mean` does not have an entry per pixel.
+    /// As those.
     #[track_caller]
     pub fn new(shape: VaeShape, pixel_mean: &[f32], params: &mut Params, noise: &mut Noise) -> Vae {
         let vae = Vae::declare(shape, params);
@@ -64,8 +67,14 @@ impl Vae {
     }
 
     /// Declares the parameters, all 0.
+    ///
+    /// # Panics
+    /// If a size is 0, the latent variables have fewer than two values, or a parameter of such a name exists.
     #[track_caller]
     pub fn declare(shape: VaeShape, params: &mut Params) -> Vae {
+        let VaeShape { pixels, encoder, decoder, latents } = &shape;
+        check_sizes("Vae", &[("pixels", &[*pixels]), ("encoder", encoder), ("decoder", decoder)]);
+        check_layers("Vae", &[*latents]);
         let [encoder, decoder] = shape.nets();
         let encoder = Mlp::declare(params, "encoder", &encoder, Activation::Relu);
         let decoder = Mlp::declare(params, "decoder", &decoder, Activation::Relu);
@@ -77,11 +86,10 @@ impl Vae {
     /// and the decoder's last bias starts at its logit, so that training begins at the data's base rates.
     ///
     /// # Panics
-    /// If `pixel_mean` does not have an entry per pixel.
+    /// If `pixel_mean` does not have an entry from 0 to 1 per pixel.
     #[track_caller]
     pub fn init(&self, params: &mut Params, pixel_mean: &[f32], noise: &mut Noise) {
-        let (pixels, means) = (self.shape.pixels, pixel_mean.len());
-        assert!(means == pixels, "Vae: {means} pixel means given for images of {pixels} pixels");
+        check_means("Vae", pixel_mean, self.shape.pixels);
         self.encoder.init(params, noise);
         self.decoder.init(params, noise);
         start_at_base_rates(params, self.decoder.last(), pixel_mean);
@@ -113,6 +121,9 @@ impl Vae {
     /// With a relaxed sample, -ELBO is the objective of Jang, Gu and Poole 2017, section 4.2. It is not a
     /// bound, because the decoder sees soft vectors that it never sees at evaluation, and the divergence is
     /// for the hard variables.
+    ///
+    /// # Panics
+    /// If the images have another shape, or the estimator does not treat the latent variables.
     #[track_caller]
     pub fn negative_bound<'t>(
         &self,
@@ -121,6 +132,7 @@ impl Vae {
         estimator: &mut dyn Estimator,
         noise: &mut Noise,
     ) -> Var<'t> {
+        check_rows("Vae", "the images", x, self.shape.pixels);
         let logits = self.encode(params, x);
         estimate_with_uniform_prior(estimator, logits, noise, |z, _| {
             self.decode(params, z.value()).bce_with_logits(z.repeat(x)).sum_axis(1)
@@ -141,7 +153,7 @@ impl Vae {
         samples: usize,
         noise: &mut Noise,
     ) -> Vec<HardBound> {
-        let images = pixels.len() / self.shape.pixels;
+        let images = whole_images("Vae", pixels, self.shape.pixels);
         let mut tape = Tape::inference();
         let code = self.encode_values(&mut tape, params, pixels);
         let latents = self.shape.latents;
@@ -171,6 +183,7 @@ impl Vae {
         bounds
     }
 
+    #[track_caller]
     fn encode_values(&self, tape: &mut Tape, params: &Params, pixels: &[f32]) -> Code {
         let images = pixels.len() / self.shape.pixels;
         let logits = self.encode(params, tape.input(pixels, [images, self.shape.pixels]));
@@ -195,12 +208,14 @@ impl Model for Vae {
         vec![self.shape.latents]
     }
 
+    #[track_caller]
     fn loss<'t>(&self, batch: &mut Batch<'_, 't>) -> Var<'t> {
         check_estimators("Vae", 1, batch.estimators);
         let x = batch.binary_pixels();
         self.negative_bound(batch.params, x, &mut *batch.estimators[0], batch.noise)
     }
 
+    #[track_caller]
     fn bounds(
         &self,
         params: &Params,
@@ -212,6 +227,7 @@ impl Model for Vae {
     }
 
     /// The pixel probabilities for `count` draws of z from the uniform prior.
+    #[track_caller]
     fn draw(&self, params: &Params, _given: &[f32], count: usize, noise: &mut Noise) -> Vec<f32> {
         let tape = Tape::inference();
         let logits = tape.input_with([count, self.shape.latents.elements()], |logits| logits.fill(0.0));
@@ -220,9 +236,10 @@ impl Model for Vae {
     }
 
     /// The pixel probabilities for a hard sample z of q(z | x), one row per image.
+    #[track_caller]
     fn reconstruct(&self, params: &Params, given: &[f32], noise: &mut Noise) -> Vec<f32> {
         let tape = Tape::inference();
-        let x = tape.input(given, [given.len() / self.shape.pixels, self.shape.pixels]);
+        let x = tape.input(given, [whole_images("Vae", given, self.shape.pixels), self.shape.pixels]);
         let z = self.encode(params, x).sample(noise);
         self.decode(params, z).sigmoid().to_vec()
     }

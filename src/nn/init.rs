@@ -4,6 +4,7 @@ use reparam_ops::draw;
 
 use crate::Activation;
 use crate::noise::Noise;
+use crate::shape::Shape;
 
 /// A distribution for the initial entries of a weight with `fan_in` inputs and `fan_out` outputs per unit.
 ///
@@ -36,8 +37,17 @@ impl Init {
     }
 
     /// The entries of a `fan_in x fan_out` weight, one draw each (none for a constant).
+    ///
+    /// # Panics
+    /// If there are no inputs or no outputs, the constant is not finite, or the standard deviation is negative or not finite.
+    #[track_caller]
     pub fn values(self, fan_in: usize, fan_out: usize, noise: &mut Noise) -> Vec<f32> {
-        let count = fan_in * fan_out;
+        assert!(
+            fan_in > 0 && fan_out > 0,
+            "Init::values: at least one input and one output expected, found {fan_in} and {fan_out}"
+        );
+        let count = Shape::from([fan_in, fan_out]).len();
+        self.check();
         let (inputs, both) = (fan_in as f32, (fan_in + fan_out) as f32);
         match self {
             Init::Constant(value) => vec![value; count],
@@ -46,6 +56,23 @@ impl Init {
             Init::HeUniform => uniform((6.0 / inputs).sqrt(), count, noise),
             Init::HeNormal => normal((2.0 / inputs).sqrt(), count, noise),
             Init::Normal(deviation) => normal(deviation, count, noise),
+        }
+    }
+
+    #[track_caller]
+    fn check(self) {
+        match self {
+            Init::Constant(value) => {
+                assert!(
+                    value.is_finite(),
+                    "Init::Constant: the value must be finite, it is {value}; 0 is usual"
+                );
+            }
+            Init::Normal(deviation) => assert!(
+                deviation >= 0.0 && deviation.is_finite(),
+                "Init::Normal: the standard deviation must be finite and from 0 on, it is {deviation}; 0.01 is usual"
+            ),
+            Init::GlorotUniform | Init::GlorotNormal | Init::HeUniform | Init::HeNormal => {}
         }
     }
 }

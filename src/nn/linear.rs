@@ -22,7 +22,7 @@ impl Linear {
     /// [`init`](Self::init).
     ///
     /// # Panics
-    /// If a parameter of that name exists.
+    /// As [`declare`](Self::declare), or if `init` has a number that is not finite.
     #[track_caller]
     pub fn new(
         params: &mut Params,
@@ -40,7 +40,7 @@ impl Linear {
     /// Declares both parameters, all 0. Values come from [`init`](Self::init) or from a checkpoint.
     ///
     /// # Panics
-    /// If a parameter of that name exists.
+    /// If there are no inputs or no outputs, or a parameter of that name exists.
     #[track_caller]
     pub fn declare(
         params: &mut Params,
@@ -48,8 +48,15 @@ impl Linear {
         (inputs, outputs): (usize, usize),
         activation: Activation,
     ) -> Linear {
+        assert!(
+            inputs > 0 && outputs > 0,
+            "Linear `{name}`: at least one input and one output expected, found {inputs} and {outputs}"
+        );
+        let Some(weights) = inputs.checked_mul(outputs) else {
+            panic!("Linear `{name}`: {inputs} x {outputs} weights are more than can be")
+        };
         Linear {
-            weight: params.add(&format!("{name}.weight"), [inputs, outputs], vec![0.0; inputs * outputs]),
+            weight: params.add(&format!("{name}.weight"), [inputs, outputs], vec![0.0; weights]),
             bias: params.add(&format!("{name}.bias"), [outputs], vec![0.0; outputs]),
             activation,
         }

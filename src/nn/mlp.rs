@@ -27,7 +27,7 @@ impl Mlp {
     /// [`declare`](Self::declare) and [`init`](Self::init).
     ///
     /// # Panics
-    /// If fewer than two sizes are given, or the name is taken.
+    /// As [`declare`](Self::declare).
     #[track_caller]
     pub fn new(
         params: &mut Params,
@@ -44,13 +44,14 @@ impl Mlp {
     /// Declares the layers, all parameters 0.
     ///
     /// # Panics
-    /// If fewer than two sizes are given, or the name is taken.
+    /// If fewer than two sizes are given, one of them is 0, or the name is taken.
     #[track_caller]
     pub fn declare(params: &mut Params, name: &str, sizes: &[usize], hidden: Activation) -> Mlp {
         assert!(
             sizes.len() >= 2,
             "Mlp `{name}`: at least an input and an output size expected, found {sizes:?}"
         );
+        assert!(!sizes.contains(&0), "Mlp `{name}`: sizes of at least 1 expected, found {sizes:?}");
         let count = sizes.len() - 1;
         let mut layers = Vec::with_capacity(count);
         for i in 0..count {

@@ -5,7 +5,8 @@ use reparam_ops::adam::{Hyper, LARGEST_BETA, update};
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::gradients::Gradients;
-use crate::optim::buffers::Buffers;
+use crate::optim::buffers::{Buffers, OTHER_PARAMS};
+use crate::optim::setting::{Range, Setting};
 use crate::optim::{Optimizer, everyday_methods};
 use crate::params::Params;
 use crate::var::tier;
@@ -27,9 +28,20 @@ pub struct Adam {
     squares: Buffers,
 }
 
+const RATE: Setting = Setting { name: "Adam: the learning rate", range: Range::NotNegative, usual: "1e-3" };
+const BETA1: Setting = Setting { name: "Adam: beta1", range: Range::UpTo(LARGEST_BETA), usual: "0.9" };
+const BETA2: Setting = Setting { name: "Adam: beta2", range: Range::UpTo(LARGEST_BETA), usual: "0.999" };
+const EPSILON: Setting = Setting { name: "Adam: epsilon", range: Range::Positive, usual: "1e-8" };
+const DECAY: Setting = Setting { name: "Adam: the weight decay", range: Range::NotNegative, usual: "0.01" };
+
 impl Adam {
     /// Adam with the usual constants.
+    ///
+    /// # Panics
+    /// If the learning rate is not from 0 to 1e30.
+    #[track_caller]
     pub fn new(learning_rate: f64) -> Adam {
+        let learning_rate = RATE.demand(learning_rate);
         let hyper = Hyper { learning_rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };
         Adam { hyper, steps: 0, means: Buffers::default(), squares: Buffers::default() }
     }
@@ -40,13 +52,7 @@ impl Adam {
     /// If one is not from 0 to 0.99999.
     #[track_caller]
     pub fn betas(mut self, beta1: f64, beta2: f64) -> Adam {
-        for (name, beta) in [("beta1", beta1), ("beta2", beta2)] {
-            assert!(
-                (0.0..=LARGEST_BETA).contains(&beta),
-                "{name}: a number from 0 to {LARGEST_BETA} expected, found {beta}"
-            );
-        }
-        (self.hyper.beta1, self.hyper.beta2) = (beta1, beta2);
+        (self.hyper.beta1, self.hyper.beta2) = (BETA1.demand(beta1), BETA2.demand(beta2));
         self
     }
 
@@ -64,14 +70,22 @@ impl Adam {
     /// Adam::new(0.1).epsilon(1.0).step(&mut params, &gradients);
     /// assert!((params.value(w)[0] + 0.1 * 3.0 / 4.0).abs() < 1e-6);
     /// ```
+    ///
+    /// # Panics
+    /// If it is not above 0 in f32, because a parameter without a gradient would be moved by 0 / 0, or not at most 1e30.
+    #[track_caller]
     pub fn epsilon(mut self, epsilon: f64) -> Adam {
-        self.hyper.epsilon = epsilon;
+        self.hyper.epsilon = EPSILON.demand(epsilon);
         self
     }
 
     /// Sets decoupled weight decay: each step first multiplies parameters by 1 - learning rate x `decay`.
+    ///
+    /// # Panics
+    /// If it is not from 0 to 1e30.
+    #[track_caller]
     pub fn weight_decay(mut self, decay: f64) -> Adam {
-        self.hyper.weight_decay = decay;
+        self.hyper.weight_decay = DECAY.demand(decay);
         self
     }
 }
@@ -79,15 +93,17 @@ impl Adam {
 everyday_methods!(Adam);
 
 impl Optimizer for Adam {
-    #[track_caller]
-    fn step(&mut self, params: &mut Params, gradients: &Gradients) {
+    fn update(&mut self, params: &mut Params, gradients: &Gradients) -> std::result::Result<(), String> {
+        RATE.check(self.hyper.learning_rate)?;
         self.steps = self.steps.saturating_add(1);
         for id in params.ids() {
             let Some(gradient) = gradients.parameter(id).filter(|_| !params.is_frozen(id)) else { continue };
-            let mean = self.means.get(id, gradient.len());
-            let square = self.squares.get(id, gradient.len());
-            update(tier(), self.hyper, self.steps, gradient, mean, square, params.value_mut(id));
+            let (mean, square) = (self.means.get(id, gradient.len()), self.squares.get(id, gradient.len()));
+            let (Some(mean), Some(square)) = (mean, square) else { return Err(OTHER_PARAMS.to_owned()) };
+            let value = params.free_value(id)?;
+            update(tier(), self.hyper, self.steps, gradient, mean, square, value);
         }
+        Ok(())
     }
 
     fn learning_rate(&self) -> f64 {
@@ -102,6 +118,7 @@ impl Optimizer for Adam {
         self.steps
     }
 
+    #[track_caller]
     fn save(&self, prefix: &str, params: &Params, checkpoint: &mut Checkpoint) {
         checkpoint.set(&format!("{prefix}steps"), self.steps);
         self.means.save(&format!("{prefix}mean."), params, checkpoint);

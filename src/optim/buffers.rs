@@ -5,6 +5,10 @@ use crate::error::Result;
 use crate::params::{ParamId, Params};
 use crate::shape::Shape;
 
+/// The mistake of an update with buffers of other parameters.
+pub(super) const OTHER_PARAMS: &str =
+    "the optimizer has made steps of other Params; each Params needs an optimizer of its own";
+
 /// A buffer as long as each parameter, from its first gradient on, for the parameters of one [`Params`].
 #[derive(Clone, Default, Debug)]
 pub(super) struct Buffers {
@@ -14,22 +18,21 @@ pub(super) struct Buffers {
 }
 
 impl Buffers {
-    /// The buffer of a parameter, zero when first used.
-    #[track_caller]
-    pub(super) fn get(&mut self, id: ParamId, len: usize) -> &mut [f32] {
-        assert!(
-            self.first.get_or_insert(id).is_beside(id),
-            "the optimizer has made steps of other Params; each Params needs an optimizer of its own"
-        );
+    /// The buffer of a parameter, zero when first used; `None` if the others are of other [`Params`].
+    pub(super) fn get(&mut self, id: ParamId, len: usize) -> Option<&mut [f32]> {
+        if !self.first.get_or_insert(id).is_beside(id) {
+            return None;
+        }
         if self.of.len() <= id.index() {
             self.of.resize_with(id.index() + 1, Vec::new);
         }
         let buffer = &mut self.of[id.index()];
         buffer.resize(len, 0.0);
-        buffer
+        Some(buffer)
     }
 
     /// Saves one tensor per parameter, of length 0 if there is no buffer yet.
+    #[track_caller]
     pub(super) fn save(&self, prefix: &str, params: &Params, checkpoint: &mut Checkpoint) {
         for id in params.ids() {
             let name = format!("{prefix}{}", params.name(id));

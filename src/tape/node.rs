@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::Rule;
-use crate::params::ParamId;
+use super::{Leaf, Rule};
 use crate::shape::Shape;
 
 /// The location of a node's numbers.
@@ -14,9 +13,11 @@ use crate::shape::Shape;
 pub(super) enum Value {
     /// In the node's own buffer.
     Own,
+    /// In the node's own buffer, as whole numbers whose bits stand in the place of floats.
+    Indices,
     /// In a buffer shared with [`Params`](crate::Params) until the tape is reset.
     Shared(Arc<Vec<f32>>),
-    /// In the buffer of an earlier node.
+    /// In the buffer of an earlier node, which is no view itself: a chain of views is read in one step.
     Of(u32),
 }
 
@@ -62,17 +63,6 @@ impl Node {
     }
 }
 
-/// A parameter's leaf on a tape.
-#[derive(Clone, Debug)]
-pub(crate) struct Leaf {
-    pub(crate) parameter: ParamId,
-    pub(crate) name: Arc<str>,
-    pub(crate) node: u32,
-}
-
-/// The op of a leaf that holds whole numbers.
-pub(super) const INDICES: &str = "indices";
-
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
     /// The first `len` are in use. The rest keep their buffers for the next recording.
@@ -84,6 +74,14 @@ pub(super) struct Nodes {
 impl Nodes {
     pub(super) fn value(&self, index: u32) -> &[f32] {
         value_of(&self.slots, index)
+    }
+
+    /// The node that holds the numbers of a node.
+    pub(super) fn holder(&self, index: u32) -> u32 {
+        match self.slots[index as usize].value {
+            Value::Of(holder) => holder,
+            _ => index,
+        }
     }
 
     /// Adds a fresh node after the last one.
@@ -106,8 +104,8 @@ impl Nodes {
 pub(super) fn value_of(nodes: &[Node], index: u32) -> &[f32] {
     let node = &nodes[index as usize];
     match &node.value {
-        Value::Own => &node.buffer,
+        Value::Own | Value::Indices => &node.buffer,
         Value::Shared(buffer) => buffer,
-        Value::Of(earlier) => value_of(nodes, *earlier),
+        Value::Of(holder) => value_of(nodes, *holder),
     }
 }

@@ -8,6 +8,7 @@ use crate::shape::Shape;
 /// The values of a node's inputs during its forward computation: `inputs[0]` is the first one's.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
+    pub(super) op: &'static str,
     pub(super) nodes: &'a [Node],
     pub(super) indices: &'a [u32],
 }
@@ -15,9 +16,26 @@ pub struct Inputs<'a> {
 impl Index<usize> for Inputs<'_> {
     type Output = [f32];
 
+    #[track_caller]
     fn index(&self, input: usize) -> &[f32] {
-        value_of(self.nodes, self.indices[input])
+        value_of(self.nodes, place(self.op, self.indices, input))
     }
+}
+
+/// The position of input `i` of an op on the tape.
+#[track_caller]
+#[inline]
+fn place(op: &str, inputs: &[u32], i: usize) -> u32 {
+    match inputs.get(i) {
+        Some(&index) => index,
+        None => no_input(op, inputs.len(), i),
+    }
+}
+
+#[track_caller]
+#[cold]
+fn no_input(op: &str, inputs: usize, i: usize) -> ! {
+    panic!("{op}: input {i} of an op that was recorded with {inputs}; inputs count from 0")
 }
 
 /// A rule's view of its node during the backward pass.
@@ -31,13 +49,21 @@ pub struct Recorded<'a> {
 
 impl<'a> Recorded<'a> {
     /// The value of input `i`.
+    ///
+    /// # Panics
+    /// If the op was recorded with fewer inputs.
+    #[track_caller]
     pub fn input(self, i: usize) -> &'a [f32] {
-        value_of(self.nodes, self.node.inputs[i])
+        value_of(self.nodes, self.place(i))
     }
 
     /// The shape of input `i`.
+    ///
+    /// # Panics
+    /// If the op was recorded with fewer inputs.
+    #[track_caller]
     pub fn input_shape(self, i: usize) -> &'a Shape {
-        &self.nodes[self.node.inputs[i] as usize].shape
+        &self.nodes[self.place(i) as usize].shape
     }
 
     /// The node's own value.
@@ -61,8 +87,14 @@ impl<'a> Recorded<'a> {
     }
 
     /// The position of input `i` on the tape, and whether it wants a gradient.
+    #[track_caller]
     pub(crate) fn input_slot(self, i: usize) -> (u32, bool) {
-        let index = self.node.inputs[i];
+        let index = self.place(i);
         (index, self.nodes[index as usize].tracked)
+    }
+
+    #[track_caller]
+    fn place(self, i: usize) -> u32 {
+        place(self.node.op, &self.node.inputs, i)
     }
 }

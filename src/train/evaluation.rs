@@ -95,7 +95,9 @@ pub struct Evaluation {
 
 impl Evaluation {
     /// The evaluation of a split with `samples` hard samples per image.
+    #[track_caller]
     pub(super) fn begin(split: SplitKind, samples: usize, noise: Noise) -> Evaluation {
+        assert!(samples > 0, "an evaluation: at least one hard sample per image is needed, found 0");
         Evaluation { split, samples, noise, bounds: Vec::new(), right: None }
     }
 
@@ -161,6 +163,10 @@ impl Evaluation {
     }
 
     /// Saves its progress under names that begin with `prefix`.
+    ///
+    /// # Panics
+    /// If the prefix has a `=` or a line's end in it.
+    #[track_caller]
     pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
         let drawn = |bound: &HardBound| [bound.negative_elbo, bound.nll];
         let numbers = |drawn: Drawn| [drawn.value, drawn.variance.unwrap_or(f64::NAN)];
@@ -175,11 +181,12 @@ impl Evaluation {
     /// Continues from the progress that [`save`](Self::save) stored.
     ///
     /// # Errors
-    /// If something is missing.
+    /// If something is missing; then it is as it was.
     pub fn restore(&mut self, prefix: &str, checkpoint: &Checkpoint) -> Result<()> {
         let numbers = checkpoint.get_numbers(&format!("{prefix}bounds"))?;
-        self.right = checkpoint.get_if_set(&format!("{prefix}right"))?;
+        let right = checkpoint.get_if_set(&format!("{prefix}right"))?;
         self.noise.restore(&format!("{prefix}noise."), checkpoint)?;
+        self.right = right;
         let drawn =
             |value: f64, variance: f64| Drawn { value, variance: (!variance.is_nan()).then_some(variance) };
         let bound = |&[elbo, of_elbo, nll, of_nll]: &[f64; 4]| HardBound {

@@ -4,7 +4,7 @@ use super::best::Best;
 use super::estimators::OfLayers;
 use super::moments::Moments;
 use super::plan::FORMAT;
-use super::{Alone, Estimators, Evaluation, Exchange, Record, Scores, Streams, Training};
+use super::{Alone, Estimators, Evaluation, Exchange, Record, Scores, Streams, Training, epoch};
 use crate::checkpoint::Checkpoint;
 use crate::data::{Batches, Digits, SplitKind};
 use crate::error::{Error, Result};
@@ -53,8 +53,8 @@ impl<'d> Run<'d> {
     /// Returns a run at its first step, starting from `params` as they are.
     ///
     /// # Errors
-    /// If a setting is out of range, the batch is larger than the training split, or the estimators do not
-    /// fit the model's layers.
+    /// If a setting is out of its range, the batch is larger than the training split, the estimators do not fit the model's
+    /// layers, or a parameter has a name that checkpoints of runs give to other things.
     pub fn new(
         training: Training,
         model: Box<dyn Model>,
@@ -68,6 +68,7 @@ impl<'d> Run<'d> {
             let expected = format!("at most the {images} training images");
             return Err(Error::invalid("batch", expected, training.batch));
         }
+        check_names(&params)?;
         let estimators = estimators.for_layers(&model.layers(), training.steps)?;
         let Streams { order, steps, evaluation, .. } = Streams::of(training.seed);
         let mut identity = Checkpoint::new();
@@ -144,6 +145,7 @@ impl<'d> Run<'d> {
     ///
     /// # Panics
     /// If the loss has no gradient.
+    #[track_caller]
     pub fn step(&mut self) -> Stepped {
         let loss = self.update();
         self.step += 1;
@@ -160,6 +162,7 @@ impl<'d> Run<'d> {
     }
 
     /// Updates the parameters and returns the loss.
+    #[track_caller]
     fn update(&mut self) -> f64 {
         let Training { batch, learning_rate, clip_norm, .. } = self.training;
         let split = self.data.train();
@@ -222,11 +225,19 @@ impl<'d> Run<'d> {
     }
 
     /// Begins an evaluation of a split, with the same noise at every call.
+    ///
+    /// # Panics
+    /// If `samples` is 0.
+    #[track_caller]
     pub fn evaluation(&self, split: SplitKind, samples: usize) -> Evaluation {
         Evaluation::begin(split, samples, self.evaluation_noise.clone())
     }
 
     /// The scores on a split from `samples` hard samples per image.
+    ///
+    /// # Panics
+    /// If `samples` is 0.
+    #[track_caller]
     pub fn evaluate(&self, split: SplitKind, samples: usize) -> Record {
         let mut evaluation = self.evaluation(split, samples);
         while evaluation.advance(&*self.model, &self.params, self.data) {}
@@ -242,7 +253,7 @@ impl<'d> Run<'d> {
         let last = self.step.saturating_sub(1);
         Record {
             step: self.step,
-            epoch: self.step * self.training.batch as u64 / self.data.train().len().max(1) as u64,
+            epoch: epoch(self.step, self.training.batch, self.data),
             split,
             samples,
             tau: self.estimators.tau_at(last),
@@ -277,10 +288,7 @@ impl Run<'_> {
     /// lacks counts as equal, because an older version wrote it.
     ///
     /// # Errors
-    /// If the checkpoint is incomplete, or belongs to other settings or data.
-    ///
-    /// # Panics
-    /// If a step is being recorded.
+    /// If the checkpoint lacks something, or is of other settings or data; then the run is as it was.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         for (key, expected) in self.identity.settings() {
             if let Some(found) = checkpoint.text(key).filter(|&found| found != expected) {
@@ -288,6 +296,16 @@ impl Run<'_> {
                 return Err(checkpoint.unfit(expected, format_args!("one with {found}")));
             }
         }
+        let before = self.checkpoint();
+        let outcome = self.load(checkpoint);
+        if outcome.is_err() {
+            self.load(&before).expect("a run can load its own checkpoint");
+        }
+        outcome
+    }
+
+    /// Loads part after part, and stops at the first that cannot be read.
+    fn load(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         self.step = steps_done(checkpoint, self.training.steps)?;
         self.params.restore("", checkpoint)?;
         self.noise.restore("noise.", checkpoint)?;
@@ -300,6 +318,22 @@ impl Run<'_> {
         let [sum, square, count] = checkpoint.get_array("window")?;
         self.window = Moments { sum, square, count };
         Ok(())
+    }
+}
+
+/// Prefixes of the tensors in a run's checkpoints that are not parameters.
+const PREFIXES: [&str; 3] = ["optimizer.", "estimator.", "best."];
+
+/// Checks that no parameter has the name of another tensor of the run's checkpoints.
+fn check_names(params: &Params) -> Result<()> {
+    let is_taken = |name: &&str| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    match params.ids().map(|id| params.name(id)).find(is_taken) {
+        None => Ok(()),
+        Some(name) => {
+            let expected =
+                "a name that does not begin with optimizer., estimator. or best., as other tensors do";
+            Err(Error::invalid("a parameter of the model", expected, format!("`{name}`")))
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::run::steps_done;
-use super::{Evaluation, Plan, Record, Scores, Streams};
+use super::{Evaluation, Plan, Record, Scores, Streams, epoch};
 use crate::checkpoint::Checkpoint;
 use crate::data::{Digits, SplitKind};
 use crate::error::Result;
@@ -52,6 +52,10 @@ impl Stored {
 
     /// Begins an evaluation of a split with the noise of `seed`. The seed of the run reproduces the run's
     /// scores.
+    ///
+    /// # Panics
+    /// If `samples` is 0.
+    #[track_caller]
     pub fn evaluation(&self, split: SplitKind, samples: usize, seed: u64) -> Evaluation {
         Evaluation::begin(split, samples, Streams::of(seed).evaluation)
     }
@@ -64,7 +68,7 @@ impl Stored {
         let last = self.step.saturating_sub(1);
         Record {
             step: self.step,
-            epoch: self.step * training.batch as u64 / data.train().len().max(1) as u64,
+            epoch: epoch(self.step, training.batch, data),
             split: evaluation.split(),
             samples: evaluation.samples(),
             tau: tau.map(|tau| tau.at(last)),

@@ -4,7 +4,7 @@ use reparam_ops::adam::LARGEST_BETA;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::optim::{Adam, Optimizer, Sgd};
+use crate::optim::{Adam, LARGEST, Optimizer, Sgd};
 use crate::schedule::Schedule;
 
 /// The length of a run, the updates of its parameters, and its validation.
@@ -84,8 +84,17 @@ impl Default for Training {
 }
 
 /// A learning rate that falls linearly to a hundredth over the last 60 % of a run.
+///
+/// # Panics
+/// If `start` is not a finite number above 0.
+#[track_caller]
 pub fn falling(start: f64, steps: u64) -> Schedule {
-    Schedule::Tail { start, end: start / 100.0, from: steps * 2 / 5, to: steps.max(1) }
+    assert!(
+        start > 0.0 && start.is_finite(),
+        "falling: the rate at the start must be finite and above 0, it is {start}; 1e-3 is usual"
+    );
+    let from = steps / 5 * 2 + steps % 5 * 2 / 5;
+    Schedule::Tail { start, end: start / 100.0, from, to: steps.max(1) }
 }
 
 impl OptimizerPlan {
@@ -132,9 +141,10 @@ impl OptimizerPlan {
 }
 
 fn not_negative(what: &str, value: f64) -> Result<()> {
-    match value >= 0.0 && value.is_finite() {
-        true => Ok(()),
-        false => Err(Error::invalid(what, "a number that is not negative", value)),
+    match value {
+        0.0..=LARGEST => Ok(()),
+        LARGEST.. => Err(Error::invalid(what, format!("at most {LARGEST:e}"), value)),
+        _ => Err(Error::invalid(what, "a number that is not negative", value)),
     }
 }
 
@@ -153,6 +163,10 @@ impl Training {
         self.optimizer.check()?;
         if !at_every_step(self.learning_rate, self.steps, f64::MIN_POSITIVE..=f64::MAX) {
             let expected = "a number above 0 at every step";
+            return Err(Error::invalid("learning rate", expected, self.learning_rate));
+        }
+        if !at_every_step(self.learning_rate, self.steps, 0.0..=LARGEST) {
+            let expected = format!("at most {LARGEST:e} at every step");
             return Err(Error::invalid("learning rate", expected, self.learning_rate));
         }
         if let Some(norm) = self.clip_norm.filter(|&norm| !(norm > 0.0 && norm.is_finite())) {
@@ -237,5 +251,6 @@ impl Training {
 /// True if a schedule stays in a range at every step. Schedules are monotone, so the ends of the run are
 /// their extremes.
 pub(super) fn at_every_step(schedule: Schedule, steps: u64, range: std::ops::RangeInclusive<f64>) -> bool {
-    [0, steps.saturating_sub(1)].iter().all(|&step| range.contains(&schedule.at(step)))
+    let is_inside = |&step: &u64| range.contains(&schedule.at(step));
+    schedule.check().is_ok() && [0, steps.saturating_sub(1)].iter().all(is_inside)
 }

@@ -159,7 +159,7 @@ impl<'t> Var<'t> {
         for axis in start..end {
             shape = shape.with_axis(axis, to.dims()[axis]);
         }
-        let n = to.dims()[start..end].iter().product();
+        let n = to.elements(&to.dims()[start..end]);
         let inner = shape.inner(end - 1);
         self.tape().record(Repeat { n, inner }, &[self], shape, |x, y| {
             y.fill(0.0);

@@ -101,8 +101,12 @@ impl Rule for Affine {
 /// # Arithmetic and elementwise functions
 impl<'t> Var<'t> {
     /// x where x > 0, `slope` x elsewhere.
+    ///
+    /// # Panics
+    /// If the slope is not finite.
     #[track_caller]
     pub fn leaky_relu(self, slope: f32) -> Var<'t> {
+        assert!(slope.is_finite(), "leaky_relu: the slope must be finite, it is {slope}; 0.01 is usual");
         self.tape().record(LeakyRelu { slope }, &[self], self.shape(), |x, y| {
             kernel::leaky_relu::forward(tier(), slope, &x[0], y);
         })

@@ -73,8 +73,12 @@ impl<'t> Var<'t> {
     pub fn gumbel_rao(self, samples: usize, tau: f32, noise: &mut (impl NoiseSource + ?Sized)) -> Var<'t> {
         const OP: &str = "gumbel_rao";
         let (shape, tau) = (self.shape(), Temperature::Fixed(tau).check(OP));
-        assert!(samples > 0, "{OP}: at least one sample of the noise is needed");
-        let (classes, draws) = (self.classes(OP), draws_for(OP, noise, shape.len() * (1 + samples)));
+        assert!(samples > 0, "{OP}: at least one sample of the noise is needed; 10 is usual");
+        let count = samples.checked_add(1).and_then(|rounds| rounds.checked_mul(shape.len()));
+        let Some(count) = count else {
+            panic!("{OP}: {samples} samples for logits of shape {shape} are more than can be; 10 is usual")
+        };
+        let (classes, draws) = (self.classes(OP), draws_for(OP, noise, count));
         let (for_value, for_gradient) = draws.split_at(shape.len());
         let rule = GumbelRao { classes, samples, tau, draws: for_gradient.into() };
         self.record_rows(rule, &[self], shape, |x, y| kernel::forward(tier(), for_value, &x[0], classes, y))

@@ -156,7 +156,11 @@ impl<'t> Var<'t> {
             );
             lengths.push(other.dims()[axis]);
         }
-        let whole = shape.with_axis(axis, lengths.iter().sum());
+        let sum = |sum: usize, &len: &usize| sum.checked_add(len);
+        let Some(length) = lengths.iter().try_fold(0, sum) else {
+            panic!("concat: axis {axis} of {} values has more positions than can be", values.len())
+        };
+        let whole = shape.with_axis(axis, length);
         let rule = Concat { axis };
         first.tape().record(Concat { axis }, values, whole.clone(), |x, y| {
             let mut start = 0;

@@ -58,7 +58,7 @@ impl<'t> Var<'t> {
     /// With dz = dy activation'(z): dx = dz Wᵀ, dW = xᵀ dz, db = the sum of dz over the rows.
     ///
     /// # Panics
-    /// If the shapes do not fit.
+    /// If the shapes do not fit, or the slope of a leaky ReLU is negative or not finite.
     #[track_caller]
     pub fn linear(self, weight: Var<'t>, bias: Var<'t>, activation: Activation) -> Var<'t> {
         let (x, w, b) = (self.shape(), weight.shape(), bias.shape());
@@ -73,6 +73,12 @@ impl<'t> Var<'t> {
             b.dims() == [outputs],
             "linear: the bias is {b} and the weight {w}; the bias must be [{outputs}]"
         );
+        if let Activation::LeakyRelu(slope) = activation {
+            assert!(
+                slope >= 0.0 && slope.is_finite(),
+                "linear: the slope of a leaky ReLU must be finite and from 0 on, it is {slope}; 0.01 is usual"
+            );
+        }
         let rows = x.rows().len();
         let rule = Linear { rows, inputs, outputs, activation };
         self.tape().record(rule, &[self, weight, bias], x.with_classes(outputs), |v, y| {

@@ -32,14 +32,25 @@ impl Matmul {
     }
 }
 
+/// The op that gives both factors the same leading axes, as the end of a sentence, if there is one that works.
+fn to_same_axes(a: &[usize], b: &[usize]) -> String {
+    let (a, b) = (Shape::from(a), Shape::from(b));
+    match a.broadcast(&b) {
+        Some(both) => format!(": use .broadcast_to, so that they are {both} in both"),
+        None if a.len() == b.len() => format!(": use .reshape, so that they are {a} in both"),
+        None => String::new(),
+    }
+}
+
 /// The range of matrix number `number`, for matrices of `len` elements.
 fn place(number: usize, len: usize) -> Range<usize> {
     number * len..(number + 1) * len
 }
 
 /// The number of matrices in a shape: the product of all lengths but the last two.
+#[track_caller]
 fn matrices(shape: &Shape) -> usize {
-    shape.dims()[..shape.rank() - 2].iter().product()
+    shape.elements(&shape.dims()[..shape.rank() - 2])
 }
 
 impl Rule for Matmul {
@@ -84,11 +95,13 @@ impl<'t> Var<'t> {
         };
         assert!(
             before == other_before,
-            "matmul: {a} times {b}: all axes but the last two must be the same; use .broadcast_to or .reshape"
+            "matmul: {a} times {b}: all axes but the last two must be the same{}",
+            to_same_axes(before, other_before)
         );
         assert!(
             inner == other_inner,
-            "matmul: {a} times {b}: the inner lengths {inner} and {other_inner} differ; is one of them transposed?"
+            "matmul: {a} times {b}: the inner lengths {inner} and {other_inner} differ{}",
+            if rows == other_inner || columns == inner { "; is one of them transposed?" } else { "" }
         );
         let (rule, pairs) = (Matmul { rows, inner, columns }, matrices(&a));
         self.tape().record(rule, &[self, other], a.with_classes(columns), |x, y| {

@@ -122,24 +122,27 @@ impl<'t> Var<'t> {
         y.unless_masked(op, checked)
     }
 
-    /// Panics if a row is fully masked.
+    /// Checks that no row is fully masked.
     #[track_caller]
-    pub(crate) fn check_rows(self, op: &str) {
-        let masked = {
-            let logits = self.value();
-            let mut rows = logits.chunks_exact(self.shape().classes().max(1));
-            // A NaN is not a mask.
-            rows.position(|row| row.iter().all(|&logit| logit == f32::NEG_INFINITY))
-        };
-        self.unless_masked(op, masked.map_or(Ok(()), |row| Err(MaskedRow(row))));
+    pub(crate) fn check_rows(self) -> Result<(), MaskedRow> {
+        let logits = self.value();
+        let mut rows = logits.chunks_exact(self.shape().classes().max(1));
+        // A NaN is no mask.
+        let masked = rows.position(|row| row.iter().all(|&logit| logit == f32::NEG_INFINITY));
+        masked.map_or(Ok(()), |row| Err(MaskedRow(row)))
     }
 
-    /// Returns the value, or panics if a kernel found a row without any class.
+    /// The value itself, unless a row without any class was found.
     #[track_caller]
     pub(crate) fn unless_masked(self, op: &str, checked: Result<(), MaskedRow>) -> Var<'t> {
         match checked {
             Ok(()) => self,
-            Err(row) => panic!("{op}: {row}; leave at least one class of every row unmasked"),
+            Err(row) => panic!("{op}: {}", no_class(row)),
         }
     }
+}
+
+/// The mistake of a row that is fully masked, with a hint.
+pub(crate) fn no_class(row: MaskedRow) -> String {
+    format!("{row}; leave at least one class of every row unmasked")
 }

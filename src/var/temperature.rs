@@ -31,6 +31,14 @@ impl<'t> From<Var<'t>> for Temperature<'t> {
     }
 }
 
+/// The hint for a temperature that is refused.
+fn hint(tau: f32, op: &str) -> &'static str {
+    match tau == 0.0 && !op.starts_with("st_") {
+        true => "for the limit tau -> 0 use a straight-through op",
+        false => "0.1 to 1 is usual",
+    }
+}
+
 /// True if it is positive and finite, and kernels can multiply by its inverse.
 pub(crate) fn is_temperature(tau: f32) -> bool {
     tau > 0.0 && tau.is_normal()
@@ -50,7 +58,8 @@ impl<'t> Temperature<'t> {
         };
         assert!(
             is_temperature(tau),
-            "{op}: tau must be finite and at least 1.2e-38, it is {tau}; for the limit tau -> 0 use a straight-through op"
+            "{op}: tau must be finite and at least 1.2e-38, it is {tau}; {}",
+            hint(tau, op)
         );
         tau
     }

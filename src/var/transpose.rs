@@ -45,9 +45,7 @@ impl<'t> Var<'t> {
         let &[.., rows, columns] = shape.dims() else {
             panic!("transpose: two axes or more expected, the shape is {shape}; reshape it first")
         };
-        let axis = shape.rank() - 2;
-        let swapped = shape.with_axis(axis, columns).with_axis(axis + 1, rows);
-        self.tape().record(Transpose { rows, columns }, &[self], swapped, |x, y| {
+        self.tape().record(Transpose { rows, columns }, &[self], shape.transposed(), |x, y| {
             kernel::transpose(rows, columns, &x[0], y);
         })
     }

@@ -4,6 +4,9 @@ use reparam::estimators::{Estimate, Estimator, parse};
 use reparam::optim::{Adam, Optimizer, Sgd};
 use reparam::{Checkpoint, Gradients, Logits, Noise, ParamId, Params, Shape, Tape, Variables};
 
+use crate::common::bars::images;
+use crate::common::plans;
+
 /// Two parameters that are trained, one without elements and a frozen one.
 fn params(values: [f32; 2]) -> (Params, [ParamId; 4]) {
     let mut params = Params::new();
@@ -131,6 +134,45 @@ fn estimators_come_back_used_or_not() {
             assert!(saved(estimator.as_ref()).to_bytes() == checkpoint.to_bytes(), "{name}");
         }
         assert!(estimator.restore("elsewhere.", kind, &used).is_err(), "{name}");
+    }
+}
+
+/// Whatever a checkpoint lacks, a run that cannot take it up is as it was.
+#[test]
+fn a_run_comes_back_all_or_not_at_all() {
+    let digits = images(4, 120, 10);
+    let layer = Variables::Categories { count: 2, classes: 3 };
+    for estimator in ["nvil", "relax", "moving-average"] {
+        let mut run = plans::plan(plans::sbn(layer), estimator, 30).begin(&digits).unwrap();
+        for _ in 0..8 {
+            run.step();
+        }
+        let later = run.checkpoint();
+        let mut run = plans::plan(plans::sbn(layer), estimator, 30).begin(&digits).unwrap();
+        run.step();
+        let before = run.checkpoint().to_bytes();
+        let mut refused = 0;
+        let keys = later.settings().map(|(key, _)| key).chain(later.tensors().map(|(name, ..)| name));
+        for missing in keys {
+            let mut damaged = Checkpoint::new();
+            for (key, value) in later.settings().filter(|(key, _)| *key != missing) {
+                damaged.set(key, value);
+            }
+            for (name, shape, value) in later.tensors().filter(|(name, ..)| *name != missing) {
+                damaged.put(name, shape, value);
+            }
+            if run.restore(&damaged).is_err() {
+                refused += 1;
+                assert!(run.checkpoint().to_bytes() == before, "{estimator}, without {missing}");
+            } else {
+                let mut first = plans::plan(plans::sbn(layer), estimator, 30).begin(&digits).unwrap();
+                first.step();
+                run = first;
+            }
+        }
+        assert!(refused > 20, "{estimator}: {refused}");
+        run.restore(&later).unwrap();
+        assert!(run.checkpoint().to_bytes() == later.to_bytes(), "{estimator}");
     }
 }
 

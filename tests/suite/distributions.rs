@@ -875,7 +875,7 @@ fn gradients_are_those_of_the_values() {
             RelaxedOneHot::new(x[0], 0.8).log_prob(Simplex::from_log(x[1]))
         }),
         ("RelaxedOneHot::log_prob by tau", &[&S], |tape, x| {
-            let y = Simplex::from_log(tape.input(&LOG_Y, [2, 3]));
+            let y = Simplex::from_log(tape.input(&LOG_Y, [2, 3]).log_softmax());
             RelaxedOneHot::new(tape.input(&A, [2, 3]), x[0].sum().exp()).log_prob(y)
         }),
         ("KlForm::RelaxedMass, classes", &[&A, &B], |_, x| {
@@ -966,7 +966,7 @@ fn densities_at_extreme_scales_are_those_of_the_formulas() {
 #[test]
 fn a_bit_of_nan_has_no_mode() {
     let tape = Tape::new();
-    let mode = Bernoulli::new(tape.input(&[f32::NAN, 0.0, 1.0], [3])).mode().to_vec();
+    let mode = Bernoulli { logits: tape.input(&[f32::NAN, 0.0, 1.0], [3]) }.mode().to_vec();
     assert!(mode[0].is_nan() && mode[1..] == [0.0, 1.0], "{mode:?}");
 }
 
@@ -1015,31 +1015,31 @@ fn mistakes_name_the_law_the_shapes_and_a_hint() {
     Categorical: the logits' shape [2, 0] leaves no classes; the last axis must have some
     RelaxedOneHot: the logits' shape [] leaves no classes; the last axis must have some
     RelaxedOneHot: tau must be finite and at least 1.2e-38, it is 0; for the limit tau -> 0 use a straight-through op
-    ExpConcrete: tau must be finite and at least 1.2e-38, it is NaN; for the limit tau -> 0 use a straight-through op
-    RelaxedBernoulli: tau must be finite and at least 1.2e-38, it is -1; for the limit tau -> 0 use a straight-through op
+    ExpConcrete: tau must be finite and at least 1.2e-38, it is NaN; 0.1 to 1 is usual
+    RelaxedBernoulli: tau must be finite and at least 1.2e-38, it is -1; 0.1 to 1 is usual
     LogitRelaxedBernoulli: tau must be one number, its shape is [2]
-    OneHot::log_prob: z is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to
-    categorical_kl: p is [2, 3] and q [3]; they must have one shape: use .broadcast_to
+    OneHot::log_prob: z is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to([2, 3])
+    categorical_kl: p is [2, 3] and q [3]; they must have one shape: use .broadcast_to([2, 3])
     softmax: row 0 has no class left: all its logits are -inf; leave at least one class of every row unmasked
     cross_entropy: 1 targets for logits of shape [2, 3]; one per row is needed, 2
     cross_entropy: index 3 at position 1, but there are 3 classes; they count from 0
-    Bernoulli::log_prob: z is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to
-    ExpConcrete::log_prob: log_y is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to
-    RelaxedOneHot::log_prob: y.log is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to
-    LogitRelaxedBernoulli::log_prob: y is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to
-    RelaxedBernoulli::log_prob: y.logit is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to
-    Normal: the mean is [2, 3] and log_std [3]; they must have one shape: use .broadcast_to
-    Normal::log_prob: x is [3] and the mean [2, 3]; they must have one shape: use .broadcast_to
-    Normal::kl: p is [2, 3] and q [3]; they must have one shape: use .broadcast_to
-    Logistic: loc is [2, 3] and log_scale [3]; they must have one shape: use .broadcast_to
-    Logistic::log_prob: x is [3] and loc [2, 3]; they must have one shape: use .broadcast_to
-    Gumbel: loc is [2, 3] and log_scale [3]; they must have one shape: use .broadcast_to
-    Gumbel::log_prob: x is [3] and loc [2, 3]; they must have one shape: use .broadcast_to
-    Gumbel::kl: p is [2, 3] and q [3]; they must have one shape: use .broadcast_to
-    Uniform: low is [2, 3] and high [3]; they must have one shape: use .broadcast_to
+    Bernoulli::log_prob: z is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to([2, 3])
+    ExpConcrete::log_prob: log_y is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to([2, 3])
+    RelaxedOneHot::log_prob: y.log is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to([2, 3])
+    LogitRelaxedBernoulli::log_prob: y is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to([2, 3])
+    RelaxedBernoulli::log_prob: y.logit is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to([2, 3])
+    Normal: the mean is [2, 3] and log_std [3]; they must have one shape: use .broadcast_to([2, 3])
+    Normal::log_prob: x is [3] and the mean [2, 3]; they must have one shape: use .broadcast_to([2, 3])
+    Normal::kl: p is [2, 3] and q [3]; they must have one shape: use .broadcast_to([2, 3])
+    Logistic: loc is [2, 3] and log_scale [3]; they must have one shape: use .broadcast_to([2, 3])
+    Logistic::log_prob: x is [3] and loc [2, 3]; they must have one shape: use .broadcast_to([2, 3])
+    Gumbel: loc is [2, 3] and log_scale [3]; they must have one shape: use .broadcast_to([2, 3])
+    Gumbel::log_prob: x is [3] and loc [2, 3]; they must have one shape: use .broadcast_to([2, 3])
+    Gumbel::kl: p is [2, 3] and q [3]; they must have one shape: use .broadcast_to([2, 3])
+    Uniform: low is [2, 3] and high [3]; they must have one shape: use .broadcast_to([2, 3])
     Uniform: low is 1 and high 1 at element 1; low must be below high, by a finite number
-    Uniform::log_prob: x is [2] and low [3]; they must have one shape: use .broadcast_to
-    Uniform::kl: p is [3] and q [2]; they must have one shape: use .broadcast_to
+    Uniform::log_prob: x is [2] and low [3]; they must have one shape
+    Uniform::kl: p is [3] and q [2]; they must have one shape
     Gumbel: 1 draws injected, 6 are needed
     Logistic: 1 draws injected, 6 are needed
     Uniform: 1 draws injected, 6 are needed

@@ -74,12 +74,13 @@ impl Area {
     }
 }
 
-/// What a picture holds, read back from its text: of each node the box and its lines of text, of each edge its ends and
-/// points along it.
+/// What a picture holds, read back from its text: of each node the box and its lines of text, of each edge its ends, points along
+/// it and the number at its beginning, if it is cut.
 struct Picture {
     boxes: Vec<Area>,
     texts: Vec<Vec<Area>>,
     edges: Vec<(usize, usize, Path)>,
+    numbers: Vec<Option<Area>>,
 }
 
 /// Points along a line.
@@ -89,6 +90,7 @@ impl Picture {
     fn read(svg: &str) -> Picture {
         let (mut boxes, mut texts) = (Vec::new(), Vec::new());
         for (index, node) in svg.split("<g class=\"node ").skip(1).enumerate() {
+            let node = node.split("<g class=\"edge\"").next().unwrap();
             let node = node.split("<text class=\"legend\"").next().unwrap();
             assert_eq!(number(node, "data-node") as usize, index);
             let (_, rect) = node.split_once("<rect ").unwrap();
@@ -97,11 +99,16 @@ impl Picture {
             boxes.push(Area { left, top, right, bottom });
             texts.push(node.split("<text").skip(1).map(text_area).collect());
         }
-        let edges = svg.split("<g class=\"edge\"").skip(1).map(|edge| {
+        let (mut edges, mut numbers) = (Vec::new(), Vec::new());
+        for edge in svg.split("<g class=\"edge\"").skip(1) {
+            let edge = edge.split("</g>").next().unwrap();
             let ends = (number(edge, "data-from") as usize, number(edge, "data-to") as usize);
-            (ends.0, ends.1, points(attribute(edge, "d")))
-        });
-        Picture { boxes, texts, edges: edges.collect() }
+            edges.push((ends.0, ends.1, points(attribute(edge, "d"))));
+            let text = edge.split_once("<text");
+            assert!(text.is_none_or(|(_, text)| text.contains(&format!(">%{}</text>", ends.0))), "{edge}");
+            numbers.push(text.map(|(_, text)| text_area(text)));
+        }
+        Picture { boxes, texts, edges, numbers }
     }
 }
 
@@ -184,6 +191,33 @@ fn nothing_is_drawn_over_something_else() {
             }
         }
     });
+}
+
+/// Nor over the number of a wire that is cut.
+#[test]
+fn the_number_of_a_wire_stands_free() {
+    let mut cut = 0;
+    for_each_tape(|name, tape, loss| {
+        let picture = Picture::read(&tape.to_svg(&loss.backward()));
+        for (edge, area) in picture.numbers.iter().enumerate() {
+            let Some(area) = *area else { continue };
+            cut += 1;
+            let boxes = picture.boxes.iter().chain(picture.texts.iter().flatten());
+            let others = picture.numbers.iter().enumerate().filter(|(other, _)| *other != edge);
+            let numbers = others.filter_map(|(_, number)| number.as_ref());
+            assert!(
+                !boxes.chain(numbers).any(|other| area.overlaps(*other)),
+                "{name}: the number of edge {edge}"
+            );
+            for (from, to, points) in &picture.edges {
+                let meets = points.iter().any(|&(x, y)| {
+                    area.overlaps(Area { left: x - 0.5, top: y - 0.5, right: x + 0.5, bottom: y + 0.5 })
+                });
+                assert!(!meets, "{name}: the wire from {from} to {to} and the number of edge {edge}");
+            }
+        }
+    });
+    assert!(cut > 20, "only {cut} wires are cut");
 }
 
 #[test]

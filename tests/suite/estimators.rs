@@ -755,9 +755,9 @@ fn refusals_say_what_would_work() {
         parse_problem("toy:x", &no_digits, 1).err().unwrap().to_string(),
     ]
     .join("\n");
-    insta::assert_snapshot!(refusals, @"
-    40 bit(s) have 1099511627776 states and at most 65536 can be enumerated; use an unbiased estimator that samples (rloo:4, disarm) or fewer variables
-    1000 categorical variable(s) of 1000 classes have more than 2^64 states and at most 65536 can be enumerated; use an unbiased estimator that samples (rloo:4, disarm) or fewer variables
+    insta::assert_snapshot!(refusals, @r"
+    40 bit(s) have 1099511627776 states and at most 65536 can be enumerated; use rloo:4 or disarm, or fewer variables
+    1000 categorical variable(s) of 1000 classes have more than 2^64 states and at most 65536 can be enumerated; use rloo:4, or fewer variables
     it treats bits, and was given 1 categorical variable(s) of 3 classes; use rloo:2
     it treats bits, and was given 2 categorical variable(s) of 3 classes; use rloo:2
     1 sample(s) leave no others for a baseline; use 2 or more, or score-function for one

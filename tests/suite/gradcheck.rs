@@ -682,9 +682,37 @@ fn check_crooked(factor: f32, from: usize) -> Result<GradcheckReport, GradcheckE
 #[test]
 fn the_checker_accepts_a_right_rule_and_rejects_one_that_is_a_percent_wrong() {
     check_crooked(1.0, 0).expect("the rule is right");
-    for (factor, from) in [(1.01, 0), (0.99, 0), (1.01, 39), (1.002, 0), (0.0, 39), (f32::NAN, 39)] {
+    for (factor, from) in [(1.01, 0), (0.99, 0), (1.01, 39), (1.002, 0), (0.0, 39)] {
         let error = check_crooked(factor, from).expect_err("the rule is wrong");
         assert!(matches!(error, GradcheckError::Mismatch { .. }), "{error}");
+    }
+}
+
+/// An infinite gradient would be granted an infinite error.
+#[test]
+fn the_checker_rejects_a_gradient_that_is_not_finite() {
+    for factor in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let error = check_crooked(factor, 39).expect_err("the rule is wrong").to_string();
+        let expected = "the tape's derivative with respect to entry 39 of input 0 is ";
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+/// A check that compares nothing is a mistake in the test that makes it.
+#[test]
+fn the_checker_rejects_what_leaves_nothing_to_compare() {
+    const MASK: f32 = f32::NEG_INFINITY;
+    let no_input = "nothing to check: no input has an entry that is finite";
+    let no_number = "nothing to check: the function gives no number, or -inf alone";
+    let checks = [
+        (gradcheck(&[], |tape, _| tape.input(&[1.0], [1])), no_input),
+        (gradcheck(&[(&[], &[0])], |_, x| x[0].sum()), no_input),
+        (gradcheck(&[(&[MASK; 2], &[1, 2])], |_, x| x[0].exp()), no_input),
+        (gradcheck(&[(&[0.5], &[1])], |_, x| x[0].slice(0, 0..0)), no_number),
+        (gradcheck(&[(&[0.5], &[1])], |_, x| x[0].masked(&[true], MASK)), no_number),
+    ];
+    for (found, expected) in checks {
+        assert_eq!(found.unwrap_err().to_string(), expected);
     }
 }
 

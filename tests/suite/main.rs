@@ -16,12 +16,14 @@ mod golden;
 mod gradcheck;
 mod inventory;
 mod learning;
+mod mistakes;
 mod numerics;
 #[cfg(feature = "gzip")]
 mod readers;
 mod sameness;
 mod stability;
 mod statistics;
+mod tape;
 #[cfg(unix)]
 mod tape_page;
 mod training;

@@ -461,19 +461,19 @@ fn mistakes_in_shapes() {
     masked: 1 entries in the mask of a value of shape [2, 3]; one per element is needed, 6
     matmul: [2, 3] times [2, 4]: the inner lengths 3 and 2 differ; is one of them transposed?
     matmul: two axes or more expected, shapes are [2, 3] and [3]; reshape them first
-    matmul: [1, 2, 3] times [3, 2]: all axes but the last two must be the same; use .broadcast_to or .reshape
+    matmul: [1, 2, 3] times [3, 2]: all axes but the last two must be the same: use .broadcast_to, so that they are [1] in both
     linear: the weight must be [inputs, outputs], its shape is [3]
     linear: x is [2, 3] and the weight [2, 4]; the last axis of x must be the first of the weight
     linear: the bias is [3] and the weight [3, 2]; the bias must be [2]
-    bce_with_logits: x is [2, 3] and the target [3, 2]; they must have one shape: use .broadcast_to
-    bernoulli_kl: p is [2, 3] and q [2, 4]; they must have one shape: use .broadcast_to
-    categorical_kl: p is [2, 3] and q [2, 4]; they must have one shape: use .broadcast_to
+    bce_with_logits: x is [2, 3] and the target [3, 2]; they must have one shape: use .transpose() or .reshape([3, 2])
+    bernoulli_kl: p is [2, 3] and q [2, 4]; they must have one shape
+    categorical_kl: p is [2, 3] and q [2, 4]; they must have one shape
     cross_entropy: 1 targets for logits of shape [2, 3]; one per row is needed, 2
     cross_entropy: index 3 at position 1, but there are 3 classes; they count from 0
-    exp_concrete_log_prob: log_y is [2, 3] and the logits [2, 4]; they must have one shape: use .broadcast_to
-    logit_binary_concrete_log_prob: the sample is [2, 3] and the logits [2, 4]; they must have one shape: use .broadcast_to
-    gaussian_rsample: the mean is [2, 3] and log_std [3]; they must have one shape: use .broadcast_to
-    gaussian_kl_standard: the mean is [2, 3] and log_std [3]; they must have one shape: use .broadcast_to
+    exp_concrete_log_prob: log_y is [2, 3] and the logits [2, 4]; they must have one shape
+    logit_binary_concrete_log_prob: the sample is [2, 3] and the logits [2, 4]; they must have one shape
+    gaussian_rsample: the mean is [2, 3] and log_std [3]; they must have one shape: use .broadcast_to([2, 3])
+    gaussian_kl_standard: the mean is [2, 3] and log_std [3]; they must have one shape: use .broadcast_to([2, 3])
     with_logits_gradient: the loss must be [rows], logits and their gradient [rows, ..]; they are [3], [2, 3] and [2, 3]
     with_logits_gradient: the loss must be [rows], logits and their gradient [rows, ..]; they are [2], [2, 3] and [2, 4]
     gumbel_softmax: tau must be one number, its shape is [2]
@@ -556,12 +556,12 @@ fn mistakes_in_temperatures() {
     ];
     assert_snapshot!(texts.join("\n"), @r"
     gumbel_softmax: tau must be finite and at least 1.2e-38, it is 0; for the limit tau -> 0 use a straight-through op
-    st_gumbel_softmax: tau must be finite and at least 1.2e-38, it is -1; for the limit tau -> 0 use a straight-through op
-    st_categorical: tau must be finite and at least 1.2e-38, it is NaN; for the limit tau -> 0 use a straight-through op
-    st_argmax: tau must be finite and at least 1.2e-38, it is inf; for the limit tau -> 0 use a straight-through op
+    st_gumbel_softmax: tau must be finite and at least 1.2e-38, it is -1; 0.1 to 1 is usual
+    st_categorical: tau must be finite and at least 1.2e-38, it is NaN; 0.1 to 1 is usual
+    st_argmax: tau must be finite and at least 1.2e-38, it is inf; 0.1 to 1 is usual
     exp_concrete: tau must be finite and at least 1.2e-38, it is 0; for the limit tau -> 0 use a straight-through op
     binary_concrete: tau must be finite and at least 1.2e-38, it is 0; for the limit tau -> 0 use a straight-through op
-    st_binary_concrete: tau must be finite and at least 1.2e-38, it is 0; for the limit tau -> 0 use a straight-through op
+    st_binary_concrete: tau must be finite and at least 1.2e-38, it is 0; 0.1 to 1 is usual
     logit_binary_concrete: tau must be finite and at least 1.2e-38, it is 0; for the limit tau -> 0 use a straight-through op
     exp_concrete_log_prob: tau must be finite and at least 1.2e-38, it is 0; for the limit tau -> 0 use a straight-through op
     logit_binary_concrete_log_prob: tau must be finite and at least 1.2e-38, it is 0; for the limit tau -> 0 use a straight-through op
@@ -600,7 +600,7 @@ fn mistakes_in_classes() {
         mistake(|| none.logsumexp()),
         mistake(|| tape.input(&[f32::NAN], [1, 1]).gumbel_max(noise)),
         mistake(|| Categorical::new(masked).mode()),
-        mistake(|| Categorical::new(tape.input(&[f32::NAN], [1, 1])).mode()),
+        mistake(|| Categorical { logits: tape.input(&[f32::NAN], [1, 1]) }.mode()),
     ]);
     assert_snapshot!(texts.join("\n"), @r"
     softmax: row 1 has no class left: all its logits are -inf; leave at least one class of every row unmasked
@@ -720,7 +720,7 @@ fn mistakes_with_tapes_and_parameters() {
     parameter `w` is still on a tape; call tape.reset() before changing it
     parameter `w` is still on a tape; call tape.reset() before changing it
     the optimizer has made steps of other Params; each Params needs an optimizer of its own
-    beta2: a number from 0 to 0.99999 expected, found 0.9999999
+    Adam: beta2 must be from 0 to 0.99999, it is 0.9999999; 0.999 is usual
     Mlp `net`: at least an input and an output size expected, found [3]
     Gradients::add: 1 numbers for `w` of shape [2]
     this parameter id belongs to other Params
@@ -753,7 +753,7 @@ fn mistakes_with_models() {
     estimators of one objective expected; a bound of several samples needs the same estimator for every layer
     BeliefNet: 1 estimators given for 2 layers
     estimators of one objective expected; a bound of several samples needs the same estimator for every layer
-    linear: x is [1, 4] and the weight [2, 2]; the last axis of x must be the first of the weight
+    Prediction: x must be [images, 2], the shape is [1, 4]
     ");
 }
 

@@ -13,6 +13,25 @@ thread_local! {
 /// The text that a mistake panics with. It must name the line that calls this function as its place.
 #[track_caller]
 pub(crate) fn mistake<T>(run: impl FnOnce() -> T) -> String {
+    let caller = Location::caller();
+    let (text, place) = caught(run);
+    assert_eq!(place, Some((caller.file().to_string(), caller.line())), "the place of: {text}");
+    text
+}
+
+/// The text that a mistake panics with. It must name a line of the file that calls this function as its place.
+#[track_caller]
+pub(crate) fn mistake_in_file<T>(run: impl FnOnce() -> T) -> String {
+    let caller = Location::caller();
+    let (text, place) = caught(run);
+    let place = place.expect("a panic has a place");
+    assert!(place.0 == caller.file(), "line {} of {} is the place of: {text}", place.1, place.0);
+    text
+}
+
+/// The text of a panic and its place.
+#[track_caller]
+fn caught<T>(run: impl FnOnce() -> T) -> (String, Option<(String, u32)>) {
     static NOTE_PLACES: Once = Once::new();
     NOTE_PLACES.call_once(|| {
         let other = take_hook();
@@ -23,15 +42,13 @@ pub(crate) fn mistake<T>(run: impl FnOnce() -> T) -> String {
             PLACE.set(info.location().map(|place| (place.file().to_string(), place.line())));
         }));
     });
-    let caller = Location::caller();
     CATCHING.set(true);
     let outcome = catch_unwind(AssertUnwindSafe(run));
     CATCHING.set(false);
-    let Err(payload) = outcome else { panic!("line {}: no panic", caller.line()) };
+    let Err(payload) = outcome else { panic!("no panic") };
     let text = match payload.downcast::<String>() {
         Ok(text) => *text,
         Err(payload) => payload.downcast_ref::<&str>().expect("a text").to_string(),
     };
-    assert_eq!(PLACE.take(), Some((caller.file().to_string(), caller.line())), "the place of: {text}");
-    text
+    (text, PLACE.take())
 }

@@ -29,7 +29,7 @@ pub(super) fn draw(dir: &Path, measured: &[Measurement]) -> Result<()> {
         values.sort_by(f64::total_cmp);
         let at = |share: f64| values[(share * (values.len() - 1) as f64) as usize];
         let (low, high) = (at(0.005).min(truth), at(0.995).max(truth));
-        if low >= high {
+        if !(low < high && (high - low).is_finite()) {
             continue;
         }
         let mut curves: Vec<Curve> =
