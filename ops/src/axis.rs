@@ -2,27 +2,39 @@
 //! so two kernels serve reductions, broadcasting and both their gradients.
 //!
 //! Shapes are read as `outer x n x inner`, with the axis in the middle.
+//!
+//! # Precision
+//! The error of a sum is at most 1e-6 of the sum of the absolute values of its terms, for ten million equal terms
+//! too. Up to 128 rows are added one after another: there the error is below 2e-6 if the terms are equal, and at
+//! most 8e-6 whatever they are.
 
 use crate::Tier;
 use crate::lanes;
 use crate::parallel::{Rows, RowsMut, for_rows, sum_rows};
+use crate::sums::{RUN, RowSums, with_room};
 
 crate::simd! {
     fn add_row_sums(n: usize, x: &[f32], y: &mut [f32]) {
-        for (row, y) in x.chunks_exact(n).zip(y) {
-            *y += lanes::sum(row);
+        let rows = x.chunks_exact(n).zip(y);
+        if n > lanes::PIECE {
+            for (row, y) in rows {
+                *y += lanes::sum_of_any(row);
+            }
+        } else {
+            for (row, y) in rows {
+                *y += lanes::sum(row);
+            }
         }
     }
 }
 
 crate::simd! {
-    fn add_column_sums(n: usize, inner: usize, x: &[f32], y: &mut [f32]) {
+    fn add_column_sums(
+        n: usize, inner: usize, x: &[f32], sums: &mut [f32], totals: &mut [f64], y: &mut [f32],
+    ) {
+        let mut room = RowSums { run: RUN, sums, totals };
         for (x, y) in x.chunks_exact(n * inner).zip(y.chunks_exact_mut(inner)) {
-            for row in x.chunks_exact(inner) {
-                for (y, &x) in y.iter_mut().zip(row) {
-                    *y += x;
-                }
-            }
+            room.add_columns(x, y);
         }
     }
 }
@@ -53,13 +65,13 @@ crate::simd! {
     }
 }
 
-/// The sum of all elements, over a tree that does not depend on the number of threads.
+/// Returns the sum of all elements, over a tree that no thread count changes.
 pub fn sum(tier: Tier, x: &[f32]) -> f32 {
     sum_rows(x.len(), 1, (Rows(x, 1),), |_, (Rows(x, _),)| sum_piece(tier, x))
 }
 
-/// Adds sums over the middle axis: y\[o, i\] += sum over r of x\[o, r, i\]. `x` is `outer x n x inner`, `y`
-/// is `outer x inner`.
+/// Adds sums over the middle axis: y\[o, i\] += sum over r of x\[o, r, i\]. `x` is `outer x n x inner`, and `y` is
+/// `outer x inner`. The terms are summed first, and the sum is added to `y` once.
 #[track_caller]
 pub fn add_sum(tier: Tier, n: usize, inner: usize, x: &[f32], y: &mut [f32]) {
     assert_eq!(x.len(), y.len() * n, "x must hold n = {n} times the elements of y");
@@ -73,7 +85,11 @@ pub fn add_sum(tier: Tier, n: usize, inner: usize, x: &[f32], y: &mut [f32]) {
     let outer = y.len() / inner;
     let parts = (Rows(x, n * inner), RowsMut(y, inner));
     for_rows(outer, n * inner, parts, |_, (Rows(x, _), RowsMut(y, _))| {
-        if inner == 1 { add_row_sums(tier, n, x, y) } else { add_column_sums(tier, n, inner, x, y) }
+        if inner == 1 {
+            add_row_sums(tier, n, x, y);
+        } else {
+            with_room(|sums, totals| add_column_sums(tier, n, inner, x, sums, totals, y));
+        }
     });
 }
 

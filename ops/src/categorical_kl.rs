@@ -12,6 +12,7 @@ use crate::rows::{
     Checked, MaskedRow, block_len, check_rows, count_rows, is_masked, max_and_log_sum, normalizer,
 };
 use crate::scratch;
+use crate::sums::sum_in_runs;
 
 /// Writes `shifted` = logits - largest logit of the row, and `exps` = e^shifted, for a block of rows. One
 /// flat pass over the exponentials fills whole vectors, however few the classes are.
@@ -35,11 +36,8 @@ fn shift_and_exp(logits: &[f32], classes: usize, shifted: &mut [f32], exps: &mut
 /// Returns the sum of e and the mean of s under e / sum e, for one row. Masked classes have e = 0, s = -inf.
 #[inline(always)]
 fn sum_and_mean(s: &[f32], e: &[f32]) -> (f32, f32) {
-    let mut weighted = 0.0;
-    for (&s, &e) in s.iter().zip(e) {
-        weighted += if e > 0.0 { e * s } else { 0.0 };
-    }
-    let sum = lanes::sum(e);
+    let weighted = sum_in_runs(s, e, |s, e| if e > 0.0 { e * s } else { 0.0 });
+    let sum = lanes::sum_of_any(e);
     (sum, weighted / sum)
 }
 
@@ -140,15 +138,12 @@ crate::simd! {
     fn forward_piece(p: &[f32], q: &[f32], classes: usize, kl: &mut [f32]) -> Checked {
         for (r, ((p, q), kl)) in p.chunks_exact(classes).zip(q.chunks_exact(classes)).zip(kl).enumerate() {
             let (p_norm, q_norm) = (normalizer(p, r)?, normalizer(q, r)?);
-            let (mut total, mut excluded) = (0.0, false);
-            for (&p, &q) in p.iter().zip(q) {
-                let ratio = log_ratio(p, q, p_norm, q_norm);
-                total += probability(p, p_norm) * ratio;
-                excluded |= ratio == f32::INFINITY;
-            }
-            // This holds even if the probability of a class that only q masks underflows: 0 times infinity is
-            // NaN.
-            *kl = if excluded { f32::INFINITY } else { total };
+            let ratio = |p, q| log_ratio(p, q, p_norm, q_norm);
+            let total = sum_in_runs(p, q, |p, q| probability(p, p_norm) * ratio(p, q));
+            // An infinite ratio counts even if the probability of a class that only q masks underflows: 0 times
+            // infinity is NaN.
+            let excluded = |(&p, &q): (&f32, &f32)| ratio(p, q) == f32::INFINITY;
+            *kl = if !total.is_finite() && p.iter().zip(q).any(excluded) { f32::INFINITY } else { total };
         }
         Ok(())
     }

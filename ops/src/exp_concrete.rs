@@ -18,6 +18,7 @@ use crate::perturbed::gumbel_scores;
 use crate::rows::{Checked, MaskedRow, check_rows, count_rows, is_masked, max_and_log_sum, sum_exp};
 use crate::scratch;
 use crate::soft_rows::{Scores, normalize, with_soft};
+use crate::sums::sum_in_runs;
 
 // ------------------------------------------------------------------------------------------------ the sample
 
@@ -48,23 +49,20 @@ crate::simd! {
     fn backward_piece(
         y: &[f32], dy: &[f32], classes: usize, inverse_tau: f32, want_tau: bool, dlogits: &mut [f32],
     ) -> f32 {
-        let mut h_y = 0.0;
+        let mut h_y = 0.0f64;
         let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes));
         for ((y, dy), dlogits) in rows.zip(dlogits.chunks_exact_mut(classes)) {
             // The value of a masked class is -inf whatever the logits are, so its dy does not count.
-            let mut total = 0.0;
-            for (&y, &dy) in y.iter().zip(dy) {
-                total += if y != f32::NEG_INFINITY { dy } else { 0.0 };
-            }
+            let total = sum_in_runs(y, dy, |y, dy| if y != f32::NEG_INFINITY { dy } else { 0.0 });
             for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
                 let h = (-total).mul_add(math::exp_nonpositive(y), dy);
                 *dlogits = if y != f32::NEG_INFINITY { h.mul_add(inverse_tau, *dlogits) } else { *dlogits };
                 if want_tau {
-                    h_y += if y != f32::NEG_INFINITY { h * y } else { 0.0 };
+                    h_y += f64::from(if y != f32::NEG_INFINITY { h * y } else { 0.0 });
                 }
             }
         }
-        h_y
+        h_y as f32
     }
 }
 
@@ -192,7 +190,7 @@ crate::simd! {
             for u in scores.iter_mut() {
                 *u = if *u != f32::NEG_INFINITY { *u - max } else { 0.0 };
             }
-            let rest = f64::from(lanes::sum(scores)) - n as f64 * log_sum;
+            let rest = f64::from(lanes::sum_of_any(scores)) - n as f64 * log_sum;
             *log_prob = (known_constant + rest) as f32;
         }
         Ok(())
@@ -265,20 +263,17 @@ crate::simd! {
         dlog_prob: &[f32],
         h: &[f32],
     ) -> f32 {
-        let mut total = 0.0;
+        let mut total = 0.0f64;
         let rows = log_y.chunks_exact(classes).zip(logits.chunks_exact(classes)).zip(h.chunks_exact(classes));
         for (((log_y, logits), h), (&log_prob, &d)) in rows.zip(log_prob.iter().zip(dlog_prob)) {
             if log_prob == f32::NEG_INFINITY {
                 continue;
             }
             let (n, _) = support(log_y, logits);
-            let mut h_log_y = 0.0;
-            for (&h, &log_y) in h.iter().zip(log_y) {
-                h_log_y += if log_y != f32::NEG_INFINITY { h * log_y } else { 0.0 };
-            }
-            total += d * ((n - 1) as f32 / tau) - h_log_y;
+            let h_log_y = sum_in_runs(h, log_y, |h, log_y| if log_y != f32::NEG_INFINITY { h * log_y } else { 0.0 });
+            total += f64::from(d * ((n - 1) as f32 / tau) - h_log_y);
         }
-        total
+        total as f32
     }
 }
 

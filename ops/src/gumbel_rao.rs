@@ -23,6 +23,7 @@ use crate::perturbed::one_hot_samples;
 use crate::rows::{MaskedRow, block_len, by_classes, count_rows, max_and_log_sum, row_by_row};
 use crate::scratch;
 use crate::soft_rows::{InPlace, jacobian_rows, normalize};
+use crate::sums::{RUN, add_to_totals, add_totals, run_length};
 
 /// The least probability that can divide an exponential number, which is at most 22.9, without overflow.
 const RAREST: f32 = 1e-36;
@@ -69,6 +70,22 @@ fn scores_in_logs(winner: usize, minus_ln_p: &[f32], block: &mut [f32]) {
     }
 }
 
+/// Writes 1 / p for p = softmax(logits). Where a class is so rare that this overflows, it writes -ln p for all
+/// classes and returns true.
+#[inline(always)]
+fn invert_probabilities(logits: &[f32], inverse_p: &mut [f32]) -> bool {
+    // Every row has an unmasked class: it has a winner.
+    let _ = normalize(logits.len(), 1.0, &mut &*logits, inverse_p);
+    let rare = inverse_p.iter().zip(logits).any(|(&p, &x)| p < RAREST && x > f32::NEG_INFINITY);
+    if rare {
+        let (max, log_sum) = max_and_log_sum(logits);
+        inverse_p.iter_mut().zip(logits).for_each(|(m, &x)| *m = log_sum - (x - max));
+    } else {
+        inverse_p.iter_mut().for_each(|p| *p = 1.0 / *p);
+    }
+    rare
+}
+
 crate::simd! {
     fn backward_piece(
         draws: Draws<'_>,
@@ -81,11 +98,13 @@ crate::simd! {
         inverse_tau: f32,
         inverse_p: &mut [f32],
         soft: &mut [f32],
+        sums: &mut [f32],
+        totals: &mut [f64],
         dlogits: &mut [f32],
     ) {
         let of_row = |row: usize| draws.from_element((first + row) * samples * classes);
         let mut reader = of_row(0);
-        let scale = inverse_tau / samples as f32;
+        let (scale, run) = (inverse_tau / samples as f32, run_length(samples, RUN));
         let rows = logits.chunks_exact(classes).zip(y.chunks_exact(classes)).zip(dy.chunks_exact(classes));
         for (r, (((logits, y), dy), dlogits)) in rows.zip(dlogits.chunks_exact_mut(classes)).enumerate() {
             let Some(winner) = y.iter().position(|&y| y == 1.0) else {
@@ -94,15 +113,10 @@ crate::simd! {
                 reader = of_row(r + 1);
                 continue;
             };
-            // Every row has an unmasked class: it has a winner.
-            let _ = normalize(classes, 1.0, &mut &*logits, inverse_p);
-            let rare = inverse_p.iter().zip(logits).any(|(&p, &x)| p < RAREST && x > f32::NEG_INFINITY);
-            if rare {
-                let (max, log_sum) = max_and_log_sum(logits);
-                inverse_p.iter_mut().zip(logits).for_each(|(m, &x)| *m = log_sum - (x - max));
-            } else {
-                inverse_p.iter_mut().for_each(|p| *p = 1.0 / *p);
-            }
+            let rare = invert_probabilities(logits, inverse_p);
+            sums.fill(0.0);
+            totals.fill(0.0);
+            let mut in_run = 0;
             let mut left = samples * classes;
             while left > 0 {
                 let block = &mut soft[..left.min(block_len(classes))];
@@ -118,9 +132,17 @@ crate::simd! {
                 }
                 let _ = normalize(classes, inverse_tau, &mut InPlace, block);
                 for sample in block.chunks_exact(classes) {
-                    by_classes!(jacobian_rows(classes, sample, dy, scale, dlogits));
+                    if in_run == run {
+                        add_to_totals(sums, totals);
+                        sums.fill(0.0);
+                        in_run = 0;
+                    }
+                    by_classes!(jacobian_rows(classes, sample, dy, scale, sums));
+                    in_run += 1;
                 }
             }
+            add_to_totals(sums, totals);
+            add_totals(totals, dlogits);
         }
     }
 }
@@ -155,6 +177,9 @@ pub fn forward(
 /// the forward pass. Sample k of row r takes `classes` of them, from draw (r samples + k) classes on. Masked
 /// classes get exactly 0, and a row of NaN gets NaN.
 ///
+/// # Precision
+/// The mean has the precision of the sums in [`axis`](crate::axis), for any number of samples.
+///
 /// # Panics
 /// If `samples` is 0, if the slices differ in length or do not hold whole rows, or if there are injected
 /// draws but not `samples` per logit.
@@ -183,20 +208,24 @@ pub fn backward(
         |first, (Rows(logits, _), Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
             scratch::with(classes + block_len(classes), |room| {
                 let (inverse_p, soft) = room.split_at_mut(classes);
-                backward_piece(
-                    tier,
-                    draws,
-                    first,
-                    logits,
-                    y,
-                    dy,
-                    classes,
-                    samples,
-                    1.0 / tau,
-                    inverse_p,
-                    soft,
-                    dlogits,
-                );
+                scratch::with_totals(classes, |sums, totals| {
+                    backward_piece(
+                        tier,
+                        draws,
+                        first,
+                        logits,
+                        y,
+                        dy,
+                        classes,
+                        samples,
+                        1.0 / tau,
+                        inverse_p,
+                        soft,
+                        sums,
+                        totals,
+                        dlogits,
+                    );
+                });
             });
         },
     );

@@ -9,9 +9,26 @@ pub(crate) const WIDE: usize = 4 * LANES;
 /// pile up.
 const RUN: usize = 32;
 
-/// Sum of a slice.
+/// Number of elements that we sum in `f32` alone. We add the sums of more of them in `f64`.
+pub(crate) const PIECE: usize = 8192;
+
+/// Sum of a slice of any length.
+#[inline(always)]
+pub(crate) fn sum_of_any(x: &[f32]) -> f32 {
+    if x.len() <= PIECE {
+        return sum(x);
+    }
+    let mut total = 0.0f64;
+    for x in x.chunks(PIECE) {
+        total += f64::from(sum(x));
+    }
+    total as f32
+}
+
+/// Sum of a slice, at most [`PIECE`] elements.
 #[inline(always)]
 pub(crate) fn sum(x: &[f32]) -> f32 {
+    debug_assert!(x.len() <= PIECE);
     let mut lanes = [0.0f32; LANES];
     let (wide, rest) = x.as_chunks::<WIDE>();
     for run in wide.chunks(RUN) {
@@ -38,9 +55,20 @@ pub(crate) fn sum(x: &[f32]) -> f32 {
     total
 }
 
-/// Sum of `a * (b - shift)` over two slices of equal length.
+/// Sum of `a * (b - shift)` over two slices of one length, of any length.
+#[inline(always)]
+pub(crate) fn dot_shifted_of_any(a: &[f32], b: &[f32], shift: f32) -> f32 {
+    let mut total = 0.0f64;
+    for (a, b) in a.chunks(RUN * WIDE).zip(b.chunks(RUN * WIDE)) {
+        total += f64::from(dot_shifted(a, b, shift));
+    }
+    total as f32
+}
+
+/// Sum of `a * (b - shift)` over two slices of one length, at most [`PIECE`] elements.
 #[inline(always)]
 pub(crate) fn dot_shifted(a: &[f32], b: &[f32], shift: f32) -> f32 {
+    debug_assert!(a.len() <= PIECE);
     let (a_wide, a_rest) = a.as_chunks::<WIDE>();
     let (b_wide, b_rest) = b[..a.len()].as_chunks::<WIDE>();
     let mut lanes = [0.0f32; LANES];
@@ -137,9 +165,10 @@ pub fn argmax(x: &[f32]) -> usize {
     x[skipped..].iter().position(|&value| value == best).map_or(0, |i| skipped + i)
 }
 
-/// Sum of `value(a, b)` over two slices of equal length.
+/// Sum of `value(a, b)` over two slices of one length, at most [`PIECE`] elements.
 #[inline(always)]
 pub(crate) fn sum_of_pairs(a: &[f32], b: &[f32], value: impl Fn(f32, f32) -> f32) -> f32 {
+    debug_assert!(a.len() <= PIECE);
     let (a_wide, a_rest) = a.as_chunks::<WIDE>();
     let (b_wide, b_rest) = b[..a.len()].as_chunks::<WIDE>();
     let mut sums = [0.0f32; WIDE];

@@ -50,7 +50,7 @@
 //! | `transpose` | [`axis`] | last axes swapped | last axes of dy swapped | nothing | |
 //! | `slice` | [`index`] | a range of an axis | dy into the range | nothing | |
 //! | `concat` | [`index`] | inputs one after another | ranges of dy | nothing | |
-//! | `gather` | [`index`] | rows by index | ordered scatter-add | indices | |
+//! | `gather` | [`index`] | rows by index | sums of the rows of an index | indices | |
 //! | `select` | [`index`] | one entry per row | dy into that entry | indices | |
 //! | `masked` | [`masked`] | x, or a number where masked | dy, or 0 where masked | masked positions | |
 //! | `matmul` | [`matmul`](mod@matmul) | a b | dy b', a' dy | inputs | |
@@ -104,6 +104,7 @@ pub mod gumbel_softmax;
 pub mod index;
 mod lanes;
 pub mod linear;
+mod lists;
 pub mod logit_binary_concrete;
 pub mod masked;
 pub mod math;
@@ -122,6 +123,7 @@ pub mod softmax;
 mod sparse;
 pub mod st_argmax;
 pub mod st_categorical;
+mod sums;
 pub mod with_logits_gradient;
 
 pub use matrix::{Matrix, Write};

@@ -76,6 +76,10 @@ crate::simd! {
 
 /// Writes y = activation(x W + b). For an `x` of mostly zeros, the product skips the zeros.
 ///
+/// # Precision
+/// The product has that of [`matmul`](fn@crate::matmul::matmul). Where it skips the zeros of up to 1024 inputs, it adds
+/// the products one after another; then the error is below 2e-5 if they are equal.
+///
 /// # Panics
 /// If the sizes do not fit, or if the slope of a leaky ReLU is negative.
 #[track_caller]
@@ -112,6 +116,9 @@ pub fn forward(
 
 /// Computes the gradient of the weight: dW = x' dz or, with [`Write::Add`], dW += x' dz. `x` is `rows x
 /// inputs` and `dz` is `rows x outputs`.
+///
+/// # Precision
+/// That of [`matmul`](fn@crate::matmul::matmul), for any number of rows.
 ///
 /// # Panics
 /// If the sizes do not fit.

@@ -1,19 +1,29 @@
 //! `matmul`: matrix products. Small products are computed in `small_matmul`, the others by `matrixmultiply`.
 //!
-//! We split a product over threads by rows or columns of the result, and never along the summed dimension. So
-//! each entry is summed in the same order at any number of threads. The gradients of a product are products
+//! We split a product over threads by rows or columns of the result, and not along the inner dimension. So each
+//! entry is summed in the same order at any number of threads. The gradients of a product are products
 //! with a transposed factor: da += dc b' and db += a' dc.
 
 use crate::Tier;
 use crate::matrix::{Matrix, Write};
 use crate::small_matmul;
+use crate::sums::add_in_stretches;
 
 /// Multiply-adds below which a product stays on one thread: a few tens of microseconds of work.
 const SERIAL_WORK: usize = 1 << 20;
 
+/// The largest inner dimension that `matrixmultiply` gets. It adds 256 products one after another, then the sums
+/// of such runs. We add the products of longer stretches in `f64`.
+const STRETCH: usize = 8192;
+
 /// Computes c = a b or, with [`Write::Add`], c += a b. `c` is row-major.
 ///
 /// Unless the product is small, `matrixmultiply` allocates one packing buffer per piece.
+///
+/// # Precision
+/// The error of an entry is below 5e-6 of the sum of the absolute values of its terms if the terms are equal, for
+/// an inner dimension of ten million too. It is at most 2e-5 whatever they are, and far less for terms of both
+/// signs.
 ///
 /// # Panics
 /// If the sizes do not fit.
@@ -27,7 +37,16 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
     if small_matmul::pays(a, b) {
         return small_matmul::matmul(Tier::best(), a, b, write, c);
     }
-    large(a, b, write, c);
+    if a.columns <= STRETCH {
+        return large(a, b, write, c);
+    }
+    if write == Write::Replace {
+        c.fill(0.0);
+    }
+    add_in_stretches(a.columns, STRETCH, c, |inner, c| {
+        let (start, len) = (inner.start, inner.len());
+        large(a.column_range(start, len), b.row_range(start, len), Write::Add, c);
+    });
 }
 
 /// [`matmul`] through `matrixmultiply`, the faster way for large products.
@@ -135,9 +154,16 @@ mod tests {
 
     #[test]
     fn every_layout_and_edge_gives_the_product() {
-        for (m, k, n) in
-            [(1, 1, 1), (3, 5, 7), (16, 2, 1), (63, 2, 10), (64, 300, 64), (100, 33, 129), (2, 0, 3)]
-        {
+        for (m, k, n) in [
+            (1, 1, 1),
+            (3, 5, 7),
+            (16, 2, 1),
+            (63, 2, 10),
+            (64, 300, 64),
+            (100, 33, 129),
+            (2, 0, 3),
+            (3, 8193, 5),
+        ] {
             let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
             let expected = plain(&a, &b, m, k, n);
             let (mut at, mut bt) = (vec![0.0; m * k], vec![0.0; k * n]);
@@ -159,7 +185,9 @@ mod tests {
 
     #[test]
     fn thread_counts_do_not_change_a_bit() {
-        for (m, k, n) in [(100, 784, 512), (784, 100, 512), (200, 257, 301), (97, 5000, 131)] {
+        for (m, k, n) in
+            [(100, 784, 512), (784, 100, 512), (200, 257, 301), (97, 5000, 131), (33, 20_000, 40)]
+        {
             let (a, b) = (numbers(m * k, 3), numbers(k * n, 4));
             let product = |threads| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -177,9 +205,16 @@ mod tests {
     #[test]
     fn a_small_product_has_the_bits_of_the_large_one_on_every_tier() {
         let fused = Tier::available().len() > 1;
-        for (m, k, n) in
-            [(1, 1, 1), (32, 2, 16), (32, 16, 4), (16, 32, 16), (5, 33, 17), (7, 3, 40), (2, 0, 3)]
-        {
+        for (m, k, n) in [
+            (1, 1, 1),
+            (32, 2, 16),
+            (32, 16, 4),
+            (16, 32, 16),
+            (5, 33, 17),
+            (7, 3, 40),
+            (2, 0, 3),
+            (2, 700, 16),
+        ] {
             let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
             for (a, b) in [
                 (Matrix::new(&a, m, k), Matrix::new(&b, k, n)),

@@ -51,6 +51,10 @@ impl<'a> Matrix<'a> {
     pub(crate) fn row_range(self, first: usize, rows: usize) -> Self {
         Matrix { data: &self.data[(first * self.row_stride).min(self.data.len())..], rows, ..self }
     }
+
+    pub(crate) fn column_range(self, first: usize, columns: usize) -> Self {
+        self.t().row_range(first, columns).t()
+    }
 }
 
 /// The way a kernel writes its result: it replaces the contents of the buffer or adds to them.

@@ -122,13 +122,13 @@ pub(crate) fn normalizer(row: &[f32], r: usize) -> Result<(f32, f32), MaskedRow>
 #[inline(always)]
 pub(crate) fn sum_exp(row: &[f32], shift: f32) -> f32 {
     const PIECE: usize = 256;
-    let mut total = 0.0;
+    let mut total = 0.0f64;
     let mut piece = [0.0f32; PIECE];
     for row in row.chunks(PIECE) {
         for (piece, &x) in piece.iter_mut().zip(row) {
             *piece = math::exp(x - shift);
         }
-        total += lanes::sum(&piece[..row.len()]);
+        total += f64::from(lanes::sum(&piece[..row.len()]));
     }
-    total
+    total as f32
 }

@@ -11,12 +11,18 @@ type Pool<N> = Cell<Vec<Vec<N>>>;
 
 thread_local! {
     static FLOATS: Pool<f32> = const { Cell::new(Vec::new()) };
+    static TOTALS: Pool<f64> = const { Cell::new(Vec::new()) };
     static INDICES: Pool<u32> = const { Cell::new(Vec::new()) };
 }
 
 /// Lends `len` floats to `work`, with unspecified contents.
 pub fn with<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     lend(&FLOATS, len, work)
+}
+
+/// Lends `len` sums and as many totals to `work`, with unspecified contents.
+pub(crate) fn with_totals<T>(len: usize, work: impl FnOnce(&mut [f32], &mut [f64]) -> T) -> T {
+    with(len, |sums| lend(&TOTALS, len, |totals| work(sums, totals)))
 }
 
 /// Lends two slices of whole numbers to `work`, with unspecified contents.

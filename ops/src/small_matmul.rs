@@ -1,8 +1,8 @@
 //! Matrix products of a few thousand multiply-adds, for which `matrixmultiply` would spend more time on
 //! packing the factors than on the product.
 //!
-//! Each entry is summed from the first product to the last with fused multiply-adds, in the order of
-//! `matrixmultiply`. On machines with fused multiply-add both give the same bits.
+//! Each entry is summed with fused multiply-adds in the order of `matrixmultiply`: up to 256 products one after
+//! another, then the sums of such runs. On machines with fused multiply-add both give the same bits.
 
 use std::ops::Range;
 
@@ -15,6 +15,9 @@ use crate::simd::LANES;
 /// count.
 const WORK: usize = 1 << 15;
 
+/// Number of products that are added one after another, as in `matrixmultiply`.
+const RUN: usize = 256;
+
 /// Number of rows of the result that we compute side by side.
 const ROWS: usize = 4;
 
@@ -25,7 +28,14 @@ pub(crate) fn pays(a: Matrix<'_>, b: Matrix<'_>) -> bool {
 
 /// Computes c = a b, or c += a b.
 pub(crate) fn matmul(tier: Tier, a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
-    scratch::with(b.rows * LANES, |strip| product(tier, a, b, write, strip, c));
+    let mut write = write;
+    // At least once: the sum of no products is 0.
+    for start in (0..b.rows.max(1)).step_by(RUN) {
+        let run = RUN.min(b.rows - start);
+        let (a, b) = (a.column_range(start, run), b.row_range(start, run));
+        scratch::with(run * LANES, |strip| product(tier, a, b, write, strip, c));
+        write = Write::Add;
+    }
 }
 
 crate::simd! {

@@ -76,11 +76,11 @@ fn normalize_wide(inverse_tau: f32, scores: &mut impl Scores, y: &mut [f32]) -> 
     if is_masked(y, max) {
         return Err(MaskedRow(0));
     }
-    let mut sum = 0.0;
+    let mut sum = 0.0f64;
     for y in y.chunks_mut(BLOCK) {
-        sum += exponentials_and_sum(max, inverse_tau, y);
+        sum += f64::from(exponentials_and_sum(max, inverse_tau, y));
     }
-    let scale = 1.0 / sum;
+    let scale = 1.0 / sum as f32;
     for y in y {
         *y *= scale;
     }
@@ -197,11 +197,13 @@ fn jacobian(
             continue;
         }
         let centre = means::<0>(y, dy);
+        let mut of_row = 0.0f64;
         for ((y, dy), dlogits) in y.chunks(BLOCK).zip(dy.chunks(BLOCK)).zip(dlogits.chunks_mut(BLOCK)) {
             let h = &mut h[..y.len()];
             add_and_keep_h(y, dy, centre, inverse_tau, h, dlogits);
-            total += sum_of_h_ln_y(h, y);
+            of_row += f64::from(sum_of_h_ln_y(h, y));
         }
+        total += of_row as f32;
     }
     total
 }
@@ -243,6 +245,10 @@ pub(crate) fn jacobian_rows<const C: usize>(
 /// both subtracted nothing cancels, even when y is almost one-hot.
 #[inline(always)]
 fn means<const C: usize>(y: &[f32], dy: &[f32]) -> (f32, f32) {
+    if C == 0 && y.len() > lanes::PIECE {
+        let mean = lanes::dot_shifted_of_any(y, dy, 0.0);
+        return (mean, lanes::dot_shifted_of_any(y, dy, mean));
+    }
     if C == 0 {
         let mean = lanes::dot_shifted(y, dy, 0.0);
         return (mean, lanes::dot_shifted(y, dy, mean));

@@ -7,6 +7,7 @@ use crate::math;
 use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::rows::{Checked, MaskedRow, check_rows, count_rows, is_masked, max_and_log_sum, normalizer};
 use crate::soft_rows::{self, normalize};
+use crate::sums::sum_in_runs;
 
 crate::simd! {
     fn forward_piece(
@@ -142,10 +143,7 @@ crate::simd! {
         let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes));
         for ((y, dy), dlogits) in rows.zip(dlogits.chunks_exact_mut(classes)) {
             // The value of a masked class is -inf whatever the logits are, so its dy does not count.
-            let mut total = 0.0;
-            for (&y, &dy) in y.iter().zip(dy) {
-                total += if y != f32::NEG_INFINITY { dy } else { 0.0 };
-            }
+            let total = sum_in_runs(y, dy, |y, dy| if y != f32::NEG_INFINITY { dy } else { 0.0 });
             for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
                 let slope = (-total).mul_add(math::exp(y), dy);
                 *dlogits += if y != f32::NEG_INFINITY { slope } else { 0.0 };

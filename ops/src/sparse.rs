@@ -7,10 +7,12 @@
 use std::ops::Range;
 
 use crate::Tier;
+use crate::lists::{Lists, lengths_to_starts};
 use crate::matrix::Write;
 use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::scratch;
 use crate::simd::LANES;
+use crate::sums::{RUN, RowSums, add_in_stretches, add_rows, run_length, with_room};
 
 /// The sparse product pays off if at most one entry in this many is not zero, because a dense product does
 /// far more at a time.
@@ -24,20 +26,6 @@ pub(crate) fn pays(x: &[f32], rows: usize, outputs: usize) -> bool {
 
 fn count_nonzero(x: &[f32]) -> usize {
     x.iter().map(|&x| usize::from(x != 0.0)).sum()
-}
-
-/// The positions of non-zero entries, line after line: line `i` has `positions[ends[i - 1]..ends[i]]`.
-struct Lists<'a> {
-    ends: &'a [u32],
-    positions: &'a [u32],
-}
-
-impl Lists<'_> {
-    #[inline(always)]
-    fn line(&self, i: usize) -> &[u32] {
-        let start = if i == 0 { 0 } else { self.ends[i - 1] as usize };
-        &self.positions[start..self.ends[i] as usize]
-    }
 }
 
 /// Lists the non-zero entries of each row in some columns; `ends` has an entry per row.
@@ -77,11 +65,7 @@ fn list_columns<'a>(
             *end += u32::from(x != 0.0);
         }
     }
-    // The counts become starts, and filling the lists moves each start to its end.
-    let mut start = 0;
-    for end in ends.iter_mut() {
-        start += std::mem::replace(end, start);
-    }
+    lengths_to_starts(ends);
     for (r, row) in x.chunks_exact(columns).enumerate() {
         for (end, &x) in ends.iter_mut().zip(&row[wanted.clone()]) {
             if x != 0.0 {
@@ -93,65 +77,54 @@ fn list_columns<'a>(
     Lists { ends, positions }
 }
 
-/// Adds to `out` the sum over the list of x(position) times row `position` of `factor`, of which it takes
-/// `out.len()` entries.
-#[inline(always)]
-fn combine(list: &[u32], x: impl Fn(usize) -> f32, factor: &[f32], stride: usize, out: &mut [f32]) {
-    let len = out.len();
-    let entry = |position: u32| {
-        let position = position as usize;
-        (x(position), &factor[position * stride..][..len])
-    };
-    // Four rows at a time: one load and one store of the sum for four products.
-    let (fours, rest) = list.as_chunks::<4>();
-    for &[a, b, c, d] in fours {
-        let ((xa, a), (xb, b), (xc, c), (xd, d)) = (entry(a), entry(b), entry(c), entry(d));
-        for ((((out, &a), &b), &c), &d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-            *out = xd.mul_add(d, xc.mul_add(c, xb.mul_add(b, xa.mul_add(a, *out))));
-        }
-    }
-    for &position in rest {
-        let (x, row) = entry(position);
-        for (out, &entry) in out.iter_mut().zip(row) {
-            *out = x.mul_add(entry, *out);
-        }
-    }
-}
-
 /// Entries of the weight in a block of whole rows, which stays in the second cache while we use it.
 const BLOCK: usize = 1 << 16;
-
-crate::simd! {
-    fn forward_piece(
-        x: &[f32], inputs: usize, weight: &[f32], outputs: usize, ends: &mut [u32], positions: &mut [u32],
-        y: &mut [f32],
-    ) {
-        y.fill(0.0);
-        let block = block_of_inputs(inputs, outputs);
-        for from in (0..inputs).step_by(block) {
-            let lists = list_rows(x, inputs, from..(from + block).min(inputs), ends, positions);
-            for (r, (x, y)) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(outputs)).enumerate() {
-                combine(lists.line(r), |p| x[p], weight, outputs, y);
-            }
-        }
-    }
-}
 
 fn block_of_inputs(inputs: usize, outputs: usize) -> usize {
     (BLOCK / outputs).clamp(1, inputs)
 }
 
+/// Adds an entry of a row times the weight of the row to a sum.
+#[inline(always)]
+fn add_product(sum: f32, weight: &f32, entry: f32) -> f32 {
+    weight.mul_add(entry, sum)
+}
+
+crate::simd! {
+    /// Adds the products with the inputs in `range` to y.
+    fn forward_piece(
+        x: &[f32], inputs: usize, range: Range<usize>, weight: &[f32], outputs: usize, ends: &mut [u32],
+        positions: &mut [u32], y: &mut [f32],
+    ) {
+        let block = block_of_inputs(inputs, outputs);
+        for from in range.clone().step_by(block) {
+            let lists = list_rows(x, inputs, from..(from + block).min(range.end), ends, positions);
+            for (r, (x, y)) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(outputs)).enumerate() {
+                let list = lists.line(r);
+                let row = |i: usize| {
+                    let position = list[i] as usize;
+                    (x[position], &weight[position * outputs..][..outputs])
+                };
+                add_rows(0..list.len(), 0, &row, &add_product, y);
+            }
+        }
+    }
+}
+
 crate::simd! {
     fn backward_piece(
         x: &[f32], inputs: usize, first: usize, dz: &[f32], outputs: usize, write: Write, ends: &mut [u32],
-        positions: &mut [u32], dweight: &mut [f32],
+        positions: &mut [u32], sums: &mut [f32], totals: &mut [f64], dweight: &mut [f32],
     ) {
+        let mut room = RowSums { run: 2 * RUN, sums, totals };
         let lists = list_columns(x, inputs, first, ends, positions);
-        for (i, row) in dweight.chunks_exact_mut(outputs).enumerate() {
-            if write == Write::Replace {
-                row.fill(0.0);
-            }
-            combine(lists.line(i), |r| x[r * inputs + first + i], dz, outputs, row);
+        for (i, dweight) in dweight.chunks_exact_mut(outputs).enumerate() {
+            let list = lists.line(i);
+            let row = |l: usize| {
+                let r = list[l] as usize;
+                (x[r * inputs + first + i], &dz[r * outputs..][..outputs])
+            };
+            room.sum(list.len(), row, add_product, write, dweight);
         }
     }
 }
@@ -166,7 +139,10 @@ pub(crate) fn forward(tier: Tier, x: &[f32], weight: &[f32], inputs: usize, outp
         // One more position than there are entries: the list writes a position before it knows that it does
         // not count.
         scratch::with_indices(rows, rows * block_of_inputs(inputs, outputs) + 1, |ends, positions| {
-            forward_piece(tier, x, inputs, weight, outputs, ends, positions, y);
+            y.fill(0.0);
+            add_in_stretches(inputs, run_length(inputs, 8 * RUN), y, |range, y| {
+                forward_piece(tier, x, inputs, range, weight, outputs, ends, positions, y);
+            });
         });
     });
 }
@@ -185,7 +161,11 @@ pub(crate) fn backward_weight(
     for_rows(inputs, outputs.div_ceil(8), (RowsMut(dweight, outputs),), |first, (RowsMut(dweight, _),)| {
         let columns = dweight.len() / outputs;
         scratch::with_indices(columns, rows * columns, |ends, positions| {
-            backward_piece(tier, x, inputs, first, dz, outputs, write, ends, positions, dweight);
+            with_room(|sums, totals| {
+                backward_piece(
+                    tier, x, inputs, first, dz, outputs, write, ends, positions, sums, totals, dweight,
+                );
+            });
         });
     });
 }

@@ -62,18 +62,26 @@ impl Rule for Repeat {
 /// # Sums, means and broadcasting
 impl<'t> Var<'t> {
     /// The sum of all elements, a scalar.
+    ///
+    /// # Precision
+    /// The error is at most 1e-6 of the sum of the absolute values, for ten million equal terms too.
     #[track_caller]
     pub fn sum(self) -> Var<'t> {
         self.tape().record(Sum, &[self], Shape::scalar(), |x, y| y[0] = kernel::sum(tier(), &x[0]))
     }
 
-    /// The mean of all elements, a scalar.
+    /// The mean of all elements, a scalar, with the precision of [`sum`](Self::sum).
     #[track_caller]
     pub fn mean(self) -> Var<'t> {
         self.sum() / self.shape().len() as f32
     }
 
     /// Sums over one axis, which disappears.
+    ///
+    /// # Precision
+    /// The error is at most 1e-6 of the sum of the absolute values, for ten million equal terms too. The gradient of
+    /// broadcasting is such a sum. Up to 128 terms are added one after another: there the error is below 2e-6 if the
+    /// terms are equal, and at most 8e-6 whatever they are.
     ///
     /// # Panics
     /// If there is no such axis.
@@ -88,7 +96,7 @@ impl<'t> Var<'t> {
         })
     }
 
-    /// Means over one axis, which disappears.
+    /// Means over one axis, which disappears, with the precision of [`sum_axis`](Self::sum_axis).
     ///
     /// # Panics
     /// If there is no such axis.
@@ -100,6 +108,9 @@ impl<'t> Var<'t> {
 
     /// Stretches the value to `shape` by NumPy's rule: missing axes are added in front, and axes of length 1
     /// repeat.
+    ///
+    /// # Precision
+    /// The gradient sums over the repetitions, with the precision of [`sum_axis`](Self::sum_axis).
     ///
     /// # Panics
     /// If it does not stretch to `shape`.

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::gradients::InputGradients;
 use crate::shape::Shape;
 use crate::tape::{Recorded, Rule};
-use crate::var::Var;
+use crate::var::{Var, tier};
 
 /// y = a range of an axis of x.
 #[derive(Debug)]
@@ -68,7 +68,8 @@ impl Rule for Gather {
     }
     fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
         if let Some(dx) = gradients.add_to(0) {
-            kernel::scatter_add(bytemuck::cast_slice(node.input(1)), self.width, node.gradient(), dx);
+            let indices = bytemuck::cast_slice(node.input(1));
+            kernel::scatter_add(tier(), indices, self.width, node.gradient(), dx);
         }
     }
 }
@@ -173,6 +174,10 @@ impl<'t> Var<'t> {
 
     /// The positions `indices` of the first axis, in that order, repeated or not, as in an embedding table's
     /// lookup. Gradients add up where an index repeats.
+    ///
+    /// # Precision
+    /// The error of the gradient is at most 1e-6 of the sum of the absolute values of its terms, also where an index
+    /// repeats a million times. An index that repeats up to 128 times has that of [`sum_axis`](Self::sum_axis).
     ///
     /// # Saved
     /// The indices, as a leaf of the tape.

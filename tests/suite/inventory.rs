@@ -127,6 +127,7 @@ fn every_rule_and_every_kernel_is_in_the_catalogue() {
         "draw",
         "lanes",
         "lib",
+        "lists",
         "math",
         "matrix",
         "noise",
@@ -138,6 +139,7 @@ fn every_rule_and_every_kernel_is_in_the_catalogue() {
         "small_matmul",
         "soft_rows",
         "sparse",
+        "sums",
     ];
     for entry in fs::read_dir(root().join("ops/src")).unwrap() {
         let name = entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();

@@ -23,6 +23,7 @@ mod readers;
 mod sameness;
 mod stability;
 mod statistics;
+mod sums;
 mod tape;
 #[cfg(unix)]
 mod tape_page;

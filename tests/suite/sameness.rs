@@ -206,6 +206,20 @@ mod kernels {
         });
     }
 
+    /// The gradient of rows by index, of which none, some or all repeat.
+    #[test]
+    fn rows_by_index() {
+        assert_same(rows(), |bench| {
+            let (dy, rows, width) = (bench.elements(1), bench.rows, bench.classes);
+            for targets in [1, 3, rows] {
+                let indices: Vec<u32> = (0..rows).map(|r| (r * 7 % targets) as u32).collect();
+                let mut dx = bench.numbers(2, targets * width, -1.0..1.0);
+                index::scatter_add(bench.tier, &indices, width, &dy, &mut dx);
+                bench.keep(&dx);
+            }
+        });
+    }
+
     #[test]
     fn draws() {
         assert_same(flat(), |bench| {

@@ -58,7 +58,7 @@ pub(crate) fn run(command: Command) -> Result<i32> {
 
 fn inspect(kind: SplitKind, split: &Split) {
     let means = split.pixel_means();
-    let lit = means.iter().sum::<f32>() / means.len() as f32;
+    let lit = means.iter().map(|&mean| f64::from(mean)).sum::<f64>() / means.len() as f64;
     let pixels = if split.is_binary() { "binary" } else { "8-bit" };
     let mut counts = [0usize; 256];
     split.labels().iter().for_each(|&label| counts[usize::from(label)] += 1);

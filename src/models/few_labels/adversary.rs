@@ -43,7 +43,7 @@ fn scale_rows(rows: &mut [f32], width: usize, length: f32) {
         // The largest entry is scaled to 1 first, because the square of a small gradient would be 0.
         let largest = row.iter().fold(f32::MIN_POSITIVE, |largest, entry| largest.max(entry.abs()));
         row.iter_mut().for_each(|entry| *entry /= largest);
-        let norm = row.iter().map(|entry| entry * entry).sum::<f32>().sqrt().max(1.0);
+        let norm = row.iter().map(|&entry| f64::from(entry).powi(2)).sum::<f64>().sqrt().max(1.0) as f32;
         row.iter_mut().for_each(|entry| *entry *= length / norm);
     }
 }

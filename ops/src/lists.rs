@@ -1,0 +1,23 @@
+//! Lists of positions, laid one after another.
+
+/// Line `i` is `positions[ends[i - 1]..ends[i]]`.
+pub(crate) struct Lists<'a> {
+    pub(crate) ends: &'a [u32],
+    pub(crate) positions: &'a [u32],
+}
+
+impl Lists<'_> {
+    #[inline(always)]
+    pub(crate) fn line(&self, i: usize) -> &[u32] {
+        let start = if i == 0 { 0 } else { self.ends[i - 1] as usize };
+        &self.positions[start..self.ends[i] as usize]
+    }
+}
+
+/// Replaces the length of each list with its start. Filling the list moves the start to the end.
+pub(crate) fn lengths_to_starts(lengths: &mut [u32]) {
+    let mut start = 0;
+    for length in lengths {
+        start += std::mem::replace(length, start);
+    }
+}
