@@ -73,8 +73,10 @@ fn kernels(c: &mut Criterion) {
         kl.resize(x.len() / classes, 0.0);
         categorical_kl::uniform_forward(tier, x, classes, &mut kl).expect("no row is masked");
     });
+    let mut rest = Vec::new();
     each_size(c, "binary_concrete/forward", |x, _, y, _, _| {
-        binary_concrete::forward(tier, draws(), x, TAU, y)
+        rest.resize(x.len(), 0.0);
+        binary_concrete::forward(tier, draws(), x, TAU, y, &mut rest)
     });
     each_size(c, "binary_concrete/backward", |_, dy, y, dx, _| {
         binary_concrete::backward(tier, y, dy, TAU, false, dx);

@@ -32,6 +32,11 @@
 //! | [`Normal`] | numbers | mean, log_std |
 //! | [`Uniform`] | numbers | low, high |
 //!
+//! Parameters and values may be infinite. Log-densities, entropies and divergences are then the limits, wherever there is
+//! one: an infinite logit makes a bit or a class certain, and its relaxed sample is certain too, with log-density 0 and no
+//! gradient; an infinite number has density 0. Without a limit, as for a number and a location that are both infinite, the
+//! result is NaN. [`Uniform`] refuses infinite ends.
+//!
 //! [`KlForm`] selects the divergence in an ELBO whose samples are relaxed.
 //!
 //! ```
@@ -72,6 +77,7 @@ pub use logistic::Logistic;
 pub use logit_relaxed_bernoulli::LogitRelaxedBernoulli;
 pub use normal::Normal;
 pub use one_hot::OneHot;
+pub(crate) use parts::divided;
 pub use relaxed_bernoulli::{RelaxedBernoulli, RelaxedBit};
 pub use relaxed_one_hot::{RelaxedOneHot, Simplex};
 pub use uniform::Uniform;

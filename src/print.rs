@@ -66,7 +66,7 @@ impl NodeView<'_> {
 
     /// Bytes that its rule saves beyond the values on the tape.
     pub(crate) fn saved_bytes(&self) -> usize {
-        self.rule.map_or(0, |rule| rule.saved_bytes())
+        self.rule.map_or(0, |rule| rule.saved_bytes() + size_of_val(self.kept))
     }
 
     /// Its value, to write out.

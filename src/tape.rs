@@ -4,6 +4,7 @@
 //! the end to the front. The tape knows no op: it stores values and asks each node's [`Rule`] to pass
 //! gradients on.
 
+mod keeping;
 mod leaf;
 mod node;
 mod not_finite;
@@ -371,6 +372,7 @@ impl Tape {
                 shape: &node.shape,
                 inputs: &node.inputs,
                 rule: node.rule(),
+                kept: &node.kept,
                 tracked: node.tracked,
                 owned: matches!(node.value, Value::Own | Value::Indices),
                 value: nodes.value(index as u32),

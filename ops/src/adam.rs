@@ -5,6 +5,7 @@
 //! F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, algorithm 2.
 
 use crate::Tier;
+use crate::math::{at_least, at_most};
 use crate::parallel::{Rows, RowsMut, for_rows};
 
 /// The constants of an update. `beta1` and `beta2` are the decay rates of the two moments.
@@ -25,6 +26,10 @@ pub struct Hyper {
 /// The largest decay of a moment. The moments decay by the nearest `f32`, but the corrections use the `f64`.
 /// Here they are 0.14 % apart, and nearer to 1 much more.
 pub const LARGEST_BETA: f64 = 0.99999;
+
+/// The largest entry of a gradient whose square is finite. A larger one counts as this. A step depends on the
+/// ratios of gradients, and with an infinite second moment the parameter would never move again.
+const LARGEST_GRADIENT: f32 = 1.844_674_3e19;
 
 /// The constants with the bias corrections of a given step worked in, so that the loop has a single division.
 #[derive(Clone, Copy)]
@@ -55,6 +60,7 @@ impl Step {
 crate::simd! {
     fn piece(step: Step, gradient: &[f32], mean: &mut [f32], square: &mut [f32], parameter: &mut [f32]) {
         for (((p, m), v), &g) in parameter.iter_mut().zip(mean).zip(square).zip(gradient) {
+            let g = at_least(at_most(g, LARGEST_GRADIENT), -LARGEST_GRADIENT);
             // m += (1 - beta)(g - m) keeps beta exact where 1 - beta rounds.
             let new_m = (g - *m).mul_add(1.0 - step.beta1, *m);
             let new_v = (g * g - *v).mul_add(1.0 - step.beta2, *v);
@@ -70,6 +76,9 @@ crate::simd! {
 ///
 /// m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2,
 /// p = (1 - lr wd) p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon).
+///
+/// An entry of the gradient larger than 1.8e19 in size, even an infinite one, counts as 1.8e19 with its sign,
+/// so that its square stays finite.
 #[track_caller]
 pub fn update(
     tier: Tier,

@@ -4,9 +4,9 @@
 //! Shapes are read as `outer x n x inner`, with the axis in the middle.
 //!
 //! # Precision
-//! The error of a sum is at most 1e-6 of the sum of the absolute values of its terms, for ten million equal terms
-//! too. Up to 128 rows are added one after another: there the error is below 2e-6 if the terms are equal, and at
-//! most 8e-6 whatever they are.
+//! The error of a sum is at most 1e-6 times the sum of the absolute values of its terms, even for ten million
+//! equal terms. Up to 128 rows are added one after another. The error, relative to the same sum, is then
+//! below 2e-6 if the terms are equal, and at most 8e-6 in any case.
 
 use crate::Tier;
 use crate::lanes;
@@ -65,7 +65,7 @@ crate::simd! {
     }
 }
 
-/// Returns the sum of all elements, over a tree that no thread count changes.
+/// Returns the sum of all elements, over a tree that does not depend on the number of threads.
 pub fn sum(tier: Tier, x: &[f32]) -> f32 {
     sum_rows(x.len(), 1, (Rows(x, 1),), |_, (Rows(x, _),)| sum_piece(tier, x))
 }

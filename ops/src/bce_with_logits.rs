@@ -1,5 +1,8 @@
 //! `bce_with_logits`: the negative log-likelihood of a Bernoulli variable, in nats, from its logit:
-//! loss = softplus(x) - t x = max(x, 0) - t x + ln(1 + e^-|x|), finite for every finite x.
+//! loss = softplus(x) - t x = w |x| + ln(1 + e^-|x|), where w is 1 - t for x > 0 and t elsewhere.
+//!
+//! The loss is finite for every finite x. For an infinite x it is 0 if the target is the certain outcome,
+//! else +inf.
 
 use crate::Tier;
 use crate::math;
@@ -14,9 +17,10 @@ crate::simd! {
                 *e = math::exp_nonpositive(-x.abs());
             }
             for ((loss, &x), &t) in loss.iter_mut().zip(logits).zip(target) {
-                // softplus(-x) + (1 - t) x for t = 1 and softplus(x) for t = 0 lose nothing to cancellation.
-                let (near, weight) = if t > 0.5 { (-x, 1.0 - t) } else { (x, -t) };
-                *loss = math::softplus_from(near, *loss) + if weight == 0.0 { 0.0 } else { weight * x };
+                // The part of the target on the other side of x costs |x|. Neither term is negative, so
+                // nothing cancels.
+                let weight = if x > 0.0 { 1.0 - t } else { t };
+                *loss = math::weighted(weight, x.abs()) + math::log1p_moderate(*loss);
             }
         }
     }

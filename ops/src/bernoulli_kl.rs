@@ -5,7 +5,7 @@
 //! infinite; p is then exactly 0 or 1. Where q excludes an outcome that p allows, the divergence is +inf.
 
 use crate::Tier;
-use crate::math::{self, sigmoid_slope};
+use crate::math::{self, sigmoid_slope, weighted};
 use crate::parallel::{Rows, RowsMut, for_rows};
 
 /// Returns p, q and the logit of q on the side where p <= 1/2.
@@ -13,12 +13,6 @@ use crate::parallel::{Rows, RowsMut, for_rows};
 fn smaller_side(a: f32, b: f32) -> (f32, f32, f32) {
     let b = if a > 0.0 { -b } else { b };
     (math::sigmoid(-a.abs()), math::sigmoid(b), b)
-}
-
-/// Returns `weight * x`, or 0 where the weight is 0, even if x is infinite.
-#[inline(always)]
-fn weighted(weight: f32, x: f32) -> f32 {
-    if weight == 0.0 { 0.0 } else { weight * x }
 }
 
 crate::simd! {

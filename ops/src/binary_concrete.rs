@@ -2,6 +2,10 @@
 //! logistic noise l, one draw per logit. `st_binary_concrete`, its straight-through form: the exact sample
 //! with the gradient of the relaxed one.
 //!
+//! The gradient is y (1 - y) / tau. Where the score is 17 or more, y rounds to 1 and 1 - y is lost. So the
+//! forward pass also writes the rest of each sample, which is y where y < 1/2, and y - 1 elsewhere. The
+//! gradient needs only the rest.
+//!
 //! # Source
 //! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, section 3.2 and appendix B; E.
 //! Jang, S. Gu, B. Poole, "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017.
@@ -14,30 +18,44 @@ use crate::parallel::{Rows, RowsMut, for_light_rows, for_rows, sum_rows};
 use crate::perturbed::{binary_samples, logistic_scores};
 
 crate::simd! {
-    fn forward_piece(draws: Draws<'_>, first: usize, logits: &[f32], inverse_tau: f32, y: &mut [f32]) {
-        logistic_scores(&mut draws.from_element(first), logits, y);
-        for y in y {
-            *y = math::sigmoid(*y * inverse_tau);
+    fn forward_piece(
+        draws: Draws<'_>, first: usize, logits: &[f32], inverse_tau: f32, y: &mut [f32], rest: &mut [f32],
+    ) {
+        let mut reader = draws.from_element(first);
+        for ((logits, y), rest) in logits.chunks(PIECE).zip(y.chunks_mut(PIECE)).zip(rest.chunks_mut(PIECE)) {
+            logistic_scores(&mut reader, logits, y);
+            for (y, rest) in y.iter_mut().zip(rest) {
+                (*y, *rest) = math::sigmoid_and_rest(*y * inverse_tau);
+            }
         }
     }
 }
 
-/// Returns h logit(y), or 0 where y is 0, subnormal or 1.
+/// Returns y (1 - y) from the rest of y.
 #[inline(always)]
-fn h_logit(h: f32, y: f32) -> f32 {
-    let value = h * math::ln_normal(y / (1.0 - y));
-    if (y < f32::MIN_POSITIVE) | (y == 1.0) { 0.0 } else { value }
+fn slope(rest: f32) -> f32 {
+    (-rest).mul_add(rest, rest.abs())
+}
+
+/// Returns h logit(y) from the rest of y, or 0 where y or 1 - y is 0 or subnormal.
+#[inline(always)]
+fn h_logit(h: f32, rest: f32) -> f32 {
+    let smaller = rest.abs();
+    let distance = math::ln_normal((1.0 - smaller) / smaller);
+    let value = h * distance.copysign(-rest);
+    if smaller < f32::MIN_POSITIVE { 0.0 } else { value }
 }
 
 crate::simd! {
-    fn backward_piece(y: &[f32], dy: &[f32], inverse_tau: f32, want_tau: bool, dlogits: &mut [f32]) -> f32 {
+    fn backward_piece(rest: &[f32], dy: &[f32], inverse_tau: f32, want_tau: bool, dlogits: &mut [f32]) -> f32 {
         let mut total = 0.0;
-        for ((y, dy), dlogits) in y.chunks(PIECE).zip(dy.chunks(PIECE)).zip(dlogits.chunks_mut(PIECE)) {
-            for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
-                *dlogits = (dy * (y * (1.0 - y))).mul_add(inverse_tau, *dlogits);
+        let pieces = rest.chunks(PIECE).zip(dy.chunks(PIECE)).zip(dlogits.chunks_mut(PIECE));
+        for ((rest, dy), dlogits) in pieces {
+            for ((dlogits, &rest), &dy) in dlogits.iter_mut().zip(rest).zip(dy) {
+                *dlogits = (dy * slope(rest)).mul_add(inverse_tau, *dlogits);
             }
             if want_tau {
-                total += lanes::sum_of_pairs(dy, y, |dy, y| h_logit(dy * (y * (1.0 - y)), y));
+                total += lanes::sum_of_pairs(dy, rest, |dy, rest| h_logit(dy * slope(rest), rest));
             }
         }
         total
@@ -75,47 +93,49 @@ crate::simd! {
     }
 }
 
-/// Samples y = sigmoid((logits + l) / tau) with standard logistic noise l, elementwise. Element i takes draw
-/// i.
+/// Samples y = sigmoid((logits + l) / tau) with standard logistic noise l, elementwise, and writes the rest of
+/// each sample, which [`backward`] needs. Element i takes draw i.
 ///
 /// # Precision
-/// y is within 2 ulp of the sigmoid of its score.
+/// y and the rest are within 2 ulp of those of the score.
 ///
 /// # Panics
 /// If the slices differ in length, or if there are injected draws but not one per logit.
 #[track_caller]
-pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], tau: f32, y: &mut [f32]) {
-    assert_eq!(logits.len(), y.len(), "logits and y must have one length");
+pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], tau: f32, y: &mut [f32], rest: &mut [f32]) {
+    assert!(logits.len() == y.len() && logits.len() == rest.len(), "logits, y and rest must have one length");
     draws.check(logits.len());
-    for_rows(y.len(), 1, (Rows(logits, 1), RowsMut(y, 1)), |first, (Rows(logits, _), RowsMut(y, _))| {
-        forward_piece(tier, draws, first, logits, 1.0 / tau, y);
+    let parts = (Rows(logits, 1), RowsMut(y, 1), RowsMut(rest, 1));
+    for_rows(logits.len(), 1, parts, |first, (Rows(logits, _), RowsMut(y, _), RowsMut(rest, _))| {
+        forward_piece(tier, draws, first, logits, 1.0 / tau, y, rest);
     });
 }
 
 /// Adds the gradient of [`forward`], elementwise: dlogits += h / tau with h = dy y (1 - y). Returns
 /// dtau = -sum(h logit(y)) / tau if `want_tau`, else 0.
 ///
-/// The gradient needs only the output y, so the noise is not drawn again. Both gradients are 0 where y
-/// rounded to 0 or 1.
+/// The gradient needs only the rest of y, which [`forward`] wrote, so the noise is not drawn again. Both
+/// gradients are 0 for an infinite logit.
 ///
 /// # Precision
-/// For tau far above the logits, y is near 1/2 and keeps only what rounding left of its logit. dtau then has
-/// a relative error of about 1e-7 tau / |logits + l|.
+/// dlogits is accurate on both sides, even where y rounded to 1. For tau far above the logits, y is near 1/2
+/// and keeps only what rounding left of its logit. dtau then has a relative error of about 1e-7 tau /
+/// |logits + l|.
 ///
 /// # Panics
 /// If the slices differ in length.
 #[track_caller]
-pub fn backward(tier: Tier, y: &[f32], dy: &[f32], tau: f32, want_tau: bool, dlogits: &mut [f32]) -> f32 {
-    assert!(y.len() == dy.len() && y.len() == dlogits.len(), "one length");
-    let parts = (Rows(y, 1), Rows(dy, 1), RowsMut(dlogits, 1));
+pub fn backward(tier: Tier, rest: &[f32], dy: &[f32], tau: f32, want_tau: bool, dlogits: &mut [f32]) -> f32 {
+    assert!(rest.len() == dy.len() && rest.len() == dlogits.len(), "one length");
+    let parts = (Rows(rest, 1), Rows(dy, 1), RowsMut(dlogits, 1));
     if !want_tau {
-        for_light_rows(y.len(), 1, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
-            backward_piece(tier, y, dy, 1.0 / tau, false, dlogits);
+        for_light_rows(rest.len(), 1, parts, |_, (Rows(rest, _), Rows(dy, _), RowsMut(dlogits, _))| {
+            backward_piece(tier, rest, dy, 1.0 / tau, false, dlogits);
         });
         return 0.0;
     }
-    let h_logit = sum_rows(y.len(), 1, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
-        backward_piece(tier, y, dy, 1.0 / tau, true, dlogits)
+    let h_logit = sum_rows(rest.len(), 1, parts, |_, (Rows(rest, _), Rows(dy, _), RowsMut(dlogits, _))| {
+        backward_piece(tier, rest, dy, 1.0 / tau, true, dlogits)
     });
     -h_logit / tau
 }

@@ -2,14 +2,15 @@
 //! `categorical_kl_uniform`: the same with the uniform distribution over all classes of the row as q.
 //!
 //! A class that p masks (logit -inf) adds 0 to the divergence and gets the gradient 0. A class that q masks
-//! and p does not makes the divergence +inf.
+//! and p does not makes the divergence +inf. A logit of inf masks the finite logits of its row.
 
 use crate::Tier;
 use crate::lanes;
-use crate::math;
+use crate::math::{self, weighted};
 use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::rows::{
-    Checked, MaskedRow, block_len, check_rows, count_rows, is_masked, max_and_log_sum, normalizer,
+    Checked, MODERATE, MaskedRow, block_len, check_rows, count_rows, has_large, is_unusual, max_and_log_sum,
+    normalizer, retry_settled, with_settled,
 };
 use crate::scratch;
 use crate::sums::sum_in_runs;
@@ -20,7 +21,7 @@ use crate::sums::sum_in_runs;
 fn shift_and_exp(logits: &[f32], classes: usize, shifted: &mut [f32], exps: &mut [f32]) -> Checked {
     for (r, (row, out)) in logits.chunks_exact(classes).zip(shifted.chunks_exact_mut(classes)).enumerate() {
         let max = lanes::max(row);
-        if is_masked(row, max) {
+        if is_unusual(row, max, MODERATE) {
             return Err(MaskedRow(r));
         }
         for (out, &x) in out.iter_mut().zip(row) {
@@ -97,8 +98,10 @@ pub fn uniform_forward(tier: Tier, logits: &[f32], classes: usize, kl: &mut [f32
     assert_eq!(logits.len(), kl.len() * classes, "logits must be rows x classes");
     let (rows, parts) = (kl.len(), (Rows(logits, classes), RowsMut(kl, 1)));
     check_rows(rows, classes, parts, |_, (Rows(logits, _), RowsMut(kl, _))| {
-        scratch::with(2 * block_len(classes), |scratch| {
-            uniform_forward_piece(tier, logits, classes, scratch, kl)
+        retry_settled(tier, logits, classes, |logits| {
+            scratch::with(2 * block_len(classes), |scratch| {
+                uniform_forward_piece(tier, logits, classes, scratch, kl)
+            })
         })
     })
 }
@@ -115,8 +118,10 @@ pub fn uniform_backward(tier: Tier, logits: &[f32], classes: usize, dkl: &[f32],
     assert_eq!(rows, dkl.len(), "dkl must have an entry per row");
     let parts = (Rows(logits, classes), Rows(dkl, 1), RowsMut(dlogits, classes));
     for_rows(rows, classes, parts, |_, (Rows(logits, _), Rows(dkl, _), RowsMut(dlogits, _))| {
-        scratch::with(2 * block_len(classes), |scratch| {
-            uniform_backward_piece(tier, logits, classes, dkl, scratch, dlogits);
+        with_settled(tier, logits, classes, |logits| {
+            scratch::with(2 * block_len(classes), |scratch| {
+                uniform_backward_piece(tier, logits, classes, dkl, scratch, dlogits);
+            });
         });
     });
 }
@@ -154,10 +159,12 @@ crate::simd! {
         let rows = p.chunks_exact(classes).zip(q.chunks_exact(classes)).zip(dp.chunks_exact_mut(classes));
         for (((p, q), dp), (&kl, &dkl)) in rows.zip(kl.iter().zip(dkl)) {
             let (p_norm, q_norm) = (max_and_log_sum(p), max_and_log_sum(q));
+            // An infinite divergence has infinite slopes: positive for a class that makes it infinite,
+            // negative for the others.
+            let kl = math::at_most(kl, f32::MAX);
             for ((dp, &p), &q) in dp.iter_mut().zip(p).zip(q) {
-                let slope = probability(p, p_norm) * (log_ratio(p, q, p_norm, q_norm) - kl);
-                // Where kl is infinite, the slope of a class that p masks would be 0 times infinity.
-                let slope = if p == f32::NEG_INFINITY { 0.0 } else { slope };
+                // A class without probability has no slope, even if the other factor is infinite.
+                let slope = weighted(probability(p, p_norm), log_ratio(p, q, p_norm, q_norm) - kl);
                 *dp = dkl.mul_add(slope, *dp);
             }
         }
@@ -176,6 +183,17 @@ crate::simd! {
     }
 }
 
+/// Like [`with_settled`], for the logits of two distributions.
+fn with_settled_pair<T>(
+    tier: Tier,
+    p: &[f32],
+    q: &[f32],
+    classes: usize,
+    work: impl FnOnce(&[f32], &[f32]) -> T,
+) -> T {
+    with_settled(tier, p, classes, |p| with_settled(tier, q, classes, |q| work(p, q)))
+}
+
 /// Writes kl\[r\] = sum_i p_i (ln p_i - ln q_i) in nats, where p_i and q_i are the softmax of the logits in
 /// `p` and `q`.
 ///
@@ -191,11 +209,17 @@ pub fn forward(tier: Tier, p: &[f32], q: &[f32], classes: usize, kl: &mut [f32])
     assert!(p.len() == q.len() && p.len() == kl.len() * classes, "logits must be rows x classes");
     let (rows, parts) = (kl.len(), (Rows(p, classes), Rows(q, classes), RowsMut(kl, 1)));
     check_rows(rows, classes, parts, |_, (Rows(p, _), Rows(q, _), RowsMut(kl, _))| {
-        forward_piece(tier, p, q, classes, kl)
+        match forward_piece(tier, p, q, classes, kl) {
+            Err(_) if has_large(tier, p) || has_large(tier, q) => {
+                with_settled_pair(tier, p, q, classes, |p, q| forward_piece(tier, p, q, classes, kl))
+            }
+            checked => checked,
+        }
     })
 }
 
-/// Adds the gradient of the logits of p: dp_i += dkl p_i ((ln p_i - ln q_i) - kl), per row.
+/// Adds the gradient of the logits of p: dp_i += dkl p_i ((ln p_i - ln q_i) - kl), per row. An infinite kl
+/// counts as 3.4e38.
 ///
 /// `p`, `q` and `dp` are rows of `classes`; `kl`, the output of [`forward`], and `dkl` have an entry per row.
 ///
@@ -211,7 +235,9 @@ pub fn backward_p(tier: Tier, p: &[f32], q: &[f32], classes: usize, kl: &[f32], 
         classes,
         parts,
         |_, (Rows(p, _), Rows(q, _), Rows(kl, _), Rows(dkl, _), RowsMut(dp, _))| {
-            backward_p_piece(tier, p, q, classes, kl, dkl, dp);
+            with_settled_pair(tier, p, q, classes, |p, q| {
+                backward_p_piece(tier, p, q, classes, kl, dkl, dp);
+            });
         },
     );
 }
@@ -228,6 +254,6 @@ pub fn backward_q(tier: Tier, p: &[f32], q: &[f32], classes: usize, dkl: &[f32],
     assert!(q.len() == p.len() && dkl.len() == rows, "q must be rows x classes");
     let parts = (Rows(p, classes), Rows(q, classes), Rows(dkl, 1), RowsMut(dq, classes));
     for_rows(rows, classes, parts, |_, (Rows(p, _), Rows(q, _), Rows(dkl, _), RowsMut(dq, _))| {
-        backward_q_piece(tier, p, q, classes, dkl, dq);
+        with_settled_pair(tier, p, q, classes, |p, q| backward_q_piece(tier, p, q, classes, dkl, dq));
     });
 }

@@ -1,12 +1,17 @@
 //! `cross_entropy`: the negative log-likelihood of a class, in nats, from logits: loss = logsumexp(logits) -
 //! logits\[target\].
 //!
-//! A target whose class is masked (logit -inf) is impossible: its loss is +inf.
+//! A target whose class is masked is impossible: its loss is +inf. A class is masked if its logit is -inf, or
+//! if its logit is finite and another of its row is inf.
 
 use crate::Tier;
+use crate::lanes;
 use crate::math;
+use crate::noise::PIECE;
 use crate::parallel::{Rows, RowsMut, for_rows};
-use crate::rows::{Checked, MaskedRow, check_rows, count_rows, max_and_log_sum, normalizer};
+use crate::rows::{
+    Checked, MaskedRow, check_rows, count_rows, max_and_log_sum, normalizer, retry_settled, with_settled,
+};
 
 crate::simd! {
     fn forward_piece(logits: &[f32], classes: usize, targets: &[u32], loss: &mut [f32]) -> Checked {
@@ -21,18 +26,28 @@ crate::simd! {
 crate::simd! {
     fn backward_piece(logits: &[f32], classes: usize, targets: &[u32], dloss: &[f32], dlogits: &mut [f32]) {
         let rows = logits.chunks_exact(classes).zip(dlogits.chunks_exact_mut(classes));
+        let mut p = [0.0f32; PIECE];
         for (((row, dlogits), &target), &dloss) in rows.zip(targets).zip(dloss) {
             let (max, log_sum) = max_and_log_sum(row);
-            let target = target as usize;
-            let before = dlogits[target];
-            for (dlogits, &x) in dlogits.iter_mut().zip(row) {
-                *dlogits = dloss.mul_add(math::exp_nonpositive((x - max) - log_sum), *dlogits);
+            // 1 - p of the target is the sum of the other probabilities, which keeps the digits that 1 - p
+            // loses where p rounds to 1.
+            let mut others = 0.0f64;
+            let pieces = row.chunks(PIECE).zip(dlogits.chunks_mut(PIECE));
+            for ((row, dlogits), first) in pieces.zip((0..).step_by(PIECE)) {
+                let p = &mut p[..row.len()];
+                for ((p, &x), place) in p.iter_mut().zip(row).zip(first..) {
+                    let probability = math::exp_nonpositive((x - max) - log_sum);
+                    *p = if place == target { 0.0 } else { probability };
+                }
+                for (dlogits, &p) in dlogits.iter_mut().zip(p.iter()) {
+                    *dlogits = dloss.mul_add(p, *dlogits);
+                }
+                others += f64::from(lanes::sum(p));
             }
-            // Where the target is nearly certain the difference is small, so we take it before we add
-            // anything.
-            let miss = math::exp_nonpositive((row[target] - max) - log_sum) - 1.0;
-            let possible = row[target] != f32::NEG_INFINITY;
-            dlogits[target] = if possible { dloss.mul_add(miss, before) } else { before };
+            let target = target as usize;
+            if row[target] != f32::NEG_INFINITY {
+                dlogits[target] = (-dloss).mul_add(others as f32, dlogits[target]);
+            }
         }
     }
 }
@@ -59,7 +74,7 @@ pub fn forward(
     assert_eq!(targets.len(), loss.len(), "targets must have an entry per row");
     let (rows, parts) = (loss.len(), (Rows(logits, classes), Rows(targets, 1), RowsMut(loss, 1)));
     check_rows(rows, classes, parts, |_, (Rows(logits, _), Rows(targets, _), RowsMut(loss, _))| {
-        forward_piece(tier, logits, classes, targets, loss)
+        retry_settled(tier, logits, classes, |logits| forward_piece(tier, logits, classes, targets, loss))
     })
 }
 
@@ -69,7 +84,8 @@ pub fn forward(
 /// get exactly 0.
 ///
 /// # Precision
-/// The entry of the target is accurate where the target is nearly certain.
+/// The entry of the target is accurate where the target is nearly certain, even where its probability rounds
+/// to 1.
 ///
 /// # Panics
 /// If a target is not below `classes`, or if the lengths do not fit.
@@ -90,7 +106,9 @@ pub fn backward(
         classes,
         parts,
         |_, (Rows(logits, _), Rows(targets, _), Rows(dloss, _), RowsMut(dlogits, _))| {
-            backward_piece(tier, logits, classes, targets, dloss, dlogits);
+            with_settled(tier, logits, classes, |logits| {
+                backward_piece(tier, logits, classes, targets, dloss, dlogits);
+            });
         },
     );
 }

@@ -52,24 +52,24 @@ macro_rules! unary {
 }
 
 unary! {
-    /// y = e^x
-    exp: |x| math::exp(x), |y| y;
+    /// y = e^x; the slope is at most the largest number, so that a dy of 0 stays 0
+    exp: |x| math::exp(x), |y| math::at_most(y, f32::MAX);
     /// y = ln x; the slope is at most the largest number, so that a dy of 0 (as at a masked class) stays 0
     ln: |x| math::ln(x), |y| if x.abs() <= 1.0 / f32::MAX { f32::MAX } else { 1.0 / x };
-    /// y = ln(1 + x)
-    log1p: |x| math::log1p(x), |y| 1.0 / (1.0 + x);
-    /// y = the square root of x
-    sqrt: |x| x.sqrt(), |y| 0.5 / y;
-    /// y = x^2
-    square: |x| x * x, |y| 2.0 * x;
+    /// y = ln(1 + x); the slope at -1 is finite, so that a dy of 0 stays 0
+    log1p: |x| math::log1p(x), |y| 1.0 / math::at_least(1.0 + x, f32::MIN_POSITIVE);
+    /// y = the square root of x; the slope at 0 is finite, so that a dy of 0 stays 0
+    sqrt: |x| x.sqrt(), |y| 0.5 / math::at_least(y, f32::MIN_POSITIVE);
+    /// y = x^2; the slope is at most the largest number, so that a dy of 0 stays 0
+    square: |x| x * x, |y| 2.0 * math::at_most(math::at_least(x, -0.5 * f32::MAX), 0.5 * f32::MAX);
     /// y = |x|; the slope at 0 is 0
     abs: |x| x.abs(), |y| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { 0.0 };
-    /// y = 1 / (1 + e^-x)
-    sigmoid: |x| math::sigmoid(x), |y| y * (1.0 - y);
+    /// y = 1 / (1 + e^-x); the slope comes from x, because y rounds to 1 from x = 17 on
+    sigmoid: |x| math::sigmoid(x), |y| math::sigmoid_slope(x);
     /// y = ln(1 + e^x)
     softplus: |x| math::softplus(x), |y| math::sigmoid(x);
-    /// y = tanh x
-    tanh: |x| math::tanh(x), |y| (1.0 - y) * (1.0 + y);
+    /// y = tanh x; the slope comes from x, because y rounds to 1 from x = 9 on
+    tanh: |x| math::tanh(x), |y| 4.0 * math::sigmoid_slope(2.0 * x);
     /// y = max(x, 0); the slope at 0 is 0; a NaN stays
     relu: |x| if x < 0.0 { 0.0 } else { x }, |y| if x > 0.0 { 1.0 } else { 0.0 };
 }
@@ -94,10 +94,13 @@ pub mod leaky_relu {
         }
     }
 
-    /// y = x where x > 0, `slope` x elsewhere.
+    /// y = x where x > 0, `slope` x elsewhere. A slope of 0 gives 0 even at -inf.
     #[track_caller]
     pub fn forward(tier: Tier, slope: f32, x: &[f32], y: &mut [f32]) {
         assert_eq!(x.len(), y.len(), "x and y must have one length");
+        if slope == 0.0 {
+            return relu::forward(tier, x, y);
+        }
         for_rows(x.len(), 1, (Rows(x, 1), RowsMut(y, 1)), |_, (Rows(x, _), RowsMut(y, _))| {
             forward_piece(tier, slope, x, y);
         });

@@ -4,18 +4,22 @@
 //! Small entries of a sample underflow, but their logarithms do not, so the density is a function of the
 //! logarithm. A class masked by a logit of -inf has log_y = -inf and does not count: the row has the density
 //! of its other classes. If log_y is -inf at an unmasked class, or finite at a masked one, the density is 0,
-//! its logarithm is -inf, and no gradient passes through the row.
+//! its logarithm is -inf, and no gradient passes through the row. A logit of inf masks the finite logits of
+//! its row. A single one makes the row certain, and the row's own sample then has log-density 0.
 //!
 //! # Source
 //! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, appendix C.3.2.
 
 use crate::Tier;
 use crate::lanes;
+use crate::log_rows;
 use crate::math;
 use crate::noise::Draws;
 use crate::parallel::{Rows, RowsMut, for_rows, sum_rows};
 use crate::perturbed::gumbel_scores;
-use crate::rows::{Checked, MaskedRow, check_rows, count_rows, is_masked, max_and_log_sum, sum_exp};
+use crate::rows::{
+    Checked, MODERATE, MaskedRow, check_rows, count_rows, is_unusual, retry_settled, sum_exp, with_settled,
+};
 use crate::scratch;
 use crate::soft_rows::{Scores, normalize, with_soft};
 use crate::sums::sum_in_runs;
@@ -30,45 +34,29 @@ crate::simd! {
         gumbel_scores(&mut reader, logits, y);
         for (r, row) in y.chunks_exact_mut(classes).enumerate() {
             let max = lanes::max(row);
-            if is_masked(row, max) {
+            if is_unusual(row, max, MODERATE) {
                 return Err(MaskedRow(r));
             }
             for s in row.iter_mut() {
-                *s = (*s - max) * inverse_tau;
+                // Only a masked class is at an infinite distance, and no other may end up there.
+                let below = *s - max;
+                let scaled = math::at_least(below * inverse_tau, -f32::MAX);
+                *s = if below > f32::NEG_INFINITY { scaled } else { below };
             }
-            let (max, log_sum) = max_and_log_sum(row);
+            // The largest entry is 0 now.
+            let log_sum = math::ln(sum_exp(row, 0.0));
             for s in row {
-                *s = (*s - max) - log_sum;
+                *s -= log_sum;
             }
         }
         Ok(())
     }
 }
 
-crate::simd! {
-    fn backward_piece(
-        y: &[f32], dy: &[f32], classes: usize, inverse_tau: f32, want_tau: bool, dlogits: &mut [f32],
-    ) -> f32 {
-        let mut h_y = 0.0f64;
-        let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes));
-        for ((y, dy), dlogits) in rows.zip(dlogits.chunks_exact_mut(classes)) {
-            // The value of a masked class is -inf whatever the logits are, so its dy does not count.
-            let total = sum_in_runs(y, dy, |y, dy| if y != f32::NEG_INFINITY { dy } else { 0.0 });
-            for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
-                let h = (-total).mul_add(math::exp_nonpositive(y), dy);
-                *dlogits = if y != f32::NEG_INFINITY { h.mul_add(inverse_tau, *dlogits) } else { *dlogits };
-                if want_tau {
-                    h_y += f64::from(if y != f32::NEG_INFINITY { h * y } else { 0.0 });
-                }
-            }
-        }
-        h_y as f32
-    }
-}
-
 /// Samples y = log_softmax((logits + g) / tau) with standard Gumbel noise g.
 ///
-/// `logits` and `y` are rows of `classes`. Element i takes draw i. Masked classes stay at -inf.
+/// `logits` and `y` are rows of `classes`. Element i takes draw i. Masked classes stay at -inf. The others are at
+/// least -3.4e38, unless a logit of inf masks them.
 ///
 /// # Errors
 /// [`MaskedRow`] for a row whose classes are all masked.
@@ -89,7 +77,9 @@ pub fn forward(
     draws.check(logits.len());
     let parts = (Rows(logits, classes), RowsMut(y, classes));
     check_rows(rows, classes, parts, |first, (Rows(logits, _), RowsMut(y, _))| {
-        forward_piece(tier, draws, first, logits, classes, 1.0 / tau, y)
+        retry_settled(tier, logits, classes, |logits| {
+            forward_piece(tier, draws, first, logits, classes, 1.0 / tau, y)
+        })
     })
 }
 
@@ -98,6 +88,9 @@ pub fn forward(
 ///
 /// The slices are rows of `classes`. The gradient needs only the output y. Masked classes get exactly 0, and
 /// their dy does not count.
+///
+/// # Precision
+/// The entry of a nearly certain class is accurate, even where its y rounds to 0.
 ///
 /// # Panics
 /// If the slices differ in length or do not hold whole rows.
@@ -111,17 +104,7 @@ pub fn backward(
     want_tau: bool,
     dlogits: &mut [f32],
 ) -> f32 {
-    let rows = count_rows(y, classes, dlogits);
-    assert_eq!(y.len(), dy.len(), "y and dy must have one length");
-    let h_y = sum_rows(
-        rows,
-        classes,
-        (Rows(y, classes), Rows(dy, classes), RowsMut(dlogits, classes)),
-        |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
-            backward_piece(tier, y, dy, classes, 1.0 / tau, want_tau, dlogits)
-        },
-    );
-    -h_y / tau
+    log_rows::backward(tier, y, dy, classes, tau, want_tau, dlogits)
 }
 
 // ----------------------------------------------------------------------------------------------- its density
@@ -143,10 +126,10 @@ fn constant(n: usize, tau: f32) -> f64 {
     ln_factorial_below(n) + (n as f64 - 1.0) * f64::from(tau).ln()
 }
 
-/// Returns the score u = logit - tau log_y, or -inf for a masked class.
+/// Returns the score u = logit - tau log_y, capped at the largest number, or -inf for a masked class.
 #[inline(always)]
 fn score(logit: f32, log_y: f32, tau: f32) -> f32 {
-    let u = (-tau).mul_add(log_y, logit);
+    let u = math::at_most((-tau).mul_add(log_y, logit), f32::MAX);
     if logit != f32::NEG_INFINITY { u } else { f32::NEG_INFINITY }
 }
 
@@ -205,6 +188,8 @@ struct DensityScores<'a> {
 }
 
 impl Scores for DensityScores<'_> {
+    const MOST: f32 = f32::MAX;
+
     #[inline(always)]
     fn fill(&mut self, out: &mut [f32]) {
         for ((out, &log_y), &logit) in out.iter_mut().zip(self.log_y).zip(self.logits) {
@@ -302,7 +287,11 @@ pub fn log_prob_forward(
     assert_eq!(logits.len(), log_prob.len() * classes, "log_prob must have an entry per row");
     let (rows, parts) = (log_prob.len(), (Rows(log_y, classes), Rows(logits, classes), RowsMut(log_prob, 1)));
     check_rows(rows, classes, parts, |_, (Rows(log_y, _), Rows(logits, _), RowsMut(log_prob, _))| {
-        scratch::with(classes, |scores| log_prob_piece(tier, log_y, logits, classes, tau, scores, log_prob))
+        with_settled(tier, logits, classes, |logits| {
+            scratch::with(classes, |scores| {
+                log_prob_piece(tier, log_y, logits, classes, tau, scores, log_prob)
+            })
+        })
     })
 }
 
@@ -341,8 +330,10 @@ pub fn log_prob_backward(
         classes,
         parts,
         |_, (Rows(log_y, _), Rows(logits, _), Rows(log_prob, _), Rows(d, _), RowsMut(dlogits, _))| {
-            with_soft(classes, |p| {
-                log_prob_backward_piece(tier, log_y, logits, classes, tau, log_prob, d, p, dlogits);
+            with_settled(tier, logits, classes, |logits| {
+                with_soft(classes, |p| {
+                    log_prob_backward_piece(tier, log_y, logits, classes, tau, log_prob, d, p, dlogits);
+                });
             });
         },
     );
@@ -381,7 +372,9 @@ pub fn log_prob_backward_tau(
         classes,
         parts,
         |_, (Rows(log_y, _), Rows(logits, _), Rows(log_prob, _), Rows(d, _), Rows(h, _))| {
-            log_prob_backward_tau_piece(tier, log_y, logits, classes, tau, log_prob, d, h)
+            with_settled(tier, logits, classes, |logits| {
+                log_prob_backward_tau_piece(tier, log_y, logits, classes, tau, log_prob, d, h)
+            })
         },
     )
 }

@@ -104,7 +104,10 @@ pub fn rsample_backward_log_std(
 crate::simd! {
     fn kl_piece(mean: &[f32], log_std: &[f32], kl: &mut [f32]) {
         for ((kl, &m), &s) in kl.iter_mut().zip(mean).zip(log_std) {
-            *kl = 0.5 * m.mul_add(m, math::expm1(2.0 * s)) - s;
+            // We halve m before squaring, because the square itself may overflow. At infinity the exponential
+            // outweighs s.
+            let halves = (0.5 * m).mul_add(m, 0.5 * math::expm1(2.0 * s));
+            *kl = halves - math::at_most(s, f32::MAX);
         }
     }
 }
@@ -117,7 +120,8 @@ crate::simd! {
     }
 }
 
-/// Writes kl = KL(N(mean, std^2) || N(0, 1)) = (e^(2 log_std) + mean^2 - 1) / 2 - log_std, elementwise.
+/// Writes kl = KL(N(mean, std^2) || N(0, 1)) = (e^(2 log_std) + mean^2 - 1) / 2 - log_std, elementwise. It is
+/// inf where the mean or log_std is infinite.
 #[track_caller]
 pub fn kl_standard_forward(tier: Tier, mean: &[f32], log_std: &[f32], kl: &mut [f32]) {
     assert!(mean.len() == log_std.len() && mean.len() == kl.len(), "one length");

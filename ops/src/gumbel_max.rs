@@ -12,7 +12,9 @@ use crate::lanes;
 use crate::noise::{Draws, PIECE};
 use crate::parallel::{Rows, RowsMut};
 use crate::perturbed::{gumbel_scores, winner_of_wide};
-use crate::rows::{Checked, MaskedRow, by_classes, check_rows, is_masked, row_by_row};
+use crate::rows::{
+    Checked, MODERATE, MaskedRow, by_classes, check_rows, is_unusual, retry_settled, row_by_row,
+};
 
 /// Writes the index of the first largest entry of each row. In a short row we look at all entries, because
 /// the processor would mispredict a branch that ends the search more often than not.
@@ -22,7 +24,7 @@ fn winners<const C: usize>(classes: usize, scores: &[f32], index: &mut [u32]) ->
     for (r, (row, index)) in scores.chunks_exact(classes).zip(index).enumerate() {
         row_by_row();
         let max = lanes::max(row);
-        if is_masked(row, max) {
+        if is_unusual(row, max, MODERATE) {
             return Err(MaskedRow(r));
         }
         if C == 0 {
@@ -83,6 +85,6 @@ pub fn forward(
     draws.check(logits.len());
     let (rows, parts) = (index.len(), (Rows(logits, classes), RowsMut(index, 1)));
     check_rows(rows, classes, parts, |first, (Rows(logits, _), RowsMut(index, _))| {
-        piece(tier, draws, first, logits, classes, index)
+        retry_settled(tier, logits, classes, |logits| piece(tier, draws, first, logits, classes, index))
     })
 }

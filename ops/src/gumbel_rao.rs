@@ -20,7 +20,7 @@ use crate::math;
 use crate::noise::{Draws, PIECE, Reader};
 use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::perturbed::one_hot_samples;
-use crate::rows::{MaskedRow, block_len, by_classes, count_rows, max_and_log_sum, row_by_row};
+use crate::rows::{MaskedRow, block_len, by_classes, count_rows, max_and_log_sum, row_by_row, with_settled};
 use crate::scratch;
 use crate::soft_rows::{InPlace, jacobian_rows, normalize};
 use crate::sums::{RUN, add_to_totals, add_totals, run_length};
@@ -74,7 +74,7 @@ fn scores_in_logs(winner: usize, minus_ln_p: &[f32], block: &mut [f32]) {
 /// classes and returns true.
 #[inline(always)]
 fn invert_probabilities(logits: &[f32], inverse_p: &mut [f32]) -> bool {
-    // Every row has an unmasked class: it has a winner.
+    // Every row has an unmasked class, because it has a winner.
     let _ = normalize(logits.len(), 1.0, &mut &*logits, inverse_p);
     let rare = inverse_p.iter().zip(logits).any(|(&p, &x)| p < RAREST && x > f32::NEG_INFINITY);
     if rare {
@@ -208,23 +208,25 @@ pub fn backward(
         |first, (Rows(logits, _), Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
             scratch::with(classes + block_len(classes), |room| {
                 let (inverse_p, soft) = room.split_at_mut(classes);
-                scratch::with_totals(classes, |sums, totals| {
-                    backward_piece(
-                        tier,
-                        draws,
-                        first,
-                        logits,
-                        y,
-                        dy,
-                        classes,
-                        samples,
-                        1.0 / tau,
-                        inverse_p,
-                        soft,
-                        sums,
-                        totals,
-                        dlogits,
-                    );
+                with_settled(tier, logits, classes, |logits| {
+                    scratch::with_totals(classes, |sums, totals| {
+                        backward_piece(
+                            tier,
+                            draws,
+                            first,
+                            logits,
+                            y,
+                            dy,
+                            classes,
+                            samples,
+                            1.0 / tau,
+                            inverse_p,
+                            soft,
+                            sums,
+                            totals,
+                            dlogits,
+                        );
+                    });
                 });
             });
         },

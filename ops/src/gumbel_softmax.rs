@@ -10,7 +10,7 @@ use crate::Tier;
 use crate::noise::Draws;
 use crate::parallel::{Rows, RowsMut, sum_rows};
 use crate::perturbed::{Perturbed, one_hot_samples};
-use crate::rows::{Checked, MaskedRow, check_rows, count_rows};
+use crate::rows::{Checked, MaskedRow, check_rows, count_rows, retry_settled, with_settled};
 use crate::soft_rows::{self, jacobian_of_scores, normalize, with_soft};
 
 crate::simd! {
@@ -71,7 +71,9 @@ pub fn forward(
     draws.check(logits.len());
     let parts = (Rows(logits, classes), RowsMut(y, classes));
     check_rows(rows, classes, parts, |first, (Rows(logits, _), RowsMut(y, _))| {
-        forward_piece(tier, draws, first, logits, classes, 1.0 / tau, y)
+        retry_settled(tier, logits, classes, |logits| {
+            forward_piece(tier, draws, first, logits, classes, 1.0 / tau, y)
+        })
     })
 }
 
@@ -154,8 +156,22 @@ pub fn st_backward(
         classes,
         (Rows(logits, classes), Rows(dy, classes), RowsMut(dlogits, classes)),
         |first, (Rows(logits, _), Rows(dy, _), RowsMut(dlogits, _))| {
-            with_soft(classes, |soft| {
-                st_backward_piece(tier, draws, first, logits, dy, classes, 1.0 / tau, want_tau, soft, dlogits)
+            with_settled(tier, logits, classes, |logits| {
+                with_soft(classes, |soft| {
+                    let inverse_tau = 1.0 / tau;
+                    st_backward_piece(
+                        tier,
+                        draws,
+                        first,
+                        logits,
+                        dy,
+                        classes,
+                        inverse_tau,
+                        want_tau,
+                        soft,
+                        dlogits,
+                    )
+                })
             })
         },
     );

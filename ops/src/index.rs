@@ -1,5 +1,5 @@
-//! Copies by position: ranges of an axis, rows by index, one entry per row. Where an index repeats, the gradient
-//! sums in the order of the indices.
+//! Copies by position: ranges of an axis, rows by index, one entry per row. Where an index repeats, the
+//! gradient sums the rows in the order of the indices.
 
 use crate::Tier;
 use crate::lists::{Lists, lengths_to_starts};
@@ -94,11 +94,11 @@ pub fn gather(indices: &[u32], width: usize, x: &[f32], y: &mut [f32]) {
 /// Adds the gradient of [`gather`]: dx\[indices\[i\], :\] += dy\[i, :\], rows of `width`.
 ///
 /// # Precision
-/// The error is at most 1e-6 of the sum of the absolute values of the terms, however often an index repeats. An
-/// index that repeats up to 128 times has the precision of the sums in [`axis`](crate::axis).
+/// The error is at most 1e-6 times the sum of the absolute values of the terms, however often an index
+/// repeats. For an index that repeats up to 128 times, the sums have the precision of [`axis`](crate::axis).
 ///
 /// # Panics
-/// If `dy` is not indices x width, or if an index is not a row of `dx`.
+/// If `dy` is not indices x width, or if an index is not below the number of rows of `dx`.
 #[track_caller]
 pub fn scatter_add(tier: Tier, indices: &[u32], width: usize, dy: &[f32], dx: &mut [f32]) {
     assert_eq!(dy.len(), indices.len() * width, "dy must be indices x width");
@@ -118,7 +118,7 @@ crate::simd! {
     fn add_one_by_one(indices: &[u32], width: usize, dy: &[f32], dx: &mut [f32]) {
         for (&index, dy) in indices.iter().zip(dy.chunks_exact(width)) {
             let start = index as usize * width;
-            // By eights, because many rows are too short for the compiler's own way with vectors.
+            // We add by eights, because many rows are too short for the compiler's own vectorization.
             let (eights, rest) = dx[start..start + width].as_chunks_mut::<8>();
             let (dy_eights, dy_rest) = dy.as_chunks::<8>();
             for (dx, dy) in eights.iter_mut().zip(dy_eights) {
@@ -133,7 +133,8 @@ crate::simd! {
     }
 }
 
-/// Number of repetitions from which we sum the terms of an entry first. The roundings of fewer stay below 1e-6.
+/// Number of repetitions from which we sum the terms of an entry before adding them. With fewer, the rounding
+/// errors stay below 1e-6.
 const MANY: u32 = 16;
 
 /// Returns false only if each index repeats fewer than [`MANY`] times. Indices that agree in their low bits are
@@ -148,12 +149,12 @@ fn some_repeat_often(indices: &[u32]) -> bool {
         for &index in indices {
             counts[index as usize & low_bits] += 1;
         }
-        // A power of two: counts below it do not have its bit or a higher one.
+        // MANY is a power of two, so a count below it has neither its bit nor a higher one.
         counts.iter().fold(0, |bits, &count| bits | count) >= MANY
     })
 }
 
-/// [`scatter_add`] for indices that repeat: sums the rows of each index, then adds the sum.
+/// Like [`scatter_add`], for indices that repeat. It sums the rows of each index, then adds the sum.
 #[track_caller]
 fn sum_by_index(tier: Tier, indices: &[u32], width: usize, dy: &[f32], dx: &mut [f32]) {
     let targets = dx.len() / width;

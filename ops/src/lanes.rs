@@ -9,7 +9,7 @@ pub(crate) const WIDE: usize = 4 * LANES;
 /// pile up.
 const RUN: usize = 32;
 
-/// Number of elements that we sum in `f32` alone. We add the sums of more of them in `f64`.
+/// The most elements that we sum in `f32` alone. The sums of longer slices are added piece by piece in `f64`.
 pub(crate) const PIECE: usize = 8192;
 
 /// Sum of a slice of any length.
@@ -55,7 +55,7 @@ pub(crate) fn sum(x: &[f32]) -> f32 {
     total
 }
 
-/// Sum of `a * (b - shift)` over two slices of one length, of any length.
+/// Sum of `a * (b - shift)` over two slices of equal length, however long.
 #[inline(always)]
 pub(crate) fn dot_shifted_of_any(a: &[f32], b: &[f32], shift: f32) -> f32 {
     let mut total = 0.0f64;
@@ -65,7 +65,7 @@ pub(crate) fn dot_shifted_of_any(a: &[f32], b: &[f32], shift: f32) -> f32 {
     total as f32
 }
 
-/// Sum of `a * (b - shift)` over two slices of one length, at most [`PIECE`] elements.
+/// Sum of `a * (b - shift)` over two slices of equal length, at most [`PIECE`] elements.
 #[inline(always)]
 pub(crate) fn dot_shifted(a: &[f32], b: &[f32], shift: f32) -> f32 {
     debug_assert!(a.len() <= PIECE);
@@ -165,7 +165,7 @@ pub fn argmax(x: &[f32]) -> usize {
     x[skipped..].iter().position(|&value| value == best).map_or(0, |i| skipped + i)
 }
 
-/// Sum of `value(a, b)` over two slices of one length, at most [`PIECE`] elements.
+/// Sum of `value(a, b)` over two slices of equal length, at most [`PIECE`] elements.
 #[inline(always)]
 pub(crate) fn sum_of_pairs(a: &[f32], b: &[f32], value: impl Fn(f32, f32) -> f32) -> f32 {
     debug_assert!(a.len() <= PIECE);

@@ -39,9 +39,9 @@
 //! | `sqrt` | [`elementwise`] | root of x | dy / 2y | output | |
 //! | `square` | [`elementwise`] | x^2 | 2x dy | input | |
 //! | `abs` | [`elementwise`] | \|x\| | sign(x) dy | input | |
-//! | `sigmoid` | [`elementwise`] | 1 / (1 + e^-x) | y (1 - y) dy | output | |
+//! | `sigmoid` | [`elementwise`] | 1 / (1 + e^-x) | y (1 - y) dy | input | |
 //! | `softplus` | [`elementwise`] | ln(1 + e^x) | sigmoid(x) dy | input | |
-//! | `tanh` | [`elementwise`] | tanh x | (1 - y^2) dy | output | |
+//! | `tanh` | [`elementwise`] | tanh x | (1 - y^2) dy | input | |
 //! | `relu` | [`elementwise`] | max(x, 0) | dy where x > 0 | input | |
 //! | `leaky_relu` | [`elementwise`] | x, or slope x below 0 | dy, or slope dy | input | |
 //! | `sum` | [`axis`] | sum of all | dy everywhere | nothing | |
@@ -72,7 +72,7 @@
 //! | `st_argmax` | [`st_argmax`] | one-hot argmax(x) | the gradient of softmax(x / tau) | input | Bengio et al. 2013 |
 //! | `categorical` | [`categorical`] | one-hot argmax(x + g) | none: sampling only | nothing | Maddison et al. 2014 |
 //! | `gumbel_max` | [`gumbel_max`] | argmax(x + g) | none: sampling only | nothing | Maddison et al. 2014 |
-//! | `binary_concrete` | [`binary_concrete`] | sigmoid((x + l) / tau) | y (1 - y) / tau | output | Maddison et al. 2017, appendix B |
+//! | `binary_concrete` | [`binary_concrete`] | sigmoid((x + l) / tau) | y (1 - y) / tau | distance of y from 0 or 1 | Maddison et al. 2017, appendix B |
 //! | `st_binary_concrete` | [`binary_concrete`] | 1 where x + l > 0 | the gradient of `binary_concrete` | input, position of draws | Jang et al. 2017, 2.2 |
 //! | `bernoulli` | [`bernoulli`] | 1 where x + l > 0 | none: sampling only | nothing | |
 //! | `st_bernoulli` | [`bernoulli`] | 1 where x + l > 0 | the gradient of sigmoid(x) | input | Bengio et al. 2013 |
@@ -105,6 +105,7 @@ pub mod index;
 mod lanes;
 pub mod linear;
 mod lists;
+mod log_rows;
 pub mod logit_binary_concrete;
 pub mod masked;
 pub mod math;

@@ -11,6 +11,10 @@ use crate::sparse;
 
 /// The function that a layer applies to its pre-activations z. Each slope is a function of the output, so
 /// backward needs only the output.
+///
+/// The slopes of sigmoid and tanh have an error of at most 2e-7. They are 0 where the output rounds to 1 in
+/// size, which is from z = 17 on for sigmoid, and from |z| = 9 on for tanh. The elementwise ops compute their
+/// slopes from the input instead.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub enum Activation {
     /// y = z
@@ -30,7 +34,8 @@ macro_rules! per_activation {
     ($activation:expr, $per_row:ident($($arg:expr),*)) => {
         match $activation {
             Activation::Identity => $per_row!($($arg),*, |z| z, |y| 1.0),
-            Activation::Relu => {
+            // 0 times an infinite z would be NaN.
+            Activation::Relu | Activation::LeakyRelu(0.0) => {
                 $per_row!($($arg),*, |z| if z < 0.0 { 0.0 } else { z }, |y| if y > 0.0 { 1.0 } else { 0.0 })
             }
             Activation::LeakyRelu(s) => {
@@ -74,11 +79,11 @@ crate::simd! {
     }
 }
 
-/// Writes y = activation(x W + b). For an `x` of mostly zeros, the product skips the zeros.
+/// Writes y = activation(x W + b). For an `x` of mostly zeros and a finite weight, the product skips the zeros.
 ///
 /// # Precision
-/// The product has that of [`matmul`](fn@crate::matmul::matmul). Where it skips the zeros of up to 1024 inputs, it adds
-/// the products one after another; then the error is below 2e-5 if they are equal.
+/// The product has the precision of [`matmul`](fn@crate::matmul::matmul). Where it skips the zeros of up to
+/// 1024 inputs, it adds the products one after another, and the error is below 2e-5 if they are equal.
 ///
 /// # Panics
 /// If the sizes do not fit, or if the slope of a leaky ReLU is negative.
@@ -104,7 +109,7 @@ pub fn forward(
         return;
     }
     match (x.row_major(), weight.row_major()) {
-        (Some(x), Some(weight)) if !x.is_empty() && sparse::pays(x, rows, outputs) => {
+        (Some(x), Some(weight)) if !x.is_empty() && sparse::pays(tier, x, weight, rows, outputs) => {
             sparse::forward(tier, x, weight, x.len() / rows, outputs, y);
         }
         _ => matmul(x, weight, Write::Replace, y),
@@ -118,7 +123,7 @@ pub fn forward(
 /// inputs` and `dz` is `rows x outputs`.
 ///
 /// # Precision
-/// That of [`matmul`](fn@crate::matmul::matmul), for any number of rows.
+/// The same as for [`matmul`](fn@crate::matmul::matmul), for any number of rows.
 ///
 /// # Panics
 /// If the sizes do not fit.
@@ -132,7 +137,7 @@ pub fn backward_weight(tier: Tier, x: &[f32], dz: &[f32], rows: usize, write: Wr
     let (inputs, outputs) = (x.len() / rows, dz.len() / rows);
     assert!(x.len() == rows * inputs && dz.len() == rows * outputs, "x and dz must be whole rows");
     assert_eq!(dweight.len(), inputs * outputs, "the gradient is {inputs} x {outputs}");
-    if sparse::pays(x, rows, outputs) {
+    if sparse::pays(tier, x, dz, rows, outputs) {
         sparse::backward_weight(tier, x, dz, inputs, outputs, write, dweight);
     } else {
         matmul(Matrix::new(x, rows, inputs).t(), Matrix::new(dz, rows, outputs), write, dweight);

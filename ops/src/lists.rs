@@ -1,6 +1,6 @@
-//! Lists of positions, laid one after another.
+//! Lists of positions, stored one after another.
 
-/// Line `i` is `positions[ends[i - 1]..ends[i]]`.
+/// Lists in one buffer. List `i` is `positions[ends[i - 1]..ends[i]]`.
 pub(crate) struct Lists<'a> {
     pub(crate) ends: &'a [u32],
     pub(crate) positions: &'a [u32],

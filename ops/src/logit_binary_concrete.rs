@@ -3,7 +3,7 @@
 //! `binary_concrete` sample.
 //!
 //! An entry with an infinite logit is certain: its sample is the same infinity. It adds nothing to the
-//! density or to the gradients.
+//! density or to the gradients. An infinite sample of another logit, finite or not, has density 0.
 //!
 //! # Source
 //! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, appendix C.3.1.

@@ -26,13 +26,13 @@ pub(crate) fn polynomial<const N: usize>(x: f32, c: [f32; N]) -> f32 {
 
 /// The smaller one, or `x` if it is NaN. `f32::min` would drop the NaN and take more instructions.
 #[inline(always)]
-fn at_most(x: f32, limit: f32) -> f32 {
+pub(crate) fn at_most(x: f32, limit: f32) -> f32 {
     if x > limit { limit } else { x }
 }
 
 /// The larger one, or `x` if it is NaN.
 #[inline(always)]
-fn at_least(x: f32, limit: f32) -> f32 {
+pub(crate) fn at_least(x: f32, limit: f32) -> f32 {
     if x < limit { limit } else { x }
 }
 
@@ -120,15 +120,32 @@ pub fn expm1(x: f32) -> f32 {
 /// 0 at -inf, 1 at inf; far below zero it has the accuracy of `e^x`, subnormal values included.
 #[inline(always)]
 pub fn sigmoid(x: f32) -> f32 {
-    // 1 / (1 + e) or e / (1 + e). With e = e^-|x| neither can overflow.
+    // The result is 1 / (1 + e) or e / (1 + e). With e = e^-|x| neither can overflow.
     let e = exp_nonpositive(-x.abs());
-    let numerator = if x < 0.0 { e } else { 1.0 };
+    quotient_by_one_and(e, if x < 0.0 { e } else { 1.0 })
+}
+
+/// Returns numerator / (1 + e), for e from 0 to 1.
+#[inline(always)]
+fn quotient_by_one_and(e: f32, numerator: f32) -> f32 {
     let sum = 1.0 + e;
     let quotient = numerator / sum;
     // The part of e that the sum rounded away is accounted for to first order, lost / sum. It matters most
     // where the sum is close to 1, so the division is left out.
     let lost = e - (sum - 1.0);
     (-lost).mul_add(quotient, quotient)
+}
+
+/// Returns y = sigmoid(x), within 2 ulp, and its rest, which is y for x < 0, and y - 1 elsewhere.
+///
+/// The rest is within 2 ulp, even where y has rounded to 1. Its sign tells the two sides apart, even where it
+/// is 0.
+#[inline(always)]
+pub(crate) fn sigmoid_and_rest(x: f32) -> (f32, f32) {
+    let e = exp_nonpositive(-x.abs());
+    // The smaller of y and 1 - y. The subtraction from 1 adds at most half an ulp, because this is at most 1/2.
+    let smaller = quotient_by_one_and(e, e);
+    (if x < 0.0 { smaller } else { 1.0 - smaller }, smaller.copysign(-x))
 }
 
 /// The slope of [`sigmoid`], sigmoid(x) (1 - sigmoid(x)), without subtracting from 1.
@@ -271,14 +288,14 @@ pub fn log1p(x: f32) -> f32 {
 /// 0 at -inf, inf at inf; far below zero it has the accuracy of `e^x`, subnormal values included.
 #[inline(always)]
 pub fn softplus(x: f32) -> f32 {
-    softplus_from(x, exp_nonpositive(-x.abs()))
+    let positive = if x < 0.0 { 0.0 } else { x };
+    positive + log1p_moderate(exp_nonpositive(-x.abs()))
 }
 
-/// [`softplus`] from `e^-|x|`, for a loop that follows one with the exponentials.
+/// `weight * x`, or 0 where the weight is 0, even if x is infinite.
 #[inline(always)]
-pub(crate) fn softplus_from(x: f32, exp_of_minus_abs: f32) -> f32 {
-    let positive = if x < 0.0 { 0.0 } else { x };
-    positive + log1p_moderate(exp_of_minus_abs)
+pub(crate) fn weighted(weight: f32, x: f32) -> f32 {
+    if weight == 0.0 { 0.0 } else { weight * x }
 }
 
 #[cfg(test)]
@@ -310,6 +327,29 @@ mod tests {
                     "f({x}) = {got}"
                 );
             }
+        }
+    }
+
+    /// The error of `found` in units of the last place of the exact value.
+    fn ulps(found: f32, exact: f64) -> f64 {
+        let exponent = (exact.abs() as f32).max(f32::MIN_POSITIVE).log2().floor() as i32;
+        (f64::from(found) - exact).abs() / 2f64.powi(exponent - 23)
+    }
+
+    #[test]
+    fn a_sigmoid_and_its_rest_are_within_two_ulp() {
+        for bits in (0..=u32::MAX).step_by(10_007) {
+            let x = f32::from_bits(bits);
+            let (y, rest) = sigmoid_and_rest(x);
+            if x.is_nan() {
+                assert!(y.is_nan() && rest.is_nan());
+                continue;
+            }
+            let smaller = (-f64::from(x.abs())).exp() / (1.0 + (-f64::from(x.abs())).exp());
+            let exact = if x < 0.0 { smaller } else { 1.0 - smaller };
+            assert!(ulps(y, exact) <= 2.0, "sigmoid({x}) = {y}");
+            assert!(ulps(rest.abs(), smaller) <= 2.0, "rest at {x}: {rest}");
+            assert_eq!(rest.is_sign_positive(), x.is_sign_negative(), "sign at {x}");
         }
     }
 

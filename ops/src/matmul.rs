@@ -12,8 +12,8 @@ use crate::sums::add_in_stretches;
 /// Multiply-adds below which a product stays on one thread: a few tens of microseconds of work.
 const SERIAL_WORK: usize = 1 << 20;
 
-/// The largest inner dimension that `matrixmultiply` gets. It adds 256 products one after another, then the sums
-/// of such runs. We add the products of longer stretches in `f64`.
+/// The largest inner dimension that we pass to `matrixmultiply`, which adds 256 products one after another,
+/// then the sums of such runs. For a longer inner dimension, we add the sums of the stretches in `f64`.
 const STRETCH: usize = 8192;
 
 /// Computes c = a b or, with [`Write::Add`], c += a b. `c` is row-major.
@@ -21,9 +21,9 @@ const STRETCH: usize = 8192;
 /// Unless the product is small, `matrixmultiply` allocates one packing buffer per piece.
 ///
 /// # Precision
-/// The error of an entry is below 5e-6 of the sum of the absolute values of its terms if the terms are equal, for
-/// an inner dimension of ten million too. It is at most 2e-5 whatever they are, and far less for terms of both
-/// signs.
+/// The error of an entry, relative to the sum of the absolute values of its terms, is below 5e-6 if the terms
+/// are equal, even for an inner dimension of ten million. It is at most 2e-5 in any case, and far less for
+/// terms of both signs.
 ///
 /// # Panics
 /// If the sizes do not fit.

@@ -6,7 +6,9 @@ use crate::lanes;
 use crate::math;
 use crate::noise::{Draws, PIECE, Reader};
 use crate::parallel::{Rows, RowsMut, for_rows};
-use crate::rows::{Checked, MaskedRow, by_classes, check_rows, count_rows, row_by_row};
+use crate::rows::{
+    Checked, MaskedRow, by_classes, check_rows, count_rows, is_usual, retry_settled, row_by_row,
+};
 use crate::simd::LANES;
 use crate::soft_rows::Scores;
 
@@ -79,7 +81,7 @@ fn one_hot<const C: usize>(classes: usize, block: &mut [f32]) -> Checked {
         }
         if C == 0 {
             let winner = lanes::argmax(row);
-            if row[winner] == f32::NEG_INFINITY {
+            if !is_usual(row[winner]) {
                 return Err(MaskedRow(r));
             }
             row.fill(0.0);
@@ -90,7 +92,7 @@ fn one_hot<const C: usize>(classes: usize, block: &mut [f32]) -> Checked {
         // every entry that equals the largest gets a 1; ties are rare, and we repair them afterwards.
         row_by_row();
         let max = lanes::max_of_few::<C>(row);
-        if max == f32::NEG_INFINITY {
+        if !is_usual(max) {
             return Err(MaskedRow(r));
         }
         for s in row.iter_mut() {
@@ -126,8 +128,8 @@ fn keep_first(row: &mut [f32]) {
     row[first] = 1.0;
 }
 
-/// Returns the index of the first largest score of a wide row, or `None` if all classes are masked. NaN is
-/// skipped.
+/// Returns the index of the first largest score of a wide row, or `None` if the row is
+/// [unusual](crate::rows::is_unusual). NaN is skipped.
 ///
 /// We first bound the score of every class from above, in a tenth of the instructions, and then compute the
 /// noise only for the few classes that can still win.
@@ -157,7 +159,7 @@ pub(crate) fn winner_of_wide(reader: &mut Reader<'_>, logits: &[f32]) -> Option<
             best.see_vector(p * PIECE, vectors.len(), draws, logits);
         }
     }
-    (best.score > f32::NEG_INFINITY).then_some(best.place)
+    is_usual(best.score).then_some(best.place)
 }
 
 /// The largest score so far, and the first index that has it.
@@ -212,7 +214,7 @@ pub(crate) fn one_hot_samples(
     draws.check(logits.len());
     let parts = (Rows(logits, classes), RowsMut(y, classes));
     check_rows(rows, classes, parts, |first, (Rows(logits, _), RowsMut(y, _))| {
-        one_hot_piece(tier, draws, first, logits, classes, y)
+        retry_settled(tier, logits, classes, |logits| one_hot_piece(tier, draws, first, logits, classes, y))
     })
 }
 
@@ -257,7 +259,7 @@ mod tests {
     fn plain(draws: &[u32], logits: &[f32]) -> Option<usize> {
         let scores: Vec<f32> = draws.iter().zip(logits).map(|(&x, &logit)| logit + draw::gumbel(x)).collect();
         let winner = lanes::argmax(&scores);
-        (scores[winner] > f32::NEG_INFINITY).then_some(winner)
+        is_usual(scores[winner]).then_some(winner)
     }
 
     fn check(draws: &[u32], logits: &[f32]) {

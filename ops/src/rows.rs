@@ -3,12 +3,18 @@
 //! A logit of -inf masks its class: its probability and its gradient are exactly 0. A row with no other class
 //! has no softmax, and forwards report it as [`MaskedRow`]. A NaN is not a mask: it spreads to the result of
 //! its whole row.
+//!
+//! A logit of inf makes its class certain, because it masks every finite logit of its row. Several of them
+//! share the probability equally, in samples too. A finite logit never masks another. A distance beyond the
+//! largest number counts as the largest number.
 
 use std::fmt;
 
+use crate::Tier;
 use crate::lanes;
 use crate::math;
 use crate::parallel::{Split, fold_rows};
+use crate::scratch;
 use crate::simd::LANES;
 
 /// The error for a row in which every class is masked. It holds the index of the row.
@@ -83,17 +89,105 @@ macro_rules! by_classes {
 }
 pub(crate) use by_classes;
 
-/// Returns true if a row has no class left. `max` is its largest entry apart from NaN, and a NaN is not a
-/// mask.
+/// Returns true if a row of logits, or of logits with noise, has no class left or an entry beyond `most`, which is
+/// too large for a kernel to work on. `max` is its largest entry apart from NaN, and a NaN is not a mask.
+///
+/// A kernel reports both as a [`MaskedRow`], and [`retry_settled`] tells them apart. This takes one range check
+/// per row; a pass of its own in search of large logits would cost a fused kernel up to a tenth of its time.
 #[inline(always)]
-pub(crate) fn is_masked(row: &[f32], max: f32) -> bool {
-    max == f32::NEG_INFINITY && has_no_nan(row)
+pub(crate) fn is_unusual(row: &[f32], max: f32, most: f32) -> bool {
+    // A single comparison, which rows of ordinary logits pass.
+    let is_ordinary = max.abs() <= most;
+    !is_ordinary && is_masked_or_large(row, max, most)
+}
+
+#[cold]
+#[inline(never)]
+fn is_masked_or_large(row: &[f32], max: f32, most: f32) -> bool {
+    max > most || (max == f32::NEG_INFINITY && has_no_nan(row))
+}
+
+/// Returns true if a row whose largest entry is `max` has a class left and is not too large.
+#[inline(always)]
+pub(crate) fn is_usual(max: f32) -> bool {
+    max.abs() <= MODERATE || (f32::NEG_INFINITY < max && max < 0.0)
+}
+
+/// Returns true if `max`, the largest entry of a row, is infinite and the row has no NaN.
+#[inline(always)]
+pub(crate) fn is_infinite(row: &[f32], max: f32) -> bool {
+    max.is_infinite() && has_no_nan(row)
 }
 
 #[cold]
 #[inline(never)]
 fn has_no_nan(row: &[f32]) -> bool {
     !row.iter().any(|x| x.is_nan())
+}
+
+/// A bound for the largest logit of a row. Below it, the distances to the other logits do not overflow.
+pub(crate) const MODERATE: f32 = 1e30;
+
+crate::simd! {
+    fn largest(x: &[f32]) -> f32 {
+        lanes::max(x)
+    }
+}
+
+/// Calls `work` with rows of logits. If it reports an [unusual](is_unusual) row and there are large ones, it calls
+/// `work` again with rows [settled](with_settled).
+#[inline]
+pub(crate) fn retry_settled(
+    tier: Tier,
+    logits: &[f32],
+    classes: usize,
+    mut work: impl FnMut(&[f32]) -> Checked,
+) -> Checked {
+    match work(logits) {
+        Err(_) if has_large(tier, logits) => with_settled(tier, logits, classes, work),
+        checked => checked,
+    }
+}
+
+/// Returns true if a row would be settled.
+pub(crate) fn has_large(tier: Tier, logits: &[f32]) -> bool {
+    largest(tier, logits) > MODERATE
+}
+
+/// Calls `work` with rows of logits. Rows whose largest entry is infinite or close to the end of `f32` are
+/// first replaced with equivalent ones. In the rows that `work` receives, no entry is inf, and only a masked
+/// class is at an infinite distance from the largest entry of its row.
+#[inline]
+pub(crate) fn with_settled<T>(
+    tier: Tier,
+    logits: &[f32],
+    classes: usize,
+    work: impl FnOnce(&[f32]) -> T,
+) -> T {
+    if !has_large(tier, logits) {
+        return work(logits);
+    }
+    scratch::with(logits.len(), |copy| {
+        copy.copy_from_slice(logits);
+        copy.chunks_exact_mut(classes).for_each(settle);
+        work(copy)
+    })
+}
+
+/// Moves a row so that its largest entry is 0, if it was not moderate.
+#[cold]
+fn settle(row: &mut [f32]) {
+    let max = lanes::max(row);
+    if max <= MODERATE {
+        return;
+    }
+    for x in row {
+        // NaN for a NaN, and -inf for a masked class.
+        let below = *x - max;
+        let masked = max == f32::INFINITY || *x == f32::NEG_INFINITY;
+        let below = if masked { below } else { math::at_least(below, -f32::MAX) };
+        *x = if *x == max { 0.0 } else { below };
+    }
 }
 
 /// Returns the number of rows, after checking that both slices have the same length and hold whole rows.
@@ -111,11 +205,11 @@ pub(crate) fn max_and_log_sum(row: &[f32]) -> (f32, f32) {
     (max, math::ln(sum_exp(row, max)))
 }
 
-/// Like [`max_and_log_sum`], for row number `r`. A masked row is an error.
+/// Like [`max_and_log_sum`], for row number `r`. An [unusual](is_unusual) row is an error.
 #[inline(always)]
 pub(crate) fn normalizer(row: &[f32], r: usize) -> Result<(f32, f32), MaskedRow> {
     let (max, log_sum) = max_and_log_sum(row);
-    if is_masked(row, max) { Err(MaskedRow(r)) } else { Ok((max, log_sum)) }
+    if is_unusual(row, max, MODERATE) { Err(MaskedRow(r)) } else { Ok((max, log_sum)) }
 }
 
 /// Returns the sum of exp(x - shift), in an order that depends only on the length.

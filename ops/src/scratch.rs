@@ -20,7 +20,7 @@ pub fn with<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     lend(&FLOATS, len, work)
 }
 
-/// Lends `len` sums and as many totals to `work`, with unspecified contents.
+/// Lends `len` sums and `len` totals to `work`, with unspecified contents.
 pub(crate) fn with_totals<T>(len: usize, work: impl FnOnce(&mut [f32], &mut [f64]) -> T) -> T {
     with(len, |sums| lend(&TOTALS, len, |totals| work(sums, totals)))
 }

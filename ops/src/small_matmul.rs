@@ -1,8 +1,9 @@
 //! Matrix products of a few thousand multiply-adds, for which `matrixmultiply` would spend more time on
 //! packing the factors than on the product.
 //!
-//! Each entry is summed with fused multiply-adds in the order of `matrixmultiply`: up to 256 products one after
-//! another, then the sums of such runs. On machines with fused multiply-add both give the same bits.
+//! Each entry is summed with fused multiply-adds in the order of `matrixmultiply`, which is up to 256
+//! products one after another, then the sums of such runs. On machines with fused multiply-add both give the
+//! same bits.
 
 use std::ops::Range;
 
@@ -29,7 +30,7 @@ pub(crate) fn pays(a: Matrix<'_>, b: Matrix<'_>) -> bool {
 /// Computes c = a b, or c += a b.
 pub(crate) fn matmul(tier: Tier, a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
     let mut write = write;
-    // At least once: the sum of no products is 0.
+    // The loop runs at least once, because the sum of no products is 0.
     for start in (0..b.rows.max(1)).step_by(RUN) {
         let run = RUN.min(b.rows - start);
         let (a, b) = (a.column_range(start, run), b.row_range(start, run));

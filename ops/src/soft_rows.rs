@@ -6,7 +6,10 @@ use crate::Tier;
 use crate::lanes;
 use crate::math;
 use crate::parallel::{Rows, RowsMut, for_light_rows, sum_rows};
-use crate::rows::{BLOCK, Checked, MaskedRow, block_len, by_classes, count_rows, is_masked, row_by_row};
+use crate::rows::{
+    BLOCK, Checked, MODERATE, MaskedRow, block_len, by_classes, count_rows, is_unusual, row_by_row,
+    with_settled,
+};
 use crate::scratch;
 use crate::simd::LANES;
 
@@ -17,6 +20,9 @@ const NARROW: usize = 512;
 /// A source of rows of scores. It is a trait because a closure cannot be marked `#[inline(always)]`, and
 /// every part of a kernel must be.
 pub(crate) trait Scores {
+    /// The largest score that a row may have. [`normalize`] reports a row with a larger one.
+    const MOST: f32 = MODERATE;
+
     /// Writes the next `out.len()` scores.
     fn fill(&mut self, out: &mut [f32]);
 }
@@ -35,16 +41,18 @@ impl Scores for &[f32] {
 pub(crate) struct InPlace;
 
 impl Scores for InPlace {
+    const MOST: f32 = f32::MAX;
+
     #[inline(always)]
     fn fill(&mut self, _out: &mut [f32]) {}
 }
 
 /// Writes softmax(inverse_tau * scores) to `y`, which holds whole rows.
 #[inline(always)]
-pub(crate) fn normalize(
+pub(crate) fn normalize<S: Scores>(
     classes: usize,
     inverse_tau: f32,
-    scores: &mut impl Scores,
+    scores: &mut S,
     y: &mut [f32],
 ) -> Checked {
     if classes > NARROW {
@@ -56,7 +64,7 @@ pub(crate) fn normalize(
     let block = block_len(classes);
     for (i, y) in y.chunks_mut(block).enumerate() {
         scores.fill(y);
-        by_classes!(shift_rows(classes, inverse_tau, y))
+        by_classes!(shift_rows(classes, inverse_tau, S::MOST, y))
             .map_err(|MaskedRow(r)| MaskedRow(i * block / classes + r))?;
         exponentials(y);
         by_classes!(scale_rows(classes, y));
@@ -67,13 +75,13 @@ pub(crate) fn normalize(
 /// [`normalize`] for a row that is too wide to pass over several times from memory. We finish each piece
 /// while it is in the nearest cache.
 #[inline(always)]
-fn normalize_wide(inverse_tau: f32, scores: &mut impl Scores, y: &mut [f32]) -> Checked {
+fn normalize_wide<S: Scores>(inverse_tau: f32, scores: &mut S, y: &mut [f32]) -> Checked {
     let mut max = f32::NEG_INFINITY;
     for y in y.chunks_mut(BLOCK) {
         scores.fill(y);
         max = lanes::larger(lanes::max(y), max);
     }
-    if is_masked(y, max) {
+    if is_unusual(y, max, S::MOST) {
         return Err(MaskedRow(0));
     }
     let mut sum = 0.0f64;
@@ -127,11 +135,11 @@ fn change_row<const C: usize>(row: &mut [f32], change: impl Fn(f32) -> f32) {
 
 /// Replaces each score with inverse_tau (score - largest score of the row).
 #[inline(always)]
-fn shift_rows<const C: usize>(classes: usize, inverse_tau: f32, y: &mut [f32]) -> Checked {
+fn shift_rows<const C: usize>(classes: usize, inverse_tau: f32, most: f32, y: &mut [f32]) -> Checked {
     let classes = if C == 0 { classes } else { C };
     for (r, row) in y.chunks_exact_mut(classes).enumerate() {
         let max = if C == 0 { lanes::max(row) } else { lanes::max_of_few::<C>(row) };
-        if is_masked(row, max) {
+        if is_unusual(row, max, most) {
             return Err(MaskedRow(r));
         }
         // We subtract before we scale, so that the error is relative to the distance from the largest score
@@ -399,8 +407,10 @@ pub(crate) fn backward_from_logits(
         classes,
         (Rows(logits, classes), Rows(dy, classes), RowsMut(dlogits, classes)),
         |_, (Rows(logits, _), Rows(dy, _), RowsMut(dlogits, _))| {
-            with_soft(classes, |soft| {
-                backward_from_logits_piece(tier, logits, dy, classes, 1.0 / tau, want_tau, soft, dlogits)
+            with_settled(tier, logits, classes, |logits| {
+                with_soft(classes, |soft| {
+                    backward_from_logits_piece(tier, logits, dy, classes, 1.0 / tau, want_tau, soft, dlogits)
+                })
             })
         },
     );

@@ -1,13 +1,17 @@
 //! `softmax`, `log_softmax` and `logsumexp` over rows of classes.
 //!
-//! A logit of -inf masks its class: its probability and its gradient are exactly 0.
+//! A logit of -inf masks its class: its probability and its gradient are exactly 0. A logit of inf makes its
+//! class certain, as if it masked the finite logits.
 
 use crate::Tier;
+use crate::log_rows;
 use crate::math;
 use crate::parallel::{Rows, RowsMut, for_rows};
-use crate::rows::{Checked, MaskedRow, check_rows, count_rows, is_masked, max_and_log_sum, normalizer};
+use crate::rows::{
+    Checked, MaskedRow, check_rows, count_rows, is_infinite, max_and_log_sum, normalizer, retry_settled,
+    with_settled,
+};
 use crate::soft_rows::{self, normalize};
-use crate::sums::sum_in_runs;
 
 crate::simd! {
     fn forward_piece(
@@ -30,7 +34,7 @@ pub fn forward(tier: Tier, logits: &[f32], classes: usize, tau: f32, y: &mut [f3
     let rows = count_rows(logits, classes, y);
     let parts = (Rows(logits, classes), RowsMut(y, classes));
     check_rows(rows, classes, parts, |_, (Rows(logits, _), RowsMut(y, _))| {
-        forward_piece(tier, logits, classes, 1.0 / tau, y)
+        retry_settled(tier, logits, classes, |logits| forward_piece(tier, logits, classes, 1.0 / tau, y))
     })
 }
 
@@ -63,8 +67,9 @@ crate::simd! {
     fn logsumexp_piece(logits: &[f32], classes: usize, y: &mut [f32]) {
         for (row, y) in logits.chunks_exact(classes).zip(y) {
             let (max, log_sum) = max_and_log_sum(row);
-            // The logarithm of an empty sum is -inf, but max + log_sum would be NaN.
-            *y = if is_masked(row, max) { max } else { max + log_sum };
+            // The logarithm of an empty sum is -inf, and the logarithm of an infinite sum is inf. But log_sum
+            // is NaN in both cases.
+            *y = if is_infinite(row, max) { max } else { max + log_sum };
         }
     }
 }
@@ -86,7 +91,7 @@ crate::simd! {
 }
 
 /// Writes y\[r\] = ln sum_k e^logits\[r, k\], the logarithm of the sum over the classes; -inf for a fully
-/// masked row.
+/// masked row, and inf for a row with a logit of inf.
 ///
 /// `logits` are rows of `classes`, and `y` has an entry per row.
 ///
@@ -104,7 +109,7 @@ pub fn logsumexp_forward(tier: Tier, logits: &[f32], classes: usize, y: &mut [f3
 /// Adds the gradient of [`logsumexp_forward`]: dlogits\[r, :\] += dy\[r\] softmax(logits\[r, :\]).
 ///
 /// `logits` and `dlogits` are rows of `classes`; `y`, the output of the forward pass, and `dy` have an entry
-/// per row. A fully masked row, where y is -inf, gets 0.
+/// per row. A fully masked row, where y is -inf, gets 0. Several logits of inf share dy equally.
 ///
 /// # Panics
 /// If the lengths do not fit.
@@ -122,7 +127,9 @@ pub fn logsumexp_backward(
     assert_eq!(rows, y.len(), "y must have an entry per row");
     let parts = (Rows(logits, classes), Rows(y, 1), Rows(dy, 1), RowsMut(dlogits, classes));
     for_rows(rows, classes, parts, |_, (Rows(logits, _), Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
-        logsumexp_backward_piece(tier, logits, classes, y, dy, dlogits);
+        with_settled(tier, logits, classes, |logits| {
+            logsumexp_backward_piece(tier, logits, classes, y, dy, dlogits);
+        });
     });
 }
 
@@ -138,21 +145,8 @@ crate::simd! {
     }
 }
 
-crate::simd! {
-    fn log_softmax_backward_piece(y: &[f32], dy: &[f32], classes: usize, dlogits: &mut [f32]) {
-        let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes));
-        for ((y, dy), dlogits) in rows.zip(dlogits.chunks_exact_mut(classes)) {
-            // The value of a masked class is -inf whatever the logits are, so its dy does not count.
-            let total = sum_in_runs(y, dy, |y, dy| if y != f32::NEG_INFINITY { dy } else { 0.0 });
-            for ((dlogits, &y), &dy) in dlogits.iter_mut().zip(y).zip(dy) {
-                let slope = (-total).mul_add(math::exp(y), dy);
-                *dlogits += if y != f32::NEG_INFINITY { slope } else { 0.0 };
-            }
-        }
-    }
-}
-
-/// Writes y = logits - logsumexp(logits), per row of `classes`. Masked classes stay at -inf.
+/// Writes y = logits - logsumexp(logits), per row of `classes`. Masked classes stay at -inf. The others are at least
+/// -3.4e38, unless a logit of inf masks them.
 ///
 /// # Errors
 /// [`MaskedRow`] for a row whose classes are all masked.
@@ -169,7 +163,7 @@ pub fn log_softmax_forward(
     let rows = count_rows(logits, classes, y);
     let parts = (Rows(logits, classes), RowsMut(y, classes));
     check_rows(rows, classes, parts, |_, (Rows(logits, _), RowsMut(y, _))| {
-        log_softmax_piece(tier, logits, classes, y)
+        retry_settled(tier, logits, classes, |logits| log_softmax_piece(tier, logits, classes, y))
     })
 }
 
@@ -177,16 +171,14 @@ pub fn log_softmax_forward(
 ///
 /// The gradient needs only the output y. Masked classes get exactly 0, and their dy does not count.
 ///
+/// # Precision
+/// The entry of a nearly certain class is accurate, even where its y rounds to 0.
+///
 /// # Panics
 /// If the slices differ in length or do not hold whole rows.
 #[track_caller]
 pub fn log_softmax_backward(tier: Tier, y: &[f32], dy: &[f32], classes: usize, dlogits: &mut [f32]) {
-    assert_eq!(y.len(), dy.len(), "y and dy must have one length");
-    let rows = count_rows(y, classes, dlogits);
-    let parts = (Rows(y, classes), Rows(dy, classes), RowsMut(dlogits, classes));
-    for_rows(rows, classes, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
-        log_softmax_backward_piece(tier, y, dy, classes, dlogits);
-    });
+    log_rows::backward(tier, y, dy, classes, 1.0, false, dlogits);
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use crate::Tier;
+use crate::axis;
 use crate::lists::{Lists, lengths_to_starts};
 use crate::matrix::Write;
 use crate::parallel::{Rows, RowsMut, for_rows};
@@ -18,10 +19,14 @@ use crate::sums::{RUN, RowSums, add_in_stretches, add_rows, run_length, with_roo
 /// far more at a time.
 const SPARSITY: usize = 5;
 
-/// Returns true if the sparse product is the faster way to multiply the `rows x inputs` matrix `x`.
-pub(crate) fn pays(x: &[f32], rows: usize, outputs: usize) -> bool {
+/// Returns true if the sparse product is the faster way to multiply the `rows x inputs` matrix `x` with `factor`,
+/// which has rows of `outputs`, and gives the same result as the dense product.
+pub(crate) fn pays(tier: Tier, x: &[f32], factor: &[f32], rows: usize, outputs: usize) -> bool {
     // With one row, the sparse product of even a dense matrix reads the other factor once and packs nothing.
-    outputs >= LANES && (rows == 1 || count_nonzero(x) * SPARSITY <= x.len())
+    let is_faster = outputs >= LANES && (rows == 1 || count_nonzero(x) * SPARSITY <= x.len());
+    // The sparse product would skip 0 times infinity and 0 times NaN, which are NaN. If the sum is finite, so
+    // is every entry.
+    is_faster && axis::sum(tier, factor).is_finite()
 }
 
 fn count_nonzero(x: &[f32]) -> usize {
@@ -84,7 +89,7 @@ fn block_of_inputs(inputs: usize, outputs: usize) -> usize {
     (BLOCK / outputs).clamp(1, inputs)
 }
 
-/// Adds an entry of a row times the weight of the row to a sum.
+/// Adds to a sum an entry of a row times the row's weight.
 #[inline(always)]
 fn add_product(sum: f32, weight: &f32, entry: f32) -> f32 {
     weight.mul_add(entry, sum)

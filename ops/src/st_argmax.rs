@@ -8,7 +8,7 @@
 use crate::Tier;
 use crate::parallel::{Rows, RowsMut};
 use crate::perturbed::one_hot_rows;
-use crate::rows::{Checked, MaskedRow, check_rows, count_rows};
+use crate::rows::{Checked, MaskedRow, check_rows, count_rows, retry_settled};
 use crate::soft_rows;
 
 crate::simd! {
@@ -31,7 +31,7 @@ pub fn forward(tier: Tier, logits: &[f32], classes: usize, y: &mut [f32]) -> Res
     let rows = count_rows(logits, classes, y);
     let parts = (Rows(logits, classes), RowsMut(y, classes));
     check_rows(rows, classes, parts, |_, (Rows(logits, _), RowsMut(y, _))| {
-        forward_piece(tier, logits, classes, y)
+        retry_settled(tier, logits, classes, |logits| forward_piece(tier, logits, classes, y))
     })
 }
 

@@ -6,9 +6,10 @@
 //! at any number of threads.
 //!
 //! # Precision
-//! The error of a long sum is at most 1e-6 of the sum of the absolute values of its terms: fifteen roundings in
-//! a run and one at the end. A sum of up to 128 terms is a single run. Its error is below 2e-6 if the terms are
-//! equal, and at most 8e-6 whatever they are. Matrix products take longer runs.
+//! The error of a long sum is at most 1e-6 times the sum of the absolute values of its terms. It comes from
+//! fifteen roundings in a run and one at the end. A sum of up to 128 terms is a single run. Its error,
+//! relative to the same sum, is below 2e-6 if the terms are equal, and at most 8e-6 in any case. Matrix
+//! products use longer runs.
 
 use std::ops::Range;
 
@@ -20,14 +21,14 @@ use crate::simd::LANES;
 /// Number of terms in a run of a long sum.
 pub(crate) const RUN: usize = 16;
 
-/// Returns the number of terms in a run, where `run` is the number in a long sum. Up to eight runs are a single
-/// one: most batches are that short, and a single run needs no totals.
+/// Returns the number of terms in a run, where `run` is the number in a long sum. Up to eight runs are merged
+/// into one, because most batches are that short, and a single run needs no totals.
 #[inline(always)]
 pub(crate) fn run_length(terms: usize, run: usize) -> usize {
     if terms <= 8 * run { terms.max(1) } else { run }
 }
 
-/// Returns the sum of `value(a, b)` over two slices of one length.
+/// Returns the sum of `value(a, b)` over two slices of equal length.
 #[inline(always)]
 pub(crate) fn sum_in_runs(a: &[f32], b: &[f32], value: impl Fn(f32, f32) -> f32) -> f32 {
     let run = run_length(a.len(), RUN);
@@ -66,8 +67,8 @@ pub(crate) fn add_totals(totals: &[f64], y: &mut [f32]) {
     }
 }
 
-/// Adds rows to `sums`, one after another. `row` returns a row and its weight, and `add` adds an entry of it to
-/// a sum. `sums` stands for the columns from `first` on.
+/// Adds rows to `sums`, one after another. `row` returns a row and its weight, and `add` adds an entry of the
+/// row to a sum. `sums` holds the columns from `first` on.
 #[inline(always)]
 pub(crate) fn add_rows<'a, W>(
     rows: Range<usize>,
@@ -81,7 +82,7 @@ pub(crate) fn add_rows<'a, W>(
         let (weight, row) = row(r);
         (weight, &row[first..][..len])
     };
-    // Four rows at a time: one load and one store of a sum for four terms.
+    // We add four rows at a time, so that four terms need one load and one store of a sum.
     let fours = rows.len() / 4;
     for r in (0..fours).map(|four| rows.start + 4 * four) {
         let ((wa, a), (wb, b), (wc, c), (wd, d)) = (part(r), part(r + 1), part(r + 2), part(r + 3));
@@ -118,8 +119,8 @@ pub(crate) fn add_in_stretches(
     });
 }
 
-/// Adds the columns of rows of up to `N` entries to `y`, summed one after another. We add whole vectors, and what
-/// lies behind a row falls into columns that do not count.
+/// Adds the columns of rows of up to `N` entries to `y`, summed one after another. We add whole vectors. The
+/// entries after the end of a row fall into columns that do not count.
 #[inline(always)]
 fn add_narrow_run<const N: usize>(x: &[f32], y: &mut [f32]) {
     let (width, mut rest) = (y.len(), x);
@@ -140,7 +141,7 @@ fn add_narrow_run<const N: usize>(x: &[f32], y: &mut [f32]) {
     }
 }
 
-/// Columns that are summed at a time, few enough for the nearest cache.
+/// Number of columns that are summed at a time, small enough for the nearest cache.
 const PANEL: usize = 256;
 
 /// Lends room for the sums of rows and their totals to `work`.
@@ -156,7 +157,7 @@ pub(crate) struct RowSums<'a> {
 }
 
 impl RowSums<'_> {
-    /// Writes the sum of `count` rows to `y`, or adds it in a single addition. `row` and `add` are those of
+    /// Writes the sum of `count` rows to `y`, or adds it in a single addition. `row` and `add` are as in
     /// [`add_rows`].
     #[inline(always)]
     pub(crate) fn sum<'a, W>(
@@ -183,11 +184,11 @@ impl RowSums<'_> {
         }
     }
 
-    /// [`add_columns`](Self::add_columns) for many rows that do not fill a vector.
+    /// Like [`add_columns`](Self::add_columns), for many rows that do not fill a vector.
     #[inline(always)]
     fn add_narrow_columns(&mut self, x: &[f32], y: &mut [f32]) {
         let width = y.len();
-        // Lines of sixteen rows fill vectors.
+        // Sixteen rows together fill whole vectors.
         let line = LANES * width;
         let (lines, rest) = x.split_at(x.len() - x.len() % line);
         let mut sums = [0.0f32; LANES * LANES];
@@ -203,7 +204,7 @@ impl RowSums<'_> {
         }
     }
 
-    /// [`sum`](Self::sum) in runs of a given length.
+    /// Like [`sum`](Self::sum), in runs of a given length.
     #[inline(always)]
     fn sum_runs<'a, W>(
         &mut self,
@@ -243,7 +244,7 @@ mod tests {
         assert_eq!([0, 1, 128, 129].map(|terms| run_length(terms, RUN)), [1, 1, 128, 16]);
     }
 
-    /// Whole numbers, so that every order gives the same sum.
+    /// The entries are whole numbers, so that every order gives the same sum.
     #[test]
     fn every_row_and_every_column_counts_once() {
         for count in [0, 1, 3, 4, 7, 128, 129, 300] {

@@ -1,10 +1,11 @@
 //! Binary variables.
 
-use crate::distributions::parts::{check_bits, check_numbers};
+use crate::distributions::parts::{check_bits, check_numbers, unless_infinite};
 use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
-/// A binary variable for each element, with P(1) = sigmoid(logits). The logits are finite and of any shape.
+/// A binary variable for each element: P(1) = sigmoid(logits). The logits have any shape. An infinite one makes its
+/// value certain.
 ///
 /// # Examples
 /// ```
@@ -67,7 +68,7 @@ impl<'t> Bernoulli<'t> {
         self.logits.sigmoid()
     }
 
-    /// -p ln p - (1 - p) ln(1 - p), elementwise, in nats: from 0 to ln 2, never below 0.
+    /// -p ln p - (1 - p) ln(1 - p), elementwise, in nats: from 0 to ln 2, never below 0, and 0 for an infinite logit.
     ///
     /// dlogits = -d logits p (1 - p).
     ///
@@ -81,7 +82,7 @@ impl<'t> Bernoulli<'t> {
         let distance = self.logits.abs();
         let smaller = (-distance).sigmoid();
         let distance = distance.stop_gradient();
-        smaller * distance + (-distance).softplus()
+        smaller * unless_infinite(distance) + (-distance).softplus()
     }
 
     /// The mean, which is the probability of 1, elementwise.

@@ -3,7 +3,7 @@
 use reparam_ops::draw::fill_gumbel;
 
 use crate::distributions::normal::HALF_LN_2PI;
-use crate::distributions::parts::{check_numbers, in_units, noise_like};
+use crate::distributions::parts::{check_numbers, in_units, less_log_scale, noise_like, unless_infinite};
 use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
@@ -72,7 +72,7 @@ impl<'t> Gumbel<'t> {
     pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
         one_shape("Gumbel::log_prob", ("x", x), ("loc", self.loc));
         let minus_z = in_units(self.loc - x, self.log_scale);
-        minus_z - minus_z.exp() - self.log_scale
+        less_log_scale(unless_infinite(minus_z) - minus_z.exp(), self.log_scale)
     }
 
     /// log_scale + 1.577.. (one more than the Euler-Mascheroni constant), elementwise, in nats.
@@ -110,8 +110,8 @@ impl<'t> Gumbel<'t> {
         let ratio = log_ratio.exp();
         let shift = in_units(q.loc - self.loc, q.log_scale);
         // E e^-z, with z = (x - loc_q) / scale_q.
-        let moment = (shift + ln_gamma_of_one_plus(ratio)).exp();
-        (ratio * EULER - log_ratio - shift) + (moment - (1.0 + EULER))
+        let moment = (shift + ln_gamma_of_one_plus(unless_infinite(ratio))).exp();
+        (ratio * EULER - unless_infinite(log_ratio) - unless_infinite(shift)) + (moment - (1.0 + EULER))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use reparam_ops::draw::fill_logistic;
 
-use crate::distributions::parts::{check_numbers, in_units, noise_like};
+use crate::distributions::parts::{check_numbers, in_units, less_log_scale, noise_like};
 use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
@@ -63,16 +63,16 @@ impl<'t> Logistic<'t> {
         self.loc + self.log_scale.exp() * noise_like("Logistic", self.loc, noise, fill_logistic)
     }
 
-    /// The log-density of x, elementwise, in nats: -z - 2 softplus(-z) - log_scale with z = (x - loc) /
-    /// scale.
+    /// The log-density of x, elementwise, in nats: -|z| - 2 softplus(-|z|) - log_scale with z = (x - loc) / scale.
     ///
     /// # Panics
     /// If the shapes differ.
     #[track_caller]
     pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
         one_shape("Logistic::log_prob", ("x", x), ("loc", self.loc));
-        let minus_z = in_units(self.loc - x, self.log_scale);
-        minus_z - 2.0 * minus_z.softplus() - self.log_scale
+        // The density is even. On this side of it nothing overflows.
+        let minus_z = -in_units(self.loc - x, self.log_scale).abs();
+        less_log_scale(minus_z - 2.0 * minus_z.softplus(), self.log_scale)
     }
 
     /// log_scale + 2, elementwise, in nats.

@@ -1,6 +1,6 @@
 //! The normal distribution.
 
-use crate::distributions::parts::{check_numbers, in_units};
+use crate::distributions::parts::{check_numbers, in_units, less_log_scale};
 use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
@@ -71,7 +71,8 @@ impl<'t> Normal<'t> {
     pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
         one_shape("Normal::log_prob", ("x", x), ("the mean", self.mean));
         let z = in_units(x - self.mean, self.log_std);
-        z.square().affine(-0.5, -HALF_LN_2PI) - self.log_std
+        // Half of the square: the square itself may overflow.
+        less_log_scale((z * (z * -0.5)).affine(1.0, -HALF_LN_2PI), self.log_std)
     }
 
     /// log_std + (1 + ln(2 pi)) / 2, elementwise, in nats.

@@ -93,24 +93,46 @@ pub(super) fn constant(tau: Temperature<'_>) -> Temperature<'_> {
 
 /// x / tau, in the shape of x. Infinite logits stay, and contribute nothing to tau's gradient.
 #[track_caller]
-pub(super) fn divided<'t>(x: Var<'t>, tau: Temperature<'t>) -> Var<'t> {
+pub(crate) fn divided<'t>(x: Var<'t>, tau: Temperature<'t>) -> Var<'t> {
     let tau = match tau {
         Temperature::Fixed(tau) => return x / tau,
         Temperature::Variable(tau) => tau.reshape([]),
     };
-    let infinities: Vec<f32> = x.value().iter().map(|&x| if x.is_infinite() { x } else { 0.0 }).collect();
-    let infinite = || (0..infinities.len()).filter(|&i| infinities[i] != 0.0);
-    if infinite().next().is_none() {
+    if !x.value().iter().any(|x| x.is_infinite()) {
         return x / tau;
     }
-    x.masked_at(0.0, infinite) / tau + x.tape().input(&infinities, x.shape())
+    let infinities: Vec<f32> = x.value().iter().map(|&x| if x.is_infinite() { x } else { 0.0 }).collect();
+    x.masked_where(0.0, f32::is_infinite) / tau + x.tape().input(&infinities, x.shape())
 }
 
-/// x / e^log_scale, with two factors, because a single one leaves the range of f32 at a log-scale of 88.
+/// x / e^log_scale, by two factors: a single one leaves f32 at a log-scale of 88. A distance of 0 is 0 in any unit,
+/// also in one that rounds to 0.
 #[track_caller]
 pub(super) fn in_units<'t>(x: Var<'t>, log_scale: Var<'t>) -> Var<'t> {
     let root = (log_scale * -0.5).exp();
+    let indifferent = || {
+        let (x, root) = (x.value(), root.value());
+        (0..x.len()).filter(move |&i| root[i] == f32::INFINITY && x[i] == 0.0)
+    };
+    let root = root.masked_at(0.0, indifferent);
     x * root * root
+}
+
+/// value - log_scale, the last step of a log-density. Where the scale is 0 and the value -inf, the value decides:
+/// the density is 0.
+#[track_caller]
+pub(super) fn less_log_scale<'t>(value: Var<'t>, log_scale: Var<'t>) -> Var<'t> {
+    let decided = || {
+        let (value, log_scale) = (value.value(), log_scale.value());
+        (0..value.len()).filter(move |&i| value[i] == f32::NEG_INFINITY && log_scale[i] == f32::NEG_INFINITY)
+    };
+    value - log_scale.masked_at(0.0, decided)
+}
+
+/// x, but 0 where it is inf: for a sum in which another term is infinite there.
+#[track_caller]
+pub(super) fn unless_infinite(x: Var<'_>) -> Var<'_> {
+    x.masked_where(0.0, |x| x == f32::INFINITY)
 }
 
 /// Numbers without a gradient, from one draw each, in the shape of `like`.
@@ -132,13 +154,13 @@ pub(super) fn sum_classes(x: Var<'_>) -> Var<'_> {
     x.sum_axis(x.shape().rank() - 1)
 }
 
-/// sum_k w_k l_k over the last axis, where a logarithm of -inf with weight 0 counts 0, in the gradient as
-/// well.
+/// sum_k w_k l_k over the last axis, where a weight of 0 makes a logarithm of -inf count 0, in the gradient as well. So
+/// does a logarithm at the end of f32, which stands for a probability that is all but 0.
 #[track_caller]
 pub(super) fn weighted_sum<'t>(weights: Var<'t>, logs: Var<'t>) -> Var<'t> {
     let masked = || {
         let (w, l) = (weights.value(), logs.value());
-        (0..l.len()).filter(move |&i| l[i] == f32::NEG_INFINITY && w[i] == 0.0)
+        (0..l.len()).filter(move |&i| l[i] <= -f32::MAX && w[i] == 0.0)
     };
     sum_classes(weights * logs.masked_at(0.0, masked))
 }

@@ -1,6 +1,6 @@
 //! The binary Concrete distribution.
 
-use crate::distributions::parts::{check_numbers, constant};
+use crate::distributions::parts::{check_numbers, constant, unless_infinite};
 use crate::distributions::{Bernoulli, LogitRelaxedBernoulli};
 use crate::noise::NoiseSource;
 use crate::var::{Temperature, Var, one_shape};
@@ -119,11 +119,7 @@ impl<'t> RelaxedBernoulli<'t> {
         one_shape("RelaxedBernoulli::log_prob", ("y.logit", y.logit), ("the logits", self.logits));
         // -ln(y (1 - y)) = softplus(-logit) + softplus(logit)
         let stretch = (-y.logit).softplus() + y.logit.softplus();
-        let certain = || {
-            let stretch = stretch.value();
-            (0..stretch.len()).filter(move |&i| stretch[i] == f32::INFINITY)
-        };
-        self.logit_space().log_prob(y.logit) + stretch.masked_at(0.0, certain)
+        self.logit_space().log_prob(y.logit) + unless_infinite(stretch)
     }
 
     /// ln self(y) - ln prior(y), elementwise, in nats. If y is a sample of `self`, it is an unbiased estimate

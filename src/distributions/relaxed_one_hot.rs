@@ -133,11 +133,7 @@ impl<'t> RelaxedOneHot<'t> {
         one_shape("RelaxedOneHot::log_prob", ("y.log", y.log), ("the logits", self.logits));
         check_log_simplex("RelaxedOneHot::log_prob", "y.log", y.log);
         let in_log_space = self.log_space().log_prob(y.log);
-        let masked = || {
-            let log = y.log.value();
-            (0..log.len()).filter(move |&i| log[i] == f32::NEG_INFINITY)
-        };
-        in_log_space - sum_classes(y.log.masked_at(0.0, masked))
+        in_log_space - sum_classes(y.log.masked_where(0.0, |log| log == f32::NEG_INFINITY))
     }
 
     /// ln self(y) - ln prior(y) per row, in nats. If y is a sample of `self`, it is an unbiased estimate of

@@ -6,7 +6,7 @@ use super::rows::{over_row, sum_of_row};
 use super::slope::{copy_as_variable, gradient_of, own_leaf};
 use super::{Estimator, Trial, registry::Entry};
 use crate::checkpoint::Checkpoint;
-use crate::distributions::is_positive;
+use crate::distributions::{divided, is_positive};
 use crate::noise::Noise;
 use crate::params::Params;
 use crate::var::{Var, temperature::is_temperature};
@@ -134,7 +134,7 @@ fn control_at<'t>(copies: &[Var<'t>], trial: &mut Trial<'_, 't>, y: Var<'t>, noi
 /// The relaxed sample of z at the temperature whose logarithm is given.
 fn relaxed<'t>(variables: Variables, z: Var<'t>, log_tau: Var<'t>) -> Var<'t> {
     match variables {
-        Variables::Bits(_) => (z * (-log_tau).exp()).sigmoid(),
+        Variables::Bits(_) => divided(z, log_tau.exp().into()).sigmoid(),
         // Equal noise on all classes has no effect. Unlike division by tau, this keeps tau's gradient finite
         // for a masked class.
         Variables::Categories { .. } => {
@@ -272,7 +272,12 @@ impl<'t> TiedNoise<'t> {
         let l_given: Vec<f32> = (0..l.len())
             .map(|i| {
                 let (x, s) = (f64::from(values[i]), f64::from(sign[i]));
-                (ln_expm1(s * (x + f64::from(l[i]))) - softplus(s * x)) as f32
+                // With any finite number z' of an infinite logit is infinite, as z is.
+                if x.is_infinite() {
+                    0.0
+                } else {
+                    (ln_expm1(s * (x + f64::from(l[i]))) - softplus(s * x)) as f32
+                }
             })
             .collect();
         let input = |values: &[f32]| tape.input(values, shape.clone());

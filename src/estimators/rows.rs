@@ -21,12 +21,13 @@ pub(super) fn over_row<'t>(x: Var<'t>, logits: Var<'t>) -> Var<'t> {
     x.reshape(&shape[..])
 }
 
-/// softmax in f64, row by row.
+/// softmax in f64, row by row. Logits of inf share the probability of their row.
 pub(crate) fn softmax_in_f64(logits: &[f32], classes: usize) -> Vec<f64> {
     let mut probs = Vec::with_capacity(logits.len());
     for row in logits.chunks_exact(classes) {
         let largest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-        let powers = row.iter().map(|&x| (f64::from(x) - largest).exp());
+        let power = |x: f64| if x == largest { 1.0 } else { (x - largest).exp() };
+        let powers = row.iter().map(|&x| power(f64::from(x)));
         let total: f64 = powers.clone().sum();
         probs.extend(powers.map(|power| power / total));
     }

@@ -10,7 +10,7 @@ use crate::variables::Variables;
 /// The smooth function that a hard sample is differentiated as.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Surrogate {
-    /// The logits themselves. Their gradient is the sample's.
+    /// The logits themselves: their gradient is the sample's. Infinite ones get none.
     Identity,
     /// softmax(logits / tau), or sigmoid(logits / tau) for bits. With tau annealed from 1 to 1 / s the slope
     /// grows from 1 to s, over a run of any length.
@@ -142,10 +142,12 @@ impl Estimator for StraightThrough {
     fn run<'t>(&mut self, mut trial: Trial<'_, 't>) -> Var<'t> {
         let variables = trial.logits();
         let logits = variables.var();
+        // Infinite logits, masked or certain, get no gradient.
+        let finite = || logits.masked_where(0.0, f32::is_infinite);
         let soft = match self.surrogate {
-            Surrogate::Identity => unless_masked(logits),
+            Surrogate::Identity => finite(),
             Surrogate::Softmax(tau) => variables.with(logits / tau).probs(),
-            Surrogate::HardTanh => ((logits + 1.0).relu() - (logits - 1.0).relu()) * 0.5,
+            Surrogate::HardTanh => ((finite() + 1.0).relu() - (finite() - 1.0).relu()) * 0.5,
             Surrogate::SlopeAnnealed { growth, most } => {
                 let slope = (1.0 + growth * self.calls as f32).min(most);
                 variables.with(logits * slope).probs()
@@ -180,12 +182,4 @@ impl Estimator for StraightThrough {
         self.calls = checkpoint.get(&format!("{prefix}calls"))?;
         Ok(())
     }
-}
-
-/// The logits, except that masked ones get no gradient.
-fn unless_masked(logits: Var<'_>) -> Var<'_> {
-    logits.masked_at(0.0, || {
-        let logits = logits.value();
-        (0..logits.len()).filter(move |&i| logits[i] == f32::NEG_INFINITY)
-    })
 }

@@ -15,6 +15,9 @@ use crate::variables::Variables;
 /// loss, because a divergence outside it would belong to another objective, and ln q counts as a function of
 /// the logits. An estimator inside the closure is biased, because L is not linear in f.
 ///
+/// A loss may be +inf: its sample has weight 0 and is left out of the geometric means. A row whose samples all have weight
+/// 0 has L = inf, and a loss of -inf makes L = -inf: no learning signal comes from such rows.
+///
 /// # Source
 /// A. Mnih, D. Rezende, "Variational Inference for Monte Carlo Objectives", ICML 2016, equations 8 to 10.
 #[derive(Clone, Copy, Debug)]
@@ -94,15 +97,25 @@ impl Estimator for Vimco {
 
 /// For each sample of each row, L minus its value when the sample's log-weight is replaced by the mean of the
 /// others'.
+///
+/// A baseline may be anything that does not depend on its sample. So weights of 0 are left out of the mean, and where
+/// there is no other, the weight 1 stands in. In a row whose L is infinite there is nothing to learn from.
 fn learning_signals(log_weights: &[f32], k: usize) -> Vec<f32> {
     let mut signals = Vec::with_capacity(log_weights.len());
     for row in log_weights.chunks_exact(k) {
-        let row: Vec<f64> = row.iter().map(|&log_w| f64::from(log_w)).collect();
+        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        if largest.is_infinite() && !row.iter().any(|log_w| log_w.is_nan()) {
+            signals.extend(std::iter::repeat_n(0.0, k));
+            continue;
+        }
+        // Relative to the largest, so that the difference of two bounds keeps its digits.
+        let row: Vec<f64> = row.iter().map(|&log_w| f64::from(log_w) - f64::from(largest)).collect();
         let all = logsumexp(row.iter().copied());
         for sample in 0..k {
-            let others = row.iter().enumerate().filter(|&(i, _)| i != sample).map(|(_, w)| w);
-            let others = others.sum::<f64>() / (k - 1) as f64;
-            let replaced = row.iter().enumerate().map(|(i, &w)| if i == sample { others } else { w });
+            let others = row.iter().enumerate().filter(|&(i, &w)| i != sample && w != f64::NEG_INFINITY);
+            let (sum, count) = others.fold((0.0, 0.0), |(sum, count), (_, w)| (sum + w, count + 1.0));
+            let stand_in = if count > 0.0 { sum / count } else { -f64::from(largest) };
+            let replaced = row.iter().enumerate().map(|(i, &w)| if i == sample { stand_in } else { w });
             signals.push((logsumexp(replaced) - all) as f32);
         }
     }

@@ -21,8 +21,7 @@ pub(super) enum Value {
     Of(u32),
 }
 
-/// One node. Its buffer and its rule's box outlive [`Tape::reset`], and the next node in its place reuses
-/// them.
+/// One node. Its buffers and its rule's box outlive [`Tape::reset`] and are used again by the next node in its place.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) op: &'static str,
@@ -30,6 +29,8 @@ pub(super) struct Node {
     pub(super) inputs: SmallVec<[u32; 4]>,
     pub(super) value: Value,
     pub(super) buffer: Vec<f32>,
+    /// What the forward pass computed for the backward pass beside the value.
+    pub(super) kept: Vec<f32>,
     pub(super) rule: Option<Box<dyn Rule>>,
     pub(super) has_rule: bool,
     pub(super) tracked: bool,
@@ -43,6 +44,7 @@ impl Node {
             inputs: SmallVec::new(),
             value: Value::Own,
             buffer: Vec::new(),
+            kept: Vec::new(),
             rule: None,
             has_rule: false,
             tracked: false,
@@ -94,6 +96,7 @@ impl Nodes {
         node.op = op;
         node.shape = shape;
         node.inputs.clear();
+        node.kept.clear();
         node.value = Value::Own;
         node.has_rule = false;
         node.tracked = false;

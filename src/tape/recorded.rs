@@ -71,6 +71,11 @@ impl<'a> Recorded<'a> {
         value_of(self.nodes, self.index)
     }
 
+    /// The numbers that the forward pass kept: see [`Tape::record_keeping`](crate::Tape::record_keeping).
+    pub(crate) fn kept(self) -> &'a [f32] {
+        &self.node.kept
+    }
+
     /// The shape of the node's value.
     pub fn shape(self) -> &'a Shape {
         &self.node.shape

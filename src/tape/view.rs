@@ -11,6 +11,8 @@ pub(crate) struct NodeView<'a> {
     pub(crate) shape: &'a Shape,
     pub(crate) inputs: &'a [u32],
     pub(crate) rule: Option<&'a dyn Rule>,
+    /// What the forward pass kept beside the value.
+    pub(crate) kept: &'a [f32],
     pub(crate) tracked: bool,
     pub(crate) owned: bool,
     pub(crate) value: &'a [f32],

@@ -8,7 +8,7 @@ use crate::tape::{Recorded, Rule};
 use crate::var::temperature::{Temperature, backward_with_tau};
 use crate::var::{Var, tier};
 
-/// y = sigmoid((logits + l) / tau); the gradient needs only y.
+/// y = sigmoid((logits + l) / tau). The forward pass keeps the rest of y, which the gradient needs.
 #[derive(Debug)]
 struct BinaryConcrete {
     tau: f32,
@@ -20,7 +20,7 @@ impl Rule for BinaryConcrete {
     }
     fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
         backward_with_tau(node, gradients, |want_tau, dlogits| {
-            kernel::backward(tier(), node.output(), node.gradient(), self.tau, want_tau, dlogits)
+            kernel::backward(tier(), node.kept(), node.gradient(), self.tau, want_tau, dlogits)
         });
     }
 }
@@ -57,11 +57,12 @@ impl<'t> Var<'t> {
     /// With h = dy y (1 - y): dlogits = h / tau and dtau = -sum(h logit(y)) / tau.
     ///
     /// # Saved
-    /// Nothing beyond the output y. The noise is neither stored nor drawn again.
+    /// The rest of each y, its difference from the nearer of 0 and 1: where y rounds to 1, the gradient is in it alone.
+    /// The noise is neither stored nor drawn again.
     ///
     /// # Precision
-    /// y within 2 ulp of its score's sigmoid; for large tau, dtau has limited accuracy: see
-    /// [`reparam_ops::binary_concrete::backward`].
+    /// y is within 2 ulp of the sigmoid of its score, and dlogits is accurate on both sides. For large tau the accuracy
+    /// of dtau is limited: see [`reparam_ops::binary_concrete::backward`].
     ///
     /// # Panics
     /// If tau is not positive and finite, or the number of injected draws is not the number of logits.
@@ -89,8 +90,9 @@ impl<'t> Var<'t> {
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
         let draws = draws_for(OP, noise, shape.len());
-        self.tape().record(BinaryConcrete { tau }, &temperature.inputs([self]), shape, |x, y| {
-            kernel::forward(tier(), draws, &x[0], tau, y);
+        let inputs = temperature.inputs([self]);
+        self.tape().record_keeping(BinaryConcrete { tau }, &inputs, shape, |x, y, rest| {
+            kernel::forward(tier(), draws, &x[0], tau, y, rest);
         })
     }
 

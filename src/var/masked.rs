@@ -61,6 +61,16 @@ impl<'t> Var<'t> {
         self.masked_at(fill, || (0..mask.len()).filter(|&i| mask[i]))
     }
 
+    /// [`masked`](Self::masked) where the value itself meets a condition.
+    #[track_caller]
+    pub(crate) fn masked_where(self, fill: f32, condition: impl Fn(f32) -> bool) -> Var<'t> {
+        let condition = &condition;
+        self.masked_at(fill, || {
+            let x = self.value();
+            (0..x.len()).filter(move |&i| condition(x[i]))
+        })
+    }
+
     /// [`masked`](Self::masked) at ascending positions. `positions` is called twice, so that a mask of values
     /// on a tape need not be copied.
     #[track_caller]

@@ -63,6 +63,7 @@ impl Rule for LogSumExp {
 impl<'t> Var<'t> {
     /// e^x / sum e^x over the last axis, `[.., classes]`. Masked classes (-inf) get exactly 0, with
     /// gradient 0.
+    /// A logit of inf makes its class certain; several of them share the probability.
     ///
     /// dx = y (dy - sum(dy y)).
     ///
@@ -77,7 +78,8 @@ impl<'t> Var<'t> {
         })
     }
 
-    /// x - ln sum e^x over the last axis, `[.., classes]`. Masked classes stay at -inf with gradient 0.
+    /// x - ln sum e^x over the last axis, `[.., classes]`. Masked classes stay at -inf with gradient 0. A logit of inf masks
+    /// the finite ones of its row. Classes that are not masked are at least -3.4e38.
     ///
     /// dx = dy - e^y sum(dy).
     ///
@@ -92,9 +94,9 @@ impl<'t> Var<'t> {
         })
     }
 
-    /// ln sum e^x over the last axis, which disappears; -inf for a fully masked row.
+    /// ln sum e^x over the last axis, which disappears; -inf for a fully masked row, and inf for a row with an infinite x.
     ///
-    /// dx = dy softmax(x).
+    /// dx = dy softmax(x). A fully masked row gets 0, and each of several infinite x an equal share.
     ///
     /// # Panics
     /// If there are no classes.

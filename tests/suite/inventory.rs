@@ -128,6 +128,7 @@ fn every_rule_and_every_kernel_is_in_the_catalogue() {
         "lanes",
         "lib",
         "lists",
+        "log_rows",
         "math",
         "matrix",
         "noise",

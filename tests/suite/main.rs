@@ -16,6 +16,7 @@ mod golden;
 mod gradcheck;
 mod inventory;
 mod learning;
+mod limits;
 mod mistakes;
 mod numerics;
 #[cfg(feature = "gzip")]

@@ -62,7 +62,7 @@ mod kernels {
             self.numbers(seed, self.rows, -2.0..2.0)
         }
 
-        /// Logits with extremes, ties and, where there are classes enough, masks.
+        /// Logits with extremes, ties and, where there are classes enough, masks and certain classes.
         fn logits(&self, seed: u64) -> Vec<f32> {
             let mut logits = self.elements(seed);
             for (i, logit) in logits.iter_mut().enumerate() {
@@ -70,10 +70,39 @@ mod kernels {
                     3 | 11 => *logit = f32::NEG_INFINITY,
                     1 | 2 if i % 5 == 0 => *logit = 1e4,
                     4 if i % 3 == 0 => *logit = -1e4,
+                    5 if i % 7 == 0 => *logit = f32::INFINITY,
                     _ => {}
                 }
             }
             logits
+        }
+
+        /// The same with logits whose distance is beyond f32.
+        fn far_logits(&self, seed: u64) -> Vec<f32> {
+            let mut logits = self.logits(seed);
+            for (i, logit) in logits.iter_mut().enumerate() {
+                match i % self.classes {
+                    6 if i % 3 == 0 => *logit = 3e38,
+                    8 if i % 2 == 0 => *logit = -3e38,
+                    _ => {}
+                }
+            }
+            logits
+        }
+
+        /// Logits of bits, some of them certain or as good as that.
+        fn bits(&self, seed: u64) -> Vec<f32> {
+            let mut bits = self.elements(seed);
+            for (i, bit) in bits.iter_mut().enumerate() {
+                let sign = if i % 2 == 0 { 1.0 } else { -1.0 };
+                match i % 5 {
+                    1 => *bit = sign * f32::INFINITY,
+                    2 => *bit = sign * f32::MAX,
+                    3 => *bit = sign * 17.0,
+                    _ => {}
+                }
+            }
+            bits
         }
 
         fn draws(&self) -> Draws<'static> {
@@ -239,7 +268,8 @@ mod kernels {
     #[test]
     fn softmax_and_its_logarithms() {
         assert_same(rows(), |bench| {
-            let (logits, dy, tier, classes) = (bench.logits(1), bench.elements(2), bench.tier, bench.classes);
+            let (logits, dy, tier, classes) =
+                (bench.far_logits(1), bench.elements(2), bench.tier, bench.classes);
             let (mut y, mut dlogits) = (bench.zeros(), bench.elements(3));
             softmax::forward(tier, &logits, classes, TAU, &mut y).unwrap();
             let dtau = softmax::backward(tier, &y, &dy, classes, TAU, true, &mut dlogits);
@@ -264,7 +294,8 @@ mod kernels {
     #[test]
     fn gumbel_rao() {
         assert_same(rows(), |bench| {
-            let (logits, dy, tier, classes) = (bench.logits(1), bench.elements(2), bench.tier, bench.classes);
+            let (logits, dy, tier, classes) =
+                (bench.far_logits(1), bench.elements(2), bench.tier, bench.classes);
             let (mut y, mut dlogits) = (bench.zeros(), bench.elements(3));
             gumbel_rao::forward(tier, bench.draws(), &logits, classes, &mut y).unwrap();
             gumbel_rao::backward(tier, bench.draws(), &logits, &y, &dy, classes, 3, TAU, &mut dlogits);
@@ -276,7 +307,8 @@ mod kernels {
     #[test]
     fn gumbel_softmax() {
         assert_same(rows(), |bench| {
-            let (logits, dy, tier, classes) = (bench.logits(1), bench.elements(2), bench.tier, bench.classes);
+            let (logits, dy, tier, classes) =
+                (bench.far_logits(1), bench.elements(2), bench.tier, bench.classes);
             let (mut y, mut dlogits) = (bench.zeros(), bench.elements(3));
             gumbel_softmax::forward(tier, bench.draws(), &logits, classes, TAU, &mut y).unwrap();
             let dtau = gumbel_softmax::backward(tier, &y, &dy, classes, TAU, true, &mut dlogits);
@@ -308,7 +340,8 @@ mod kernels {
     #[test]
     fn straight_through() {
         assert_same(rows(), |bench| {
-            let (logits, dy, tier, classes) = (bench.logits(1), bench.elements(2), bench.tier, bench.classes);
+            let (logits, dy, tier, classes) =
+                (bench.far_logits(1), bench.elements(2), bench.tier, bench.classes);
             let (mut y, mut dlogits) = (bench.zeros(), bench.elements(3));
             st_argmax::forward(tier, &logits, classes, &mut y).unwrap();
             let dtau = st_argmax::backward(tier, &logits, &dy, classes, TAU, true, &mut dlogits);
@@ -352,16 +385,19 @@ mod kernels {
     #[test]
     fn bernoulli_and_binary_concrete() {
         assert_same(flat(), |bench| {
-            let (logits, dy, tier) = (bench.elements(1), bench.elements(2), bench.tier);
+            let (logits, dy, tier) = (bench.bits(1), bench.elements(2), bench.tier);
             let (mut y, mut dlogits) = (bench.zeros(), bench.elements(3));
             bernoulli::forward(tier, bench.draws(), &logits, &mut y);
             bernoulli::st_backward(tier, &logits, &dy, &mut dlogits);
             bench.keep(&y);
             bench.keep(&dlogits);
 
-            binary_concrete::forward(tier, bench.draws(), &logits, TAU, &mut y);
-            let dtau = binary_concrete::backward(tier, &y, &dy, TAU, true, &mut dlogits);
+            let mut rest = bench.zeros();
+            binary_concrete::forward(tier, bench.draws(), &logits, TAU, &mut y, &mut rest);
+            let dtau = binary_concrete::backward(tier, &rest, &dy, TAU, true, &mut dlogits);
             bench.keep(&y);
+            bench.keep(&rest);
+            bench.keep(&dlogits);
             bench.keep_one(dtau);
             binary_concrete::st_forward(tier, bench.draws(), &logits, &mut y);
             let dtau =
@@ -387,9 +423,9 @@ mod kernels {
     #[test]
     fn divergences() {
         assert_same(rows(), |bench| {
-            let (p, tier, classes) = (bench.logits(1), bench.tier, bench.classes);
+            let (p, tier, classes) = (bench.far_logits(1), bench.tier, bench.classes);
             // Masked where p is: elsewhere a divergence is infinite.
-            let q = bench.logits(2);
+            let q = bench.far_logits(2);
             let (dkl, mut kl) = (bench.per_row(4), bench.per_row(5));
             let (mut dp, mut dq) = (bench.elements(3), bench.elements(6));
             categorical_kl::uniform_forward(tier, &p, classes, &mut kl).unwrap();
@@ -403,7 +439,7 @@ mod kernels {
             bench.keep(&dq);
         });
         assert_same(flat(), |bench| {
-            let (p, q, dkl, tier) = (bench.elements(1), bench.elements(2), bench.elements(4), bench.tier);
+            let (p, q, dkl, tier) = (bench.bits(1), bench.bits(2), bench.elements(4), bench.tier);
             let (mut kl, mut dp, mut dq) = (bench.zeros(), bench.elements(3), bench.elements(5));
             bernoulli_kl::forward(tier, &p, &q, &mut kl);
             bernoulli_kl::backward_p(tier, &p, &q, &dkl, &mut dp);
@@ -426,7 +462,7 @@ mod kernels {
     #[test]
     fn likelihoods() {
         assert_same(rows(), |bench| {
-            let (logits, tier, classes) = (bench.elements(1), bench.tier, bench.classes);
+            let (logits, tier, classes) = (bench.far_logits(1), bench.tier, bench.classes);
             let targets: Vec<u32> = (0..bench.rows).map(|row| (row % classes) as u32).collect();
             let (mut loss, mut dlogits) = (bench.per_row(2), bench.elements(3));
             cross_entropy::forward(tier, &logits, classes, &targets, &mut loss).unwrap();
@@ -435,7 +471,7 @@ mod kernels {
             bench.keep(&dlogits);
         });
         assert_same(flat(), |bench| {
-            let (logits, dloss, tier) = (bench.elements(1), bench.elements(2), bench.tier);
+            let (logits, dloss, tier) = (bench.bits(1), bench.elements(2), bench.tier);
             let target = bench.numbers(3, bench.len(), 0.0..1.0);
             let (mut loss, mut dlogits, mut dtarget) = (bench.zeros(), bench.elements(4), bench.elements(5));
             bce_with_logits::forward(tier, &logits, &target, &mut loss);
@@ -477,7 +513,8 @@ mod kernels {
                 (bench.elements(1), bench.numbers(2, bench.len(), 0.0..2.0), bench.elements(3));
             let hyper =
                 Hyper { learning_rate: 1e-2, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 };
-            let gradient = bench.elements(4);
+            // Among them are infinite ones and ones whose squares are.
+            let gradient = bench.bits(4);
             adam::update(bench.tier, hyper, 3, &gradient, &mut first, &mut second, &mut p);
             sgd_momentum::update(bench.tier, 0.1, 0.9, 1e-3, &gradient, &mut first, &mut p);
             bench.keep(&first);

@@ -1,5 +1,5 @@
-//! Are long sums right? Each reduction is compared with f64, for equal terms, whose rounding errors do not cancel, and for
-//! random terms of both signs.
+//! Are long sums right? Each reduction is compared with f64, for equal terms, whose rounding errors do not
+//! cancel, and for random terms of both signs.
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ struct Bench<'a> {
     terms: &'a [f32],
 }
 
-/// A sum that a kernel made, the right value, and the sum of the absolute values of its terms.
+/// A sum computed by a kernel, its exact value, and the sum of the absolute values of its terms.
 #[derive(Clone, Copy, Debug)]
 struct Sum {
     found: f32,
@@ -33,18 +33,19 @@ impl Sum {
     }
 }
 
-/// Sums of columns, each of which begins with `before`.
+/// Sums of columns, each of which starts from `before`.
 fn of_columns(found: &[f32], x: &[f32], before: f32) -> Vec<Sum> {
     let column = |c: usize| [before].into_iter().chain(x.iter().skip(c).step_by(found.len()).copied());
     found.iter().enumerate().map(|(c, &found)| Sum::of(found, column(c).map(f64::from))).collect()
 }
 
-/// A reduction, and the error that it may have relative to the sum of the absolute values of its terms.
+/// A reduction: its name, the largest error allowed relative to the sum of the absolute values of its terms,
+/// and its sums.
 type Reduction = (&'static str, f64, fn(&Bench<'_>) -> Vec<Sum>);
 
-/// The error of a sum of equal terms, or of random ones.
+/// The error allowed for a sum of equal or random terms.
 const OF_SUM: f64 = 1e-6;
-/// That of an entry of a product.
+/// The error allowed for an entry of a product.
 const OF_PRODUCT: f64 = 5e-6;
 
 const REDUCTIONS: [Reduction; 23] = [
@@ -81,14 +82,14 @@ const REDUCTIONS: [Reduction; 23] = [
         of_columns(&y, weight.as_flattened(), 0.0)
     }),
     ("the sum in the gradient of log_softmax", OF_SUM, |bench| {
-        let (y, mut dlogits) = (vec![0.0; bench.terms.len()], vec![0.0; bench.terms.len()]);
+        let (y, mut dlogits) = (vec![-1.0; bench.terms.len()], vec![0.0; bench.terms.len()]);
         softmax::log_softmax_backward(bench.tier, &y, bench.terms, y.len(), &mut dlogits);
-        of_columns(&[bench.terms[0] - dlogits[0]], bench.terms, 0.0)
+        vec![subtracted_share(dlogits[0], bench.terms)]
     }),
     ("the sum in the gradient of exp_concrete", OF_SUM, |bench| {
-        let (y, mut dlogits) = (vec![0.0; bench.terms.len()], vec![0.0; bench.terms.len()]);
+        let (y, mut dlogits) = (vec![-1.0; bench.terms.len()], vec![0.0; bench.terms.len()]);
         exp_concrete::backward(bench.tier, &y, bench.terms, y.len(), 1.0, false, &mut dlogits);
-        of_columns(&[bench.terms[0] - dlogits[0]], bench.terms, 0.0)
+        vec![subtracted_share(dlogits[0], bench.terms)]
     }),
     ("the temperature of exp_concrete", OF_SUM, |bench| {
         let (y, mut dlogits) = (vec![-1.0; bench.terms.len()], vec![0.0; bench.terms.len()]);
@@ -144,13 +145,13 @@ const REDUCTIONS: [Reduction; 23] = [
 fn sums_over_rows(bench: &Bench<'_>, width: usize) -> Vec<Sum> {
     let rows = bench.terms.len() / width;
     let x = &bench.terms[..rows * width];
-    // Two of them: the sum of a single row is a sum of all elements.
+    // We sum two outer slices, because the sum of a single one of width 1 is a sum of all elements.
     let (two, mut y) = ([x, x].concat(), vec![1.0; 2 * width]);
     axis::add_sum(bench.tier, rows, width, &two, &mut y);
     [of_columns(&y[..width], x, 1.0), of_columns(&y[width..], x, 1.0)].concat()
 }
 
-/// The gradient of `rows` rows of which row `index(i)` was gathered for each i, added to ones.
+/// The gradient of `rows` rows, where row `index(i)` was gathered for each i, added to ones.
 fn gathered(bench: &Bench<'_>, rows: usize, width: usize, index: fn(usize) -> usize) -> Vec<Sum> {
     let dy = &bench.terms[..bench.terms.len() / width * width];
     let indices: Vec<u32> = (0..dy.len() / width).map(|i| index(i) as u32).collect();
@@ -166,22 +167,26 @@ fn gathered(bench: &Bench<'_>, rows: usize, width: usize, index: fn(usize) -> us
     sums.into_iter().zip(dx).map(|(sum, found)| Sum { found, ..sum }).collect()
 }
 
-/// Logits of which the first is the largest, 0, and as many more as there are terms: those of 0.1 times
-/// e^(-|term|).
+/// Returns one logit per term, for 0.1 times e^(-|term|), except that the first is the largest, 0.
 fn logits_of(terms: &[f32]) -> Vec<f32> {
     let mut logits: Vec<f32> = terms.iter().map(|term| -2.3 - term.abs()).collect();
     logits[0] = 0.0;
     logits
 }
 
-/// e^logit in f64.
+/// The p sum(dy) that was subtracted from the first dy to give `h`, for p = e^-1.
+fn subtracted_share(h: f32, dy: &[f32]) -> Sum {
+    Sum::of(dy[0] - h, dy.iter().map(|&dy| f64::from(dy) * (-1f64).exp()))
+}
+
+/// Returns e^logit in f64.
 fn probabilities(logits: &[f32]) -> impl Iterator<Item = f64> {
     logits.iter().map(|&x| f64::from(x).exp())
 }
 
 type Term = (&'static str, fn(u32) -> f32);
 
-/// Equal terms, among them those that rounding hits hardest, and random ones.
+/// Equal terms, including values that rounding affects most, and random terms.
 const TERMS: [Term; 4] = [
     ("terms of 0.1", |_| 0.1),
     ("terms of 0.7", |_| 0.7),
@@ -193,7 +198,8 @@ static POOLS: LazyLock<[ThreadPool; 2]> = LazyLock::new(|| {
     [1, 3].map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap())
 });
 
-/// Runs every reduction of so many terms on every tier, alone and on three threads. Its error may be `least` at least.
+/// Runs every reduction of `count` terms on every tier, on one thread and on three. An error of up to `least`
+/// is always allowed.
 fn assert_right(count: usize, least: f64) {
     let mut words = vec![0; count];
     draws_forward(Tier::best(), Draws::Stream(Stream::new(11)), &mut words);
@@ -278,12 +284,13 @@ fn the_mean_of_a_million_rows_is_right() {
     let x = tape.variable(&vec![0.1; 2_000_000], [1_000_000, 2]);
     let means = [x.mean_axis(0).to_vec(), vec![x.mean().item()]].concat();
     for mean in means {
-        // 0.1 in f32.
+        // This is 0.1 in f32.
         assert!((f64::from(mean) / 0.100_000_001_49 - 1.0).abs() < OF_SUM, "{mean}");
     }
 }
 
-/// The gradients of n samples of a coin whose gradient is 3, and of a layer's bias that is counted half.
+/// Returns three gradients of means over n rows, with respect to a broadcast value, a layer's bias and its
+/// weight. Each sums over the rows.
 fn gradients_by_broadcasting(n: usize) -> [Vec<f32>; 3] {
     let tape = Tape::new();
     let b = tape.variable(&[0.0, 0.0], [2]);
@@ -307,7 +314,7 @@ fn assert_gradients_by_broadcasting(n: usize) {
         (of_weight[0], 0.5, OF_PRODUCT),
         (of_weight[1], 0.5, OF_PRODUCT),
     ] {
-        // A few roundings more: those of 1 / n and of the products with it.
+        // The error includes a few more roundings, from 1 / n and the products with it.
         let error = (f64::from(found) / right - 1.0).abs();
         assert!(error < bound, "n = {n}: {found}, should be {right}");
     }

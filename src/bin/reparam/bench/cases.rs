@@ -16,6 +16,8 @@ pub(super) struct Buffers {
     logits: Vec<f32>,
     dy: Vec<f32>,
     y: Vec<f32>,
+    /// What the forward pass of `binary_concrete` keeps.
+    rest: Vec<f32>,
     dlogits: Vec<f32>,
     index: Vec<u32>,
     tape: Tape,
@@ -36,6 +38,7 @@ impl Buffers {
             logits: noise(1),
             dy: noise(2),
             y: vec![0.0; n],
+            rest: vec![0.0; n],
             dlogits: vec![0.0; n],
             index: vec![0; rows],
             tape: Tape::new(),
@@ -130,13 +133,13 @@ fn st_gumbel_softmax_forward(b: &mut Buffers) {
 }
 
 fn binary_concrete_forward(b: &mut Buffers) {
-    binary_concrete::forward(b.tier, stream(3), &b.logits, TAU, &mut b.y);
+    binary_concrete::forward(b.tier, stream(3), &b.logits, TAU, &mut b.y, &mut b.rest);
 }
 
 fn binary_concrete_both(b: &mut Buffers, want_tau: bool) {
     binary_concrete_forward(b);
     b.dlogits.fill(0.0);
-    binary_concrete::backward(b.tier, &b.y, &b.dy, TAU, want_tau, &mut b.dlogits);
+    binary_concrete::backward(b.tier, &b.rest, &b.dy, TAU, want_tau, &mut b.dlogits);
 }
 
 /// Runs the op composed of primitive ops on a tape, on the fastest tier only. The backward pass starts from
