@@ -2,24 +2,21 @@
 //! opens.
 //!
 //! The same state always gives the same bytes: the settings are one metadata string, sorted by key, and hold
-//! no time, no path and no thread count.
+//! no time, no path and no thread count. The file begins with checksums of the header and of the tensors,
+//! which reveal damage.
 
+mod file;
 mod parts;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
-
+use self::file::Unread;
 use crate::error::{Error, Result};
 use crate::file::write_atomically;
 use crate::shape::Shape;
-
-/// The metadata key under which the settings are stored.
-const KEY: &str = "reparam";
 
 /// Settings and tensors, by name. Types with a state store it with their `save` under a prefix and load it
 /// with `restore`: [`Params`](crate::Params), [optimizers](crate::optim::Optimizer), [`Noise`](crate::Noise),
@@ -78,8 +75,9 @@ impl Checkpoint {
     /// Stores a tensor.
     ///
     /// # Panics
-    /// If the number of elements is not that of the shape, there is a tensor of that name already (a parameter may have the name
-    /// of an optimizer's buffer), or the name is `__metadata__`, which safetensors files keep for their metadata.
+    /// If the number of elements does not match the shape, a tensor of that name exists (a parameter may
+    /// share its name with an optimizer's buffer), or the name is `__metadata__`, which safetensors files
+    /// reserve for their metadata.
     #[track_caller]
     pub fn put(&mut self, name: &str, shape: &Shape, value: &[f32]) {
         assert!(
@@ -146,16 +144,7 @@ impl Checkpoint {
 
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let text: String = self.settings.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
-        let bytes = |value: &Vec<f32>| value.iter().flat_map(|number| number.to_le_bytes()).collect();
-        let tensors: Vec<(&String, &Shape, Vec<u8>)> =
-            self.tensors.iter().map(|(name, (shape, value))| (name, shape, bytes(value))).collect();
-        let views = tensors.iter().map(|(name, shape, bytes)| {
-            let view = TensorView::new(Dtype::F32, shape.dims().to_vec(), bytes);
-            (name, view.expect("the shape is the value's"))
-        });
-        safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), text)])))
-            .expect("plain f32 tensors")
+        file::to_bytes(self)
     }
 
     /// Writes the file, first under a temporary name next to it, so that a reader never sees half of it.
@@ -169,36 +158,17 @@ impl Checkpoint {
     /// Reads a file that [`save`](Self::save) wrote.
     ///
     /// # Errors
-    /// If it cannot be read, is damaged, or was not written by `reparam`.
+    /// If it cannot be read, is damaged, was not written by `reparam`, or was written by a version without
+    /// checksums.
     pub fn load(path: &Path) -> Result<Checkpoint> {
-        let bytes = std::fs::read(path).map_err(|error| Error::io(path, "read", error))?;
-        let checkpoint = Checkpoint::from_bytes(&bytes);
-        let checkpoint = checkpoint.map_err(|(expected, found)| Error::format(path, expected, found))?;
-        Ok(Checkpoint { path: Some(path.to_owned()), ..checkpoint })
+        Unread::open(path)?.read(path)
     }
 
-    /// Parses a file's bytes. The error is what was expected and what was found.
-    fn from_bytes(bytes: &[u8]) -> std::result::Result<Checkpoint, (&'static str, String)> {
-        let damaged = |error| ("a whole safetensors file", format!("{error}"));
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-        let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
-        let text = metadata.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
-        let text =
-            text.ok_or(("a checkpoint written by reparam", "safetensors of another origin".to_owned()))?;
-        let mut checkpoint = Checkpoint::new();
-        // Not `lines`, which would treat a carriage return as part of the line's end.
-        for line in text.split_terminator('\n') {
-            let (key, value) = line.split_once('=').ok_or(("settings `key=value`", format!("`{line}`")))?;
-            checkpoint.set(key, value);
-        }
-        for (name, view) in file.iter() {
-            if view.dtype() != Dtype::F32 {
-                return Err(("f32 tensors", format!("`{name}` of type {:?}", view.dtype())));
-            }
-            let (bytes, _) = view.data().as_chunks::<4>();
-            let value = bytes.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-            checkpoint.tensors.insert(name.to_owned(), (Shape::from(view.shape()), value));
-        }
-        Ok(checkpoint)
+    /// Like [`load`](Self::load), but fails if `check` refuses the settings and the shapes of the tensors.
+    /// `check` runs before any value is read, so it sees tensors without values.
+    pub(crate) fn load_if(path: &Path, check: impl FnOnce(&Checkpoint) -> Result<()>) -> Result<Checkpoint> {
+        let unread = Unread::open(path)?;
+        check(&unread.outline)?;
+        unread.read(path)
     }
 }

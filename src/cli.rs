@@ -4,18 +4,18 @@
 //! The binaries `reparam` and `reparam-papers` are built on them. The feature `cli` enables this module.
 
 pub mod args;
-pub mod files;
 mod output;
 pub mod picture;
 pub mod plan_args;
 pub mod plot;
 mod progress;
 pub mod records;
-mod signals;
 mod training_args;
 
 #[doc(hidden)]
 pub use crate::__say as say;
-pub use output::{fail, json_lines, print, write_lines};
+pub use crate::file::outputs as files;
+pub use crate::interrupt::{INTERRUPTED, Interrupt};
+pub use output::{fail, json_lines, print, try_print, write_lines};
+pub(crate) use progress::above_bar;
 pub use progress::{progress, thousands};
-pub use signals::{INTERRUPTED, interrupt_flag};

@@ -17,7 +17,8 @@
 //! ([`st_gumbel_softmax`](crate::Var::st_gumbel_softmax) and others). They are not `rsample`s, because their
 //! gradient is not the gradient of their value.
 //!
-//! Debug builds refuse a parameter that is NaN, and in `log_prob` a constant outside the support.
+//! In debug builds, constructors panic if a parameter is NaN, and `log_prob` panics if a constant lies
+//! outside the support.
 //!
 //! | distribution | value | parameters |
 //! | --- | --- | --- |
@@ -32,10 +33,10 @@
 //! | [`Normal`] | numbers | mean, log_std |
 //! | [`Uniform`] | numbers | low, high |
 //!
-//! Parameters and values may be infinite. Log-densities, entropies and divergences are then the limits, wherever there is
-//! one: an infinite logit makes a bit or a class certain, and its relaxed sample is certain too, with log-density 0 and no
-//! gradient; an infinite number has density 0. Without a limit, as for a number and a location that are both infinite, the
-//! result is NaN. [`Uniform`] refuses infinite ends.
+//! Parameters and values may be infinite. Log-densities, entropies and divergences are then the limits, where
+//! a limit exists. An infinite logit makes a bit or a class certain. Its relaxed sample is certain too, with
+//! log-density 0 and no gradient. An infinite number has density 0. Where there is no limit, for example if a
+//! number and its location are both infinite, the result is NaN. [`Uniform`] panics if an end is infinite.
 //!
 //! [`KlForm`] selects the divergence in an ELBO whose samples are relaxed.
 //!

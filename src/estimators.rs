@@ -147,14 +147,14 @@ pub trait Estimator: Send {
     /// Loads what [`save`](Self::save) stored after learning on `variables`.
     ///
     /// # Errors
-    /// If something is missing from the checkpoint; then the estimator is as it was.
+    /// If something is missing from the checkpoint. The estimator is then unchanged.
     fn restore(&mut self, prefix: &str, variables: Variables, checkpoint: &Checkpoint) -> crate::Result<()> {
         let _ = (prefix, variables, checkpoint);
         Ok(())
     }
 }
 
-/// Panics with the reason, if there is one why `constructor` cannot make its estimator.
+/// Panics with the reason if `constructor` cannot make its estimator.
 #[track_caller]
 fn demand(constructor: &str, checked: Result<(), String>) {
     if let Err(reason) = checked {

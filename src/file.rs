@@ -1,16 +1,23 @@
-//! Writing a file whole or not at all.
+//! Files that are written whole or not at all, and coordination between processes that write at the same
+//! time.
 
-use std::fs::{self, File, OpenOptions};
+mod beside;
+#[cfg(feature = "cli")]
+pub mod outputs;
+mod place;
+
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 
+use self::beside::Beside;
+use self::place::Place;
 use crate::error::{Error, Result};
 
 /// Writes a file so that, whatever happens, `path` holds either all of the new contents or its old ones. It
-/// writes a file next to it, syncs and renames. The file keeps its permissions, and a symbolic link still
-/// points at the same file, existing or not. A device or a pipe is written directly.
+/// writes a file next to it, syncs and renames. The file keeps its permissions and its owner, and a symbolic
+/// link still points at the same file, existing or not. Another name of the file (a hard link) keeps the old
+/// contents. A device, a pipe or a descriptor such as `/dev/stdout` is written directly.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
@@ -23,63 +30,46 @@ use crate::error::{Error, Result};
 /// If the system refuses (no such folder, no permission, a full disk). Nothing half-written then remains.
 pub fn write_atomically(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> Result<()> {
     let (path, contents) = (path.as_ref(), contents.as_ref());
-    let is_special = fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
-    let written = if is_special {
-        OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(contents))
-    } else {
-        replace(path, |file| file.write_all(contents))
-    };
+    let written = Place::of(path).and_then(|place| match place {
+        Place::File(file) => replace(&file, |file| file.write_all(contents)),
+        Place::Stream(stream) => {
+            let mut stream = stream.open()?;
+            stream.write_all(contents)?;
+            stream.flush()
+        }
+    });
     written.map_err(|source| Error::io(path, "write", source))
 }
 
-fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let target = target_of(path);
-    let (mut file, beside) = Beside::create(&target)?;
-    if let Ok(old) = fs::metadata(&target) {
-        file.set_permissions(old.permissions())?;
-    }
+fn replace(target: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let (mut file, beside) = open_beside(target)?;
     write(&mut file)?;
     file.sync_all()?;
-    fs::rename(&beside.path, &target)
+    fs::rename(&beside.path, target)
 }
 
-/// The file itself, or the place where a link says it should be.
-fn target_of(path: &Path) -> PathBuf {
-    let of_link = |_| fs::read_link(path).map(|place| path.with_file_name("").join(place));
-    fs::canonicalize(path).or_else(of_link).unwrap_or_else(|_: io::Error| path.into())
-}
-
-/// A temporary name in the folder of the target, where a rename is atomic. Dropping this removes the file;
-/// after the rename there is none.
-struct Beside {
-    path: PathBuf,
-}
-
-impl Beside {
-    fn create(target: &Path) -> io::Result<(File, Beside)> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name = target
-            .file_name()
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
-        loop {
-            let mut beside = std::ffi::OsString::from(".");
-            beside.push(name);
-            beside.push(format!(".{}-{}.partial", process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-            let path = target.with_file_name(beside);
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok((file, Beside { path })),
-                // The file of another process with this number, on another machine or earlier. It stays.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                Err(error) => return Err(error),
-            }
-        }
+/// Opens an empty file that will replace the target. Fails if the target exists and is not writable.
+fn open_beside(target: &Path) -> io::Result<(File, Beside)> {
+    let old = match OpenOptions::new().write(true).open(target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        old => Some(old?.metadata()?),
+    };
+    let (file, beside) = Beside::file(target)?;
+    if let Some(old) = old {
+        like(&old, &beside.path)?;
     }
+    Ok((file, beside))
 }
 
-impl Drop for Beside {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+/// Gives the file or folder at `path` the owner and the permissions of an older one.
+fn like(old: &Metadata, path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, chown};
+        // A process without the right to change the owner keeps the file, but sets the group if it can.
+        let _ = chown(path, Some(old.uid()), Some(old.gid())).or_else(|_| chown(path, None, Some(old.gid())));
     }
+    fs::set_permissions(path, old.permissions())
 }
 
 #[cfg(test)]
@@ -143,17 +133,59 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
+    fn the_owner_stays_where_this_process_may_give_a_file_away() {
+        use std::os::unix::fs::{MetadataExt, chown};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        fs::write(&path, "old").unwrap();
+        let may = chown(&path, Some(1234), Some(1234)).is_ok();
+        write_atomically(&path, b"new").unwrap();
+        let found = fs::metadata(&path).unwrap();
+        assert!(!may || (found.uid(), found.gid()) == (1234, 1234));
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_may_not_be_written_stays_as_it_is() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        // Root can write every file.
+        if OpenOptions::new().write(true).open(&path).is_err() {
+            let error = write_atomically(&path, b"new").unwrap_err().to_string();
+            assert!(error.ends_with("cannot write: Permission denied (os error 13)"), "{error}");
+            assert_eq!(fs::read(&path).unwrap(), b"old");
+        }
+    }
+
+    #[test]
+    fn another_name_of_a_file_keeps_the_old_contents() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, backup) = (folder.path().join("a.txt"), folder.path().join("backup"));
+        fs::write(&path, "old").unwrap();
+        fs::hard_link(&path, &backup).unwrap();
+        write_atomically(&path, b"new").unwrap();
+        assert_eq!((fs::read(&path).unwrap(), fs::read(&backup).unwrap()), (b"new".into(), b"old".into()));
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn links_stay_links_and_devices_stay_devices() {
         let folder = tempfile::tempdir().unwrap();
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
         fs::write(&file, "old").unwrap();
-        std::os::unix::fs::symlink(&file, &link).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("between"), &link).unwrap();
+        std::os::unix::fs::symlink("file", folder.path().join("between")).unwrap();
         write_atomically(&link, b"new").unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"new");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         fs::remove_file(&file).unwrap();
         write_atomically(&link, b"anew").unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"anew");
+        assert!(fs::symlink_metadata(folder.path().join("between")).unwrap().is_symlink());
 
         write_atomically("/dev/null", b"x").unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());

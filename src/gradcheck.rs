@@ -86,7 +86,7 @@ pub enum GradcheckError {
         /// The derivative.
         gradient: f32,
     },
-    /// There is nothing to compare, for this reason.
+    /// There is nothing to compare. The text gives the reason.
     Nothing(&'static str),
 }
 
@@ -133,12 +133,13 @@ impl std::error::Error for GradcheckError {}
 /// [`TOLERANCE`] times the size of the derivative's terms, plus [`ROUNDING`].
 ///
 /// # Errors
-/// The first direction in which they disagree, or a result or a gradient that is not finite. Also if there is nothing to
-/// compare: no input has an entry that is finite, or the function gives no number, or -inf alone.
+/// The first direction in which they disagree, or a result or a gradient that is not finite. Also if there is
+/// nothing to compare, because no input has a finite entry, or because the function returns no numbers or
+/// only -inf.
 ///
 /// # Panics
-/// If the number of an input's entries is not that of its shape, or `f` returns a value of another tape or, near the inputs, of
-/// another shape.
+/// If the number of an input's entries does not match its shape, if `f` returns a value of another tape, or
+/// if its shape is different near the inputs.
 ///
 /// # Examples
 /// ```
@@ -183,7 +184,7 @@ pub fn gradcheck(
     }
 }
 
-/// Checks that there is an entry to move.
+/// Checks that at least one entry is finite, so that it can be moved.
 #[track_caller]
 fn check_inputs(inputs: &[(&[f32], &[usize])]) -> Result<(), GradcheckError> {
     for (i, (data, shape)) in inputs.iter().enumerate() {
@@ -200,7 +201,7 @@ fn check_inputs(inputs: &[(&[f32], &[usize])]) -> Result<(), GradcheckError> {
     }
 }
 
-/// Checks that no gradient is infinite or NaN, and that masks have none.
+/// Checks that every gradient is finite, and that masks have gradient 0.
 fn check_gradients(center: &[Vec<f32>], gradients: &[Vec<f32>]) -> Result<(), GradcheckError> {
     for (input, (data, gradients)) in center.iter().zip(gradients).enumerate() {
         for (entry, (&x, &gradient)) in data.iter().zip(gradients).enumerate() {

@@ -26,8 +26,8 @@ struct Storage {
     leaves: Vec<Leaf>,
 }
 
-/// Gradients whose buffers are kept at most: as many as a step ever has at a time, and no more, because each may be as large
-/// as the tape.
+/// The most dropped gradients whose buffers are kept. No step has more at a time, and each may be as large as
+/// the tape.
 const MOST_KEPT: usize = 8;
 
 /// The buffers of dropped gradients, for the next backward pass.

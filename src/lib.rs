@@ -91,12 +91,14 @@
 //!
 //! # Errors and panics
 //!
-//! A mistake in the program (shapes that do not fit, two tapes mixed, tau <= 0) panics at the caller's line with the
-//! op, the shapes and a hint. Debug builds also refuse distributions with a parameter of NaN, and values outside the
-//! support. Data from outside (files, checkpoints) gives a [`Result`] with one [`Error`] type.
+//! A mistake in the program (shapes that do not fit, two tapes mixed, tau <= 0) panics at the caller's line
+//! with the op, the shapes and a hint. Debug builds also panic for a distribution parameter that is NaN and
+//! for constants outside the support. Functions that read outside data (files, checkpoints) return a
+//! [`Result`] with a single [`Error`] type.
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+mod checksum;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(any(doc, doctest))]
@@ -109,6 +111,8 @@ pub mod estimators;
 mod file;
 pub mod gradcheck;
 mod gradients;
+#[cfg(feature = "cli")]
+mod interrupt;
 pub mod lab;
 pub mod models;
 pub mod nn;

@@ -34,7 +34,7 @@ pub use few_labels::{FewLabels, FewLabelsShape, Guidance, KnownLabels};
 pub use image_format::ImageFormat;
 pub use prediction::Prediction;
 pub use semi_supervised::{SemiSupervised, SemiSupervisedShape};
-pub use shape::ModelShape;
+pub use shape::{MOST_WEIGHTS, ModelShape};
 pub use vae::{Vae, VaeShape};
 
 /// The images of one training step, and everything else the step needs.
@@ -142,7 +142,7 @@ pub trait Model: Send + Sync {
     }
 }
 
-/// Panics unless every size that a model is made from is at least 1.
+/// Panics unless every size of a model is at least 1.
 #[track_caller]
 fn check_sizes(model: &str, sizes: &[(&str, &[usize])]) {
     for (what, sizes) in sizes {
@@ -150,7 +150,7 @@ fn check_sizes(model: &str, sizes: &[(&str, &[usize])]) {
     }
 }
 
-/// Panics unless every layer has variables with something to choose from.
+/// Panics unless there are layers, each with at least one variable of at least two values.
 #[track_caller]
 fn check_layers(model: &str, layers: &[Variables]) {
     assert!(!layers.is_empty(), "{model}: at least one layer of variables expected, found none");
@@ -162,7 +162,7 @@ fn check_layers(model: &str, layers: &[Variables]) {
     }
 }
 
-/// Panics unless there is a share from 0 to 1 for each of `count` pixels.
+/// Panics unless there is a mean from 0 to 1 for each of `count` pixels.
 #[track_caller]
 fn check_means(model: &str, means: &[f32], count: usize) {
     assert!(means.len() == count, "{model}: {} means given for {count} pixels", means.len());
@@ -173,7 +173,7 @@ fn check_means(model: &str, means: &[f32], count: usize) {
     }
 }
 
-/// Panics unless `x` is rows of `width` numbers.
+/// Panics unless `x` is `[rows, width]`.
 #[track_caller]
 fn check_rows(model: &str, what: &str, x: Var<'_>, width: usize) {
     let shape = x.shape();
@@ -183,7 +183,7 @@ fn check_rows(model: &str, what: &str, x: Var<'_>, width: usize) {
     );
 }
 
-/// The number of whole images of `of_image` pixels. Panics if there is a rest.
+/// Returns the number of images of `of_image` pixels each. Panics if the pixels are not whole images.
 #[track_caller]
 fn whole_images(model: &str, pixels: &[f32], of_image: usize) -> usize {
     let len = pixels.len();
@@ -207,7 +207,7 @@ fn start_at_base_rates(params: &mut Params, last: &Linear, means: &[f32]) {
 /// Declares the mean of the inputs as a frozen parameter, so that a checkpoint holds it.
 #[track_caller]
 fn declare_mean(params: &mut Params, name: &str, inputs: usize) -> ParamId {
-    let id = params.add(name, [inputs], vec![0.0; inputs]);
+    let id = params.zeros(name, [inputs]);
     params.freeze(id);
     id
 }
@@ -217,6 +217,21 @@ fn declare_mean(params: &mut Params, name: &str, inputs: usize) -> ParamId {
 fn check_estimators(model: &str, layers: usize, estimators: &[Box<dyn Estimator>]) {
     let found = estimators.len();
     assert!(found == layers, "{model}: {found} estimators given for {layers} layers");
+}
+
+/// Returns the logits of a net, with NaN in place of a variable whose classes have all overflowed to -inf.
+/// Otherwise -inf would count as a mask, and a variable without a class as a mistake in the program.
+#[track_caller]
+fn without_masks<'t>(logits: Var<'t>, variables: Variables) -> Var<'t> {
+    let Variables::Categories { classes, .. } = variables else { return logits };
+    let is_mask = |row: &[f32]| row.iter().all(|&logit| logit == f32::NEG_INFINITY);
+    if !logits.value().chunks_exact(classes).any(is_mask) {
+        return logits;
+    }
+    logits.masked_at(f32::NAN, || {
+        let values = logits.value();
+        (0..values.len()).filter(move |i| is_mask(&values[i / classes * classes..][..classes]))
+    })
 }
 
 /// The number of rows of logits that are largest at their label.

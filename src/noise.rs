@@ -157,7 +157,7 @@ impl Noise {
     /// Saves its position into a checkpoint, as two settings whose names begin with `prefix`.
     ///
     /// # Panics
-    /// If the prefix has a `=` or a line's end in it.
+    /// If the prefix contains `=` or a line break.
     #[track_caller]
     pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
         let (start, position) = self.position();

@@ -16,20 +16,21 @@ use crate::params::Params;
 use crate::tape::Tape;
 use crate::var::Var;
 
-/// An optimizer. One of your own implements this trait; [`Adam`], [`Sgd`] and a `dyn Optimizer` have a method `step` to call.
+/// An optimizer, which updates parameters step by step. Implement this trait for your own. To make an update,
+/// call the method `step` of [`Adam`], [`Sgd`] or `dyn Optimizer`.
 pub trait Optimizer: Send {
-    /// One update of every parameter that has a gradient and is not frozen. This is the method to implement; callers use
-    /// `step`, which panics at their line with what is wrong.
+    /// Updates every parameter that has a gradient and is not frozen. This is the method to implement.
+    /// Callers use `step`, which panics with the error at the caller's line.
     ///
     /// # Errors
-    /// One sentence on the mistake, if a tape still shares a parameter, the steps before were those of other [`Params`], or the
-    /// step size is no step size.
+    /// A sentence about the mistake, if a tape still shares a parameter, if earlier steps were for other
+    /// [`Params`], or if the step size is out of range.
     fn update(&mut self, params: &mut Params, gradients: &Gradients) -> std::result::Result<(), String>;
 
     /// The step size of the next update.
     fn learning_rate(&self) -> f64;
 
-    /// Sets the step size from the next update on, which refuses what is none.
+    /// Sets the step size from the next update on. That update returns an error if it is out of range.
     fn set_learning_rate(&mut self, learning_rate: f64);
 
     /// Updates made so far.
@@ -39,7 +40,7 @@ pub trait Optimizer: Send {
     /// `prefix`.
     ///
     /// # Panics
-    /// If the checkpoint has a tensor of such a name, a parameter's for example.
+    /// If the checkpoint already has a tensor of the same name, for example a parameter.
     #[track_caller]
     fn save(&self, prefix: &str, params: &Params, checkpoint: &mut Checkpoint);
 
@@ -55,8 +56,8 @@ impl dyn Optimizer + '_ {
     /// Updates every parameter that has a gradient and is not frozen.
     ///
     /// # Panics
-    /// If a tape still shares a parameter: call `tape.reset()` first. If the steps before were those of other [`Params`], or
-    /// the step size is none.
+    /// If a tape still shares a parameter: call `tape.reset()` first. If earlier steps were for other
+    /// [`Params`], or the step size is out of range.
     #[track_caller]
     pub fn step(&mut self, params: &mut Params, gradients: &Gradients) {
         step(self, params, gradients);
@@ -132,7 +133,7 @@ macro_rules! everyday_methods {
             /// Sets the step size from the next update on.
             ///
             /// # Panics
-            /// If it is not from 0 to 1e30.
+            /// If the step size is not from 0 to 1e30.
             #[track_caller]
             pub fn set_learning_rate(&mut self, learning_rate: f64) {
                 $crate::optim::Optimizer::set_learning_rate(self, RATE.demand(learning_rate));

@@ -52,6 +52,8 @@ struct Entry {
 pub struct Params {
     store: u64,
     entries: Vec<Entry>,
+    /// True if there are only names and shapes, without values.
+    is_outline: bool,
 }
 
 impl Default for Params {
@@ -64,7 +66,13 @@ impl Params {
     /// No parameters yet.
     pub fn new() -> Params {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Params { store: NEXT.fetch_add(1, Ordering::Relaxed), entries: Vec::new() }
+        Params { store: NEXT.fetch_add(1, Ordering::Relaxed), entries: Vec::new(), is_outline: false }
+    }
+
+    /// Parameters with names and shapes only, to compare before allocating memory. [`zeros`](Self::zeros)
+    /// makes no values for them.
+    pub(crate) fn outline() -> Params {
+        Params { is_outline: true, ..Params::new() }
     }
 
     /// Declares a parameter.
@@ -81,12 +89,33 @@ impl Params {
             value.len(),
             shape.len()
         );
+        self.push(name, shape, value)
+    }
+
+    /// Declares a parameter, all 0. Its values come from an initialisation or a checkpoint.
+    ///
+    /// # Panics
+    /// If the name is taken.
+    #[track_caller]
+    pub fn zeros(&mut self, name: &str, shape: impl Into<Shape>) -> ParamId {
+        let shape = shape.into();
+        match self.is_outline {
+            true => self.push(name, shape, Vec::new()),
+            false => {
+                let value = vec![0.0; shape.len()];
+                self.add(name, shape, value)
+            }
+        }
+    }
+
+    fn push(&mut self, name: &str, shape: Shape, value: Vec<f32>) -> ParamId {
         self.entries.push(Entry { name: name.into(), shape, value: Arc::new(value), frozen: false });
         ParamId { store: self.store, index: self.entries.len() as u32 - 1 }
     }
 
-    /// The parameter on a tape: a leaf that shares the buffer until the tape is reset. It is the same leaf at each call, unless the
-    /// parameter was frozen or unfrozen since: then gradients flow into one leaf and not into the other.
+    /// The parameter on a tape: a leaf that shares the buffer until the tape is reset. Each call returns the
+    /// same leaf, unless the parameter was frozen or unfrozen in between. Then there are two leaves, and
+    /// gradients flow only into the one that is not frozen.
     ///
     /// # Panics
     /// If the id belongs to other parameters.
@@ -154,7 +183,7 @@ impl Params {
         }
     }
 
-    /// The values of one of these parameters, to be changed.
+    /// The values of one of these parameters, to change them.
     ///
     /// # Errors
     /// A sentence, if a tape still shares them.
@@ -171,7 +200,7 @@ impl Params {
     /// Saves all values into a checkpoint, each as a tensor named `prefix` followed by the parameter's name.
     ///
     /// # Panics
-    /// If the checkpoint has a tensor of such a name.
+    /// If the checkpoint already has a tensor of the same name.
     #[track_caller]
     pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
         self.save_values(prefix, self.ids().map(|id| self.value(id)), checkpoint);

@@ -48,7 +48,8 @@ impl Schedule {
     /// The value at a step, counted from 0.
     ///
     /// # Panics
-    /// If one of its numbers is not finite, an `Anneal` is never updated, or a `Tail` does not end after it begins.
+    /// If a number is not finite, if the `every` of an `Anneal` is 0, or if a `Tail` does not end after it
+    /// begins.
     #[track_caller]
     pub fn at(self, step: u64) -> f64 {
         if let Err(expected) = self.check() {
@@ -63,7 +64,7 @@ impl Schedule {
             Schedule::Tail { start, end, from, to } => {
                 let fraction = step.saturating_sub(from) as f64 / (to - from) as f64;
                 match end - start {
-                    // At the end exactly that: the sum would be rounded, a small `end` to 0.
+                    // The end is exact. The sum would be rounded, and a small `end` to 0.
                     _ if fraction >= 1.0 => end,
                     fall if fall.is_finite() => start + fall * fraction,
                     _ => start * (1.0 - fraction) + end * fraction,
@@ -72,10 +73,10 @@ impl Schedule {
         }
     }
 
-    /// Checks that it has a value at every step.
+    /// Checks that the schedule has a value at every step.
     ///
     /// # Errors
-    /// The numbers that are expected.
+    /// The numbers expected.
     pub(crate) fn check(self) -> Result<(), &'static str> {
         let (numbers, steps) = match self {
             Schedule::Fixed(value) => ([value; 3], Ok(())),
@@ -145,7 +146,9 @@ mod tests {
         let small = Schedule::Tail { start: 1.0, end: 1e-17, from: 0, to: 10 };
         assert_eq!(small.at(10), 1e-17);
         let wide = Schedule::Tail { start: -f64::MAX, end: f64::MAX, from: 0, to: 4 };
-        assert_eq!([0, 1, 2, 3, 4].map(|step| wide.at(step) / f64::MAX), [-1.0, -0.5, 0.0, 0.5, 1.0]);
+        for (step, value) in [-1.0, -0.5, 0.0, 0.5, 1.0].into_iter().enumerate() {
+            assert!((wide.at(step as u64) / f64::MAX - value).abs() < 1e-15);
+        }
         let anneal = Schedule::Anneal { start: 1.0, rate: 1e-4, floor: 0.5, every: 500 };
         assert_eq!(anneal.at(499), 1.0);
         assert_eq!(anneal.at(999), (-0.05f64).exp());

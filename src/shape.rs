@@ -32,12 +32,12 @@ impl Shape {
         self.elements(&self.0)
     }
 
-    /// The elements of a value with only some of these axes.
+    /// Returns the number of elements along some of these axes.
     #[track_caller]
     pub(crate) fn elements(&self, axes: &[usize]) -> usize {
         let product = |len: usize, &axis: &usize| len.checked_mul(axis);
         let Some(elements) = axes.iter().try_fold(1, product) else {
-            panic!("{self} has more elements than can be")
+            panic!("{self} has more elements than a usize can count")
         };
         elements
     }
@@ -82,7 +82,7 @@ impl Shape {
         shape
     }
 
-    /// The shape with its last two axes, which must be there, swapped.
+    /// Returns the shape with its last two axes swapped. There must be at least two.
     pub(crate) fn transposed(&self) -> Shape {
         let mut shape = self.clone();
         let rank = shape.rank();

@@ -360,7 +360,7 @@ impl Tape {
     #[track_caller]
     pub(crate) fn for_each(&self, mut visit: impl FnMut(NodeView<'_>)) {
         let nodes = self.nodes();
-        // They are in the order of their nodes.
+        // Leaves are in the order of their nodes.
         let mut leaves = nodes.leaves.iter().peekable();
         for index in 0..nodes.len {
             let node = &nodes.slots[index];

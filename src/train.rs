@@ -42,12 +42,12 @@ pub use exchange::{Alone, Exchange};
 pub use plan::Plan;
 pub use run::{Run, Stepped};
 pub use stored::Stored;
-pub use training::{OptimizerPlan, Training, Validation, falling};
+pub use training::{MOST_SAMPLES, MOST_STEPS, OptimizerPlan, Training, Validation, falling};
 
 use crate::data::Digits;
 use crate::noise::Noise;
 
-/// Whole passes over the training images after so many steps.
+/// The number of whole passes over the training images after `step` steps.
 fn epoch(step: u64, batch: usize, data: &Digits) -> u64 {
     let images = u128::from(step) * batch as u128;
     (images / data.train().len().max(1) as u128) as u64

@@ -184,7 +184,8 @@ pub(crate) fn one_shape(
     shape
 }
 
-/// The op that gives two values one shape, as the end of a sentence, if there is one that works.
+/// Returns a hint, as the end of a sentence, for an op that gives two values one shape. The hint is empty if
+/// no op does.
 fn to_one_shape(a: &Shape, b: &Shape) -> String {
     if a.len() == b.len() {
         let is_transposed = a.rank() > 1 && a.transposed() == *b;

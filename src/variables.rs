@@ -52,7 +52,7 @@ impl Variables {
     /// The length of a row of samples or logits.
     ///
     /// # Panics
-    /// If it is more than a `usize` holds.
+    /// If the length does not fit a `usize`.
     #[track_caller]
     pub fn elements(self) -> usize {
         match self {
@@ -201,10 +201,10 @@ impl<'t> Logits<'t> {
         }
     }
 
-    /// Checks that every row leaves a value for each variable.
+    /// Checks that every row leaves at least one class of each variable unmasked.
     ///
     /// # Errors
-    /// The first row that is fully masked.
+    /// A sentence that names the first row that is fully masked.
     pub(crate) fn check(self) -> Result<(), String> {
         match self.variables {
             Variables::Bits(_) => Ok(()),

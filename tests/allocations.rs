@@ -293,7 +293,8 @@ fn so_does_a_step_with_distributions() {
     assert_eq!(other, 0, "allocations in 200 steps, the last {trace}");
 }
 
-/// Buffers of dropped gradients wait for the next backward pass, but not those of all gradients that ever were alive at a time.
+/// The buffers of a few dropped gradients wait for the next backward pass, however many gradients were alive
+/// at once.
 #[test]
 fn gradients_that_are_dropped_do_not_pile_up() {
     const NUMBERS: usize = 65_536;
@@ -305,7 +306,7 @@ fn gradients_that_are_dropped_do_not_pile_up() {
         drop(gradients);
         counters.live.load(Relaxed) - before
     });
-    // Each has two of that many numbers.
+    // Each gradient has two buffers of NUMBERS numbers.
     let most = 8 * 2 * 4 * NUMBERS as i64 + (1 << 16);
     assert!(kept <= most, "{kept} bytes are kept of 500 gradients, at most {most} expected");
 }

@@ -15,6 +15,17 @@ impl Checkpoint {
         }
     }
 
+    /// Checks that the tensors whose names `are_meant` accepts hold finite numbers.
+    pub(crate) fn check_finite(&self, are_meant: impl Fn(&str) -> bool) -> Result<()> {
+        for (name, _, value) in self.tensors().filter(|(name, ..)| are_meant(name)) {
+            if let Some(number) = value.iter().find(|number| !number.is_finite()) {
+                let expected = format_args!("finite numbers in the tensor `{name}`");
+                return Err(self.unfit(expected, format_args!("{number}: the run has diverged")));
+            }
+        }
+        Ok(())
+    }
+
     /// Stores numbers in one setting, separated by spaces.
     pub(crate) fn set_numbers(&mut self, key: &str, numbers: &[f64]) {
         self.set(key, numbers.iter().map(f64::to_string).collect::<Vec<_>>().join(" "));

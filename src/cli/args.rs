@@ -115,13 +115,16 @@ where
     }
 }
 
-/// Reads a whole number that is not 0.
-///
-/// # Errors
-/// One sentence that says what was expected and found.
-pub fn at_least_one<T: FromStr + Default + PartialEq>(text: &str) -> std::result::Result<T, String> {
-    match text.parse() {
-        Ok(value) if value != T::default() => Ok(value),
-        _ => Err(format!("expected a whole number from 1, found `{text}`")),
+/// Names the flag in an error about a setting, if the command has a flag for that setting.
+pub fn with_flag(error: Error, command: &clap::Command) -> Error {
+    fn has(command: &clap::Command, flag: &str) -> bool {
+        command.get_arguments().any(|argument| argument.get_long() == Some(flag))
+            || command.get_subcommands().any(|command| has(command, flag))
+    }
+    match error {
+        Error::Invalid { what, expected, found } if has(command, &what.replace(' ', "-")) => {
+            Error::Invalid { what: format!("--{}", what.replace(' ', "-")), expected, found }
+        }
+        error => error,
     }
 }

@@ -17,18 +17,25 @@ macro_rules! __say {
     ($($part:tt)*) => { $crate::cli::print(format_args!($($part)*)) };
 }
 
-/// Prints a line on standard output. A reader that has gone away ends the program as silently as any other in
-/// a pipe.
+/// Prints a line on standard output. If that fails, it ends the program.
 pub fn print(line: fmt::Arguments<'_>) {
-    match writeln!(io::stdout(), "{line}") {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(128 + 13),
-        Err(error) => fail(&Error::io("standard output", "write", error)),
-    }
+    try_print(line).unwrap_or_else(|error| fail(&error));
 }
 
-/// Ends the program with an error's one line and exit code 1.
+/// Prints a line on standard output.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn try_print(line: fmt::Arguments<'_>) -> Result<()> {
+    writeln!(io::stdout(), "{line}").map_err(|error| Error::io("standard output", "write", error))
+}
+
+/// Ends the program with a one-line error and exit code 1. If the reader of a pipe has closed it, the program
+/// ends silently, as others in a pipe do.
 pub fn fail(error: &Error) -> ! {
+    if matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe) {
+        process::exit(128 + 13);
+    }
     // If standard error is closed as well, the exit code is all that is left.
     let _ = writeln!(io::stderr(), "error: {error}");
     process::exit(1)

@@ -31,8 +31,15 @@ impl Grid {
     /// Writes the grid as a PNG file.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// If a pixel is not a number, or the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
+        if let Some(pixel) = self.images.iter().find(|pixel| !pixel.is_finite()) {
+            return Err(Error::invalid(
+                "the images",
+                "finite numbers",
+                format!("{pixel}: the run has diverged"),
+            ));
+        }
         let ([height, width], pixels) = self.pixels();
         let png = encode([height, width], png::ColorType::Grayscale, &pixels)
             .map_err(|error| Error::io(path, "write the picture", error))?;

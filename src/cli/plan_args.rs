@@ -5,13 +5,13 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 
-use super::args::{DataArgs, ThreadArgs, at_least_one, number, whole};
+use super::args::{DataArgs, ThreadArgs, number, whole};
 use super::training_args::TrainingFlags;
 use crate::error::{Error, Result};
 use crate::estimators::entries;
-use crate::models::{Link, ModelShape};
+use crate::models::{Link, MOST_WEIGHTS, ModelShape};
 use crate::schedule::Schedule;
-use crate::train::{OptimizerPlan, Plan, Sampling};
+use crate::train::{MOST_SAMPLES, OptimizerPlan, Plan, Sampling};
 use crate::variables::Variables;
 
 /// A model to train, with its flags.
@@ -69,7 +69,7 @@ pub enum PlanArgs {
         #[arg(long, help_heading = MODEL, value_name = "WIDTHS")]
         hidden: Option<Widths>,
         /// Normal latent variables, the style of an image [default: 10]
-        #[arg(long, help_heading = MODEL, value_name = "N", value_parser = at_least_one::<usize>)]
+        #[arg(long, help_heading = MODEL, value_name = "N", value_parser = whole(1..=MOST_WEIGHTS))]
         latents: Option<usize>,
         /// The estimator
         #[command(flatten)]
@@ -101,13 +101,13 @@ const MODEL: &str = "Model";
 #[command(next_help_heading = MODEL)]
 pub struct VariableFlags {
     /// Latent bits in a layer, instead of categorical variables
-    #[arg(long, value_name = "N", value_parser = at_least_one::<usize>, conflicts_with_all = ["latents", "classes"])]
+    #[arg(long, value_name = "N", value_parser = whole(1..=MOST_WEIGHTS), conflicts_with_all = ["latents", "classes"])]
     bits: Option<usize>,
     /// Categorical latent variables in a layer [default: 20]
-    #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
+    #[arg(long, value_name = "N", value_parser = whole(1..=MOST_WEIGHTS))]
     latents: Option<usize>,
     /// Classes of each categorical latent variable [default: 10]
-    #[arg(long, value_name = "K", value_parser = at_least_one::<usize>)]
+    #[arg(long, value_name = "K", value_parser = whole(1..=MOST_WEIGHTS))]
     classes: Option<usize>,
 }
 
@@ -131,7 +131,7 @@ pub struct SamplingFlags {
 #[command(next_help_heading = "Evaluation, files and machine")]
 pub struct RunArgs {
     /// Hard samples per test image in the bound on -ln p; a classifier takes none [default: 100]
-    #[arg(long, value_name = "N", value_parser = whole(1..=100_000_u32))]
+    #[arg(long, value_name = "N", value_parser = whole(1..=MOST_SAMPLES))]
     pub samples: Option<u32>,
     /// Folder for model.safetensors, metrics.jsonl and digits.png [default: out/MODEL]
     #[arg(long, value_name = "DIR")]
@@ -142,6 +142,9 @@ pub struct RunArgs {
     /// Resume the run in the output folder, with the settings it was begun with
     #[arg(long)]
     pub resume: bool,
+    /// Replace the run in the output folder, if any; it is removed as soon as the new run has a checkpoint
+    #[arg(long, conflicts_with = "resume")]
+    pub force: bool,
     /// The images
     #[command(flatten)]
     pub data: DataArgs,

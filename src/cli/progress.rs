@@ -1,9 +1,13 @@
 //! A progress bar with rate and time left.
 
 use std::fmt;
+use std::sync::Mutex;
 use std::time::Duration;
 
-use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle, WeakProgressBar};
+
+/// The most recent bar.
+static SHOWN: Mutex<Option<WeakProgressBar>> = Mutex::new(None);
 
 /// A bar that begins at `start`, with rate and time left. It is invisible if standard error is not a
 /// terminal.
@@ -23,7 +27,18 @@ pub fn progress(start: u64, total: u64, unit: &str) -> ProgressBar {
         }
     }));
     bar.enable_steady_tick(Duration::from_millis(250));
+    if let Ok(mut shown) = SHOWN.lock() {
+        *shown = Some(bar.downgrade());
+    }
     bar
+}
+
+/// Prints with the bar, if there is one, out of the way.
+pub(crate) fn above_bar(print: impl FnOnce()) {
+    match SHOWN.lock().ok().and_then(|shown| shown.as_ref().and_then(WeakProgressBar::upgrade)) {
+        Some(bar) => bar.suspend(print),
+        None => print(),
+    }
 }
 
 /// A number with commas: 12,345 for 12345.

@@ -1,14 +1,12 @@
 //! Metrics: one JSON object per line, in a stable form that docs/json.md describes.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::json_lines;
 use crate::error::{Error, Result};
-use crate::file::write_atomically;
+use crate::file::outputs::{Lines, is_stream};
 use crate::train::Record;
 
 /// A line of the metrics file.
@@ -31,26 +29,23 @@ struct Kept {
 
 /// A metrics file that grows by whole lines.
 pub struct Metrics {
-    path: PathBuf,
-    file: File,
+    lines: Lines,
     /// Time of the last line kept from the resumed run; 0 for a new one.
     pub seconds_before: f64,
 }
 
 impl Metrics {
-    /// Opens a file. If a run resumes at a step, the file keeps its lines up to that step.
+    /// Opens a file. If a run resumes at a step, the file keeps its lines up to that step. A device, a pipe
+    /// or a descriptor such as `/dev/stdout` receives only the new lines.
     ///
     /// # Errors
     /// If the file cannot be read or written.
     pub fn open(path: &Path, resumed_at: Option<u64>) -> Result<Metrics> {
         let (kept, seconds_before) = match resumed_at {
-            Some(step) if path.is_file() => lines_up_to(path, step)?,
+            Some(step) if path.is_file() && !is_stream(path) => lines_up_to(path, step)?,
             _ => (Vec::new(), 0.0),
         };
-        write_atomically(path, kept)?;
-        let file =
-            OpenOptions::new().append(true).open(path).map_err(|error| Error::io(path, "open", error))?;
-        Ok(Metrics { path: path.to_owned(), file, seconds_before })
+        Ok(Metrics { lines: Lines::begin(path, &kept)?, seconds_before })
     }
 
     /// Adds a line, or nothing at all.
@@ -58,13 +53,7 @@ impl Metrics {
     /// # Errors
     /// If the line cannot be written.
     pub fn write(&mut self, record: Record, seconds: f64) -> Result<()> {
-        let text = json_lines(&[MetricsLine { record, seconds }]);
-        let before = self.file.metadata().map(|found| found.len());
-        self.file.write_all(text.as_bytes()).map_err(|error| {
-            // A full disk may take only the start of a line.
-            let _ = before.and_then(|len| self.file.set_len(len));
-            Error::io(&self.path, "write", error)
-        })
+        self.lines.add(&json_lines(&[MetricsLine { record, seconds }]))
     }
 }
 

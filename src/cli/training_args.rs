@@ -2,10 +2,10 @@
 
 use clap::Args;
 
-use super::args::{at_least_one, number};
+use super::args::{number, whole};
 use crate::error::{Error, Result};
 use crate::schedule::Schedule;
-use crate::train::{OptimizerPlan, Plan, Validation};
+use crate::train::{MOST_STEPS, OptimizerPlan, Plan, Validation};
 
 /// How the parameters move.
 #[derive(Clone, Debug, Default, PartialEq, Args)]
@@ -15,10 +15,10 @@ pub(super) struct TrainingFlags {
     #[arg(long, value_name = "N", value_parser = number::<u64>)]
     seed: Option<u64>,
     /// Steps; the default schedules end with them
-    #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
+    #[arg(long, value_name = "N", value_parser = whole(1..=MOST_STEPS))]
     steps: Option<u64>,
     /// Images per step
-    #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
+    #[arg(long, value_name = "N", value_parser = whole(1..=u32::MAX as usize))]
     batch: Option<usize>,
     /// adam, adamw or sgd [default: adam]
     #[arg(long, value_name = "NAME", value_parser = optimizer_name)]

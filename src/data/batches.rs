@@ -74,7 +74,7 @@ impl Batches {
     /// Saves the position in the epoch into a checkpoint, as settings whose names begin with `prefix`.
     ///
     /// # Panics
-    /// If the prefix has a `=` or a line's end in it.
+    /// If the prefix contains `=` or a line break.
     #[track_caller]
     pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
         checkpoint.set(&format!("{prefix}examples"), self.order.len());

@@ -1,5 +1,6 @@
 //! A short text that tells data sets apart, so that a run cannot continue on other data than it began with.
 
+use crate::checksum::mix_in;
 use crate::data::{Digits, Split};
 use reparam_ops::noise::mix;
 
@@ -22,9 +23,4 @@ fn hash(start: u64, split: &Split) -> u64 {
         hash = mix(hash ^ bits);
     }
     hash
-}
-
-/// A step of a polynomial in an odd number, which is cheap and gives every pixel its own weight.
-fn mix_in(sum: u64, bits: u32) -> u64 {
-    sum.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(u64::from(bits))
 }

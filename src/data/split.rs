@@ -237,7 +237,7 @@ impl Split {
         self.check(indices);
     }
 
-    /// Panics unless there are images at these indices.
+    /// Panics if an index has no image.
     #[track_caller]
     pub(crate) fn check(&self, indices: &[u32]) {
         if let Some(index) = indices.iter().find(|&&index| index as usize >= self.len()) {

@@ -4,8 +4,8 @@ use crate::distributions::parts::{check_bits, check_numbers, unless_infinite};
 use crate::noise::NoiseSource;
 use crate::var::{Var, one_shape};
 
-/// A binary variable for each element: P(1) = sigmoid(logits). The logits have any shape. An infinite one makes its
-/// value certain.
+/// A binary variable for each element, with P(1) = sigmoid(logits). The logits have any shape. An infinite
+/// logit makes its value certain.
 ///
 /// # Examples
 /// ```
@@ -29,7 +29,7 @@ impl<'t> Bernoulli<'t> {
     /// The distribution with these logits.
     ///
     /// # Panics
-    /// In debug builds, if one is NaN.
+    /// In debug builds, if a logit is NaN.
     #[track_caller]
     pub fn new(logits: Var<'t>) -> Bernoulli<'t> {
         check_numbers("Bernoulli", "the logits", logits);
@@ -54,7 +54,7 @@ impl<'t> Bernoulli<'t> {
     /// dlogits = d (z - p).
     ///
     /// # Panics
-    /// If the shapes differ. In debug builds, if z is a constant and not from 0 to 1.
+    /// If the shapes differ. In debug builds, if z is a constant and an element is not from 0 to 1.
     #[track_caller]
     pub fn log_prob(self, z: Var<'t>) -> Var<'t> {
         one_shape("Bernoulli::log_prob", ("z", z), ("the logits", self.logits));

@@ -75,7 +75,8 @@ impl<'t> ExpConcrete<'t> {
     /// It is the density of the n - 1 differences y_1 - y_n, .., y_(n-1) - y_n, which determine a row.
     ///
     /// # Panics
-    /// If the shapes differ, or a row is fully masked. In debug builds, if log_y is a constant and e^log_y not on the simplex.
+    /// If the shapes differ, or a row is fully masked. In debug builds, if log_y is a constant and a row of
+    /// e^log_y is not on the simplex.
     #[track_caller]
     pub fn log_prob(self, log_y: Var<'t>) -> Var<'t> {
         one_shape("ExpConcrete::log_prob", ("log_y", log_y), ("the logits", self.logits));

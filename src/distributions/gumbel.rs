@@ -36,7 +36,7 @@ impl<'t> Gumbel<'t> {
     /// The distribution with these parameters, of the same shape.
     ///
     /// # Panics
-    /// If the shapes differ. In debug builds, if a number is NaN.
+    /// If the shapes differ. In debug builds, if an element is NaN.
     #[track_caller]
     pub fn new(loc: Var<'t>, log_scale: Var<'t>) -> Gumbel<'t> {
         one_shape("Gumbel", ("loc", loc), ("log_scale", log_scale));

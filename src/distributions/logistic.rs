@@ -35,7 +35,7 @@ impl<'t> Logistic<'t> {
     /// The distribution with these parameters, of the same shape.
     ///
     /// # Panics
-    /// If the shapes differ. In debug builds, if a number is NaN.
+    /// If the shapes differ. In debug builds, if an element is NaN.
     #[track_caller]
     pub fn new(loc: Var<'t>, log_scale: Var<'t>) -> Logistic<'t> {
         one_shape("Logistic", ("loc", loc), ("log_scale", log_scale));
@@ -70,7 +70,7 @@ impl<'t> Logistic<'t> {
     #[track_caller]
     pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
         one_shape("Logistic::log_prob", ("x", x), ("loc", self.loc));
-        // The density is even. On this side of it nothing overflows.
+        // The density is symmetric in z. Nothing overflows on this side.
         let minus_z = -in_units(self.loc - x, self.log_scale).abs();
         less_log_scale(minus_z - 2.0 * minus_z.softplus(), self.log_scale)
     }

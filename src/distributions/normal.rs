@@ -34,7 +34,7 @@ impl<'t> Normal<'t> {
     /// The distribution with these parameters, of the same shape.
     ///
     /// # Panics
-    /// If the shapes differ. In debug builds, if a number is NaN.
+    /// If the shapes differ. In debug builds, if an element is NaN.
     #[track_caller]
     pub fn new(mean: Var<'t>, log_std: Var<'t>) -> Normal<'t> {
         one_shape("Normal", ("the mean", mean), ("log_std", log_std));
@@ -71,7 +71,7 @@ impl<'t> Normal<'t> {
     pub fn log_prob(self, x: Var<'t>) -> Var<'t> {
         one_shape("Normal::log_prob", ("x", x), ("the mean", self.mean));
         let z = in_units(x - self.mean, self.log_std);
-        // Half of the square: the square itself may overflow.
+        // We halve z before squaring, because the square itself may overflow.
         less_log_scale((z * (z * -0.5)).affine(1.0, -HALF_LN_2PI), self.log_std)
     }
 

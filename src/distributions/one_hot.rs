@@ -60,7 +60,8 @@ impl<'t> OneHot<'t> {
     /// dlogits = d (z - p sum(z)).
     ///
     /// # Panics
-    /// If the shapes differ, or a row is fully masked. In debug builds, if z is a constant and a row of it not on the simplex.
+    /// If the shapes differ, or a row is fully masked. In debug builds, if z is a constant and a row is not
+    /// on the simplex.
     #[track_caller]
     pub fn log_prob(self, z: Var<'t>) -> Var<'t> {
         one_shape("OneHot::log_prob", ("z", z), ("the logits", self.logits));

@@ -17,7 +17,8 @@ pub(super) fn check_classes(op: &str, logits: Var<'_>) {
     );
 }
 
-/// Panics in a debug build if a parameter is NaN somewhere: it would show in samples and densities only.
+/// Panics in debug builds if an element of a parameter is NaN. Without this check, only samples and densities
+/// would show it.
 #[track_caller]
 pub(super) fn check_numbers(op: &str, name: &str, parameter: Var<'_>) {
     if !cfg!(debug_assertions) {
@@ -28,16 +29,17 @@ pub(super) fn check_numbers(op: &str, name: &str, parameter: Var<'_>) {
     }
 }
 
-/// The sums that rows on the simplex may have: 1, apart from rounding.
+/// The range of sums of rows on the simplex: 1 up to rounding.
 const SUM: std::ops::RangeInclusive<f64> = 0.999..=1.001;
 
-/// Returns true if the support of a value is checked: in debug builds, if it is a constant, as data and samples are. A value
-/// with a gradient may leave its support, because a difference quotient moves it. A NaN stays one and is no mistake of its own.
+/// Returns true if the support of a value is checked. Debug builds check constants, such as data and samples.
+/// A value with a gradient may leave its support, because a difference quotient moves it. A NaN passes the
+/// check, because the mistake was made earlier.
 fn is_checked(value: Var<'_>) -> bool {
     cfg!(debug_assertions) && !value.is_tracked()
 }
 
-/// Panics in a debug build if a constant is not from 0 to 1 everywhere.
+/// Panics in debug builds if an element of a constant is not from 0 to 1.
 #[track_caller]
 pub(super) fn check_bits(op: &str, name: &str, value: Var<'_>) {
     if !is_checked(value) {
@@ -52,7 +54,7 @@ pub(super) fn check_bits(op: &str, name: &str, value: Var<'_>) {
     }
 }
 
-/// Panics in a debug build if a constant is not rows of numbers from 0 to 1 that sum to 1.
+/// Panics in debug builds unless a constant consists of rows of numbers from 0 to 1 that sum to 1.
 #[track_caller]
 pub(super) fn check_simplex(op: &str, name: &str, value: Var<'_>) {
     if !is_checked(value) {
@@ -67,7 +69,7 @@ pub(super) fn check_simplex(op: &str, name: &str, value: Var<'_>) {
     }
 }
 
-/// Panics in a debug build if a constant is not rows of logarithms whose exponentials sum to 1.
+/// Panics in debug builds unless a constant consists of rows of logarithms whose exponentials sum to 1.
 #[track_caller]
 pub(super) fn check_log_simplex(op: &str, name: &str, value: Var<'_>) {
     if !is_checked(value) {
@@ -105,8 +107,8 @@ pub(crate) fn divided<'t>(x: Var<'t>, tau: Temperature<'t>) -> Var<'t> {
     x.masked_where(0.0, f32::is_infinite) / tau + x.tape().input(&infinities, x.shape())
 }
 
-/// x / e^log_scale, by two factors: a single one leaves f32 at a log-scale of 88. A distance of 0 is 0 in any unit,
-/// also in one that rounds to 0.
+/// x / e^log_scale, with two factors, because a single one leaves the range of f32 at a log-scale of 88. A
+/// distance of 0 is 0 in any unit, even in one that rounds to 0.
 #[track_caller]
 pub(super) fn in_units<'t>(x: Var<'t>, log_scale: Var<'t>) -> Var<'t> {
     let root = (log_scale * -0.5).exp();
@@ -118,8 +120,8 @@ pub(super) fn in_units<'t>(x: Var<'t>, log_scale: Var<'t>) -> Var<'t> {
     x * root * root
 }
 
-/// value - log_scale, the last step of a log-density. Where the scale is 0 and the value -inf, the value decides:
-/// the density is 0.
+/// value - log_scale, the last step of a log-density. Where the scale is 0 and the value is -inf, the density
+/// is 0, so the result is -inf.
 #[track_caller]
 pub(super) fn less_log_scale<'t>(value: Var<'t>, log_scale: Var<'t>) -> Var<'t> {
     let decided = || {
@@ -129,7 +131,7 @@ pub(super) fn less_log_scale<'t>(value: Var<'t>, log_scale: Var<'t>) -> Var<'t> 
     value - log_scale.masked_at(0.0, decided)
 }
 
-/// x, but 0 where it is inf: for a sum in which another term is infinite there.
+/// x, with 0 in place of inf. It serves sums in which another term is infinite there.
 #[track_caller]
 pub(super) fn unless_infinite(x: Var<'_>) -> Var<'_> {
     x.masked_where(0.0, |x| x == f32::INFINITY)
@@ -154,8 +156,9 @@ pub(super) fn sum_classes(x: Var<'_>) -> Var<'_> {
     x.sum_axis(x.shape().rank() - 1)
 }
 
-/// sum_k w_k l_k over the last axis, where a weight of 0 makes a logarithm of -inf count 0, in the gradient as well. So
-/// does a logarithm at the end of f32, which stands for a probability that is all but 0.
+/// sum_k w_k l_k over the last axis, where a logarithm of -inf with weight 0 counts 0, in the gradient as
+/// well. The same holds for a logarithm at the lower end of f32, which stands for a probability that is
+/// nearly 0.
 #[track_caller]
 pub(super) fn weighted_sum<'t>(weights: Var<'t>, logs: Var<'t>) -> Var<'t> {
     let masked = || {

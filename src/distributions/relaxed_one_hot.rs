@@ -124,7 +124,8 @@ impl<'t> RelaxedOneHot<'t> {
     /// leaves it out.
     ///
     /// # Panics
-    /// If the shapes differ, or a row is fully masked. In debug builds, if y is a constant and not on the simplex.
+    /// If the shapes differ, or a row is fully masked. In debug builds, if y is a constant and a row is not
+    /// on the simplex.
     ///
     /// # Source
     /// Maddison, Mnih, Teh 2017, equation 11; Jang, Gu, Poole 2017, appendix B.

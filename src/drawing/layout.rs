@@ -1,9 +1,9 @@
 //! The layout of a picture's nodes, in layers from left to right, each to the right of all its inputs.
 //!
 //! 1. A node's layer is the length of the longest path to it; leaves move right, next to their first reader.
-//! 2. A wire that passes layers takes a place in each, so that it runs between nodes and not through them. A reader that is far
-//!    from what it reads has a stub of wire with the node's number: wires of any length would make the picture grow with the
-//!    square of the tape's length.
+//! 2. A wire that passes layers takes a place in each, so that it runs between nodes and not through them. A
+//!    reader far from its input gets a stub of wire with the input's number instead, because wires of any
+//!    length would make the picture grow with the square of the tape's length.
 //! 3. Layers are swept back and forth, each ordered by the mean place of its neighbours. The order with the
 //!    fewest crossings stays.
 //! 4. Each place gets a height as near to its neighbours' as the places next to it allow (least squares).
@@ -17,7 +17,7 @@ const SPACE: f64 = 18.0;
 /// Half the height of a passing wire.
 const WIRE: f64 = 7.0;
 const SWEEPS: usize = 12;
-/// Layers that a wire passes at most.
+/// The most layers that a wire passes.
 const REACH: usize = 24;
 
 /// A node to place: a box, with a wire after it at half its height.
@@ -48,7 +48,7 @@ pub(super) struct Route {
     pub(super) to: usize,
     pub(super) pieces: Vec<(f64, f64, f64)>,
     pub(super) end: Point,
-    /// It begins at a stub, not at the node.
+    /// True if the line begins at a stub, not at the node.
     pub(super) is_cut: bool,
 }
 
@@ -83,7 +83,7 @@ struct Graph<'a> {
     /// The position of every place within its layer.
     positions: Vec<usize>,
     links: Vec<Link>,
-    /// The links that end at each place, and those that begin there.
+    /// The links that end at each place, then the links that begin there.
     into: Vec<Vec<usize>>,
     out_of: Vec<Vec<usize>>,
 }
@@ -219,10 +219,11 @@ impl<'a> Graph<'a> {
         self.note_positions(layer);
     }
 
-    /// The mean position of a place's neighbours, those on the left if the sweep goes to the right.
+    /// Returns the mean position of a place's neighbours: the left neighbours if the sweep goes to the right,
+    /// else the right ones.
     fn mean_neighbour(&self, place: usize, to_the_right: bool) -> f64 {
         let position = |place: usize| self.positions[place] as f64;
-        // A port moves an end by less than a place.
+        // A port moves the end of a link by less than a place.
         let end = |link: &Link| position(link.to) + link.port / (PORT * 64.0);
         let (sum, count) = match to_the_right {
             true => (self.into(place).map(|link| position(link.from)).sum::<f64>(), self.into[place].len()),
@@ -262,7 +263,7 @@ impl<'a> Graph<'a> {
     fn wish(&self, place: usize, sweep: usize, heights: &[f64]) -> (f64, f64) {
         let from_the_left = sweep > SWEEPS || sweep.is_multiple_of(2);
         let from_the_right = sweep > SWEEPS || !from_the_left;
-        // Wires that pass several layers should not wind.
+        // Wires that pass several layers should be straight.
         let weight = |link: &Link| {
             if self.places[link.from].is_wire && self.places[link.to].is_wire { 8.0 } else { 1.0 }
         };
@@ -327,7 +328,7 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// Sorts, and returns the number of pairs that were in the wrong order.
+/// Sorts the ends, and returns the number of pairs that were in the wrong order.
 fn sort_counting(ends: &mut Vec<(usize, f64)>) -> usize {
     if ends.len() < 2 {
         return 0;

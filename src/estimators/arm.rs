@@ -88,7 +88,9 @@ impl Estimator for DisArm {
 fn bits_only(variables: Variables) -> Result<(), String> {
     match variables {
         Variables::Bits(_) => Ok(()),
-        Variables::Categories { .. } => Err(format!("it treats bits, and was given {variables}; use rloo:2")),
+        Variables::Categories { .. } => {
+            Err(format!("it works on bits, and was given {variables}; use rloo:2"))
+        }
     }
 }
 

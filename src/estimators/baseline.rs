@@ -41,12 +41,12 @@ impl Baseline {
         Baseline { normalise, frozen: false, variance: average.clone(), average, network: None }
     }
 
-    /// Checks that it has learned on such variables, if it has learned.
+    /// Checks that the network, if there is one yet, has learned on rows of the same length.
     pub(super) fn check(&self, variables: Variables) -> std::result::Result<(), String> {
         Learned::check(self.network.as_ref(), variables)
     }
 
-    /// What is left of a constant `signal` per row for the variable that it is to teach.
+    /// Returns the reduced learning signal, from a constant `signal` per row.
     pub(super) fn reduce<'t>(&mut self, signal: Var<'t>, logits: Logits<'t>) -> Var<'t> {
         let (tape, variables) = (signal.tape(), logits.variables());
         let learned = self.network.get_or_insert_with(|| new_network(variables));

@@ -88,7 +88,7 @@ impl ControlVariate {
     /// `eta` times the relaxed loss at temperature `tau`, as initial values. The paper starts at 1 and 0.5.
     ///
     /// # Panics
-    /// If eta is not finite, or tau not positive and finite.
+    /// If eta is not finite, or tau is not positive and finite.
     #[track_caller]
     pub fn rebar(eta: f32, tau: f32) -> ControlVariate {
         ControlVariate::with("rebar", eta, tau, None)
@@ -97,7 +97,7 @@ impl ControlVariate {
     /// [`rebar`](Self::rebar) plus a network with a hidden layer of `hidden` tanh units and initial output 0.
     ///
     /// # Panics
-    /// If eta is not finite, tau not positive and finite, or `hidden` 0.
+    /// If eta is not finite, tau is not positive and finite, or `hidden` is 0.
     #[track_caller]
     pub fn relax(eta: f32, tau: f32, hidden: usize) -> ControlVariate {
         ControlVariate::with("relax", eta, tau, Some(hidden))
@@ -272,7 +272,7 @@ impl<'t> TiedNoise<'t> {
         let l_given: Vec<f32> = (0..l.len())
             .map(|i| {
                 let (x, s) = (f64::from(values[i]), f64::from(sign[i]));
-                // With any finite number z' of an infinite logit is infinite, as z is.
+                // For an infinite logit, z' is infinite like z, whatever finite number we add.
                 if x.is_infinite() {
                     0.0
                 } else {

@@ -100,7 +100,7 @@ impl StGumbelSoftmax {
     /// One temperature, for the gradient only.
     ///
     /// # Panics
-    /// If it is not positive and finite.
+    /// If tau is not positive and finite.
     #[track_caller]
     pub fn new(tau: f32) -> StGumbelSoftmax {
         demand("StGumbelSoftmax::new", check_temperature(tau));

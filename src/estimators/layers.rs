@@ -106,7 +106,7 @@ impl<'t> Sample<'t> {
     /// Repeats each row of the data `[rows, width]` once per sample, to line up with the samples.
     ///
     /// # Panics
-    /// If it is not rows, or there is not a whole number of samples for each.
+    /// If x is not `[rows, width]`, or the number of samples is not a multiple of its rows.
     #[track_caller]
     pub fn repeat(&self, x: Var<'t>) -> Var<'t> {
         let (shape, samples) = (x.shape(), self.logits.rows());
@@ -118,7 +118,7 @@ impl<'t> Sample<'t> {
     }
 }
 
-// Without the checks of the constructors: what has diverged shows in the loss.
+// These two skip the checks of the constructors. If the logits have diverged, the loss shows it.
 
 fn relaxed_bits(logits: Logits<'_>, tau: f32) -> LogitRelaxedBernoulli<'_> {
     LogitRelaxedBernoulli { logits: logits.var(), tau: tau.into() }
@@ -158,8 +158,8 @@ type Steps<'a, 't> = &'a mut dyn FnMut(usize, Option<&Sample<'t>>, &Sample<'t>, 
 /// of a K-sample bound draw K samples of all layers at once.
 ///
 /// # Panics
-/// If there is no estimator, only some are of a bound of several samples, one does not treat its layer's variables, or a loss
-/// or a term of it is not one number per row.
+/// If there is no estimator, if only some belong to a multi-sample bound, if one does not support its layer's
+/// variables, or if a loss or one of its terms is not one number per row.
 #[track_caller]
 pub fn estimate_layers<'t>(
     estimators: &mut [Box<dyn Estimator>],
@@ -186,7 +186,8 @@ pub fn estimate_layers<'t>(
     value
 }
 
-/// Panics with the reason if the estimator does not treat the variables.
+/// Panics with the reason if the estimator does not support the variables, or if a row of logits is fully
+/// masked.
 #[track_caller]
 fn accept(estimator: &dyn Estimator, logits: Logits<'_>) {
     if let Err(reason) = estimator.check(logits.variables()).and_then(|()| logits.check()) {
@@ -199,7 +200,7 @@ fn accept(estimator: &dyn Estimator, logits: Logits<'_>) {
 /// p(z) for each sample. `loss` gets the sample and the noise, and returns one number per row of the sample.
 ///
 /// # Panics
-/// If the estimator does not treat the variables, or the loss is not one number per row.
+/// If the estimator does not support the variables, or the loss is not one number per row.
 #[track_caller]
 pub fn estimate_with_uniform_prior<'t>(
     estimator: &mut dyn Estimator,

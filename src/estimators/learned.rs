@@ -10,13 +10,14 @@ use crate::noise::Noise;
 use crate::optim::{Adam, Optimizer};
 use crate::params::Params;
 use crate::tape::Tape;
+use crate::var::temperature::is_temperature;
 use crate::var::{Activation, Var};
 use crate::variables::Variables;
 
 /// Parameters with their optimizer.
 #[derive(Debug)]
 pub(super) struct Learned {
-    /// Numbers in the rows that they are made for; none if no network knows the size of a row.
+    /// The length of the rows they are made for; `None` if no network depends on it.
     elements: Option<usize>,
     pub(super) params: Params,
     adam: Adam,
@@ -27,10 +28,10 @@ impl Learned {
         Learned { elements, params, adam: Adam::new(learning_rate) }
     }
 
-    /// Checks that the network, if there is one, was made for rows of this size.
+    /// Checks that the network, if there is one, was made for rows of this length.
     ///
     /// # Errors
-    /// A sentence with both sizes.
+    /// A sentence with both lengths.
     pub(super) fn check(learned: Option<&Learned>, variables: Variables) -> std::result::Result<(), String> {
         let elements = variables.elements();
         match learned.and_then(|learned| learned.elements).filter(|&made_for| made_for != elements) {
@@ -61,6 +62,11 @@ impl Learned {
         }
         let mut learned = make();
         learned.params.restore(prefix, checkpoint)?;
+        let log_tau = learned.params.find("log_tau").map_or(0.0, |id| learned.params.value(id)[0]);
+        if !is_temperature(log_tau.exp()) {
+            let expected = format_args!("the logarithm of a temperature in the tensor `{prefix}log_tau`");
+            return Err(checkpoint.unfit(expected, log_tau));
+        }
         learned.adam.restore(&format!("{prefix}optimizer."), &learned.params, checkpoint)?;
         Ok(Some(learned))
     }
@@ -72,10 +78,11 @@ impl Learned {
         self.params.ids().map(copy).collect()
     }
 
-    /// Takes one step with the gradients of those copies, or none if one is not finite, so that a single row
-    /// whose loss has no slope does not end the learning.
+    /// Takes one step with the gradients of those copies. It takes none if an entry is not finite, or too
+    /// large for Adam to square, so that a single row whose loss has no slope does not end the learning.
     pub(super) fn step(&mut self, copies: &[Var<'_>], gradients: &Gradients) {
-        let finite = |&copy: &Var<'_>| gradients.of(copy).is_none_or(|g| g.iter().all(|g| g.is_finite()));
+        let finite =
+            |&copy: &Var<'_>| gradients.of(copy).is_none_or(|g| g.iter().all(|g| (g * g).is_finite()));
         if !copies.iter().all(finite) {
             return;
         }

@@ -18,7 +18,7 @@ impl LeaveOneOut {
     /// Uses `samples` samples, at least 2.
     ///
     /// # Panics
-    /// If there are fewer.
+    /// If `samples` is below 2.
     #[track_caller]
     pub fn new(samples: usize) -> LeaveOneOut {
         demand("LeaveOneOut::new", at_least_two(samples));

@@ -1,4 +1,4 @@
-//! A mistake in the rest of a model, found while an estimator runs it.
+//! Mistakes in the rest of a model, found while an estimator runs it.
 
 use std::cell::RefCell;
 
@@ -6,7 +6,8 @@ use super::trial::zeros;
 use crate::var::Var;
 use crate::variables::Logits;
 
-/// The first mistake that was found. A panic in a closure would name a line of this crate, so it waits until the estimate returns.
+/// The first mistake found. A panic inside the closure would name a line of this crate, so the panic waits
+/// until the estimate returns.
 #[derive(Default)]
 pub(super) struct Mistake(RefCell<Option<String>>);
 
@@ -23,7 +24,8 @@ impl Mistake {
         }
     }
 
-    /// The loss, if it is one number per row. Otherwise zeros stand in for it until the estimate returns.
+    /// Returns the loss if it is one number per row. Otherwise it notes the mistake and returns zeros, which
+    /// stand in until the estimate returns.
     pub(super) fn unless_per_row<'t>(&self, loss: Var<'t>, logits: Logits<'t>) -> Var<'t> {
         let rows = logits.rows();
         if !std::ptr::eq(loss.tape(), logits.var().tape()) {
@@ -36,8 +38,8 @@ impl Mistake {
         if shape.dims() != [rows] {
             self.note(|| {
                 format!(
-                    "the loss of {rows} rows must be [{rows}], one number per row, its shape is {shape}; sum over the other axes \
-                     alone, as .sum_axis(1) does"
+                    "the loss of {rows} rows must be [{rows}], one number per row, but its shape is {shape}; \
+                     sum over the other axes, with .sum_axis(1) for example"
                 )
             });
             return zeros(logits);

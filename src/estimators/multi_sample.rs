@@ -26,7 +26,7 @@ impl MultiSample {
     /// Uses `samples` exact samples, with VIMCO's gradient.
     ///
     /// # Panics
-    /// If there are fewer than two.
+    /// If `samples` is below 2.
     #[track_caller]
     pub fn discrete(samples: usize) -> MultiSample {
         demand("MultiSample::discrete", at_least_two(samples));
@@ -37,14 +37,14 @@ impl MultiSample {
     /// own layers `prior`.
     ///
     /// # Panics
-    /// If there are none, or a temperature is not positive and finite.
+    /// If `samples` is 0, or a temperature is not positive and finite.
     #[track_caller]
     pub fn relaxed(samples: usize, posterior: f32, prior: f32) -> MultiSample {
         demand("MultiSample::relaxed", check_relaxed(samples, posterior, prior));
         MultiSample::unchecked(samples, Form::Relaxed { posterior, prior })
     }
 
-    /// The objective of an estimator, whose own check refuses what cannot be.
+    /// Makes the objective without checking it, for an estimator that checks the numbers itself.
     pub(super) fn unchecked(samples: usize, form: Form) -> MultiSample {
         MultiSample { samples, form }
     }
@@ -69,10 +69,10 @@ impl MultiSample {
     }
 }
 
-/// Checks the numbers of a bound of relaxed samples.
+/// Checks the sample count and the temperatures of a bound with relaxed samples.
 ///
 /// # Errors
-/// A sentence on the first that cannot be.
+/// A sentence about the first invalid number.
 pub(super) fn check_relaxed(samples: usize, posterior: f32, prior: f32) -> Result<(), String> {
     check_temperature(posterior)?;
     check_temperature(prior)?;

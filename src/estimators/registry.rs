@@ -1,5 +1,7 @@
 //! The table of estimators, with the meaning of their names and how to make them from names.
 
+use std::fmt;
+
 use super::{
     Estimator, arm, control_variate, darn, exact, gumbel_rao, gumbel_softmax, leave_one_out, muprop, nvil,
     reinmax, relaxed_bound, score_function, straight_through, unordered_set, vimco,
@@ -66,24 +68,31 @@ pub fn table() -> String {
 
 /// The parameters of a name, as text after its colons.
 pub(super) struct Parameters<'n> {
+    form: &'static str,
     name: &'n str,
     texts: Vec<&'n str>,
 }
 
+/// More samples of one variable than anyone takes for a gradient.
+const MOST_SAMPLES: usize = 1000;
+
 impl Parameters<'_> {
     /// Parameter `i` as a number of samples.
     pub(super) fn count(&self, i: usize) -> Result<usize> {
-        let text = self.texts[i];
-        text.parse().map_err(|_| Error::invalid(self.name, "a whole number of samples", format!("`{text}`")))
+        let count = self.texts[i].parse().ok().filter(|count| (1..=MOST_SAMPLES).contains(count));
+        count.ok_or_else(|| self.unfit(i, format_args!("a whole number from 1 to {MOST_SAMPLES}")))
     }
 
     /// Parameter `i` as a temperature.
     pub(super) fn temperature(&self, i: usize) -> Result<f32> {
-        let text = self.texts[i];
-        match text.parse::<f32>() {
-            Ok(tau) if is_temperature(tau) => Ok(tau),
-            _ => Err(Error::invalid(self.name, "a positive temperature", format!("`{text}`"))),
-        }
+        let tau = self.texts[i].parse().ok().filter(|&tau| is_temperature(tau));
+        tau.ok_or_else(|| self.unfit(i, format_args!("a positive number")))
+    }
+
+    fn unfit(&self, i: usize, number: fmt::Arguments<'_>) -> Error {
+        let place = self.form.split(':').nth(i + 1).expect("as many as there are texts");
+        let expected = format!("{} with {number} for {place}", self.form);
+        Error::invalid("estimator", expected, format!("`{}`", self.name))
     }
 }
 
@@ -105,7 +114,7 @@ pub fn parse(name: &str) -> Result<Box<dyn Estimator>> {
         form.next() == texts.first().copied() && form.count() == texts.len() - 1
     };
     match entries().find(is_named) {
-        Some(entry) => (entry.make)(&Parameters { name, texts: texts[1..].to_vec() }),
+        Some(entry) => (entry.make)(&Parameters { form: entry.form, name, texts: texts[1..].to_vec() }),
         None => {
             let forms: Vec<&str> = entries().map(|entry| entry.form).collect();
             Err(Error::invalid("estimator", format!("one of {}", forms.join(", ")), format!("`{name}`")))

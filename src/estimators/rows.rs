@@ -21,7 +21,7 @@ pub(super) fn over_row<'t>(x: Var<'t>, logits: Var<'t>) -> Var<'t> {
     x.reshape(&shape[..])
 }
 
-/// softmax in f64, row by row. Logits of inf share the probability of their row.
+/// softmax in f64, row by row. Logits of inf share the probability of their row equally.
 pub(crate) fn softmax_in_f64(logits: &[f32], classes: usize) -> Vec<f64> {
     let mut probs = Vec::with_capacity(logits.len());
     for row in logits.chunks_exact(classes) {

@@ -10,7 +10,7 @@ use crate::variables::Variables;
 /// The smooth function that a hard sample is differentiated as.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Surrogate {
-    /// The logits themselves: their gradient is the sample's. Infinite ones get none.
+    /// The logits themselves. Their gradient is the sample's. Infinite logits get none.
     Identity,
     /// softmax(logits / tau), or sigmoid(logits / tau) for bits. With tau annealed from 1 to 1 / s the slope
     /// grows from 1 to s, over a run of any length.
@@ -84,7 +84,7 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 impl Surrogate {
-    /// Checks its numbers.
+    /// Checks the temperature or the slope.
     ///
     /// # Errors
     /// A sentence that says what they must be.
@@ -108,7 +108,8 @@ impl StraightThrough {
     /// Uses this surrogate.
     ///
     /// # Panics
-    /// If its temperature is not positive and finite, or its slope does not grow from 1 to a positive number.
+    /// If its temperature is not positive and finite, the growth of its slope is negative or not finite, or
+    /// its largest slope is not positive and finite.
     #[track_caller]
     pub fn new(surrogate: Surrogate) -> StraightThrough {
         demand("StraightThrough::new", surrogate.check());
@@ -133,7 +134,7 @@ impl Estimator for StraightThrough {
     fn check(&self, variables: Variables) -> Result<(), String> {
         match (self.surrogate, variables) {
             (Surrogate::HardTanh, Variables::Categories { .. }) => {
-                Err(format!("it treats bits, and was given {variables}; use st-softmax:1 or st-identity"))
+                Err(format!("it works on bits, and was given {variables}; use st-softmax:1 or st-identity"))
             }
             _ => self.surrogate.check(),
         }

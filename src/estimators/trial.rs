@@ -61,7 +61,7 @@ impl<'a, 't> Trial<'a, 't> {
     /// The log-probability of the hard values `z` per row, in nats: `[rows]`.
     ///
     /// # Panics
-    /// If the shape of `z` is not the logits'.
+    /// If `z` does not have the shape of the logits.
     #[track_caller]
     pub fn log_prob(&self, z: Var<'t>) -> Var<'t> {
         self.logits.log_prob(z)
@@ -71,7 +71,7 @@ impl<'a, 't> Trial<'a, 't> {
     /// constant.
     ///
     /// # Panics
-    /// If the loss and the signal are not `[rows]`, or the shape of `z` is not the logits'.
+    /// If the loss or the signal is not `[rows]`, or `z` does not have the shape of the logits.
     #[track_caller]
     pub fn score(&self, loss: Var<'t>, signal: Var<'t>, z: Var<'t>) -> Var<'t> {
         loss.with_gradient_of(loss + signal.stop_gradient() * self.log_prob(z))
@@ -86,7 +86,7 @@ impl<'a, 't> Trial<'a, 't> {
                 let others = sampling_estimators(self.logits.variables());
                 format!(
                     "the loss has no derivative with respect to the sample, and this estimator needs one; use one that does \
-                     not, as {others}"
+                     not, such as {others}"
                 )
             });
         }
@@ -94,7 +94,7 @@ impl<'a, 't> Trial<'a, 't> {
     }
 }
 
-/// Names of estimators that only need the loss of samples of such variables.
+/// Returns names of estimators for such variables that need no derivative of the loss.
 pub(super) fn sampling_estimators(variables: Variables) -> &'static str {
     match variables {
         Variables::Bits(_) => "rloo:4 or disarm",
@@ -102,7 +102,7 @@ pub(super) fn sampling_estimators(variables: Variables) -> &'static str {
     }
 }
 
-/// The estimator's value, or zeros and a note of what is wrong.
+/// Returns the estimator's value. If something is wrong, it notes the mistake and returns zeros.
 pub(super) fn run_or_note<'t>(
     estimator: &mut (impl Estimator + ?Sized),
     logits: Logits<'t>,
@@ -129,8 +129,8 @@ pub trait Estimate: Estimator {
     /// loss may depend only on row r of the sample.
     ///
     /// # Panics
-    /// If the estimator does not treat the variables, a row of logits is fully masked, the loss is not one number per row, or it
-    /// has no derivative with respect to the sample and the estimator needs one.
+    /// If the estimator does not support the variables, a row of logits is fully masked, the loss is not one
+    /// number per row, or the loss has no derivative with respect to the sample and the estimator needs one.
     #[track_caller]
     fn estimate<'t>(
         &mut self,

@@ -40,7 +40,7 @@ impl UnorderedSet {
     /// Uses `samples` different classes.
     ///
     /// # Panics
-    /// If they are not from 1 to [`MOST_SAMPLES`](Self::MOST_SAMPLES).
+    /// If `samples` is not from 1 to [`MOST_SAMPLES`](Self::MOST_SAMPLES).
     #[track_caller]
     pub fn new(samples: usize) -> UnorderedSet {
         demand("UnorderedSet::new", check_samples(samples));
@@ -51,7 +51,7 @@ impl UnorderedSet {
 /// Checks the number of samples.
 ///
 /// # Errors
-/// A sentence that says how many there can be.
+/// A sentence that says how many samples are possible.
 fn check_samples(samples: usize) -> Result<(), String> {
     let most = UnorderedSet::MOST_SAMPLES;
     match (1..=most).contains(&samples) {
@@ -79,7 +79,7 @@ impl Estimator for UnorderedSet {
             )),
             Variables::Categories { count: 1, .. } => check_samples(self.samples),
             _ => Err(format!(
-                "it treats one categorical variable per row, and was given {variables}; use rloo:{}",
+                "it works on one categorical variable per row, and was given {variables}; use rloo:{}",
                 self.samples.max(2)
             )),
         }

@@ -15,8 +15,9 @@ use crate::variables::Variables;
 /// loss, because a divergence outside it would belong to another objective, and ln q counts as a function of
 /// the logits. An estimator inside the closure is biased, because L is not linear in f.
 ///
-/// A loss may be +inf: its sample has weight 0 and is left out of the geometric means. A row whose samples all have weight
-/// 0 has L = inf, and a loss of -inf makes L = -inf: no learning signal comes from such rows.
+/// A loss may be +inf. Its sample then has weight 0 and is left out of the geometric means. A row whose
+/// samples all have weight 0 has L = inf, and a loss of -inf makes L = -inf. Such rows give no learning
+/// signal.
 ///
 /// # Source
 /// A. Mnih, D. Rezende, "Variational Inference for Monte Carlo Objectives", ICML 2016, equations 8 to 10.
@@ -40,7 +41,7 @@ impl Vimco {
     /// Uses `samples` samples, at least 2.
     ///
     /// # Panics
-    /// If there are fewer.
+    /// If `samples` is below 2.
     #[track_caller]
     pub fn new(samples: usize) -> Vimco {
         demand("Vimco::new", at_least_two(samples));
@@ -98,8 +99,8 @@ impl Estimator for Vimco {
 /// For each sample of each row, L minus its value when the sample's log-weight is replaced by the mean of the
 /// others'.
 ///
-/// A baseline may be anything that does not depend on its sample. So weights of 0 are left out of the mean, and where
-/// there is no other, the weight 1 stands in. In a row whose L is infinite there is nothing to learn from.
+/// A baseline may be anything that does not depend on its sample. So the mean leaves out weights of 0, and if
+/// no other weight is left, the weight 1 stands in. A row whose L is infinite has the signals 0.
 fn learning_signals(log_weights: &[f32], k: usize) -> Vec<f32> {
     let mut signals = Vec::with_capacity(log_weights.len());
     for row in log_weights.chunks_exact(k) {
@@ -108,7 +109,7 @@ fn learning_signals(log_weights: &[f32], k: usize) -> Vec<f32> {
             signals.extend(std::iter::repeat_n(0.0, k));
             continue;
         }
-        // Relative to the largest, so that the difference of two bounds keeps its digits.
+        // We subtract the largest, so that the difference of two bounds keeps its digits.
         let row: Vec<f64> = row.iter().map(|&log_w| f64::from(log_w) - f64::from(largest)).collect();
         let all = logsumexp(row.iter().copied());
         for sample in 0..k {

@@ -35,7 +35,8 @@ impl DigitVae {
     /// number below 1) variable by variable until every class has a probability of at least 0.01.
     ///
     /// # Panics
-    /// If there are no latent variables, they have fewer than two classes, or they have more states than can be enumerated.
+    /// If there are no latent variables, if they have fewer than two classes, or if they have too many states
+    /// to enumerate.
     #[track_caller]
     pub fn train(digits: &Digits, latents: usize, classes: usize, seed: u64) -> DigitVae {
         let variables = Variables::Categories { count: latents, classes };

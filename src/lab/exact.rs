@@ -39,10 +39,10 @@ pub(super) fn exact_gradient(
     Ok(gradient)
 }
 
-/// The loss of every state.
+/// Returns the loss of every state.
 ///
 /// # Errors
-/// A sentence, if it is not one number per row.
+/// A sentence, if the loss is not one number per row.
 fn losses(problem: &(impl Problem + ?Sized), states: usize) -> Result<Vec<f64>, String> {
     let variables = problem.variables();
     let mut tape = Tape::inference();

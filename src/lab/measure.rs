@@ -61,7 +61,7 @@ impl Measurement {
     /// `high`. Values outside count in the last bin on their side.
     ///
     /// # Panics
-    /// If there are no bins, or `low` is not below `high` by a finite number.
+    /// If there are no bins, or `high - low` is not positive and finite.
     #[track_caller]
     pub fn histogram(&self, low: f64, high: f64, bins: usize) -> Vec<f64> {
         assert!(bins > 0, "Measurement::histogram: at least one bin is needed, found 0; 50 is usual");
@@ -96,7 +96,8 @@ const BIAS_BOUND: f64 = 4.0;
 /// One sentence that says why the estimator does not support the problem, or why there is no exact gradient.
 ///
 /// # Panics
-/// If `samples` is 0, or the problem has other logits than its variables or a loss that is not one number per row.
+/// If `samples` is 0, if the number of logits does not match the variables, or if the loss is not one number
+/// per row.
 #[track_caller]
 pub fn measure(
     problem: &dyn Problem,

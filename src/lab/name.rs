@@ -1,5 +1,7 @@
 //! Problems by name, and what the lab measures by default.
 
+use std::ops::RangeInclusive;
+
 use super::{DigitVae, Polynomial, Problem, Quadratic, Toy};
 use crate::data::Digits;
 use crate::error::{Error, Result};
@@ -31,15 +33,13 @@ pub fn default_estimators() -> Vec<&'static str> {
 /// If the name is invalid, with a list of the names, or if there are no images.
 pub fn parse_problem(name: &str, digits: &dyn Fn() -> Result<Digits>, seed: u64) -> Result<Box<dyn Problem>> {
     let (word, parameter) = name.split_once(':').unwrap_or((name, ""));
-    let number = || parameter.parse::<f32>().ok().filter(|number| number.is_finite());
+    let number = |range: RangeInclusive<f32>| parameter.parse().ok().filter(|number| range.contains(number));
     match word {
         "toy" => {
-            let t = number().filter(|t| t.abs() <= Toy::LARGEST_T);
+            let t = number(-Toy::LARGEST_T..=Toy::LARGEST_T);
             t.map(|t| Box::new(Toy::new(t)) as Box<dyn Problem>)
         }
-        "polynomial" => {
-            number().filter(|&power| power > 0.0).map(|power| Box::new(Polynomial::new(power)) as _)
-        }
+        "polynomial" => number(Polynomial::POWERS).map(|power| Box::new(Polynomial::new(power)) as _),
         "quadratic" => parameter
             .parse()
             .ok()
@@ -55,8 +55,8 @@ pub fn parse_problem(name: &str, digits: &dyn Fn() -> Result<Digits>, seed: u64)
         _ => None,
     }
     .ok_or_else(|| {
-        let names =
-            "one of toy:T, polynomial:POWER, quadratic:CLASSES, vae:LATENTSxCLASSES, of at most 65536 states";
+        let names = "toy:T with T from -1000 to 1000, polynomial:POWER from 0.01 to 100, quadratic:CLASSES from 2 to 4096, \
+                     or vae:LATENTSxCLASSES of at most 65536 states";
         Error::invalid("problem", names, format!("`{name}`"))
     })
 }

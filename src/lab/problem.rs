@@ -30,7 +30,7 @@ pub trait Problem {
     }
 }
 
-/// Panics unless there is a logit for each number in a row of its variables.
+/// Panics unless the problem has one logit for each number in a row of its variables.
 #[track_caller]
 pub(super) fn check_logits(problem: &(impl Problem + ?Sized)) {
     let (variables, found) = (problem.variables(), problem.logits().len());

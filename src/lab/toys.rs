@@ -1,5 +1,7 @@
 //! The toy problems of the papers.
 
+use std::ops::RangeInclusive;
+
 use super::problem::Problem;
 use crate::estimators::Objective;
 use crate::var::Var;
@@ -18,13 +20,13 @@ pub struct Toy {
 }
 
 impl Toy {
-    /// Beyond this size of t the loss leaves the range of f32.
-    pub(super) const LARGEST_T: f32 = 1e18;
+    /// Beyond this size of t, rounding the loss takes away what a bit changes in it.
+    pub(super) const LARGEST_T: f32 = 1000.0;
 
     /// The toy at logit 0.
     ///
     /// # Panics
-    /// If t is not from -1e18 to 1e18.
+    /// If t is not from -1000 to 1000.
     #[track_caller]
     pub fn new(t: f32) -> Toy {
         Toy::at(t, 0.0)
@@ -33,11 +35,11 @@ impl Toy {
     /// The toy at another logit.
     ///
     /// # Panics
-    /// If t is not from -1e18 to 1e18, or the logit is not finite.
+    /// If t is not from -1000 to 1000, or the logit is not finite.
     #[track_caller]
     pub fn at(t: f32, logit: f32) -> Toy {
         let most = Toy::LARGEST_T;
-        assert!(t.abs() <= most, "Toy: t must be from -{most:e} to {most:e}, it is {t}; 0.45 is usual");
+        assert!(t.abs() <= most, "Toy: t must be from -{most} to {most}, it is {t}; 0.45 is usual");
         assert!(logit.is_finite(), "Toy: the logit must be finite, it is {logit}; 0 is usual");
         Toy { t, logits: [logit] }
     }
@@ -79,16 +81,21 @@ pub struct Polynomial {
 impl Polynomial {
     const BITS: usize = 128;
     const TARGET: f32 = 0.45;
+    /// Beyond these the terms of all bits are equal in f32, or none is left.
+    pub(super) const POWERS: RangeInclusive<f32> = 0.01..=100.0;
 
     /// The problem with this power.
     ///
     /// # Panics
-    /// If it is not finite and above 0.
+    /// If the power is not from 0.01 to 100.
     #[track_caller]
     pub fn new(power: f32) -> Polynomial {
+        let powers = Polynomial::POWERS;
         assert!(
-            power > 0.0 && power.is_finite(),
-            "Polynomial: the power must be finite and above 0, it is {power}; 2 is usual"
+            powers.contains(&power),
+            "Polynomial: the power must be from {} to {}, it is {power}; 2 is usual",
+            powers.start(),
+            powers.end()
         );
         // Evenly spaced, so that the problem is the same everywhere.
         let logit = |i| 0.02 * ((i as f32 + 0.5) / Self::BITS as f32 - 0.5);
@@ -153,7 +160,7 @@ pub struct Quadratic {
 }
 
 impl Quadratic {
-    /// The largest number of classes: the matrix has as many rows and columns.
+    /// The largest number of classes. The matrix has a row and a column per class.
     pub const MOST_CLASSES: usize = 4096;
 
     /// The problem with this many classes. The logits fall from 0.5 in steps of 1 / `classes`.

@@ -52,7 +52,7 @@ impl BeliefNet {
     /// [`init`](Self::init).
     ///
     /// # Panics
-    /// As those.
+    /// See [`declare`](Self::declare) and [`init`](Self::init).
     #[track_caller]
     pub fn new(
         layers: &[usize],
@@ -69,7 +69,7 @@ impl BeliefNet {
     /// Declares the parameters, all 0.
     ///
     /// # Panics
-    /// If there are no layers, a size is 0, or a parameter of such a name exists.
+    /// If there are no layers, a size is 0, or a parameter name is taken.
     #[track_caller]
     pub fn declare(layers: &[usize], link: Link, pixels: usize, params: &mut Params) -> BeliefNet {
         let Some(&top) = layers.last() else {
@@ -82,7 +82,7 @@ impl BeliefNet {
             inference.push(Mlp::declare(params, &format!("inference.{i}"), &up, tanh));
             generative.push(Mlp::declare(params, &format!("generative.{i}"), &down, tanh));
         }
-        let prior = params.add("prior", [top], vec![0.0; top]);
+        let prior = params.zeros("prior", [top]);
         let pixel_mean = declare_mean(params, "pixel_mean", pixels);
         BeliefNet { layers: layers.to_vec(), link, prior, generative, inference, pixel_mean }
     }
@@ -104,7 +104,7 @@ impl BeliefNet {
     /// `pixel_mean`, which also centres the inputs.
     ///
     /// # Panics
-    /// If `pixel_mean` does not have an entry from 0 to 1 per pixel.
+    /// If `pixel_mean` does not have one entry from 0 to 1 per pixel.
     #[track_caller]
     pub fn init(&self, params: &mut Params, pixel_mean: &[f32], noise: &mut Noise) {
         check_means("BeliefNet", pixel_mean, params.shape(self.pixel_mean).len());
@@ -122,7 +122,8 @@ impl BeliefNet {
     /// q(h_k | x)), which is the bound of the relaxed model for relaxed samples and VIMCO's for hard ones.
     ///
     /// # Panics
-    /// If the number of estimators is not the number of layers, one does not treat bits, or the images have another shape.
+    /// If the number of estimators is not the number of layers, if one does not support bits, or if the
+    /// images have another shape.
     #[track_caller]
     pub fn negative_bound<'t>(
         &self,

@@ -3,6 +3,7 @@
 use super::shape::ModelShape;
 use super::{
     Batch, Examples, HardBound, Model, check_means, check_sizes, declare_mean, right_answers, sizes,
+    without_masks,
 };
 use crate::checkpoint::Checkpoint;
 use crate::nn::Mlp;
@@ -26,7 +27,7 @@ impl Classifier {
     /// are centred by `pixel_mean`, which is kept as a frozen parameter.
     ///
     /// # Panics
-    /// As [`declare`](Self::declare) and [`init`](Self::init).
+    /// See [`declare`](Self::declare) and [`init`](Self::init).
     #[track_caller]
     pub fn new(
         hidden: &[usize],
@@ -43,7 +44,7 @@ impl Classifier {
     /// Declares the parameters, all 0.
     ///
     /// # Panics
-    /// If a size is 0, or a parameter of such a name exists.
+    /// If a size is 0, or a parameter name is taken.
     #[track_caller]
     pub fn declare(hidden: &[usize], classes: usize, pixels: usize, params: &mut Params) -> Classifier {
         check_sizes("Classifier", &[("pixels", &[pixels]), ("hidden", hidden), ("classes", &[classes])]);
@@ -55,7 +56,7 @@ impl Classifier {
     /// Initialises the parameters.
     ///
     /// # Panics
-    /// If `pixel_mean` does not have an entry from 0 to 1 per pixel.
+    /// If `pixel_mean` does not have one entry from 0 to 1 per pixel.
     #[track_caller]
     pub fn init(&self, params: &mut Params, pixel_mean: &[f32], noise: &mut Noise) {
         check_means("Classifier", pixel_mean, self.pixels);
@@ -66,10 +67,11 @@ impl Classifier {
     /// Class logits `[images, classes]` for images `[images, pixels]`.
     #[track_caller]
     pub fn logits<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {
-        self.mlp.forward_centred(params, x, params.on(x.tape(), self.pixel_mean))
+        let logits = self.mlp.forward_centred(params, x, params.on(x.tape(), self.pixel_mean));
+        without_masks(logits, Variables::Categories { count: 1, classes: logits.shape().classes() })
     }
 
-    /// Logits of whole images.
+    /// Returns the logits of whole images.
     #[track_caller]
     fn logits_on<'t>(&self, tape: &'t Tape, params: &Params, images: Examples<'_>) -> Var<'t> {
         self.logits(params, tape.input(images.pixels, [images.labels.len(), self.pixels]))

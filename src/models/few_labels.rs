@@ -140,7 +140,8 @@ impl FewLabels {
     /// Declares the parameters, all 0, for images of `cols` pixels in a row. No class is known yet.
     ///
     /// # Panics
-    /// If there is no hidden layer, a number of the shape or a size is out of its range, or a parameter of such a name exists.
+    /// If there is no hidden layer, a number of the shape or a size is out of range, or a parameter name is
+    /// taken.
     #[track_caller]
     pub fn declare(
         shape: FewLabelsShape,
@@ -162,7 +163,7 @@ impl FewLabels {
     /// If a class has fewer images than are to be labelled.
     ///
     /// # Panics
-    /// If `pixel_mean` does not have an entry from 0 to 1 per pixel.
+    /// If `pixel_mean` does not have one entry from 0 to 1 per pixel.
     #[track_caller]
     pub fn init(
         &mut self,

@@ -4,7 +4,7 @@ use super::bound::bound_on;
 use super::shape::ModelShape;
 use super::{
     Batch, Examples, HardBound, Model, check_estimators, check_layers, check_means, check_rows, check_sizes,
-    declare_mean, start_at_base_rates, whole_images,
+    declare_mean, start_at_base_rates, whole_images, without_masks,
 };
 use crate::checkpoint::Checkpoint;
 use crate::estimators::{Estimator, Sample, Step, estimate_layers, loss_of_samples};
@@ -31,7 +31,7 @@ impl Prediction {
     /// the logits of `output_mean`.
     ///
     /// # Panics
-    /// As [`declare`](Self::declare) and [`init`](Self::init).
+    /// See [`declare`](Self::declare) and [`init`](Self::init).
     #[track_caller]
     pub fn new(
         layers: &[Variables],
@@ -48,8 +48,8 @@ impl Prediction {
     /// Declares the parameters, all 0.
     ///
     /// # Panics
-    /// If there are no layers, a layer has no variables or variables of fewer than two values, a size is 0, or a parameter of
-    /// such a name exists.
+    /// If there are no layers, a layer has no variables or variables with fewer than two values, a size is 0,
+    /// or a parameter name is taken.
     #[track_caller]
     pub fn declare(layers: &[Variables], inputs: usize, outputs: usize, params: &mut Params) -> Prediction {
         check_layers("Prediction", layers);
@@ -76,7 +76,7 @@ impl Prediction {
     /// Initialises the parameters.
     ///
     /// # Panics
-    /// If the means do not have an entry from 0 to 1 for each number.
+    /// If the means do not have one entry from 0 to 1 per input and per output.
     #[track_caller]
     pub fn init(&self, params: &mut Params, input_mean: &[f32], output_mean: &[f32], noise: &mut Noise) {
         check_means("Prediction", input_mean, self.inputs);
@@ -96,7 +96,8 @@ impl Prediction {
     /// layer, the first layer's first. Estimators of a K-sample bound give -ln(1/K sum_k p(y | h_k)).
     ///
     /// # Panics
-    /// If the number of estimators is not the number of layers, one does not treat its layer, or the rows have other sizes.
+    /// If the number of estimators is not the number of layers, if one does not support its layer's
+    /// variables, or if the rows have other sizes.
     ///
     /// # Source
     /// Several samples: Maddison, Mnih, Teh 2017, section 5.3.
@@ -121,7 +122,8 @@ impl Prediction {
     /// The logits of the first layer.
     #[track_caller]
     fn first_logits<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {
-        self.maps[0].forward_centred(params, x, params.on(x.tape(), self.input_mean))
+        let logits = self.maps[0].forward_centred(params, x, params.on(x.tape(), self.input_mean));
+        without_masks(logits, self.layers[0])
     }
 
     /// The step after the sample of a layer: the next layer, or -ln p(y | h).
@@ -136,14 +138,15 @@ impl Prediction {
     /// The logits after the values `h` of a layer, `[rows, width]`.
     fn logits_after<'t>(&self, params: &Params, layer: usize, h: Var<'t>) -> Var<'t> {
         let rows = h.shape().dims()[0];
-        self.maps[layer + 1].forward(params, h.reshape([rows, self.layers[layer].elements()]))
+        let logits = self.maps[layer + 1].forward(params, h.reshape([rows, self.layers[layer].elements()]));
+        self.layers.get(layer + 1).map_or(logits, |&next| without_masks(logits, next))
     }
 
     /// Rows of x and the means of y given x and one hard sample of h. `rows` holds whole rows of x and y,
     /// such as images whose lower half is to be drawn. y is ignored.
     ///
     /// # Panics
-    /// If `rows` is not whole rows.
+    /// If `rows` does not hold whole rows.
     #[track_caller]
     pub fn complete(&self, params: &Params, rows: &[f32], noise: &mut Noise) -> Vec<f32> {
         let tape = Tape::inference();

@@ -3,7 +3,7 @@
 use super::bound::{HardBound, bound_on};
 use super::{
     check_means, check_rows, check_sizes, declare_mean, right_answers, sizes, start_at_base_rates,
-    whole_images,
+    whole_images, without_masks,
 };
 use crate::distributions::OneHot;
 use crate::estimators::{Estimator, estimate_with_uniform_prior};
@@ -13,9 +13,9 @@ use crate::params::{ParamId, Params};
 use crate::tape::Tape;
 use crate::var::index::check_indices;
 use crate::var::{Activation, Var};
-use crate::variables::Logits;
+use crate::variables::{Logits, Variables};
 
-/// The name in messages.
+/// The model's name in messages.
 const MODEL: &str = "SemiSupervised";
 
 /// The sizes of a [`SemiSupervised`] model.
@@ -91,7 +91,7 @@ impl SemiSupervised {
     /// Declares and initialises the parameters: see [`declare`](Self::declare) and [`init`](Self::init).
     ///
     /// # Panics
-    /// As those.
+    /// See [`declare`](Self::declare) and [`init`](Self::init).
     #[track_caller]
     pub fn new(
         shape: SemiSupervisedShape,
@@ -107,7 +107,7 @@ impl SemiSupervised {
     /// Declares the parameters, all 0.
     ///
     /// # Panics
-    /// If there is no hidden layer, a size is 0, or a parameter of such a name exists.
+    /// If there is no hidden layer, a size is 0, or a parameter name is taken.
     #[track_caller]
     pub fn declare(shape: SemiSupervisedShape, params: &mut Params) -> SemiSupervised {
         let (nets, relu) = (shape.nets(), Activation::Relu);
@@ -125,7 +125,7 @@ impl SemiSupervised {
     /// logit.
     ///
     /// # Panics
-    /// If `pixel_mean` does not have an entry from 0 to 1 per pixel.
+    /// If `pixel_mean` does not have one entry from 0 to 1 per pixel.
     #[track_caller]
     pub fn init(&self, params: &mut Params, pixel_mean: &[f32], noise: &mut Noise) {
         check_means(MODEL, pixel_mean, self.shape.pixels);
@@ -147,14 +147,15 @@ impl SemiSupervised {
     /// The logits of q(y | x), `[images, classes]`, for images `[images, pixels]`.
     #[track_caller]
     pub fn classify<'t>(&self, params: &Params, x: Var<'t>) -> Var<'t> {
-        self.classifier.forward_centred(params, x, params.on(x.tape(), self.pixel_mean))
+        let logits = self.classifier.forward_centred(params, x, params.on(x.tape(), self.pixel_mean));
+        without_masks(logits, Variables::Categories { count: 1, classes: self.shape.classes })
     }
 
     /// The bound of each image whose class is not known, `[images]`, in nats, with an estimator's gradient
     /// for q(y | x).
     ///
     /// # Panics
-    /// If the images have another shape, or the estimator does not treat one categorical variable.
+    /// If the images have another shape, or the estimator does not support a categorical variable.
     #[track_caller]
     pub fn unlabelled_loss<'t>(
         &self,
@@ -178,7 +179,8 @@ impl SemiSupervised {
     /// The bound of each image whose class is known, L(x, y), `[images]`, in nats.
     ///
     /// # Panics
-    /// If the images have another shape, or there is not a label for each that is a class.
+    /// If the images have another shape, the number of labels is not the number of images, or a label is not
+    /// a class.
     #[track_caller]
     pub fn labelled_loss<'t>(
         &self,

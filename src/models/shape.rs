@@ -47,7 +47,9 @@ pub enum ModelShape {
 }
 
 /// The most weights a model may have: 1 GiB.
-const MOST_WEIGHTS: usize = 1 << 28;
+pub const MOST_WEIGHTS: usize = 1 << 28;
+/// The most layers a net may have.
+const MOST_LAYERS: usize = 1000;
 
 impl ModelShape {
     /// The name on the command line and in checkpoints.
@@ -178,10 +180,17 @@ impl ModelShape {
             1..=MOST_WEIGHTS => Ok(()),
             _ => Err(Error::invalid(what, format!("at most {MOST_WEIGHTS}"), number)),
         };
-        let all =
-            |what: &str, widths: &[usize]| widths.iter().try_for_each(|&width| is_possible(what, width));
+        let few = |what: &str, layers: usize| match layers {
+            0..=MOST_LAYERS => Ok(()),
+            _ => Err(Error::invalid(what, format!("at most {MOST_LAYERS} layers"), layers)),
+        };
+        let all = |what: &str, widths: &[usize]| {
+            few(what, widths.len())?;
+            widths.iter().try_for_each(|&width| is_possible(what, width))
+        };
         let variables = |variables: &Variables| {
-            is_possible("the number of latent variables", variables.count())?;
+            let what = if matches!(variables, Variables::Bits(_)) { "bits" } else { "latents" };
+            is_possible(what, variables.count())?;
             match variables.values() {
                 0 | 1 => Err(Error::invalid("classes", "at least 2", variables.values())),
                 classes => is_possible("classes", classes),
@@ -192,7 +201,8 @@ impl ModelShape {
                 variables(latents).and_then(|()| all("hidden", encoder)).and_then(|()| all("hidden", decoder))
             }
             ModelShape::Prediction { layers } => {
-                is_possible("layers", layers.len()).and_then(|()| layers.iter().try_for_each(variables))
+                is_possible("layers", layers.len()).and_then(|()| few("layers", layers.len()))?;
+                layers.iter().try_for_each(variables)
             }
             ModelShape::BeliefNet { layers, .. } => {
                 is_possible("layers", layers.len()).and_then(|()| all("layers", layers))
@@ -212,17 +222,13 @@ impl ModelShape {
         }
     }
 
-    /// Checks, before allocating memory, that the shape of a checkpoint can be made and that the checkpoint
-    /// holds enough numbers for it.
+    /// Checks, before allocating memory for the parameters, that the shape of a checkpoint can be made and
+    /// that the checkpoint has the parameters.
     pub(crate) fn check_read(&self, images: ImageFormat, checkpoint: &Checkpoint) -> Result<()> {
         self.check(images).map_err(|error| checkpoint.unfit("settings that can be run", error))?;
-        let held: usize = checkpoint.tensors().map(|(_, _, value)| value.len()).sum();
-        let weights = self.weights(images).unwrap_or(usize::MAX);
-        if weights > held {
-            let expected = format_args!("the {weights} weights of {}", self.name());
-            return Err(checkpoint.unfit(expected, format_args!("{held} numbers in all")));
-        }
-        Ok(())
+        let mut params = Params::outline();
+        self.declare(images, &mut params);
+        params.ids().try_for_each(|id| checkpoint.shaped(params.name(id), params.shape(id)).map(drop))
     }
 
     /// Stores the shape in a checkpoint.

@@ -4,7 +4,7 @@ use super::bound::{Drawn, HardBound, multi_sample_bound};
 use super::shape::ModelShape;
 use super::{
     Batch, Examples, Model, check_estimators, check_layers, check_means, check_rows, check_sizes,
-    declare_mean, sizes, start_at_base_rates, whole_images,
+    declare_mean, sizes, start_at_base_rates, whole_images, without_masks,
 };
 use crate::checkpoint::Checkpoint;
 use crate::estimators::{Estimator, estimate_with_uniform_prior};
@@ -58,7 +58,7 @@ impl Vae {
     /// Declares and initialises the parameters: see [`declare`](Self::declare) and [`init`](Self::init).
     ///
     /// # Panics
-    /// As those.
+    /// See [`declare`](Self::declare) and [`init`](Self::init).
     #[track_caller]
     pub fn new(shape: VaeShape, pixel_mean: &[f32], params: &mut Params, noise: &mut Noise) -> Vae {
         let vae = Vae::declare(shape, params);
@@ -69,7 +69,8 @@ impl Vae {
     /// Declares the parameters, all 0.
     ///
     /// # Panics
-    /// If a size is 0, the latent variables have fewer than two values, or a parameter of such a name exists.
+    /// If a size is 0, there are no latent variables, they have fewer than two values, or a parameter name is
+    /// taken.
     #[track_caller]
     pub fn declare(shape: VaeShape, params: &mut Params) -> Vae {
         let VaeShape { pixels, encoder, decoder, latents } = &shape;
@@ -86,7 +87,7 @@ impl Vae {
     /// and the decoder's last bias starts at its logit, so that training begins at the data's base rates.
     ///
     /// # Panics
-    /// If `pixel_mean` does not have an entry from 0 to 1 per pixel.
+    /// If `pixel_mean` does not have one entry from 0 to 1 per pixel.
     #[track_caller]
     pub fn init(&self, params: &mut Params, pixel_mean: &[f32], noise: &mut Noise) {
         check_means("Vae", pixel_mean, self.shape.pixels);
@@ -105,7 +106,8 @@ impl Vae {
     #[track_caller]
     pub fn encode<'t>(&self, params: &Params, x: Var<'t>) -> Logits<'t> {
         let mean = params.on(x.tape(), self.pixel_mean);
-        self.shape.latents.logits(self.encoder.forward_centred(params, x, mean))
+        let logits = self.encoder.forward_centred(params, x, mean);
+        self.shape.latents.logits(without_masks(logits, self.shape.latents))
     }
 
     /// The logits of p(x | z), `[images, pixels]`, for samples z of the latent variables, hard or relaxed.
@@ -123,7 +125,7 @@ impl Vae {
     /// for the hard variables.
     ///
     /// # Panics
-    /// If the images have another shape, or the estimator does not treat the latent variables.
+    /// If the images have another shape, or the estimator does not support the latent variables.
     #[track_caller]
     pub fn negative_bound<'t>(
         &self,

@@ -39,7 +39,8 @@ impl Init {
     /// The entries of a `fan_in x fan_out` weight, one draw each (none for a constant).
     ///
     /// # Panics
-    /// If there are no inputs or no outputs, the constant is not finite, or the standard deviation is negative or not finite.
+    /// If there are no inputs or no outputs, the constant is not finite, or the standard deviation is
+    /// negative or not finite.
     #[track_caller]
     pub fn values(self, fan_in: usize, fan_out: usize, noise: &mut Noise) -> Vec<f32> {
         assert!(

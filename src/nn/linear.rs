@@ -22,7 +22,8 @@ impl Linear {
     /// [`init`](Self::init).
     ///
     /// # Panics
-    /// As [`declare`](Self::declare), or if `init` has a number that is not finite.
+    /// If there are no inputs or no outputs, a parameter of that name exists, or a number of `init` is out of
+    /// range.
     #[track_caller]
     pub fn new(
         params: &mut Params,
@@ -52,12 +53,13 @@ impl Linear {
             inputs > 0 && outputs > 0,
             "Linear `{name}`: at least one input and one output expected, found {inputs} and {outputs}"
         );
-        let Some(weights) = inputs.checked_mul(outputs) else {
-            panic!("Linear `{name}`: {inputs} x {outputs} weights are more than can be")
-        };
+        assert!(
+            inputs.checked_mul(outputs).is_some(),
+            "Linear `{name}`: {inputs} x {outputs} weights are more than can be"
+        );
         Linear {
-            weight: params.add(&format!("{name}.weight"), [inputs, outputs], vec![0.0; weights]),
-            bias: params.add(&format!("{name}.bias"), [outputs], vec![0.0; outputs]),
+            weight: params.zeros(&format!("{name}.weight"), [inputs, outputs]),
+            bias: params.zeros(&format!("{name}.bias"), [outputs]),
             activation,
         }
     }

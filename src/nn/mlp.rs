@@ -27,7 +27,7 @@ impl Mlp {
     /// [`declare`](Self::declare) and [`init`](Self::init).
     ///
     /// # Panics
-    /// As [`declare`](Self::declare).
+    /// See [`declare`](Self::declare).
     #[track_caller]
     pub fn new(
         params: &mut Params,

@@ -72,7 +72,8 @@ impl Adam {
     /// ```
     ///
     /// # Panics
-    /// If it is not above 0 in f32, because a parameter without a gradient would be moved by 0 / 0, or not at most 1e30.
+    /// If epsilon is above 1e30 or not above 0 in f32. With an epsilon of 0, a gradient of 0 would move a
+    /// parameter by 0 / 0.
     #[track_caller]
     pub fn epsilon(mut self, epsilon: f64) -> Adam {
         self.hyper.epsilon = EPSILON.demand(epsilon);
@@ -82,7 +83,7 @@ impl Adam {
     /// Sets decoupled weight decay: each step first multiplies parameters by 1 - learning rate x `decay`.
     ///
     /// # Panics
-    /// If it is not from 0 to 1e30.
+    /// If the decay is not from 0 to 1e30.
     #[track_caller]
     pub fn weight_decay(mut self, decay: f64) -> Adam {
         self.hyper.weight_decay = DECAY.demand(decay);

@@ -5,9 +5,9 @@ use crate::error::Result;
 use crate::params::{ParamId, Params};
 use crate::shape::Shape;
 
-/// The mistake of an update with buffers of other parameters.
+/// The error message for an update of other parameters than the buffers'.
 pub(super) const OTHER_PARAMS: &str =
-    "the optimizer has made steps of other Params; each Params needs an optimizer of its own";
+    "the optimizer has already updated other Params; each Params needs an optimizer of its own";
 
 /// A buffer as long as each parameter, from its first gradient on, for the parameters of one [`Params`].
 #[derive(Clone, Default, Debug)]
@@ -18,7 +18,7 @@ pub(super) struct Buffers {
 }
 
 impl Buffers {
-    /// The buffer of a parameter, zero when first used; `None` if the others are of other [`Params`].
+    /// The buffer of a parameter, zero when first used; `None` if the buffers belong to other [`Params`].
     pub(super) fn get(&mut self, id: ParamId, len: usize) -> Option<&mut [f32]> {
         if !self.first.get_or_insert(id).is_beside(id) {
             return None;

@@ -1,8 +1,8 @@
-//! The numbers that an optimizer is set to.
+//! The settings of an optimizer, and their ranges.
 
-/// A number of an optimizer and the range it must lie in.
+/// A setting of an optimizer, and the range it must lie in.
 pub(super) struct Setting {
-    /// The optimizer and the number.
+    /// The optimizer and the setting, as in messages.
     pub(super) name: &'static str,
     pub(super) range: Range,
     /// A value that works.
@@ -18,11 +18,12 @@ pub(super) enum Range {
     UpTo(f64),
 }
 
-/// The largest number of any setting: beyond it an update of a plain gradient leaves the range of f32.
+/// The largest number of any setting. Beyond it, an update with an ordinary gradient leaves the range of f32.
 pub(crate) const LARGEST: f64 = 1e30;
 
 impl Range {
-    /// Returns true if the update, which computes in f32, can use the number.
+    /// Returns true if the number is in the range. The update computes in f32, so it must be in the range in
+    /// f32 too.
     #[inline]
     fn contains(self, number: f64) -> bool {
         match self {
@@ -47,7 +48,7 @@ impl Setting {
     /// Checks that a number is in the range.
     ///
     /// # Errors
-    /// A sentence that says what it must be.
+    /// A sentence that says what the number must be.
     #[inline]
     pub(super) fn check(&self, number: f64) -> Result<(), String> {
         if self.range.contains(number) { Ok(()) } else { Err(self.mistake(number)) }
@@ -59,7 +60,7 @@ impl Setting {
         format!("{name} must be {}, it is {number}; {usual} is usual", range.words())
     }
 
-    /// The number, which must be in the range.
+    /// Returns the number, or panics if it is out of range.
     #[track_caller]
     pub(super) fn demand(&self, number: f64) -> f64 {
         match self.check(number) {

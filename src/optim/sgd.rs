@@ -30,7 +30,7 @@ impl Sgd {
     /// Creates the optimizer. Momentum 0 is plain gradient descent.
     ///
     /// # Panics
-    /// If the learning rate is not from 0 to 1e30, or the momentum not from 0 to below 1.
+    /// If the learning rate is not from 0 to 1e30, or the momentum is negative or not below 1.
     #[track_caller]
     pub fn new(learning_rate: f64, momentum: f64) -> Sgd {
         let (learning_rate, momentum) = (RATE.demand(learning_rate), MOMENTUM.demand(momentum));
@@ -40,7 +40,7 @@ impl Sgd {
     /// Adds `decay` x p to the gradient of p.
     ///
     /// # Panics
-    /// If it is not from 0 to 1e30.
+    /// If the decay is not from 0 to 1e30.
     #[track_caller]
     pub fn weight_decay(mut self, decay: f64) -> Sgd {
         self.weight_decay = DECAY.demand(decay);

@@ -1,13 +1,13 @@
-//! Ops whose forward pass computes numbers for the backward pass beside the value.
+//! Ops whose forward pass computes, in addition to the value, numbers for the backward pass.
 
 use crate::shape::Shape;
 use crate::tape::{Inputs, Rule, Tape};
 use crate::var::Var;
 
 impl Tape {
-    /// Like [`record`](Tape::record), for an op that keeps a number beside each element of its value. `forward` writes
-    /// them after the value, and [`Recorded::kept`](crate::Recorded::kept) returns them to the backward pass. Their
-    /// buffer outlives the step.
+    /// Like [`record`](Tape::record), for an op that keeps one more number per element of its value.
+    /// `forward` writes the value and the kept numbers, and [`Recorded::kept`](crate::Recorded::kept) returns
+    /// the latter to the backward pass. Their buffer outlives the step.
     #[track_caller]
     pub(crate) fn record_keeping<'t, R: Rule>(
         &'t self,

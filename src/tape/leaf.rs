@@ -1,4 +1,4 @@
-//! Leaves: how data, whole numbers and parameters get on a tape.
+//! Leaves: data, whole numbers and parameters on a tape.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use crate::params::ParamId;
 use crate::shape::Shape;
 use crate::var::Var;
 
-/// A parameter's leaf on a tape: one that gradients flow into, and another if it was also used while frozen.
+/// A parameter's leaf on a tape. A parameter that was used both frozen and not has two of them, and gradients
+/// flow only into the tracked one.
 #[derive(Clone, Debug)]
 pub(crate) struct Leaf {
     pub(crate) parameter: ParamId,
@@ -18,14 +19,14 @@ pub(crate) struct Leaf {
 }
 
 impl Tape {
-    /// Whole numbers as a leaf, with their bits in the place of floats: an op that picks by position keeps its
-    /// indices here, in a buffer that outlives the step, and reads them back with `bytemuck::cast_slice`.
+    /// Whole numbers as a leaf, stored as the bits of floats. An op that picks by position keeps its indices
+    /// here, in a buffer that outlives the step, and reads them back with `bytemuck::cast_slice`.
     #[track_caller]
     pub(crate) fn indices(&self, indices: &[u32]) -> Var<'_> {
         self.indices_with(indices.len(), |buffer| buffer.copy_from_slice(indices))
     }
 
-    /// `count` whole numbers, as [`indices`](Self::indices), written by `fill`.
+    /// Like [`indices`](Self::indices), for `count` whole numbers that `fill` writes.
     #[track_caller]
     pub(crate) fn indices_with(&self, count: usize, fill: impl FnOnce(&mut [u32])) -> Var<'_> {
         let fill = |buffer: &mut [f32]| fill(bytemuck::cast_slice_mut(buffer));
@@ -48,7 +49,7 @@ impl Tape {
             let buffer = std::mem::take(&mut node.buffer);
             (self.last(&nodes), buffer)
         };
-        // Outside the tape meanwhile, so that `fill` can read what is on it.
+        // The buffer is outside the tape meanwhile, so that `fill` can read the tape.
         buffer.resize(len, 0.0);
         fill(&mut buffer);
         self.nodes_mut().slots[leaf.index() as usize].buffer = buffer;
@@ -71,8 +72,8 @@ impl Tape {
         self.last(&nodes)
     }
 
-    /// A parameter's leaf, which shares the parameter's buffer. It is the same leaf each time within a recording, unless the
-    /// parameter was frozen or unfrozen meanwhile.
+    /// A parameter's leaf, which shares the parameter's buffer. Each call within a recording returns the same
+    /// leaf, unless the parameter was frozen or unfrozen in between.
     #[track_caller]
     pub(crate) fn parameter(
         &self,

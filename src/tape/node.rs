@@ -13,15 +13,17 @@ use crate::shape::Shape;
 pub(super) enum Value {
     /// In the node's own buffer.
     Own,
-    /// In the node's own buffer, as whole numbers whose bits stand in the place of floats.
+    /// In the node's own buffer, as whole numbers stored as the bits of floats.
     Indices,
     /// In a buffer shared with [`Params`](crate::Params) until the tape is reset.
     Shared(Arc<Vec<f32>>),
-    /// In the buffer of an earlier node, which is no view itself: a chain of views is read in one step.
+    /// In the buffer of an earlier node. That node is not a view itself, so a chain of views is read in one
+    /// step.
     Of(u32),
 }
 
-/// One node. Its buffers and its rule's box outlive [`Tape::reset`] and are used again by the next node in its place.
+/// One node. Its buffers and its rule's box outlive [`Tape::reset`], and the next node in its place reuses
+/// them.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) op: &'static str,
@@ -29,7 +31,7 @@ pub(super) struct Node {
     pub(super) inputs: SmallVec<[u32; 4]>,
     pub(super) value: Value,
     pub(super) buffer: Vec<f32>,
-    /// What the forward pass computed for the backward pass beside the value.
+    /// The numbers, in addition to the value, that the forward pass kept for the backward pass.
     pub(super) kept: Vec<f32>,
     pub(super) rule: Option<Box<dyn Rule>>,
     pub(super) has_rule: bool,
@@ -78,7 +80,7 @@ impl Nodes {
         value_of(&self.slots, index)
     }
 
-    /// The node that holds the numbers of a node.
+    /// Returns the node whose buffer holds the value of a node.
     pub(super) fn holder(&self, index: u32) -> u32 {
         match self.slots[index as usize].value {
             Value::Of(holder) => holder,

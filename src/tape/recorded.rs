@@ -22,7 +22,7 @@ impl Index<usize> for Inputs<'_> {
     }
 }
 
-/// The position of input `i` of an op on the tape.
+/// The position on the tape of an op's input `i`.
 #[track_caller]
 #[inline]
 fn place(op: &str, inputs: &[u32], i: usize) -> u32 {
@@ -71,7 +71,7 @@ impl<'a> Recorded<'a> {
         value_of(self.nodes, self.index)
     }
 
-    /// The numbers that the forward pass kept: see [`Tape::record_keeping`](crate::Tape::record_keeping).
+    /// The numbers that the forward pass kept. See [`Tape::record_keeping`](crate::Tape::record_keeping).
     pub(crate) fn kept(self) -> &'a [f32] {
         &self.node.kept
     }

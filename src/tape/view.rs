@@ -11,7 +11,7 @@ pub(crate) struct NodeView<'a> {
     pub(crate) shape: &'a Shape,
     pub(crate) inputs: &'a [u32],
     pub(crate) rule: Option<&'a dyn Rule>,
-    /// What the forward pass kept beside the value.
+    /// The numbers that the forward pass kept in addition to the value.
     pub(crate) kept: &'a [f32],
     pub(crate) tracked: bool,
     pub(crate) owned: bool,

@@ -111,7 +111,7 @@ fn made_for(make: &Maker, layer: Variables, tau: Option<Schedule>) -> Result<Box
     let name = estimator.name();
     if let Err(reason) = estimator.check(layer) {
         let expected = format!("an estimator for {layer}, one of {}", fitting(layer).join(", "));
-        return Err(Error::invalid(name, expected, reason));
+        return Err(Error::invalid("estimator", expected, format!("{name}: {reason}")));
     }
     if let Some(tau) = tau {
         // Tried on a copy, so that the name keeps its own temperature.

@@ -1,9 +1,10 @@
 //! The scores of a model on one split of the data.
 
 use super::moments::Moments;
+use super::run::diverged;
 use crate::checkpoint::Checkpoint;
 use crate::data::{Digits, SplitKind};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::models::{Drawn, Examples, HardBound, Model};
 use crate::noise::Noise;
 use crate::params::Params;
@@ -67,6 +68,21 @@ pub struct Record {
 }
 
 impl Record {
+    /// Checks that the scores are finite.
+    ///
+    /// # Errors
+    /// If one is not.
+    pub fn check(&self) -> Result<()> {
+        let Scores { elbo, nll, standard_error, .. } = self.scores;
+        match [Some(nll), elbo, Some(standard_error)].into_iter().flatten().find(|score| !score.is_finite()) {
+            None => Ok(()),
+            Some(score) => {
+                let what = format!("the score on the {} images", self.split);
+                Err(Error::invalid(what, "a finite number", diverged(score, self.step)))
+            }
+        }
+    }
+
     /// The score to watch, where lower is better: the error rate of a model with variables that recognises
     /// classes, -ELBO for one sample, or the bound for several.
     pub(super) fn to_watch(self) -> f64 {
@@ -165,7 +181,7 @@ impl Evaluation {
     /// Saves its progress under names that begin with `prefix`.
     ///
     /// # Panics
-    /// If the prefix has a `=` or a line's end in it.
+    /// If the prefix contains `=` or a line break.
     #[track_caller]
     pub fn save(&self, prefix: &str, checkpoint: &mut Checkpoint) {
         let drawn = |bound: &HardBound| [bound.negative_elbo, bound.nll];
@@ -181,7 +197,7 @@ impl Evaluation {
     /// Continues from the progress that [`save`](Self::save) stored.
     ///
     /// # Errors
-    /// If something is missing; then it is as it was.
+    /// If something is missing. The evaluation is then unchanged.
     pub fn restore(&mut self, prefix: &str, checkpoint: &Checkpoint) -> Result<()> {
         let numbers = checkpoint.get_numbers(&format!("{prefix}bounds"))?;
         let right = checkpoint.get_if_set(&format!("{prefix}right"))?;

@@ -1,5 +1,7 @@
 //! The settings of a run of one of this crate's models.
 
+use std::path::Path;
+
 use super::{Estimators, OptimizerPlan, Run, Sampling, Streams, Training, Validation, falling};
 use crate::checkpoint::Checkpoint;
 use crate::data::Digits;
@@ -68,10 +70,24 @@ impl Plan {
     pub fn resume<'d>(checkpoint: &Checkpoint, data: &'d Digits) -> Result<(Plan, Run<'d>)> {
         let plan = Plan::read(checkpoint)?;
         plan.model.check_read(ImageFormat::of(data), checkpoint)?;
+        // An optimizer may hold an infinity from an overflow that it has recovered from.
+        checkpoint.check_finite(|name| !name.contains("optimizer."))?;
         let mut run =
             plan.begin(data).map_err(|error| checkpoint.unfit("settings that can be run", error))?;
         run.restore(checkpoint)?;
         Ok((plan, run))
+    }
+
+    /// Loads the checkpoint of a run. It reads the tensors only after checking that their names and shapes
+    /// match the settings.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is not a whole checkpoint of one of this crate's models.
+    pub fn load(path: &Path) -> Result<Checkpoint> {
+        Checkpoint::load_if(path, |outline| {
+            let images = ImageFormat::read(outline)?;
+            Plan::read(outline)?.model.check_read(images, outline)
+        })
     }
 
     /// The plan of the run in a checkpoint.

@@ -1,5 +1,7 @@
 //! A model in training, with everything that a checkpoint must hold to continue it bit for bit.
 
+use std::fmt::Display;
+
 use super::best::Best;
 use super::estimators::OfLayers;
 use super::moments::Moments;
@@ -53,8 +55,8 @@ impl<'d> Run<'d> {
     /// Returns a run at its first step, starting from `params` as they are.
     ///
     /// # Errors
-    /// If a setting is out of its range, the batch is larger than the training split, the estimators do not fit the model's
-    /// layers, or a parameter has a name that checkpoints of runs give to other things.
+    /// If a setting is out of range, the batch is larger than the training split, the estimators do not fit
+    /// the model's layers, or a parameter has a name that checkpoints of runs use for another tensor.
     pub fn new(
         training: Training,
         model: Box<dyn Model>,
@@ -122,6 +124,20 @@ impl<'d> Run<'d> {
     /// Samples per image in the training loss.
     pub fn training_samples(&self) -> usize {
         self.estimators.samples()
+    }
+
+    /// Checks that all parameters are finite.
+    ///
+    /// # Errors
+    /// If one is not.
+    pub fn check(&self) -> Result<()> {
+        for id in self.params.ids() {
+            if let Some(number) = self.params.value(id).iter().find(|number| !number.is_finite()) {
+                let what = format!("the parameter `{}`", self.params.name(id));
+                return Err(Error::invalid(what, "finite numbers", diverged(number, self.step)));
+            }
+        }
+        Ok(())
     }
 
     /// Steps done.
@@ -288,7 +304,7 @@ impl Run<'_> {
     /// lacks counts as equal, because an older version wrote it.
     ///
     /// # Errors
-    /// If the checkpoint lacks something, or is of other settings or data; then the run is as it was.
+    /// If the checkpoint is incomplete, or belongs to other settings or data. The run is then unchanged.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         for (key, expected) in self.identity.settings() {
             if let Some(found) = checkpoint.text(key).filter(|&found| found != expected) {
@@ -304,7 +320,7 @@ impl Run<'_> {
         outcome
     }
 
-    /// Loads part after part, and stops at the first that cannot be read.
+    /// Loads one part after another, and stops at the first that cannot be read.
     fn load(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         self.step = steps_done(checkpoint, self.training.steps)?;
         self.params.restore("", checkpoint)?;
@@ -321,7 +337,7 @@ impl Run<'_> {
     }
 }
 
-/// Prefixes of the tensors in a run's checkpoints that are not parameters.
+/// The prefixes of tensors in a run's checkpoints that are not parameters.
 const PREFIXES: [&str; 3] = ["optimizer.", "estimator.", "best."];
 
 /// Checks that no parameter has the name of another tensor of the run's checkpoints.
@@ -335,6 +351,13 @@ fn check_names(params: &Params) -> Result<()> {
             Err(Error::invalid("a parameter of the model", expected, format!("`{name}`")))
         }
     }
+}
+
+/// Describes a number that is not finite, for an error message, with a hint.
+pub(super) fn diverged(number: impl Display, step: u64) -> String {
+    format!(
+        "{number} after step {step}: the run has diverged; a smaller --learning-rate or a --clip-norm may help"
+    )
 }
 
 /// The number of steps that a checkpoint's run has done, out of `steps`.

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use super::run::steps_done;
 use super::{Evaluation, Plan, Record, Scores, Streams, epoch};
-use crate::checkpoint::Checkpoint;
 use crate::data::{Digits, SplitKind};
 use crate::error::Result;
 use crate::models::{ImageFormat, Model};
@@ -30,12 +29,11 @@ impl Stored {
     /// # Errors
     /// If the file cannot be read, or is not a complete checkpoint of one of this crate's models.
     pub fn load(path: &Path) -> Result<Stored> {
-        let checkpoint = Checkpoint::load(path)?;
-        let plan = Plan::read(&checkpoint)?;
-        let images = ImageFormat::read(&checkpoint)?;
-        plan.model.check_read(images, &checkpoint)?;
+        let checkpoint = Plan::load(path)?;
+        let (plan, images) = (Plan::read(&checkpoint)?, ImageFormat::read(&checkpoint)?);
         let mut params = Params::new();
         let model = plan.model.declare(images, &mut params);
+        checkpoint.check_finite(|name| params.find(name).is_some())?;
         params.restore("", &checkpoint)?;
         let step = steps_done(&checkpoint, plan.training.steps)?;
         Ok(Stored { plan, step, images, model, params })

@@ -7,6 +7,12 @@ use crate::error::{Error, Result};
 use crate::optim::{Adam, LARGEST, Optimizer, Sgd};
 use crate::schedule::Schedule;
 
+/// The largest number of steps of a run.
+pub const MOST_STEPS: u64 = 1_000_000_000_000;
+
+/// The largest number of hard samples per image in an evaluation.
+pub const MOST_SAMPLES: u32 = 100_000;
+
 /// The length of a run, the updates of its parameters, and its validation.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Training {
@@ -154,12 +160,13 @@ impl Training {
     /// # Errors
     /// Names the first setting that is out of range.
     pub fn check(&self) -> Result<()> {
-        let at_least_one = |what: &str, value: u64| match value {
+        let from_one_to = |most: u64, what: &str, value: u64| match value {
             0 => Err(Error::invalid(what, "at least 1", 0)),
+            value if value > most => Err(Error::invalid(what, format!("at most {most}"), value)),
             _ => Ok(()),
         };
-        at_least_one("batch", self.batch as u64)?;
-        at_least_one("steps", self.steps)?;
+        from_one_to(u64::MAX, "batch", self.batch as u64)?;
+        from_one_to(MOST_STEPS, "steps", self.steps)?;
         self.optimizer.check()?;
         if !at_every_step(self.learning_rate, self.steps, f64::MIN_POSITIVE..=f64::MAX) {
             let expected = "a number above 0 at every step";
@@ -173,8 +180,8 @@ impl Training {
             return Err(Error::invalid("clip norm", "a number above 0", norm));
         }
         let Some(validation) = self.validation else { return Ok(()) };
-        at_least_one("validate every", validation.every)?;
-        at_least_one("validation samples", validation.samples as u64)?;
+        from_one_to(u64::MAX, "validate every", validation.every)?;
+        from_one_to(MOST_SAMPLES.into(), "validation samples", validation.samples as u64)?;
         match validation.patience {
             Some(0) => Err(Error::invalid("patience", "at least 1", 0)),
             _ => Ok(()),

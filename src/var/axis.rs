@@ -64,7 +64,7 @@ impl<'t> Var<'t> {
     /// The sum of all elements, a scalar.
     ///
     /// # Precision
-    /// The error is at most 1e-6 of the sum of the absolute values, for ten million equal terms too.
+    /// The error is at most 1e-6 times the sum of the absolute values, even for ten million equal terms.
     #[track_caller]
     pub fn sum(self) -> Var<'t> {
         self.tape().record(Sum, &[self], Shape::scalar(), |x, y| y[0] = kernel::sum(tier(), &x[0]))
@@ -79,9 +79,9 @@ impl<'t> Var<'t> {
     /// Sums over one axis, which disappears.
     ///
     /// # Precision
-    /// The error is at most 1e-6 of the sum of the absolute values, for ten million equal terms too. The gradient of
-    /// broadcasting is such a sum. Up to 128 terms are added one after another: there the error is below 2e-6 if the
-    /// terms are equal, and at most 8e-6 whatever they are.
+    /// The error is at most 1e-6 times the sum of the absolute values, even for ten million equal terms. The
+    /// gradient of broadcasting is such a sum. Up to 128 terms are added one after another. The error,
+    /// relative to the same sum, is then below 2e-6 if the terms are equal, and at most 8e-6 in any case.
     ///
     /// # Panics
     /// If there is no such axis.

@@ -27,8 +27,9 @@ impl Rule for BceWithLogits {
 
 /// # Loss of bits
 impl<'t> Var<'t> {
-    /// -t ln sigmoid(x) - (1 - t) ln(1 - sigmoid(x)), elementwise, in nats: `self` holds the logits x, `target` the
-    /// data t in \[0, 1\]. Finite for every finite x. For an infinite x the loss is 0 where t is that outcome, else +inf.
+    /// -t ln sigmoid(x) - (1 - t) ln(1 - sigmoid(x)), elementwise, in nats. `self` holds the logits x and
+    /// `target` the data t in \[0, 1\]. The loss is finite for every finite x. For an infinite x it is 0 if t
+    /// is the certain outcome, else +inf.
     ///
     /// dx = dy (sigmoid(x) - t) and dt = -dy x.
     ///

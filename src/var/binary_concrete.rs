@@ -8,7 +8,8 @@ use crate::tape::{Recorded, Rule};
 use crate::var::temperature::{Temperature, backward_with_tau};
 use crate::var::{Var, tier};
 
-/// y = sigmoid((logits + l) / tau). The forward pass keeps the rest of y, which the gradient needs.
+/// y = sigmoid((logits + l) / tau). The forward pass keeps the signed distance of y from 0 or 1, which the
+/// gradient needs.
 #[derive(Debug)]
 struct BinaryConcrete {
     tau: f32,
@@ -57,12 +58,12 @@ impl<'t> Var<'t> {
     /// With h = dy y (1 - y): dlogits = h / tau and dtau = -sum(h logit(y)) / tau.
     ///
     /// # Saved
-    /// The rest of each y, its difference from the nearer of 0 and 1: where y rounds to 1, the gradient is in it alone.
-    /// The noise is neither stored nor drawn again.
+    /// The rest of each y, which is its difference from the nearer of 0 and 1. Where y rounds to 1, only the
+    /// rest still determines the gradient. The noise is neither stored nor drawn again.
     ///
     /// # Precision
-    /// y is within 2 ulp of the sigmoid of its score, and dlogits is accurate on both sides. For large tau the accuracy
-    /// of dtau is limited: see [`reparam_ops::binary_concrete::backward`].
+    /// y is within 2 ulp of the sigmoid of its score, and dlogits is accurate on both sides. For large tau,
+    /// dtau has limited accuracy: see [`reparam_ops::binary_concrete::backward`].
     ///
     /// # Panics
     /// If tau is not positive and finite, or the number of injected draws is not the number of logits.

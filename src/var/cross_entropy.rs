@@ -30,8 +30,8 @@ impl<'t> Var<'t> {
     /// ln sum_k e^x_k - x_target per row, in nats. `self` holds the logits x, `[.., classes]`, and `targets`
     /// a class for each row, counted from 0. The last axis disappears; take `.mean()` for the usual loss.
     ///
-    /// dlogits = dloss (softmax(x) - one-hot of the target). A class masked with -inf has gradient 0, and as a target
-    /// it is impossible: its loss is +inf. A logit of inf masks the finite ones of its row.
+    /// dlogits = dloss (softmax(x) - one-hot of the target). A class masked with -inf has gradient 0, and as
+    /// a target its loss is +inf. A logit of inf masks the finite logits of its row.
     ///
     /// # Saved
     /// The targets, as a leaf of the tape.

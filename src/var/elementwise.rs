@@ -40,26 +40,28 @@ macro_rules! unary {
 }
 
 unary! {
-    /// e^x. Within 2 ulp. The slope is 3.4e38 at most, also where the value is infinite: a dy of 0 stays 0.
+    /// e^x. Within 2 ulp. The slope is at most 3.4e38, even where the value is infinite, so a dy of 0
+    /// stays 0.
     Exp exp;
     /// ln x: -inf at 0, NaN below. Within 2 ulp. The slope 1 / x is at most 3.4e38, even at 0, so a dy of 0
     /// stays 0.
     Ln ln;
-    /// ln(1 + x), accurate near 0. Within 2 ulp. The slope at -1 is 8.5e37, not infinite: a dy of 0 stays 0.
+    /// ln(1 + x), accurate near 0. Within 2 ulp. The slope at -1 is 8.5e37, not infinite, so a dy of 0
+    /// stays 0.
     Log1p log1p;
-    /// The square root. The slope at 0 is 4.3e37, not infinite: a dy of 0 stays 0.
+    /// The square root. The slope at 0 is 4.3e37, not infinite, so a dy of 0 stays 0.
     Sqrt sqrt;
-    /// x^2. The slope is 3.4e38 at most in size: a dy of 0 stays 0.
+    /// x^2. The size of the slope is at most 3.4e38, so a dy of 0 stays 0.
     Square square;
     /// |x|; the gradient at 0 is 0.
     Abs abs;
-    /// 1 / (1 + e^-x), with dx = dy y (1 - y). Within 2 ulp. The slope is computed from x, so that it does not vanish
-    /// where y rounds to 1.
+    /// 1 / (1 + e^-x), with dx = dy y (1 - y). Within 2 ulp. The slope is computed from x, so it does not
+    /// vanish where y rounds to 1.
     Sigmoid sigmoid;
     /// ln(1 + e^x), with dx = dy sigmoid(x).
     Softplus softplus;
-    /// The hyperbolic tangent, with dx = dy (1 - y^2). The slope is computed from x, so that it does not vanish where y
-    /// rounds to 1.
+    /// The hyperbolic tangent, with dx = dy (1 - y^2). The slope is computed from x, so it does not vanish
+    /// where y rounds to 1.
     Tanh tanh;
     /// max(x, 0); the gradient at 0 is 0.
     Relu relu;

@@ -176,8 +176,9 @@ impl<'t> Var<'t> {
     /// lookup. Gradients add up where an index repeats.
     ///
     /// # Precision
-    /// The error of the gradient is at most 1e-6 of the sum of the absolute values of its terms, also where an index
-    /// repeats a million times. An index that repeats up to 128 times has that of [`sum_axis`](Self::sum_axis).
+    /// The error of the gradient is at most 1e-6 times the sum of the absolute values of its terms, even if
+    /// an index repeats a million times. For an index that repeats up to 128 times, the gradient has the
+    /// precision of [`sum_axis`](Self::sum_axis).
     ///
     /// # Saved
     /// The indices, as a leaf of the tape.

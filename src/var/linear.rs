@@ -58,7 +58,8 @@ impl<'t> Var<'t> {
     /// With dz = dy activation'(z): dx = dz Wᵀ, dW = xᵀ dz, db = the sum of dz over the rows.
     ///
     /// # Precision
-    /// db has the precision of [`sum_axis`](Self::sum_axis), and the products have that of [`matmul`](Self::matmul).
+    /// db has the precision of [`sum_axis`](Self::sum_axis), and the products have the precision of
+    /// [`matmul`](Self::matmul).
     ///
     /// # Panics
     /// If the shapes do not fit, or the slope of a leaky ReLU is negative or not finite.

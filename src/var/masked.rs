@@ -61,7 +61,7 @@ impl<'t> Var<'t> {
         self.masked_at(fill, || (0..mask.len()).filter(|&i| mask[i]))
     }
 
-    /// [`masked`](Self::masked) where the value itself meets a condition.
+    /// Like [`masked`](Self::masked), at the elements that meet a condition.
     #[track_caller]
     pub(crate) fn masked_where(self, fill: f32, condition: impl Fn(f32) -> bool) -> Var<'t> {
         let condition = &condition;

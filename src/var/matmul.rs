@@ -32,7 +32,8 @@ impl Matmul {
     }
 }
 
-/// The op that gives both factors the same leading axes, as the end of a sentence, if there is one that works.
+/// Returns a hint, as the end of a sentence, for an op that gives both factors the same leading axes. The
+/// hint is empty if no op does.
 fn to_same_axes(a: &[usize], b: &[usize]) -> String {
     let (a, b) = (Shape::from(a), Shape::from(b));
     match a.broadcast(&b) {
@@ -84,8 +85,9 @@ impl<'t> Var<'t> {
     /// da = dy bᵀ and db = aᵀ dy.
     ///
     /// # Precision
-    /// The error of an entry is below 5e-6 of the sum of the absolute values of its terms if the terms are equal, for an
-    /// inner length of ten million too. It is at most 2e-5 whatever they are, and far less for terms of both signs.
+    /// The error of an entry, relative to the sum of the absolute values of its terms, is below 5e-6 if the
+    /// terms are equal, even for an inner length of ten million. It is at most 2e-5 in any case, and far less
+    /// for terms of both signs.
     ///
     /// # Panics
     /// If one has fewer than two axes, the leading axes differ, or the inner lengths do.

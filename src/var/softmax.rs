@@ -62,8 +62,7 @@ impl Rule for LogSumExp {
 /// # Rows of classes
 impl<'t> Var<'t> {
     /// e^x / sum e^x over the last axis, `[.., classes]`. Masked classes (-inf) get exactly 0, with
-    /// gradient 0.
-    /// A logit of inf makes its class certain; several of them share the probability.
+    /// gradient 0. A logit of inf makes its class certain, and several of them share the probability equally.
     ///
     /// dx = y (dy - sum(dy y)).
     ///
@@ -78,8 +77,8 @@ impl<'t> Var<'t> {
         })
     }
 
-    /// x - ln sum e^x over the last axis, `[.., classes]`. Masked classes stay at -inf with gradient 0. A logit of inf masks
-    /// the finite ones of its row. Classes that are not masked are at least -3.4e38.
+    /// x - ln sum e^x over the last axis, `[.., classes]`. Masked classes stay at -inf with gradient 0. A
+    /// logit of inf masks the finite logits of its row. Classes that are not masked are at least -3.4e38.
     ///
     /// dx = dy - e^y sum(dy).
     ///
@@ -94,9 +93,10 @@ impl<'t> Var<'t> {
         })
     }
 
-    /// ln sum e^x over the last axis, which disappears; -inf for a fully masked row, and inf for a row with an infinite x.
+    /// ln sum e^x over the last axis, which disappears: -inf for a fully masked row, and inf for a row in
+    /// which an x is inf.
     ///
-    /// dx = dy softmax(x). A fully masked row gets 0, and each of several infinite x an equal share.
+    /// dx = dy softmax(x). A fully masked row gets 0, and several x of inf share dy equally.
     ///
     /// # Panics
     /// If there are no classes.
@@ -129,12 +129,12 @@ impl<'t> Var<'t> {
     pub(crate) fn check_rows(self) -> Result<(), MaskedRow> {
         let logits = self.value();
         let mut rows = logits.chunks_exact(self.shape().classes().max(1));
-        // A NaN is no mask.
+        // A NaN is not a mask.
         let masked = rows.position(|row| row.iter().all(|&logit| logit == f32::NEG_INFINITY));
         masked.map_or(Ok(()), |row| Err(MaskedRow(row)))
     }
 
-    /// The value itself, unless a row without any class was found.
+    /// Returns the value, or panics if a row without any class was found.
     #[track_caller]
     pub(crate) fn unless_masked(self, op: &str, checked: Result<(), MaskedRow>) -> Var<'t> {
         match checked {
@@ -144,7 +144,7 @@ impl<'t> Var<'t> {
     }
 }
 
-/// The mistake of a row that is fully masked, with a hint.
+/// The error message for a fully masked row, with a hint.
 pub(crate) fn no_class(row: MaskedRow) -> String {
     format!("{row}; leave at least one class of every row unmasked")
 }

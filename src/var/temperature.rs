@@ -31,7 +31,7 @@ impl<'t> From<Var<'t>> for Temperature<'t> {
     }
 }
 
-/// The hint for a temperature that is refused.
+/// The hint for a temperature that is out of range.
 fn hint(tau: f32, op: &str) -> &'static str {
     match tau == 0.0 && !op.starts_with("st_") {
         true => "for the limit tau -> 0 use a straight-through op",

@@ -137,7 +137,7 @@ fn estimators_come_back_used_or_not() {
     }
 }
 
-/// Whatever a checkpoint lacks, a run that cannot take it up is as it was.
+/// A run that cannot load a checkpoint is unchanged, whatever the checkpoint lacks.
 #[test]
 fn a_run_comes_back_all_or_not_at_all() {
     let digits = images(4, 120, 10);

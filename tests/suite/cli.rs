@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -216,7 +216,7 @@ fn a_semi_supervised_model_is_trained_evaluated_and_sampled() {
     assert!(said.starts_with("test accuracy "), "{said}");
     assert_snapshot!(desk.run("sample semi/model.safetensors --count 7 --out samples.png"), @"wrote 7 images to samples.png");
     assert!(is_picture(&desk.read("samples.png")));
-    assert_snapshot!(desk.refused("train semi --hidden none"), @"error: hidden: expected at least one width for semi, found none");
+    assert_snapshot!(desk.refused("train semi --hidden none"), @"error: --hidden: expected at least one width for semi, found none");
 }
 
 #[test]
@@ -355,13 +355,13 @@ fn flags_that_cannot_be_are_refused() {
     ];
     let lines = flags.map(|flag| desk.misused(&format!("train vae --data data --out out {flag}")));
     assert_snapshot!(all(lines), @"
-    error: invalid value '0' for '--steps <N>': expected a whole number from 1, found `0`
-    error: invalid value 'many' for '--steps <N>': expected a whole number from 1, found `many`
-    error: invalid value '0' for '--batch <N>': expected a whole number from 1, found `0`
-    error: invalid value '-1' for '--batch <N>': expected a whole number from 1, found `-1`
+    error: invalid value '0' for '--steps <N>': expected a whole number from 1 to 1000000000000, found `0`
+    error: invalid value 'many' for '--steps <N>': expected a whole number from 1 to 1000000000000, found `many`
+    error: invalid value '0' for '--batch <N>': expected a whole number from 1 to 4294967295, found `0`
+    error: invalid value '-1' for '--batch <N>': expected a whole number from 1 to 4294967295, found `-1`
     error: invalid value '0' for '--threads <N>': expected a whole number from 1 to 65535, found `0`
-    error: invalid value '0' for '--latents <N>': expected a whole number from 1, found `0`
-    error: invalid value '0' for '--classes <K>': expected a whole number from 1, found `0`
+    error: invalid value '0' for '--latents <N>': expected a whole number from 1 to 268435456, found `0`
+    error: invalid value '0' for '--classes <K>': expected a whole number from 1 to 268435456, found `0`
     error: invalid value '16,x' for '--hidden <WIDTHS>': expected widths like 512,256, or none, found `16,x`
     error: invalid value 'nan' for '--tau <SCHEDULE>': expected a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO (EVERY at least 1, TO after FROM), found `nan`
     error: invalid value 'anneal:1,2' for '--tau <SCHEDULE>': expected a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO (EVERY at least 1, TO after FROM), found `anneal:1,2`
@@ -416,24 +416,24 @@ fn settings_that_cannot_be_are_refused() {
     lines.push(desk.refused("train semi --data data --out out --latents 99999999"));
     lines.push(desk.refused("train vae --data data --out out --resume --steps 3"));
     assert_snapshot!(all(lines), @"
-    error: batch: expected at most the 250 training images, found 251
-    error: tau: expected a number from 0.001 to 1000 at every step, found 0
-    error: tau: expected a number from 0.001 to 1000 at every step, found -1
-    error: tau: expected a number from 0.001 to 1000 at every step, found 0.000000001
-    error: tau: expected a number from 0.001 to 1000 at every step, found tail:1,0,5,6
-    error: learning rate: expected a number above 0 at every step, found 0
-    error: learning rate: expected a number above 0 at every step, found -0.1
-    error: classes: expected at least 2, found 1
-    error: hidden: expected at least 1, found 0
-    error: hidden: expected at least 1, found 0
-    error: hidden: expected at most 268435456, found 999999999999
+    error: --batch: expected at most the 250 training images, found 251
+    error: --tau: expected a number from 0.001 to 1000 at every step, found 0
+    error: --tau: expected a number from 0.001 to 1000 at every step, found -1
+    error: --tau: expected a number from 0.001 to 1000 at every step, found 0.000000001
+    error: --tau: expected a number from 0.001 to 1000 at every step, found tail:1,0,5,6
+    error: --learning-rate: expected a number above 0 at every step, found 0
+    error: --learning-rate: expected a number above 0 at every step, found -0.1
+    error: --classes: expected at least 2, found 1
+    error: --hidden: expected at least 1, found 0
+    error: --hidden: expected at least 1, found 0
+    error: --hidden: expected at most 268435456, found 999999999999
     error: vae: expected at most 268435456 weights, found more
-    error: momentum: expected a number from 0 to below 1, found 1
-    error: momentum: expected a number from 0 to below 1, found NaN
-    error: beta1: expected a number from 0 to 0.99999, found -0.1
-    error: beta2: expected a number from 0 to 0.99999, found 1
-    error: weight decay: expected a number that is not negative, found -1
-    error: clip norm: expected a number above 0, found NaN
+    error: --momentum: expected a number from 0 to below 1, found 1
+    error: --momentum: expected a number from 0 to below 1, found NaN
+    error: --beta1: expected a number from 0 to 0.99999, found -0.1
+    error: --beta2: expected a number from 0 to 0.99999, found 1
+    error: --weight-decay: expected a number that is not negative, found -1
+    error: --clip-norm: expected a number above 0, found NaN
     error: --validate-every: expected at least 1 with --patience, found 0
     error: --momentum: expected it with --optimizer sgd only, found adam
     error: --weight-decay: expected it with --optimizer adamw or sgd only, found adam
@@ -452,6 +452,86 @@ fn a_tier_that_is_not_there_is_refused() {
     let error = desk.error("REPARAM_SIMD=sse9", &output);
     assert!(error.starts_with("error: REPARAM_SIMD: expected one of portable"), "{error}");
     assert!(error.ends_with("on this machine, found sse9"), "{error}");
+}
+
+/// Nothing is computed before, and nothing printed.
+#[test]
+fn numbers_have_bounds() {
+    let desk = desk();
+    let lines = [
+        "train vae --data data --out out --estimator rloo:1000000000000",
+        "train vae --data data --out out --estimator gumbel-rao:3:0",
+        "lab --estimator gumbel-rao:18446744073709551615:1",
+        "lab --estimator concrete:1:1:0 --problem toy:0.45",
+        "lab --problem toy:1e30",
+        "lab --problem polynomial:1e30",
+        "lab --problem quadratic:1",
+        "lab --problem toy:0.45 --estimator exact --json /proc/lab.jsonl",
+    ];
+    assert_snapshot!(all(lines.map(|line| desk.refused(line))), @"
+    error: --estimator: expected rloo:K with a whole number from 1 to 1000 for K, found `rloo:1000000000000`
+    error: --estimator: expected gumbel-rao:K:TAU with a positive number for TAU, found `gumbel-rao:3:0`
+    error: --estimator: expected gumbel-rao:K:TAU with a whole number from 1 to 1000 for K, found `gumbel-rao:18446744073709551615:1`
+    error: --estimator: expected concrete:POSTERIOR:PRIOR:K with a whole number from 1 to 1000 for K, found `concrete:1:1:0`
+    error: --problem: expected toy:T with T from -1000 to 1000, polynomial:POWER from 0.01 to 100, quadratic:CLASSES from 2 to 4096, or vae:LATENTSxCLASSES of at most 65536 states, found `toy:1e30`
+    error: --problem: expected toy:T with T from -1000 to 1000, polynomial:POWER from 0.01 to 100, quadratic:CLASSES from 2 to 4096, or vae:LATENTSxCLASSES of at most 65536 states, found `polynomial:1e30`
+    error: --problem: expected toy:T with T from -1000 to 1000, polynomial:POWER from 0.01 to 100, quadratic:CLASSES from 2 to 4096, or vae:LATENTSxCLASSES of at most 65536 states, found `quadratic:1`
+    error: /proc/lab.jsonl: cannot write: No such file or directory (os error 2)
+    ");
+    let lines = [
+        "train vae --steps 18446744073709551615",
+        "train vae --batch 99999999999",
+        "train vae --latents 99999999999",
+        "lab --samples 4000000000",
+        "lab --adapt 18446744073709551615",
+    ];
+    assert_snapshot!(all(lines.map(|line| desk.misused(line))), @"
+    error: invalid value '18446744073709551615' for '--steps <N>': expected a whole number from 1 to 1000000000000, found `18446744073709551615`
+    error: invalid value '99999999999' for '--batch <N>': expected a whole number from 1 to 4294967295, found `99999999999`
+    error: invalid value '99999999999' for '--latents <N>': expected a whole number from 1 to 268435456, found `99999999999`
+    error: invalid value '4000000000' for '--samples <N>': expected a whole number from 100 to 10000000, found `4000000000`
+    error: invalid value '18446744073709551615' for '--adapt <N>': expected a whole number from 0 to 1000000, found `18446744073709551615`
+    ");
+    // The largest and smallest problems are no fault of an estimator.
+    let said = desk.run(
+        "lab --problem toy:1000,toy:-1000,polynomial:100,polynomial:0.01 --estimator exact,rloo:2 --quick",
+    );
+    assert!(!said.contains("NO") && !said.contains("NaN") && !said.contains("inf"), "{said}");
+}
+
+#[test]
+fn an_empty_tier_is_none() {
+    let desk = desk();
+    let best = desk.run("tape");
+    let output = finished(desk.command("tape").env("REPARAM_SIMD", "").output().unwrap());
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), best));
+}
+
+/// What a stopped run says is taken by a shell as it is.
+#[test]
+fn the_command_that_resumes_is_right_for_any_folder() {
+    use std::os::unix::ffi::OsStrExt;
+    let desk = desk();
+    for name in [&b"-begins"[..], b"not\xffutf8", b"it's one", b"a line\nand another"] {
+        let folder = desk.folder.path().join(std::ffi::OsStr::from_bytes(name));
+        let flags = LONG.replace("--samples 2", "--samples 1 --steps 100000000");
+        let mut command = desk.command(&format!("train vae {flags}"));
+        let out = [b"--out=", name].concat();
+        command.arg(std::ffi::OsStr::from_bytes(&out)).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut run = Running(command.spawn().unwrap());
+        run.wait_for_step_after(&folder.join("metrics.jsonl"), 0);
+        run.signal("TERM");
+        let (code, said) = run.end();
+        assert_eq!(code, Some(130), "{said}");
+        let resume = said.split_once("resume with\n").unwrap().1;
+        // A folder of data with fewer images than a batch: the command gets as far as that.
+        let script =
+            format!("reparam() {{ \"$0\" \"$@\"; }}; {}", resume.replace("--data data", "--data none"));
+        let mut shell = Command::new("bash");
+        shell.arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_reparam")).current_dir(desk.folder.path());
+        let output = finished(shell.output().unwrap());
+        assert!(desk.error("", &output).starts_with("error: none: expected a folder with "), "{resume}");
+    }
 }
 
 #[test]
@@ -534,6 +614,15 @@ fn changed(
     new.to_bytes()
 }
 
+/// Returns a checkpoint as written by versions without checksums.
+fn without_checksums(checkpoint: &[u8]) -> Vec<u8> {
+    let (_, metadata) = safetensors::SafeTensors::read_metadata(checkpoint).unwrap();
+    let settings = metadata.metadata().as_ref().unwrap()["reparam"].split_once('\n').unwrap().1.to_owned();
+    let tensors = safetensors::SafeTensors::deserialize(checkpoint).unwrap();
+    let metadata = std::collections::HashMap::from([("reparam".to_owned(), settings)]);
+    safetensors::serialize(tensors.tensors(), Some(metadata)).unwrap()
+}
+
 #[test]
 fn checkpoints_that_are_none_are_refused() {
     let desk = desk();
@@ -545,8 +634,22 @@ fn checkpoints_that_are_none_are_refused() {
     flipped[9] ^= 0xff;
     let one = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![1], &[0; 4]).unwrap();
     let foreign = safetensors::serialize([("weight", one)], None).unwrap();
+    let (mut in_header, mut in_tensors) = (good.clone(), good.clone());
+    in_header[100] ^= 1;
+    in_tensors[good.len() - 1000] ^= 0x40;
     let mut lines = Vec::new();
-    for bytes in [&b""[..], b"short", &random, &good[..good.len() / 2], &good[..100], &flipped, &foreign] {
+    for bytes in [
+        &b""[..],
+        b"short",
+        &random,
+        &good[..good.len() / 2],
+        &good[..100],
+        &flipped,
+        &in_header,
+        &in_tensors,
+        &foreign,
+        &without_checksums(&good),
+    ] {
         lines.push(refused_alike(&desk, bytes));
     }
     fs::remove_file(desk.path("out/model.safetensors")).unwrap();
@@ -560,9 +663,12 @@ fn checkpoints_that_are_none_are_refused() {
     error: out/model.safetensors: expected a whole safetensors file, found header too small
     error: out/model.safetensors: expected a whole safetensors file, found header too large
     error: out/model.safetensors: expected a whole safetensors file, found incomplete metadata, file not fully covered
-    error: out/model.safetensors: expected a whole safetensors file, found invalid header length
+    error: out/model.safetensors: expected the header that was written, found a damaged one: the checksum does not match
     error: out/model.safetensors: expected a whole safetensors file, found invalid UTF-8 in header: invalid utf-8 sequence of 1 bytes from index 1
+    error: out/model.safetensors: expected the header that was written, found a damaged one: the checksum does not match
+    error: out/model.safetensors: expected the tensors that were written, found damaged ones: the checksum does not match
     error: out/model.safetensors: expected a checkpoint written by reparam, found safetensors of another origin
+    error: out/model.safetensors: expected a checkpoint with checksums, found none: an older version wrote it, or its header is damaged; train again, or use it with that version
     error: out/model.safetensors: cannot read: No such file or directory (os error 2)
     error: out/model.safetensors: cannot read: No such file or directory (os error 2)
     error: never/model.safetensors: cannot read: No such file or directory (os error 2)
@@ -602,6 +708,7 @@ fn checkpoints_that_lack_something_are_refused() {
         ("model.latents", Some("3x1")),
         ("model.latents", Some("999999999x4")),
         ("model.encoder", Some("32768")),
+        ("model.encoder", Some(&["1"; 10_000].join(","))),
         ("model.decoder", Some("16,32768")),
         ("model", Some("gan")),
         ("model", None),
@@ -619,9 +726,10 @@ fn checkpoints_that_lack_something_are_refused() {
     error: out/model.safetensors: expected a tensor `encoder.1.weight` of shape [16, 16], found one of shape [16, 12]
     error: out/model.safetensors: expected a readable setting `model.encoder`, found `x`
     error: out/model.safetensors: expected settings that can be run, found classes: expected at least 2, found 1
-    error: out/model.safetensors: expected settings that can be run, found the number of latent variables: expected at most 268435456, found 999999999
-    error: out/model.safetensors: expected the 5114304 weights of vae, found 15684 numbers in all
-    error: out/model.safetensors: expected the 5245568 weights of vae, found 15684 numbers in all
+    error: out/model.safetensors: expected settings that can be run, found latents: expected at most 268435456, found 999999999
+    error: out/model.safetensors: expected a tensor `encoder.0.weight` of shape [144, 32768], found one of shape [144, 16]
+    error: out/model.safetensors: expected settings that can be run, found hidden: expected at most 1000 layers, found 10000
+    error: out/model.safetensors: expected a tensor `decoder.1.weight` of shape [16, 32768], found one of shape [16, 144]
     error: out/model.safetensors: expected a checkpoint of vae, sbn, belief, semi or mlp, found one of `gan`
     error: out/model.safetensors: expected a checkpoint of vae, sbn, belief, semi or mlp, found one of another model
     error: out/model.safetensors: expected adam, adamw or sgd, found `x`
@@ -684,8 +792,8 @@ fn checkpoints_of_something_else_are_refused() {
     assert_snapshot!(all(lines.map(|line| desk.refused(line))), @"
     error: vae/model.safetensors: expected a checkpoint of mlp, found one of vae
     error: mlp/model.safetensors: expected a checkpoint of vae, found one of mlp
-    error: vae/model.safetensors: expected a run with data 250+50+20x12x12-26086cb50332956d, found one with 250+50+20x12x12-b868ff7c38c6c316
-    error: vae/model.safetensors: expected settings that can be run, found batch: expected at most the 10 training images, found 20
+    error: --data: expected the images that the run began with, 250+50+20x12x12-b868ff7c38c6c316, found those of other, 250+50+20x12x12-26086cb50332956d
+    error: --data: expected the images that the run began with, 250+50+20x12x12-b868ff7c38c6c316, found those of few, 10+2+20x12x12-5d96b619d78bb7d8
     error: mlp/model.safetensors: expected a model that draws images (vae, sbn, belief or semi), found one of mlp
     error: --samples: expected it with a model that samples, found one of mlp
     ");
@@ -750,8 +858,7 @@ fn a_full_disk_is_one_line_and_leaves_nothing_half_written() {
     let desk = desk();
     let line = format!("train vae {TRAIN} --out out");
     let mut lines = vec![desk.error(&line, &on_a_full_disk(&desk, 8, &line))];
-    assert_eq!(desk.names("out"), ["metrics.jsonl"]);
-    assert_eq!(desk.metrics("out/metrics.jsonl").len(), 0);
+    assert!(!desk.path("out").exists());
 
     // A checkpoint that is there stays.
     desk.run(&line);
@@ -808,8 +915,8 @@ fn flags_that_a_model_does_not_read_are_refused() {
     let lines = flags.map(|line| desk.refused(&format!("train {line} --data data --out out")));
     assert_snapshot!(all(lines), @"
     error: --samples: expected it with a model that samples, found mlp
-    error: estimator: expected none: mlp has no discrete variables to estimate a gradient through, found `rloo:4`
-    error: layers: expected at least 1, found 0
+    error: --estimator: expected none: mlp has no discrete variables to estimate a gradient through, found `rloo:4`
+    error: --layers: expected at least 1, found 0
     ");
     // One that does not fit says which do.
     let line = desk.refused(&format!("train vae {TRAIN} --estimator disarm --out out"));
@@ -817,11 +924,9 @@ fn flags_that_a_model_does_not_read_are_refused() {
         line.contains("an estimator for 3 categorical variable(s) of 4 classes, one of exact, "),
         "{line}"
     );
-    assert!(
-        line.ends_with(
-            "found it treats bits, and was given 3 categorical variable(s) of 4 classes; use rloo:2"
-        )
-    );
+    assert!(line.ends_with(
+        "found disarm: it works on bits, and was given 3 categorical variable(s) of 4 classes; use rloo:2"
+    ));
     assert!(!desk.path("out").exists());
 }
 
@@ -875,7 +980,7 @@ fn belief_nets_with_a_prior_train_and_draw() {
     let desk = desk();
     for (estimator, link) in [("vimco:3", "linear"), ("concrete:0.67:0.5:1", "nonlinear"), ("nvil", "linear")]
     {
-        let flags = "--data data --steps 100 --batch 20 --samples 2 --layers 8,5 --out belief";
+        let flags = "--data data --steps 100 --batch 20 --samples 2 --layers 8,5 --out belief --force";
         let said = desk.run(&format!("train belief {flags} --link {link} --estimator {estimator}"));
         assert!(said.contains("test -ln p(x), bound of 2 samples"), "{said}");
         desk.run("eval belief/model.safetensors --data data --samples 3");
@@ -889,13 +994,62 @@ fn a_run_that_diverges_says_so() {
     let desk = desk();
     for (model, flags) in [("vae", TRAIN), ("mlp", TRAIN_MLP)] {
         desk.run(&format!("train {model} {flags} --out {model}"));
-        let line = format!("train {model} {flags} --optimizer sgd --learning-rate 1e30 --out {model}");
+        let line =
+            format!("train {model} {flags} --optimizer sgd --learning-rate 1e30 --out {model} --force");
         let error = desk.error(&line, &desk.output(&line));
         assert!(error.starts_with("error: the loss: expected a finite number, found "), "{error}");
         // Not the model of the run before, and none with NaN in it.
         let stored = Stored::load(&desk.path(model).join("model.safetensors")).unwrap();
         assert_eq!((stored.step, stored.plan.training.optimizer.name()), (0, "sgd"));
     }
+}
+
+/// Checks that no number is written as null, which could not be read back.
+fn check_numbers(desk: &Desk, metrics: &str) {
+    assert!(desk.metrics(metrics).iter().all(|line| line["nll"].is_number()), "{metrics}");
+}
+
+#[test]
+fn a_run_whose_last_update_diverges_says_so() {
+    let desk = desk();
+    let mut lines = Vec::new();
+    for (model, flags) in [("vae", TRAIN), ("mlp", TRAIN_MLP), ("semi", TRAIN_SEMI)] {
+        let line = format!("train {model} {flags} --steps 1 --learning-rate 1e30 --out {model}");
+        let error = desk.error(&line, &desk.output(&line));
+        assert!(error.contains("the run has diverged"), "{error}");
+        lines.push(error);
+        check_numbers(&desk, &format!("{model}/metrics.jsonl"));
+    }
+    assert_snapshot!(all(lines), @"
+    error: the score on the test images: expected a finite number, found inf after step 1: the run has diverged; a smaller --learning-rate or a --clip-norm may help
+    error: the score on the test images: expected a finite number, found inf after step 1: the run has diverged; a smaller --learning-rate or a --clip-norm may help
+    error: the images: expected finite numbers, found NaN: the run has diverged
+    ");
+    // The model that was written has finite weights but no finite score.
+    let line = "eval vae/model.safetensors --data data --samples 2 --json eval.jsonl";
+    assert_snapshot!(desk.refused(line), @"error: the score on the test images: expected a finite number, found inf after step 1: the run has diverged; a smaller --learning-rate or a --clip-norm may help");
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_refused() {
+    let desk = desk();
+    desk.run(&format!("train vae {TRAIN} --out out"));
+    let good = desk.read("out/model.safetensors");
+    let mut lines = Vec::new();
+    for number in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let bias = |name: &str, _: &mut Shape, value: &mut Vec<f32>| {
+            if name == "decoder.1.bias" {
+                value[7] = number;
+            }
+            true
+        };
+        lines.push(refused_alike(&desk, &changed(&good, bias, ("", None))));
+    }
+    assert_snapshot!(all(lines), @"
+    error: out/model.safetensors: expected finite numbers in the tensor `decoder.1.bias`, found NaN: the run has diverged
+    error: out/model.safetensors: expected finite numbers in the tensor `decoder.1.bias`, found inf: the run has diverged
+    error: out/model.safetensors: expected finite numbers in the tensor `decoder.1.bias`, found -inf: the run has diverged
+    ");
 }
 
 #[test]
@@ -1000,27 +1154,27 @@ fn help_is_stable() {
           --bits <N>           Latent bits in a layer, instead of categorical variables
           --latents <N>        Categorical latent variables in a layer [default: 20]
           --classes <K>        Classes of each categorical latent variable [default: 10]
-          --estimator --tau --straight-through-from --samples --out --json --resume --data --transpose --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
+          --estimator --tau --straight-through-from --samples --out --json --resume --force --data --transpose --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
 
     sbn: A sigmoid belief net that draws the lower half of an image from the upper one
           --bits <N>           Latent bits in a layer, instead of categorical variables
           --latents <N>        Categorical latent variables in a layer [default: 20]
           --classes <K>        Classes of each categorical latent variable [default: 10]
-          --estimator --tau --straight-through-from --samples --out --json --resume --data --transpose --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
+          --estimator --tau --straight-through-from --samples --out --json --resume --force --data --transpose --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
 
     belief: A sigmoid belief net with a learned prior
           --layers <WIDTHS>    Bits of each layer, the one next to the pixels first [default: 200,200]
           --link <LINK>        How a layer depends on the one before: linear or nonlinear [default: nonlinear]
-          --estimator --tau --straight-through-from --samples --out --json --resume --data --transpose --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
+          --estimator --tau --straight-through-from --samples --out --json --resume --force --data --transpose --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
 
     semi: A semi-supervised model of images of which a hundred have a label
           --hidden <WIDTHS>    Widths of the hidden layers of each net, like 400 or 500,300 [default: 400]
           --latents <N>        Normal latent variables, the style of an image [default: 10]
-          --estimator --tau --straight-through-from --samples --out --json --resume --data --transpose --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
+          --estimator --tau --straight-through-from --samples --out --json --resume --force --data --transpose --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
 
     mlp: A classifier
           --hidden <WIDTHS>    Widths of the hidden layers, like 256,128, or "none" [default: 256,128]
-          --samples --out --json --resume --data --transpose --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
+          --samples --out --json --resume --force --data --transpose --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
 
     `reparam train MODEL --help` explains all flags of a model, with their defaults.
     "#);
@@ -1198,7 +1352,7 @@ fn lab_writes_what_json_md_says() {
     let flags =
         "--problem toy:0.45,quadratic:3 --estimator exact,disarm,rloo:2,gumbel-softmax:1 --quick --threads 1";
     let table = desk.run(&format!("lab {flags} --json lab.jsonl --plot pictures"));
-    assert!(table.contains("disarm") && table.contains("it treats bits"), "{table}");
+    assert!(table.contains("disarm") && table.contains("it works on bits"), "{table}");
     let lines = json_lines(&desk, "lab.jsonl");
     for line in &lines {
         for field in [
@@ -1269,12 +1423,12 @@ fn lab_refuses_what_it_cannot_do() {
         ]
         .join("\n"),
         @"
-    error: problem: expected one of toy:T, polynomial:POWER, quadratic:CLASSES, vae:LATENTSxCLASSES, of at most 65536 states, found `foo`
-    error: rloo:x: expected a whole number of samples, found `x`
-    error: lab: expected an estimator that treats one of the problems, found none, see above
+    error: --problem: expected toy:T with T from -1000 to 1000, polynomial:POWER from 0.01 to 100, quadratic:CLASSES from 2 to 4096, or vae:LATENTSxCLASSES of at most 65536 states, found `foo`
+    error: --estimator: expected rloo:K with a whole number from 1 to 1000 for K, found `rloo:x`
+    error: lab: expected an estimator that fits one of the problems, found none, see above
     error: no-such-folder: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found nothing
     error: --data: expected it with a problem vae:LATENTSxCLASSES only, found data
-    error: invalid value '3' for '--samples <N>': expected a whole number from 100 to 4294967295, found `3`
+    error: invalid value '3' for '--samples <N>': expected a whole number from 100 to 10000000, found `3`
     "
     );
 }

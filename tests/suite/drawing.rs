@@ -74,8 +74,8 @@ impl Area {
     }
 }
 
-/// What a picture holds, read back from its text: of each node the box and its lines of text, of each edge its ends, points along
-/// it and the number at its beginning, if it is cut.
+/// The contents of a picture, read back from its text. A node has a box and lines of text. An edge has two
+/// ends, points along it and, if it is cut, the number at its beginning.
 struct Picture {
     boxes: Vec<Area>,
     texts: Vec<Vec<Area>>,
@@ -193,7 +193,7 @@ fn nothing_is_drawn_over_something_else() {
     });
 }
 
-/// Nor over the number of a wire that is cut.
+/// The number of a wire that is cut overlaps nothing either.
 #[test]
 fn the_number_of_a_wire_stands_free() {
     let mut cut = 0;

@@ -688,7 +688,7 @@ fn the_checker_accepts_a_right_rule_and_rejects_one_that_is_a_percent_wrong() {
     }
 }
 
-/// An infinite gradient would be granted an infinite error.
+/// Without this check, an infinite gradient would be allowed an infinite error.
 #[test]
 fn the_checker_rejects_a_gradient_that_is_not_finite() {
     for factor in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
@@ -698,7 +698,7 @@ fn the_checker_rejects_a_gradient_that_is_not_finite() {
     }
 }
 
-/// A check that compares nothing is a mistake in the test that makes it.
+/// A check that compares nothing is a mistake in the test that runs it.
 #[test]
 fn the_checker_rejects_what_leaves_nothing_to_compare() {
     const MASK: f32 = f32::NEG_INFINITY;

@@ -19,6 +19,8 @@ mod learning;
 mod limits;
 mod mistakes;
 mod numerics;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+mod processes;
 #[cfg(feature = "gzip")]
 mod readers;
 mod sameness;

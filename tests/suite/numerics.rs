@@ -338,7 +338,7 @@ fn a_temperature_that_is_none_is_refused() {
         let tau = tape.input(&[tau], []);
         let expected = |name: &str| {
             let hint = match printed {
-                // That hint leads nowhere from an op that is straight-through.
+                // A straight-through op cannot recommend a straight-through op.
                 "0" | "-0" if !name.starts_with("st_") => "for the limit tau -> 0 use a straight-through op",
                 _ => "0.1 to 1 is usual",
             };
@@ -599,7 +599,7 @@ fn sizes_beyond_what_can_be_are_refused() {
     let (wide, few) = ((1usize << 63) + (1 << 20), 1 << 21);
     let tape = Tape::inference();
     let text = panic_text(|| tape.input(&vec![0.0; few], [2, wide]));
-    assert!(text.ends_with("has more elements than can be"), "{text}");
+    assert!(text.ends_with("has more elements than a usize can count"), "{text}");
     let few = vec![0.0; few];
     let text = panic_text(|| reparam_ops::Matrix::new(&few, 2, wide));
     assert!(text.contains("matrix"), "{text}");

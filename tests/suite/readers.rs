@@ -33,8 +33,10 @@ fn few_inputs() -> Config {
     Config { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Config::with_cases(1_000) }
 }
 
+/// The number of cases is `PROPTEST_CASES`, or fifty thousand.
 fn many_inputs() -> Config {
-    Config { failure_persistence: None, ..Config::with_cases(50_000) }
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    Config { failure_persistence: None, ..Config::with_cases(cases.unwrap_or(50_000)) }
 }
 
 /// Tries a property on inputs, and panics with the smallest input on which the property panics.

@@ -62,7 +62,7 @@ mod kernels {
             self.numbers(seed, self.rows, -2.0..2.0)
         }
 
-        /// Logits with extremes, ties and, where there are classes enough, masks and certain classes.
+        /// Logits with extremes, ties and, where there are enough classes, masks and certain classes.
         fn logits(&self, seed: u64) -> Vec<f32> {
             let mut logits = self.elements(seed);
             for (i, logit) in logits.iter_mut().enumerate() {
@@ -77,7 +77,7 @@ mod kernels {
             logits
         }
 
-        /// The same with logits whose distance is beyond f32.
+        /// Like [`logits`](Self::logits), with distances that overflow f32.
         fn far_logits(&self, seed: u64) -> Vec<f32> {
             let mut logits = self.logits(seed);
             for (i, logit) in logits.iter_mut().enumerate() {
@@ -90,7 +90,7 @@ mod kernels {
             logits
         }
 
-        /// Logits of bits, some of them certain or as good as that.
+        /// Logits of bits, some of them certain or nearly certain.
         fn bits(&self, seed: u64) -> Vec<f32> {
             let mut bits = self.elements(seed);
             for (i, bit) in bits.iter_mut().enumerate() {
@@ -235,7 +235,7 @@ mod kernels {
         });
     }
 
-    /// The gradient of rows by index, of which none, some or all repeat.
+    /// The gradient of rows by index, where none, some or all indices repeat.
     #[test]
     fn rows_by_index() {
         assert_same(rows(), |bench| {
@@ -513,7 +513,7 @@ mod kernels {
                 (bench.elements(1), bench.numbers(2, bench.len(), 0.0..2.0), bench.elements(3));
             let hyper =
                 Hyper { learning_rate: 1e-2, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 };
-            // Among them are infinite ones and ones whose squares are.
+            // Some gradients are infinite, and some have infinite squares.
             let gradient = bench.bits(4);
             adam::update(bench.tier, hyper, 3, &gradient, &mut first, &mut second, &mut p);
             sgd_momentum::update(bench.tier, 0.1, 0.9, 1e-3, &gradient, &mut first, &mut p);

@@ -719,7 +719,7 @@ fn mistakes_with_tapes_and_parameters() {
     this parameter id belongs to other Params
     parameter `w` is still on a tape; call tape.reset() before changing it
     parameter `w` is still on a tape; call tape.reset() before changing it
-    the optimizer has made steps of other Params; each Params needs an optimizer of its own
+    the optimizer has already updated other Params; each Params needs an optimizer of its own
     Adam: beta2 must be from 0 to 0.99999, it is 0.9999999; 0.999 is usual
     Mlp `net`: at least an input and an output size expected, found [3]
     Gradients::add: 1 numbers for `w` of shape [2]

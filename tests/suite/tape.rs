@@ -1,10 +1,11 @@
-//! Does a tape of any length work, in the stack of a thread, and do its pictures grow as it does?
+//! Does a tape of any length work within the stack of a thread, and do its pictures grow in proportion to its
+//! length?
 
 use std::thread;
 
 use reparam::{Noise, Tape, Var};
 
-/// Runs in a thread with the stack that Rust gives to one.
+/// Runs work in a thread with Rust's default stack size.
 fn in_a_thread(work: impl FnOnce() + Send) {
     thread::scope(|scope| {
         let thread = thread::Builder::new().stack_size(2 << 20);
@@ -12,8 +13,9 @@ fn in_a_thread(work: impl FnOnce() + Send) {
     });
 }
 
-/// Recorded, read, differentiated, printed and dropped. Reading every value of a chain of views takes no longer than of a chain
-/// of ops: a search for the numbers along the chain would take hours.
+/// A long tape is recorded, read, differentiated, printed and dropped. Reading every value of a chain of
+/// views must take no longer than for a chain of ops. A search along the chain for each value would take
+/// hours.
 #[test]
 fn a_tape_may_be_a_million_nodes_long() {
     const LENGTH: usize = 1_000_000;
@@ -43,7 +45,7 @@ fn a_tape_may_be_a_million_nodes_long() {
     }
 }
 
-/// A view of a parameter, of a view and of a constant has the numbers of what it is a view of.
+/// A view of a parameter, of a constant or of another view has the numbers of the value that it views.
 #[test]
 fn views_of_views_have_the_numbers_of_the_first() {
     let tape = Tape::new();
@@ -59,8 +61,8 @@ fn views_of_views_have_the_numbers_of_the_first() {
 
 type Recording = for<'t> fn(&'t Tape, usize) -> Var<'t>;
 
-/// Tapes whose nodes read values of long ago: two leaves in every step, each leaf a second time at the end, every value again in
-/// the opposite order, any earlier value.
+/// Tapes whose nodes read values from long ago. They read two leaves in every step, each leaf a second time
+/// at the end, every value again in the opposite order, or any earlier value.
 const LONG_LIVED: [(&str, Recording); 4] = [
     ("recurrent", |tape, steps| {
         let [w, b, mut h] = [0.9, 0.1, 0.0].map(|x| tape.variable(&[x], [1]));
@@ -100,7 +102,7 @@ fn pictures_grow_as_their_tapes_do() {
         let (short, long) = (sizes(250), sizes(1000));
         println!("{name}: {short:.0?} and {long:.0?} bytes a node");
         for (short, long) in short.iter().zip(long) {
-            // Numbers get longer.
+            // Node numbers get longer.
             assert!(
                 long < 1.25 * short,
                 "{name}: {short} bytes a node, {long} where there are four times as many"
@@ -109,7 +111,7 @@ fn pictures_grow_as_their_tapes_do() {
     }
 }
 
-/// Every reader of a value of long ago has a wire that names it.
+/// Every reader of a value from long ago has a wire that names the value's node.
 #[test]
 fn a_wire_that_is_cut_names_its_node() {
     let tape = Tape::new();

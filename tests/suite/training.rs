@@ -221,3 +221,12 @@ fn defaults_are_stable() {
     Classifier { hidden: [256, 128] }, 5000 steps of 100, Adam { beta1: 0.9, beta2: 0.999 }, rate tail:0.001,0.00001,2000,5000, no estimator
     ");
 }
+
+/// A checkpoint with such a setting made a run ask for 34 GB.
+#[test]
+fn a_validation_has_a_largest_number_of_samples() {
+    let validation = Some(Validation { every: 1, samples: 1 << 32, keep_best: false, patience: None });
+    let training = Training { validation, ..Training::default() };
+    let line = training.check().unwrap_err().to_string();
+    assert_eq!(line, "validation samples: expected at most 100000, found 4294967296");
+}

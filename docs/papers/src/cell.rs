@@ -22,6 +22,8 @@ pub(crate) enum Outcome {
     Finished,
     /// Everything is on disk to go on.
     Interrupted,
+    /// Another command is running it.
+    Elsewhere,
     /// It has no finite loss, which was said, and no result.
     Diverged,
 }

@@ -2,12 +2,11 @@
 //! and Poole 2017.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use reparam::cli::files::writable_folder_of;
+use reparam::cli::files::check_writable;
 use reparam::cli::plot::{self, Axes, Curve};
-use reparam::cli::{INTERRUPTED, say, write_lines};
+use reparam::cli::{Interrupt, say, write_lines};
 use reparam::data::Digits;
 use reparam::internal::write_atomically;
 use reparam::train::{Plan, Run};
@@ -15,7 +14,7 @@ use reparam::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::print::distinct;
-use crate::records::read_lines;
+use crate::records::{beside, read_lines};
 use crate::semi_supervised::runs_of_classes;
 use crate::{Budget, Budgeted, RunArgs};
 
@@ -52,8 +51,8 @@ fn paper(classes: usize) -> Option<f64> {
 }
 
 /// The file of the measurements.
-fn file(args: &RunArgs) -> PathBuf {
-    args.results("semi-supervised").with_extension("cost.jsonl")
+fn file(args: &RunArgs) -> Result<PathBuf> {
+    Ok(beside(&args.results("semi-supervised")?.place, "cost.jsonl"))
 }
 
 /// Steps that a time is the median of.
@@ -66,8 +65,8 @@ fn steps(budget: Budgeted) -> u64 {
 
 /// What was measured before, which must be medians of as many steps.
 pub(crate) fn earlier(args: &RunArgs, budget: Budgeted) -> Result<Vec<CostRecord>> {
-    let path = file(args);
-    writable_folder_of(Some(&path))?;
+    let path = file(args)?;
+    check_writable([&path])?;
     let lines: Vec<CostRecord> = read_lines(&path)?;
     match lines.first() {
         Some(first) if first.steps != steps(budget) => {
@@ -85,9 +84,9 @@ pub(crate) fn run(
     args: &RunArgs,
     budget: Budgeted,
     earlier: &[CostRecord],
-    interrupted: &AtomicBool,
+    interrupt: &Interrupt,
 ) -> Result<i32> {
-    let path = file(args);
+    let path = file(args)?;
     if let Some(first) = earlier.first() {
         say!(
             "\nas measured before, on {} thread(s); remove {} to measure anew",
@@ -99,10 +98,8 @@ pub(crate) fn run(
         return draw(&path.with_extension("svg"), earlier).map(|()| 0);
     }
     let data = args.data.load()?;
-    let Some(measured) = args.threads.run(|| measure(args, budget, &data, interrupted))? else {
-        say!("stopped; a measurement has no middle to go on from");
-        return Ok(INTERRUPTED);
-    };
+    interrupt.ends(|| say!("stopped; a measurement has no middle to go on from"));
+    let measured = args.threads.run(|| measure(args, budget, &data))?;
     print(&measured);
     write_lines(&path, &measured)?;
     draw(&path.with_extension("svg"), &measured).map(|()| 0)
@@ -124,22 +121,13 @@ fn print(lines: &[CostRecord]) {
     }
 }
 
-/// `None` if interrupted.
-fn measure(
-    args: &RunArgs,
-    budget: Budgeted,
-    data: &Digits,
-    interrupted: &AtomicBool,
-) -> Result<Option<Vec<CostRecord>>> {
+fn measure(args: &RunArgs, budget: Budgeted, data: &Digits) -> Result<Vec<CostRecord>> {
     let mut lines = Vec::new();
     for classes in CLASSES {
         let begin = Instant::now();
         let mut times = Vec::new();
         let batch = BATCH.min(data.train().len());
         for (name, settings) in runs_of_classes(classes, batch, budget) {
-            if interrupted.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
             let mut plan: Plan = settings.plan();
             (plan.training.batch, plan.training.validation) = (batch, None);
             times.push((name, us_per_step(&mut plan.begin(data)?, steps(budget))));
@@ -163,7 +151,7 @@ fn measure(
             });
         }
     }
-    Ok(Some(lines))
+    Ok(lines)
 }
 
 /// The median over some steps after the first, which makes the buffers.

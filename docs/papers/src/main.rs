@@ -20,11 +20,11 @@ mod settings;
 mod work;
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use reparam::cli::args::{DataArgs, ThreadArgs, at_least_one, number};
-use reparam::cli::{INTERRUPTED, fail, interrupt_flag, say};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use reparam::cli::args::{DataArgs, ThreadArgs, number, whole, with_flag};
+use reparam::cli::{INTERRUPTED, Interrupt, fail, say};
+use reparam::train::{MOST_SAMPLES, MOST_STEPS};
 use reparam::{Error, Result};
 
 use cell::{Cell, Outcome};
@@ -64,11 +64,11 @@ struct RunArgs {
     #[arg(long, default_value = "quick")]
     budget: Budget,
     /// Steps of each cell, instead of the budget's
-    #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
+    #[arg(long, value_name = "N", value_parser = whole(1..=MOST_STEPS))]
     steps: Option<u64>,
     /// Hard samples per test image, instead of the budget's; concrete's predictions take at most the paper's 100;
     /// not for semi-supervised, whose figure is -ELBO, the bound of one
-    #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
+    #[arg(long, value_name = "N", value_parser = whole(1..=MOST_SAMPLES as usize))]
     samples: Option<usize>,
     /// Only cells of these names "ROW / COLUMN", rows or columns, or whose name has one of these texts in it as whole words;
     /// comma-separated; `cost` for the cost of semi-supervised steps
@@ -132,10 +132,10 @@ impl RunArgs {
         }
     }
 
-    /// The file of results.
-    fn results(&self, table: &str) -> PathBuf {
-        let default = || PathBuf::from(format!("{table}-{}.jsonl", self.budget.name()));
-        self.json.clone().unwrap_or_else(default)
+    /// The results of a table.
+    fn results(&self, table: &str) -> Result<Results> {
+        let own = PathBuf::from(format!("{table}-{}.jsonl", self.budget.name()));
+        Results::read(self.json.as_ref().unwrap_or(&own), &own)
     }
 }
 
@@ -157,43 +157,42 @@ impl Budgeted {
 fn main() {
     match run(Args::parse().command) {
         Ok(code) => std::process::exit(code),
-        Err(error) => fail(&error),
+        Err(error) => fail(&with_flag(error, &Args::command())),
     }
 }
 
 fn run(command: Command) -> Result<i32> {
-    let stop = interrupt_flag()?;
     match command {
         Command::JangTable1(args) => {
-            run_table("jang-table1", jang::cells(args.budgeted(2_000, 50_000)), &args, &stop)
+            run_table("jang-table1", jang::cells(args.budgeted(2_000, 50_000)), &args)
         }
         Command::Concrete(args) => {
-            run_table("concrete", concrete::cells(args.budgeted(1_000, 50_000)), &args, &stop)
+            run_table("concrete", concrete::cells(args.budgeted(1_000, 50_000)), &args)
         }
-        Command::SemiSupervised(args) => semi_supervised::run(&args, &stop),
-        Command::Modern(args) => run_table("modern", modern::cells(args.budgeted(500, 10_000)), &args, &stop),
+        Command::SemiSupervised(args) => semi_supervised::run(&args),
+        Command::Modern(args) => run_table("modern", modern::cells(args.budgeted(500, 10_000)), &args),
         Command::Report(args) => report::run(&args),
         Command::Figures(args) => figures::run(args),
     }
 }
 
 /// Runs those of a table's cells that are wanted.
-fn run_table(table: &'static str, cells: Vec<Cell>, args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
+fn run_table(table: &'static str, cells: Vec<Cell>, args: &RunArgs) -> Result<i32> {
     let texts = only::texts(&args.only, &cells);
-    run_cells(table, &only::choose(cells, &texts)?, args, interrupted)
+    run_cells(table, &only::choose(cells, &texts)?, args, &Interrupt::listen()?)
 }
 
 /// Runs the cells that are not yet in the file of results, and prints them all.
-fn run_cells(table: &'static str, cells: &[Cell], args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
-    let path = args.results(table);
-    let mut results = Results::read(&path)?;
+fn run_cells(table: &'static str, cells: &[Cell], args: &RunArgs, interrupt: &Interrupt) -> Result<i32> {
+    let mut results = args.results(table)?;
     let data = args.data.load()?;
     let source = args.data.path().map(|_| data.fingerprint());
     results.check(cells, args.budget, source.as_deref())?;
-    let mut diverged = 0;
+    let (mut diverged, mut elsewhere) = (0, 0);
+    interrupt.asks();
     let finished = args.threads.run(|| {
         let (budget, label) = (args.budget, args.label.as_deref());
-        let runner = Runner { table, budget, label, data: &data, source, interrupted };
+        let runner = Runner { table, budget, label, data: &data, source, interrupt };
         for cell in cells {
             if results.has(cell) {
                 continue;
@@ -201,15 +200,20 @@ fn run_cells(table: &'static str, cells: &[Cell], args: &RunArgs, interrupted: &
             match runner.run(cell, &mut results)? {
                 Outcome::Finished => {}
                 Outcome::Diverged => diverged += 1,
+                Outcome::Elsewhere => elsewhere += 1,
                 Outcome::Interrupted => return Ok(false),
             }
         }
         Ok(true)
     })?;
+    results.read_again()?;
     print::table(cells, &results);
     if !finished {
-        say!("stopped; the same command resumes, with the results in {}", path.display());
+        say!("{}", results.stopped());
         return Ok(INTERRUPTED);
+    }
+    if elsewhere > 0 {
+        say!("{elsewhere} cell(s) are being run by other commands, which add them to the file");
     }
     match diverged {
         0 => Ok(0),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use reparam::cli::files::{Lock, is_stream};
 use reparam::cli::json_lines;
 use reparam::internal::write_atomically;
 use reparam::{Error, Result};
@@ -79,14 +80,26 @@ pub(crate) fn file_name(row: &str, column: &str, seed: u64) -> String {
     format!("{row} {column} {seed}").chars().map(plain).collect()
 }
 
-/// Where the picture of what a cell's model draws is, beside a file of results.
-pub(crate) fn picture(results: &Path, row: &str, column: &str, seed: u64) -> PathBuf {
-    results.with_extension("drawn").join(file_name(row, column, seed) + ".png")
+/// Returns the path of a file or folder next to a file of results. Its name has `ending` in place of
+/// `.jsonl`, or after any other ending.
+pub(crate) fn beside(results: &Path, ending: &str) -> PathBuf {
+    let mut name = match results.extension() {
+        Some(extension) if extension == "jsonl" => results.file_stem().unwrap_or_default().to_owned(),
+        _ => results.file_name().unwrap_or_default().to_owned(),
+    };
+    name.push(".");
+    name.push(ending);
+    results.with_file_name(name)
 }
 
-/// Where the model that a cell's figures are of is kept, next to a file of results.
+/// Returns the path of the picture that a cell's model draws.
+pub(crate) fn picture(results: &Path, row: &str, column: &str, seed: u64) -> PathBuf {
+    beside(results, "drawn").join(file_name(row, column, seed) + ".png")
+}
+
+/// Returns the path of the model that gave a cell's figures.
 pub(crate) fn model(results: &Path, row: &str, column: &str, seed: u64) -> PathBuf {
-    results.with_extension("models").join(file_name(row, column, seed) + ".safetensors")
+    beside(results, "models").join(file_name(row, column, seed) + ".safetensors")
 }
 
 /// How the runs in full begin among a line's trials.
@@ -122,16 +135,36 @@ impl Curve {
     }
 }
 
-/// The lines of a file, which grows by whole ones.
+/// The lines of a file of results, which grows by whole lines. Several commands may add to one file at the
+/// same time.
 pub(crate) struct Results {
     pub(crate) path: PathBuf,
-    pub(crate) lines: Vec<CellRecord>,
+    /// The file next to which pictures, models and unfinished work are stored. It is `path`, or the table's
+    /// own file if `path` is a stream.
+    pub(crate) place: PathBuf,
+    lines: Vec<CellRecord>,
 }
 
 impl Results {
-    /// Those of earlier runs; none where there is no file.
-    pub(crate) fn read(path: &Path) -> Result<Results> {
-        Ok(Results { path: path.to_owned(), lines: read_lines(path)? })
+    /// Reads the results of earlier runs. There are none if `path` does not exist or is a stream.
+    pub(crate) fn read(path: &Path, own: &Path) -> Result<Results> {
+        let place = if is_stream(path) { own } else { path };
+        let mut results = Results { path: path.to_owned(), place: place.to_owned(), lines: Vec::new() };
+        results.read_again()?;
+        Ok(results)
+    }
+
+    /// Reads the file again, because other commands may have added lines.
+    pub(crate) fn read_again(&mut self) -> Result<()> {
+        if !is_stream(&self.path) {
+            self.lines = read_lines(&self.path)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the message of an interrupted command.
+    pub(crate) fn stopped(&self) -> String {
+        format!("stopped; the same command resumes, with the results in {}", self.path.display())
     }
 
     /// The result of a cell in one of its columns, if it is there.
@@ -175,8 +208,9 @@ impl Results {
     }
 
     pub(crate) fn add(&mut self, lines: Vec<CellRecord>, curve: &Curve) -> Result<()> {
+        let curves = beside(&self.place, "curves.jsonl");
+        let _lock = Lock::wait(&beside(&self.place, "work").join("results.lock"))?;
         // The lines come last: they say that the cell is done. A kill in between has left the curve there.
-        let curves = self.path.with_extension("curves.jsonl");
         if !read_lines(&curves)?.contains(curve) {
             append(&curves, &[curve])?;
         }
@@ -198,8 +232,9 @@ pub(crate) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
 }
 
 /// Adds lines: all of them, or none.
-pub(crate) fn append(path: &Path, lines: &[impl Serialize]) -> Result<()> {
-    write_atomically(path, read_text(path)? + &json_lines(lines))
+fn append(path: &Path, lines: &[impl Serialize]) -> Result<()> {
+    let before = if is_stream(path) { String::new() } else { read_text(path)? };
+    write_atomically(path, before + &json_lines(lines))
 }
 
 /// What is in a file; nothing where there is none.

@@ -13,7 +13,7 @@ use crate::Budget;
 use crate::cell::ACCURACY;
 use crate::cost;
 use crate::print::{distinct, mean_and_spread};
-use crate::records::{CellRecord, Curve, IN_FULL, picture, rate, read_lines, read_text};
+use crate::records::{CellRecord, Curve, IN_FULL, beside, picture, rate, read_lines, read_text};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -71,10 +71,10 @@ pub(crate) fn run(args: &Args) -> Result<i32> {
         let parts: Vec<&str> =
             parts.iter().map(|part| part.trim_end()).filter(|part| !part.is_empty()).collect();
         let _ = writeln!(page, "\n## {heading}\n\n{}", parts.join("\n\n"));
-        let mut curves: Vec<Curve> = read_lines(&file.with_extension("curves.jsonl"))?;
+        let mut curves: Vec<Curve> = read_lines(&beside(&file, "curves.jsonl"))?;
         curves.retain(|curve| lines.iter().any(|line| curve.is_of(line)));
         for (alt, picture) in draw_curves(&args.from, table, &curves)? {
-            let _ = write!(page, "\n![{alt}]({})\n", link(&args.from, &picture));
+            let _ = write!(page, "\n![{}]({})\n", plain(&alt), link(&args.from, &picture));
         }
         let _ = write!(page, "\n{}", details(&lines));
         page += &drawn(&args.from, &file, &lines);
@@ -135,8 +135,8 @@ fn how_made(line: &CellRecord) -> Option<String> {
     let budget = &line.budget;
     match &line.data {
         None if *budget == Budget::Full.name() => None,
-        None => Some(format!("Budget: {budget}.")),
-        Some(data) => Some(format!("Budget: {budget}. Images: {data}.")),
+        None => Some(format!("Budget: {}.", plain(budget))),
+        Some(data) => Some(format!("Budget: {}. Images: {}.", plain(budget), plain(data))),
     }
 }
 
@@ -155,9 +155,13 @@ fn is_reached(line: &CellRecord) -> bool {
 fn grid(lines: &[CellRecord]) -> String {
     let rows = distinct(lines.iter().map(|line| &line.row[..]));
     let columns = distinct(lines.iter().map(|line| &line.column[..]));
-    let mut text = format!("| | {} |\n|---|{}\n", columns.join(" | "), "---:|".repeat(columns.len()));
+    let mut text = format!(
+        "| | {} |\n|---|{}\n",
+        columns.iter().map(|column| plain(column)).collect::<Vec<_>>().join(" | "),
+        "---:|".repeat(columns.len())
+    );
     for row in rows {
-        let _ = write!(text, "| {row} |");
+        let _ = write!(text, "| {} |", plain(row));
         for &column in &columns {
             let of_cell: Vec<&CellRecord> =
                 lines.iter().filter(|line| line.row == row && line.column == column).collect();
@@ -166,6 +170,21 @@ fn grid(lines: &[CellRecord]) -> String {
         text += "\n";
     }
     text
+}
+
+/// Text as Markdown shows it, in a table too.
+fn plain(text: &str) -> String {
+    let mut plain = String::new();
+    for c in text.chars() {
+        match c {
+            '<' => plain += "&lt;",
+            '&' => plain += "&amp;",
+            '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '!' => plain.extend(['\\', c]),
+            c if c.is_control() => plain.push(' '),
+            c => plain.push(c),
+        }
+    }
+    plain
 }
 
 fn entry(of_cell: &[&CellRecord]) -> String {
@@ -188,19 +207,19 @@ fn details(lines: &[CellRecord]) -> String {
         let _ = writeln!(
             text,
             "| {} | {} | {} | {:.2} | {:.2} | {} | {} | {} | {} | {} | {tau} | {} | {:.0} | {} |",
-            line.row,
-            line.column,
+            plain(&line.row),
+            plain(&line.column),
             line.seed,
             line.ours,
             line.standard_error,
             line.steps_of_run(),
             line.best_step,
-            line.estimator,
-            line.optimizer,
+            plain(&line.estimator),
+            plain(&line.optimizer),
             rate(line.learning_rate),
             line.test_samples,
             line.seconds,
-            line.label.as_deref().unwrap_or(""),
+            plain(line.label.as_deref().unwrap_or("")),
         );
     }
     text
@@ -210,7 +229,7 @@ fn details(lines: &[CellRecord]) -> String {
 fn drawn(from: &Path, file: &Path, lines: &[CellRecord]) -> String {
     let of_line = |line: &CellRecord| {
         let picture = picture(file, &line.row, &line.column, line.seed);
-        let cell = line.label();
+        let cell = plain(&line.label());
         (line.column != ACCURACY && picture.is_file())
             .then(|| format!("{cell}\n\n![images of {cell}]({})\n", link(from, &picture)))
     };
@@ -227,7 +246,7 @@ fn drawn(from: &Path, file: &Path, lines: &[CellRecord]) -> String {
 
 /// The costs of semi-supervised steps, where they were measured.
 fn cost_section(from: &Path, file: &Path) -> Result<String> {
-    let lines: Vec<cost::CostRecord> = read_lines(&file.with_extension("cost.jsonl"))?;
+    let lines: Vec<cost::CostRecord> = read_lines(&beside(file, "cost.jsonl"))?;
     let Some(first) = lines.first() else { return Ok(String::new()) };
     let mut text = format!(
         "\n### The cost of a step\n\nTime of a step of marginalization over that of the method; threads: {}.\n\n\
@@ -240,10 +259,12 @@ fn cost_section(from: &Path, file: &Path) -> Result<String> {
         let _ = writeln!(
             text,
             "| {} | {} | {own:.2} | {all:.2} | {:.1} | {paper} |",
-            line.row, line.classes, line.ours
+            plain(&line.row),
+            line.classes,
+            line.ours
         );
     }
-    let picture = file.with_extension("cost.svg");
+    let picture = beside(file, "cost.svg");
     cost::draw(&picture, &lines)?;
     let _ = write!(text, "\n![time of a step against the number of classes]({})\n", link(from, &picture));
     Ok(text)

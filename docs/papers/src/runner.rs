@@ -1,11 +1,10 @@
 //! Running a cell: the search, the training, the test.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use reparam::cli::files::writable_dir;
 use reparam::cli::picture::Grid;
-use reparam::cli::{progress, say};
+use reparam::cli::{Interrupt, progress, say};
 use reparam::data::{Digits, SplitKind};
 use reparam::train::{Run, Scores};
 use reparam::{Noise, Result};
@@ -24,18 +23,27 @@ pub(crate) struct Runner<'a> {
     pub(crate) data: &'a Digits,
     /// What the data is, if not the embedded one.
     pub(crate) source: Option<String>,
-    pub(crate) interrupted: &'a AtomicBool,
+    pub(crate) interrupt: &'a Interrupt,
 }
 
 /// Images that a cell's model draws.
 const DRAWN: usize = 20;
 /// Time between checkpoints: what a kill can cost.
 const SAVE_EVERY: Duration = Duration::from_secs(20);
+/// Time between checkpoints during the test, which Ctrl-C ends at once.
+const SAVE_TEST_EVERY: Duration = Duration::from_secs(1);
 
 impl Runner<'_> {
     /// Runs a cell and adds its result.
     pub(crate) fn run(&self, cell: &Cell, results: &mut Results) -> Result<Outcome> {
-        let mut work = Work::open(&results.path, cell, self.data)?;
+        let Some(mut work) = Work::open(&results.place, cell, self.data)? else {
+            return Ok(Outcome::Elsewhere);
+        };
+        results.read_again()?;
+        if results.has(cell) {
+            work.close();
+            return Ok(Outcome::Finished);
+        }
         let Some((number, settings)) = self.choose(cell, &mut work)? else { return Ok(Outcome::Interrupted) };
         let trained = self.train(number, settings.clone(), &cell.label(), &mut work)?;
         let Some(run) = trained else { return Ok(Outcome::Interrupted) };
@@ -48,13 +56,16 @@ impl Runner<'_> {
         };
         let curve = self.curve(&run, cell);
         self.draw(&run, cell, results)?;
-        let Some(scores) = self.test(&run, cell, &mut work)? else { return Ok(Outcome::Interrupted) };
+        let scores = self.test(&run, cell, results, &mut work)?;
         if !scores.nll.is_finite() {
             return diverged("test");
         }
         self.keep_model(&run, cell, results)?;
         let record = self.record(cell, &settings, &run, &work.known, (best_step, validation), scores);
         let paper = record.paper.map_or(String::new(), |paper| format!(" (paper {paper:.1})"));
+        let accuracy = scores.accuracy.map(|accuracy| self.accuracy_record(cell, &record, accuracy));
+        results.add([&record].into_iter().chain(&accuracy).cloned().collect(), &curve)?;
+        work.close();
         say!(
             "{}: {:.2}{paper}, {} steps of {} at {}, {:.0} s",
             cell.label(),
@@ -64,12 +75,9 @@ impl Runner<'_> {
             rate(record.learning_rate),
             record.seconds
         );
-        let accuracy = scores.accuracy.map(|accuracy| self.accuracy_record(cell, &record, accuracy));
         if let Some(record) = &accuracy {
             say!("{}: accuracy {:.2} %", cell.label(), record.ours);
         }
-        results.add([record].into_iter().chain(accuracy).collect(), &curve)?;
-        work.close();
         Ok(Outcome::Finished)
     }
 
@@ -135,7 +143,7 @@ impl Runner<'_> {
 
     /// The picture of what the model draws.
     fn draw(&self, run: &Run<'_>, cell: &Cell, results: &Results) -> Result<()> {
-        let path = picture(&results.path, &cell.row, &cell.column, cell.settings.seed);
+        let path = picture(&results.place, &cell.row, &cell.column, cell.settings.seed);
         writable_dir(path.parent().expect("a file in a folder"))?;
         let split = self.data.test();
         let mut noise = Noise::seed(cell.settings.seed);
@@ -149,7 +157,7 @@ impl Runner<'_> {
 
     /// Keeps the model that the figures are of: `reparam eval` and `reparam sample` take it.
     fn keep_model(&self, run: &Run<'_>, cell: &Cell, results: &Results) -> Result<()> {
-        let path = model(&results.path, &cell.row, &cell.column, cell.settings.seed);
+        let path = model(&results.place, &cell.row, &cell.column, cell.settings.seed);
         writable_dir(path.parent().expect("a file in a folder"))?;
         run.checkpoint().save(&path)
     }
@@ -168,13 +176,13 @@ impl Runner<'_> {
         }
         let bar = progress(run.step_count(), settings.steps, "steps");
         let mut clock = Clock::new();
-        while !run.is_finished() && !self.is_interrupted() {
+        while !run.is_finished() && !self.interrupt.is_asked() {
             let loss = run.step().loss;
             bar.set_position(run.step_count());
             if run.step_count().is_multiple_of(100) {
                 bar.set_message(format!("{label}, loss {loss:.1}"));
             }
-            if clock.is_due() {
+            if clock.is_due(SAVE_EVERY) {
                 clock.add_to(&mut work.known.seconds);
                 work.save_run(number, &run)?;
                 work.save()?;
@@ -187,31 +195,27 @@ impl Runner<'_> {
         Ok(run.is_finished().then_some(run))
     }
 
-    /// The scores on the test images; `None` if interrupted.
-    fn test(&self, run: &Run<'_>, cell: &Cell, work: &mut Work) -> Result<Option<Scores>> {
+    /// Returns the scores on the test images. A batch that Ctrl-C interrupts is lost.
+    fn test(&self, run: &Run<'_>, cell: &Cell, results: &Results, work: &mut Work) -> Result<Scores> {
         let mut test = run.evaluation(SplitKind::Test, cell.samples);
         work.resume_test(&mut test)?;
+        let stopped = results.stopped();
+        self.interrupt.ends(move || say!("{stopped}"));
         let bar = progress(test.done() as u64, self.data.test().len() as u64, "images");
         bar.set_message(format!("{}, test", cell.label()));
         let mut clock = Clock::new();
-        while !self.is_interrupted() && test.advance(run.model(), run.params(), self.data) {
+        while test.advance(run.model(), run.params(), self.data) {
             bar.set_position(test.done() as u64);
-            if clock.is_due() {
+            if clock.is_due(SAVE_TEST_EVERY) {
                 clock.add_to(&mut work.known.seconds);
                 work.save_test(&test)?;
                 work.save()?;
             }
         }
         bar.finish_and_clear();
+        self.interrupt.asks();
         clock.add_to(&mut work.known.seconds);
-        work.save_test(&test)?;
-        work.save()?;
-        let is_whole = test.done() == self.data.test().len();
-        Ok(is_whole.then(|| run.evaluated(&test).scores))
-    }
-
-    fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed)
+        Ok(run.evaluated(&test).scores)
     }
 }
 
@@ -223,8 +227,8 @@ impl Clock {
         Clock(Instant::now())
     }
 
-    fn is_due(&self) -> bool {
-        self.0.elapsed() > SAVE_EVERY
+    fn is_due(&self, every: Duration) -> bool {
+        self.0.elapsed() > every
     }
 
     /// Counts the time since, and begins anew.

@@ -1,8 +1,6 @@
 //! Section 4.3 of Jang, Gu and Poole 2017: 100 labels, and what a step costs with many classes.
 
-use std::sync::atomic::AtomicBool;
-
-use reparam::cli::say;
+use reparam::cli::{Interrupt, say};
 use reparam::models::{FewLabelsShape, KnownLabels, ModelShape};
 use reparam::train::{OptimizerPlan, Plan};
 use reparam::{Error, Result};
@@ -88,7 +86,7 @@ pub(crate) fn cells(budget: Budgeted) -> Vec<Cell> {
 }
 
 /// Both parts: the cells, and the cost.
-pub(crate) fn run(args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
+pub(crate) fn run(args: &RunArgs) -> Result<i32> {
     if let Some(samples) = args.samples {
         let expected = "no such flag here: the test figure is -ELBO, the bound of one sample";
         return Err(Error::invalid("--samples", expected, samples));
@@ -112,13 +110,14 @@ pub(crate) fn run(args: &RunArgs, interrupted: &AtomicBool) -> Result<i32> {
         "unlike the paper's, the nets are fully connected; labelled images are shifted at random, and q(y | x) of the others \
          is led by virtual adversarial training and by equal use of the classes"
     );
+    let interrupt = Interrupt::listen()?;
     // Before the cells, which take their time.
     let earlier = if wants_cost { cost::earlier(args, budget)? } else { Vec::new() };
     if wants_cells {
-        let code = crate::run_cells("semi-supervised", &only::choose(cells, &texts)?, args, interrupted)?;
+        let code = crate::run_cells("semi-supervised", &only::choose(cells, &texts)?, args, &interrupt)?;
         if code != 0 {
             return Ok(code);
         }
     }
-    if wants_cost { cost::run(args, budget, &earlier, interrupted) } else { Ok(0) }
+    if wants_cost { cost::run(args, budget, &earlier, &interrupt) } else { Ok(0) }
 }

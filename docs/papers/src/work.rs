@@ -1,8 +1,9 @@
 //! What an unfinished cell keeps on disk, beside the file of results: checkpoints, and what is known so far.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use reparam::cli::files::{remove_files, remove_partial, writable_dir};
+use reparam::cli::files::Lock;
 use reparam::data::Digits;
 use reparam::internal::write_atomically;
 use reparam::train::{Evaluation, Run};
@@ -10,13 +11,15 @@ use reparam::{Checkpoint, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
-use crate::records::{Trial, file_name, read_text};
+use crate::records::{Trial, beside, file_name, read_text};
 use crate::settings::Settings;
 
 /// The folder of unfinished cells, and this cell's name in it.
 pub(crate) struct Work {
     folder: PathBuf,
     name: String,
+    /// The lock that keeps other commands from working on this cell.
+    lock: Lock,
     pub(crate) known: Known,
 }
 
@@ -31,11 +34,12 @@ pub(crate) struct Known {
 }
 
 impl Work {
-    /// What an interrupted command left of the cell, or nothing yet.
-    pub(crate) fn open(results: &Path, cell: &Cell, data: &Digits) -> Result<Work> {
-        let folder = results.with_extension("work");
+    /// Opens the unfinished work that an interrupted command left for the cell, if any. Returns `None` while
+    /// another command works on the cell.
+    pub(crate) fn open(results: &Path, cell: &Cell, data: &Digits) -> Result<Option<Work>> {
+        let folder = beside(results, "work");
         let name = file_name(&cell.row, &cell.column, cell.settings.seed);
-        writable_dir(&folder)?;
+        let Some(lock) = Lock::take(&folder.join(format!("{name}.lock")))? else { return Ok(None) };
         let Cell { settings, samples, search, .. } = cell;
         let identity =
             format!("{settings:?}, {samples} test samples, search {search:?}, on {}", data.fingerprint());
@@ -44,7 +48,8 @@ impl Work {
         if text.is_empty() {
             // Checkpoints without that file are of a run that is not wanted any more.
             remove_runs(&folder, &name);
-            return Ok(Work { folder, name, known: Known { cell: identity, ..Known::default() } });
+            let known = Known { cell: identity, ..Known::default() };
+            return Ok(Some(Work { folder, name, lock, known }));
         }
         let known = serde_json::from_str::<Known>(&text)
             .map_err(|error| Error::format(&path, "what reparam-papers wrote", error))?;
@@ -52,7 +57,7 @@ impl Work {
             let expected = "a cell of this command's settings and data (remove it to begin again)";
             return Err(Error::format(path, expected, "one of others"));
         }
-        Ok(Work { folder, name, known })
+        Ok(Some(Work { folder, name, lock, known }))
     }
 
     fn path(&self, ending: &str) -> PathBuf {
@@ -95,19 +100,32 @@ impl Work {
 
     /// Removes run number `number`, whose result is known.
     pub(crate) fn forget_run(&self, number: usize) {
-        let _ = std::fs::remove_file(self.path(&format!("{number}.safetensors")));
+        let _ = fs::remove_file(self.path(&format!("{number}.safetensors")));
     }
 
     /// Removes what is left of a finished cell, and the folder with the last one.
     pub(crate) fn close(self) {
-        remove_runs(&self.folder, &self.name);
-        let _ = std::fs::remove_file(self.path("json"));
-        remove_partial(&self.folder, &[&self.name]);
-        let _ = std::fs::remove_dir(&self.folder);
+        let Work { folder, name, lock, .. } = self;
+        let starts = [format!("{name}."), format!(".{name}.")];
+        // Dropping the lock removes its file, which must go last.
+        remove(&folder, |file| {
+            !file.ends_with(".lock") && starts.iter().any(|start| file.starts_with(start))
+        });
+        drop(lock);
+        let _ = fs::remove_dir(folder);
     }
 }
 
 /// Removes the checkpoints of a cell.
 fn remove_runs(folder: &Path, name: &str) {
-    remove_files(folder, |file| file.starts_with(&format!("{name}.")) && file.ends_with(".safetensors"));
+    remove(folder, |file| file.starts_with(&format!("{name}.")) && file.ends_with(".safetensors"));
+}
+
+/// Removes the files of a folder whose names `is_to_go` accepts.
+fn remove(folder: &Path, is_to_go: impl Fn(&str) -> bool) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if is_to_go(&entry.file_name().to_string_lossy()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }

@@ -353,6 +353,41 @@ fn a_report_holds_every_table_and_its_pictures() {
     ");
 }
 
+/// Text of others is no Markdown.
+#[test]
+fn a_report_shows_labels_as_they_are() {
+    let desk = desk();
+    fs::create_dir(desk.path("results")).unwrap();
+    let line = format!("modern {REPRODUCE} --only disarm --steps 2 --json results/modern.jsonl --label");
+    let label = "a|b <b>*c*</b> [d](e) `f` g_h\n\n# i";
+    let output = desk.command(&line).arg(label).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    desk.run("report --from results --out page.md");
+    let page = text(&desk.read("page.md"));
+    let row = page.lines().find(|line| line.contains("disarm") && line.contains("a\\|b")).unwrap();
+    assert!(row.ends_with(r"| a\|b &lt;b>\*c\*&lt;/b> \[d\](e) \`f\` g\_h  # i |"), "{row}");
+}
+
+/// Standard output takes the lines, and the table's own name the files beside them.
+#[test]
+fn results_go_to_a_pipe() {
+    let desk = desk();
+    let line = format!("modern {REPRODUCE} --only disarm --steps 2 --seed 3 --json /dev/stdout");
+    let begin = Instant::now();
+    let mut run = Running::start(&desk, &line);
+    while run.0.try_wait().unwrap().is_none() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it waits for something");
+        sleep(Duration::from_millis(5));
+    }
+    let (code, said) = run.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said.lines().filter(|line| line.starts_with("{\"table\":\"modern\"")).count(), 3, "{said}");
+    assert_eq!(
+        desk.names("."),
+        ["data", "modern-quick.curves.jsonl", "modern-quick.drawn", "modern-quick.models"]
+    );
+}
+
 /// What a file of results says, without the time it took.
 fn figures(desk: &Desk, file: &str) -> Vec<Value> {
     let mut lines = json_lines(desk, file);
@@ -434,10 +469,16 @@ fn reproduce_refuses_what_it_cannot_do() {
         desk.refused("concrete --data nowhere"),
     ];
     lines.extend(
-        ["table9", "modern --budget huge", "modern --steps 0", "concrete --seed x"]
-            .map(|line| desk.misused(line)),
+        [
+            "table9",
+            "modern --budget huge",
+            "modern --steps 0",
+            "modern --samples 1000000000000",
+            "concrete --seed x",
+        ]
+        .map(|line| desk.misused(line)),
     );
-    assert_snapshot!(all(lines), @r"
+    assert_snapshot!(all(lines), @"
     error: --only: expected words of a cell's name, like `SBN bernoulli / score function`, found nothing-like-it
     error: --only: expected words of a cell's name, like `SBN bernoulli / score function`, found ARN
     error: --only: expected words of a cell's name, like `SBN bernoulli / score function`, found cost
@@ -446,7 +487,76 @@ fn reproduce_refuses_what_it_cannot_do() {
     error: nowhere: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found nothing
     error: unrecognized subcommand 'table9'
     error: invalid value 'huge' for '--budget <BUDGET>'
-    error: invalid value '0' for '--steps <N>': expected a whole number from 1, found `0`
+    error: invalid value '0' for '--steps <N>': expected a whole number from 1 to 1000000000000, found `0`
+    error: invalid value '1000000000000' for '--samples <N>': expected a whole number from 1 to 100000, found `1000000000000`
     error: invalid value 'x' for '--seed <N>': expected a whole number, found `x`
     ");
+}
+
+/// Runs four commands at once, which must all succeed, and returns their output.
+fn at_once(desk: &Desk, lines: [String; 4]) -> [String; 4] {
+    let runs = lines.map(|line| Running::start(desk, &line));
+    runs.map(|run| {
+        let (code, said) = run.end();
+        assert_eq!(code, Some(0), "{said}");
+        said
+    })
+}
+
+/// Checks that commands that add forty cells to one file at the same time lose none, with different cells and
+/// with the same ones.
+fn cells_of_four_commands(rounds: usize) {
+    for _ in 0..rounds {
+        let desk = desk();
+        let line = |seed: usize, file: &str| {
+            format!(
+                "jang-table1 --data data --threads 1 --samples 1 --steps 1 --only DARN,MuProp --seed {seed} --json {file}"
+            )
+        };
+        at_once(&desk, [1, 2, 3, 4].map(|seed| line(seed, "seeds.jsonl")));
+        let cell = |line: &Value| format!("{} {} {}", line["row"], line["column"], line["seed"]);
+        let cells = |file: &str| json_lines(&desk, file).iter().map(cell).collect::<Vec<_>>();
+        for file in ["seeds.jsonl", "seeds.curves.jsonl"] {
+            let cells = cells(file);
+            assert_eq!((cells.len(), cells.iter().collect::<HashSet<_>>().len()), (40, 40), "{file}");
+        }
+
+        let said = at_once(&desk, [1; 4].map(|seed| line(seed, "shared.txt")));
+        assert!(said.iter().any(|said| said.contains("MuProp, seed 1: ")), "{said:?}");
+        assert_eq!(cells("shared.txt").iter().collect::<HashSet<_>>().len(), 10);
+        assert_eq!((cells("shared.txt").len(), cells("shared.txt.curves.jsonl").len()), (10, 10));
+        let left = ["seeds", "shared.txt"].map(|name| {
+            ["", ".curves.jsonl", ".drawn", ".jsonl", ".models"].map(|ending| format!("{name}{ending}"))
+        });
+        let mut expected: Vec<String> = left.concat();
+        expected.retain(|name| name != "seeds" && name != "shared.txt.jsonl");
+        expected.insert(0, "data".to_owned());
+        assert_eq!(desk.names("."), expected);
+    }
+}
+
+#[test]
+fn commands_that_share_a_file_lose_nothing() {
+    cells_of_four_commands(1);
+}
+
+#[test]
+#[ignore = "many processes: a minute"]
+fn commands_that_share_a_file_lose_nothing_in_ten_rounds() {
+    cells_of_four_commands(10);
+}
+
+/// The names of two files of results may differ only in their endings.
+#[test]
+fn files_of_results_share_nothing_else() {
+    let desk = desk();
+    let line = |file: &str| format!("modern {REPRODUCE} --steps 2 --only disarm --json {file}");
+    desk.run(&line("y.jsonl"));
+    desk.run(&line("y.txt"));
+    let names: Vec<String> = desk.names(".").into_iter().filter(|name| name.starts_with('y')).collect();
+    let of = |name: &str| ["curves.jsonl", "drawn", "models"].map(|ending| format!("{name}.{ending}"));
+    let mut expected = [of("y"), of("y.txt")].concat();
+    expected.extend(["y.jsonl".to_owned(), "y.txt".to_owned()]);
+    expected.sort();
+    assert_eq!(names, expected);
 }

@@ -6,6 +6,7 @@ use reparam::Result;
 use reparam::data::{Digits, Split, SplitKind, pack};
 
 use reparam::cli::args::load;
+use reparam::cli::files::check_writable;
 use reparam::cli::picture::Grid;
 use reparam::cli::say;
 
@@ -38,11 +39,13 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command) -> Result<i32> {
     match command {
         Command::Pack { dir, out, transpose } => {
+            check_writable([&out])?;
             let bytes = pack(&load(Some(&dir), transpose)?);
             reparam::internal::write_atomically(&out, &bytes)?;
             say!("packed {} into {} ({} bytes)", dir.display(), out.display(), bytes.len());
         }
         Command::Inspect { path, transpose, picture } => {
+            check_writable(&picture)?;
             let digits = load(path.as_deref(), transpose)?;
             say!("{} classes, fingerprint {}", digits.classes(), digits.fingerprint());
             for &kind in SplitKind::ALL {

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use reparam::cli::args::{DataArgs, ThreadArgs, number, whole};
-use reparam::cli::files::writable_folder_of;
+use reparam::cli::files::check_writable;
 use reparam::cli::records::MetricsLine;
 use reparam::cli::{progress, write_lines};
 use reparam::data::SplitKind;
-use reparam::train::Stored;
+use reparam::train::{MOST_SAMPLES, Stored};
 use reparam::{Error, Result};
 
 use crate::scores::{SAMPLES, describe};
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "test")]
     split: SplitKind,
     /// Hard samples per image in the bound on -ln p [default: 100]
-    #[arg(long, value_name = "N", value_parser = whole(1..=100_000_u32))]
+    #[arg(long, value_name = "N", value_parser = whole(1..=MOST_SAMPLES))]
     samples: Option<u32>,
     /// Where the randomness comes from [default: the seed of the run, which gives the scores that the run gave]
     #[arg(long, value_name = "N", value_parser = number::<u64>)]
@@ -36,7 +36,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Result<i32> {
-    writable_folder_of(args.json.as_deref())?;
+    check_writable(&args.json)?;
     let stored = Stored::load(&args.checkpoint)?;
     let samples = samples(&stored, args.samples)?;
     let data = args.data.load()?;
@@ -54,6 +54,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     bar.finish_and_clear();
     let seconds = begin.elapsed().as_secs_f64();
     let record = stored.record(&evaluation, &data);
+    record.check()?;
     describe(&stored.plan.model, &record, seconds);
     if let Some(path) = &args.json {
         write_lines(path, &[MetricsLine { record, seconds }])?;

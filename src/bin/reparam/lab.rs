@@ -10,7 +10,7 @@ use reparam::lab::{Measurement, PROBLEMS, Problem, default_estimators, measure, 
 use reparam::{Error, Noise, Result};
 
 use reparam::cli::args::{DataArgs, ThreadArgs, number, whole};
-use reparam::cli::files::{writable_dir, writable_folder_of};
+use reparam::cli::files::{check_writable, writable_dir};
 use reparam::cli::{progress, say, write_lines};
 
 #[derive(clap::Args)]
@@ -22,11 +22,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     estimator: Vec<String>,
     /// Estimates of each [default: 100000, with --quick 20000, for more than eight numbers 2000]
-    #[arg(long, value_name = "N", value_parser = whole(100..=u32::MAX))]
+    #[arg(long, value_name = "N", value_parser = whole(100..=10_000_000_u32))]
     samples: Option<u32>,
     /// Steps in which estimators with a learned baseline, control variate or schedule may adapt before they are frozen
     /// [default: 1000, with --quick 100]
-    #[arg(long, value_name = "N", value_parser = number::<usize>)]
+    #[arg(long, value_name = "N", value_parser = whole(0..=1_000_000_usize))]
     adapt: Option<usize>,
     /// List the problems and the estimators, and measure nothing
     #[arg(long, exclusive = true)]
@@ -60,7 +60,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     if let Some(dir) = &args.plot {
         writable_dir(dir)?;
     }
-    writable_folder_of(args.json.as_deref())?;
+    check_writable(&args.json)?;
     if let Some(dir) = args.data.path().filter(|_| !args.problem.iter().any(|name| name.starts_with("vae"))) {
         return Err(Error::invalid("--data", "it with a problem vae:LATENTSxCLASSES only", dir.display()));
     }
@@ -115,7 +115,7 @@ fn measure_all(args: &Args) -> Result<Vec<Measurement>> {
         bar.finish_and_clear();
     }
     if all.is_empty() {
-        return Err(Error::invalid("lab", "an estimator that treats one of the problems", "none, see above"));
+        return Err(Error::invalid("lab", "an estimator that fits one of the problems", "none, see above"));
     }
     Ok(all)
 }

@@ -10,7 +10,9 @@ mod scores;
 mod tape;
 mod train;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use reparam::cli::args::with_flag;
+use reparam::cli::fail;
 use reparam::{Error, Result};
 use reparam_ops::Tier;
 
@@ -45,8 +47,8 @@ enum Command {
 /// Checks `REPARAM_SIMD`, which comes from outside. The library would treat a missing tier as a mistake in
 /// the program.
 fn check_tier() -> Result<()> {
-    let Some(name) = std::env::var_os("REPARAM_SIMD") else { return Ok(()) };
-    if name.to_str().and_then(Tier::named).is_some() {
+    let name = std::env::var_os("REPARAM_SIMD").unwrap_or_default();
+    if name.is_empty() || name.to_str().and_then(Tier::named).is_some() {
         return Ok(());
     }
     let have: Vec<_> = Tier::available().iter().map(Tier::to_string).collect();
@@ -55,11 +57,8 @@ fn check_tier() -> Result<()> {
 }
 
 fn main() {
-    let cli = Cli::parse();
-    if let Err(error) = check_tier() {
-        reparam::cli::fail(&error);
-    }
-    let outcome = match cli.command {
+    let command = Cli::parse().command;
+    let outcome = check_tier().and_then(|()| match command {
         Command::Train(args) => train::run(*args),
         Command::Eval(args) => eval::run(args),
         Command::Sample(args) => sample::run(args),
@@ -67,9 +66,9 @@ fn main() {
         Command::Bench(command) => bench::run(command),
         Command::Tape(args) => tape::run(args),
         Command::Data(command) => data::run(command),
-    };
+    });
     match outcome {
         Ok(code) => std::process::exit(code),
-        Err(error) => reparam::cli::fail(&error),
+        Err(error) => fail(&with_flag(error, &Cli::command())),
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use reparam::cli::args::{DataArgs, ThreadArgs, number, whole};
+use reparam::cli::files::check_writable;
 use reparam::cli::picture::Grid;
 use reparam::cli::say;
 use reparam::models::ModelShape;
@@ -30,6 +31,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Result<i32> {
+    check_writable([&args.out])?;
     let stored = Stored::load(&args.checkpoint)?;
     let count = args.count as usize;
     let mut noise = Noise::seed(args.seed);

@@ -1,15 +1,15 @@
 //! `reparam train MODEL`.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use reparam::cli::files::{remove_partial, writable_dir};
+use reparam::cli::args::DataArgs;
+use reparam::cli::files::{Folder, check_writable};
 use reparam::cli::picture::Grid;
 use reparam::cli::plan_args::{PlanArgs, RunArgs, flags_by_model};
 use reparam::cli::records::Metrics;
-use reparam::cli::{INTERRUPTED, interrupt_flag, progress, say, thousands};
+use reparam::cli::{Interrupt, progress, say, thousands, try_print};
 use reparam::data::{Digits, SplitKind};
 use reparam::train::{Plan, Record, Run};
 use reparam::{Checkpoint, Error, Noise, Result};
@@ -40,17 +40,39 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     } else {
         args.plan.plan()?.training.check()?;
     }
+    let folder = Folder::claim(&out, &[CHECKPOINT, METRICS, PICTURE])?;
+    if out.join(CHECKPOINT).exists() && !flags.resume && !flags.force {
+        let expected = "a folder without a run";
+        let found =
+            format!("{CHECKPOINT}; --resume continues its run, --force replaces it, another --out keeps it");
+        return Err(Error::format(out, expected, found));
+    }
+    let stored = flags.resume.then(|| Plan::load(&out.join(CHECKPOINT))).transpose()?;
     let data = flags.data.load()?;
-    let interrupted = interrupt_flag()?;
+    if let Some(stored) = &stored {
+        check_data(stored, &flags.data, &data)?;
+    }
+    let interrupt = Interrupt::listen()?;
     flags.threads.run(|| {
-        let mut session = Session::begin(&args.plan, &out, &data, &interrupted)?;
-        if session.train()? {
-            session.finish(flags.samples.unwrap_or(SAMPLES) as usize)?;
-            return Ok(0);
-        }
-        session.say_stopped();
-        Ok(INTERRUPTED)
-    })
+        let mut session = Session::begin(&args.plan, stored, &out, folder, &data, &interrupt)?;
+        session.train()?;
+        session.finish(flags.samples.unwrap_or(SAMPLES) as usize)
+    })?;
+    Ok(0)
+}
+
+/// Checks that a run continues on the images that it began with.
+fn check_data(stored: &Checkpoint, args: &DataArgs, data: &Digits) -> Result<()> {
+    let (began_with, found) = (stored.text("data").unwrap_or_default(), data.fingerprint());
+    if began_with == found {
+        return Ok(());
+    }
+    let expected = format!("the images that the run began with, {began_with}");
+    let found = match args.path() {
+        Some(path) => format!("those of {}, {found}", path.display()),
+        None => format!("none, which means the embedded ones, {found}"),
+    };
+    Err(Error::invalid("--data", expected, found))
 }
 
 /// A run and its output.
@@ -61,7 +83,8 @@ struct Session<'a> {
     flags: &'a RunArgs,
     metrics: Metrics,
     out: &'a Path,
-    interrupted: &'a AtomicBool,
+    _folder: Folder,
+    interrupt: &'a Interrupt,
     begin: Instant,
 }
 
@@ -69,30 +92,31 @@ impl<'a> Session<'a> {
     /// Reads and checks everything before the first file is written.
     fn begin(
         args: &'a PlanArgs,
+        stored: Option<Checkpoint>,
         out: &'a Path,
+        mut folder: Folder,
         data: &'a Digits,
-        interrupted: &'a AtomicBool,
+        interrupt: &'a Interrupt,
     ) -> Result<Session<'a>> {
         let (flags, checkpoint) = (args.run(), out.join(CHECKPOINT));
-        let (plan, run) = match flags.resume {
-            true => Plan::resume(&Checkpoint::load(&checkpoint)?, data)?,
-            false => args.plan().and_then(|plan| plan.begin(data).map(|run| (plan, run)))?,
+        let (plan, run) = match stored {
+            Some(stored) => Plan::resume(&stored, data)?,
+            None => args.plan().and_then(|plan| plan.begin(data).map(|run| (plan, run)))?,
         };
         if plan.model.name() != args.model() {
             let found = format!("one of {}", plan.model.name());
             return Err(Error::format(checkpoint, format!("a checkpoint of {}", args.model()), found));
         }
-        writable_dir(out)?;
-        if flags.resume {
-            // The remains of a write that was killed.
-            remove_partial(out, &[CHECKPOINT, METRICS, PICTURE]);
-        }
         let json = flags.json.clone().unwrap_or_else(|| out.join(METRICS));
-        let metrics = Metrics::open(&json, flags.resume.then_some(run.step_count()))?;
-        if !flags.resume {
-            // An earlier run's model must not be taken for this one's.
-            run.checkpoint().save(&checkpoint)?;
+        check_writable([&json])?;
+        // The checkpoint comes before the metrics. A kill between the two then leaves a new run without
+        // steps, rather than the previous run without its metrics.
+        match checkpoint.exists() {
+            _ if flags.resume => {}
+            true => folder.replace(|new| run.checkpoint().save(&new.join(CHECKPOINT)))?,
+            false => run.checkpoint().save(&checkpoint)?,
         }
+        let metrics = Metrics::open(&json, flags.resume.then_some(run.step_count()))?;
         say!(
             "{}: {} parameters, {} images, steps {} to {}, {}, {}",
             plan.model.name(),
@@ -107,7 +131,7 @@ impl<'a> Session<'a> {
             reparam_ops::Tier::best(),
         );
         let begin = Instant::now();
-        Ok(Session { plan, run, data, flags, metrics, out, interrupted, begin })
+        Ok(Session { plan, run, data, flags, metrics, out, _folder: folder, interrupt, begin })
     }
 
     /// The time spent, including the runs it continues.
@@ -116,20 +140,18 @@ impl<'a> Session<'a> {
     }
 
     fn write(&mut self, record: Record) -> Result<()> {
+        record.check()?;
         let seconds = self.seconds();
         self.metrics.write(record, seconds)
     }
 
     fn save(&self) -> Result<()> {
+        self.run.check()?;
         self.run.checkpoint().save(&self.out.join(CHECKPOINT))
     }
 
-    fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed)
-    }
-
-    /// Prints how to resume.
-    fn say_stopped(&self) {
+    /// Returns the message that the run stopped, with the command that resumes it.
+    fn stopped(&self) -> String {
         let RunArgs { json, data, samples, .. } = self.flags;
         let model = self.plan.model.name();
         let mut command = format!("reparam train {model} --out {} --resume", quoted(self.out));
@@ -145,23 +167,33 @@ impl<'a> Session<'a> {
             command += &format!(" --samples {samples}");
         }
         let steps = thousands(self.run.step_count());
-        say!("stopped after {steps} steps; the checkpoint is written; resume with\n  {command}");
+        format!("stopped after {steps} steps; the checkpoint is written; resume with\n  {command}")
     }
 
-    /// Steps until the run is finished (true) or interrupted (false). Either way it writes the checkpoint.
-    fn train(&mut self) -> Result<bool> {
+    /// Steps until the run is finished or interrupted. Then, and after an error, it writes the checkpoint,
+    /// unless the parameters have diverged.
+    fn train(&mut self) -> Result<()> {
         let bar = progress(self.run.step_count(), self.plan.training.steps, "steps");
+        self.interrupt.asks();
+        let outcome = self.steps(&bar);
+        bar.finish_and_clear();
+        // `save` refuses a run that has diverged. After any other error the steps made so far are kept.
+        outcome.and(self.save())?;
+        let stopped = self.stopped();
+        self.interrupt.ends(move || say!("{stopped}"));
+        Ok(())
+    }
+
+    fn steps(&mut self, bar: &ProgressBar) -> Result<()> {
         let mut saved = Instant::now();
-        while !self.run.is_finished() && !self.is_interrupted() {
-            self.step(&bar)?;
+        while !self.run.is_finished() && !self.interrupt.is_asked() {
+            self.step(bar)?;
             if saved.elapsed() > SAVE_EVERY {
                 self.save()?;
                 saved = Instant::now();
             }
         }
-        bar.finish_and_clear();
-        self.save()?;
-        Ok(self.run.is_finished())
+        Ok(())
     }
 
     fn step(&mut self, bar: &ProgressBar) -> Result<()> {
@@ -183,9 +215,8 @@ impl<'a> Session<'a> {
         if let Some(record) = stepped.validation {
             self.write(record)?;
             let seconds = self.seconds();
-            bar.suspend(|| {
-                say!("step {:>7}  {}  {seconds:.1} s", thousands(record.step), headline(&record));
-            });
+            let (step, headline) = (thousands(record.step), headline(&record));
+            bar.suspend(|| try_print(format_args!("step {step:>7}  {headline}  {seconds:.1} s")))?;
         }
         Ok(())
     }
@@ -209,12 +240,6 @@ impl<'a> Session<'a> {
         let mut evaluation = self.run.evaluation(SplitKind::Test, samples);
         while evaluation.advance(self.run.model(), self.run.params(), self.data) {
             bar.set_position(evaluation.done() as u64);
-            if self.is_interrupted() {
-                // Everything is on disk, and the evaluation begins again.
-                bar.finish_and_clear();
-                self.say_stopped();
-                std::process::exit(INTERRUPTED);
-            }
         }
         bar.finish_and_clear();
         let record = self.run.evaluated(&evaluation);
@@ -241,13 +266,16 @@ impl<'a> Session<'a> {
     }
 }
 
-/// A path quoted for a shell.
+/// A path quoted for a shell, as the value of a flag.
 fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let start = if bytes.starts_with(b"-") { "./" } else { "" };
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
+    match path.to_str() {
+        Some(text) if !text.is_empty() && text.chars().all(plain) => format!("{start}{text}"),
+        Some(text) if !text.contains(char::is_control) => {
+            format!("'{start}{}'", text.replace('\'', r"'\''"))
+        }
+        _ => format!("$'{start}{}'", bytes.escape_ascii()),
     }
 }

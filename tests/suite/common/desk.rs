@@ -20,6 +20,7 @@ pub(crate) struct Desk {
 impl Desk {
     /// A desk for the program at `binary`.
     pub(crate) fn new(binary: &'static str) -> Desk {
+        let binary = std::env::var("OTHER_BINARY").map_or(binary, |other| other.leak());
         let desk = Desk { folder: tempfile::tempdir().unwrap(), binary };
         desk.write_data("data", 300, 0);
         desk
@@ -159,7 +160,15 @@ impl Drop for Running {
 
 impl Running {
     pub(crate) fn start(desk: &Desk, line: &str) -> Running {
-        let mut command = desk.command(line);
+        Running::start_with(desk, "--default-signal", line)
+    }
+
+    /// Like [`start`](Self::start), with the option `signals` of `env`. Otherwise the process inherits the
+    /// signals that this one ignores.
+    pub(crate) fn start_with(desk: &Desk, signals: &str, line: &str) -> Running {
+        let (inner, mut command) = (desk.command(line), Command::new("env"));
+        command.arg(signals).args(["-u", "REPARAM_SIMD", "RUST_BACKTRACE=0"]).arg(inner.get_program());
+        command.args(inner.get_args()).current_dir(desk.folder.path());
         Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     }
 

@@ -19,7 +19,7 @@ pub(crate) fn mistake<T>(run: impl FnOnce() -> T) -> String {
     text
 }
 
-/// The text that a mistake panics with. It must name a line of the file that calls this function as its place.
+/// Returns the text of a panic, and checks that its place is in the file that calls this function.
 #[track_caller]
 pub(crate) fn mistake_in_file<T>(run: impl FnOnce() -> T) -> String {
     let caller = Location::caller();
@@ -29,7 +29,7 @@ pub(crate) fn mistake_in_file<T>(run: impl FnOnce() -> T) -> String {
     text
 }
 
-/// The text of a panic and its place.
+/// Returns the text of a panic and its place.
 #[track_caller]
 fn caught<T>(run: impl FnOnce() -> T) -> (String, Option<(String, u32)>) {
     static NOTE_PLACES: Once = Once::new();

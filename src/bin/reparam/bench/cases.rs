@@ -16,7 +16,7 @@ pub(super) struct Buffers {
     logits: Vec<f32>,
     dy: Vec<f32>,
     y: Vec<f32>,
-    /// What the forward pass of `binary_concrete` keeps.
+    /// The numbers that the forward pass of `binary_concrete` keeps for the backward pass.
     rest: Vec<f32>,
     dlogits: Vec<f32>,
     index: Vec<u32>,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Common;
 use super::cases::{Buffers, CASES, Case, Pass};
 use super::measure::{Timing, time};
-use reparam::cli::files::writable_folder_of;
+use reparam::cli::files::check_writable;
 use reparam::cli::plot::{self, Axes, Curve};
 use reparam::cli::{say, write_lines};
 use reparam::internal::write_atomically;
@@ -98,8 +98,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
         let kernels: Vec<&str> = kernels.into_iter().collect();
         return Err(Error::invalid("--only", format!("a part of {}", kernels.join(", ")), text));
     }
-    writable_folder_of(args.common.json.as_deref())?;
-    writable_folder_of(args.plot.as_deref())?;
+    check_writable(args.common.json.iter().chain(&args.plot))?;
     let lines = args.common.threads.run(|| Ok(measure_all(&args)))?;
     if let Some(path) = &args.common.json {
         write_lines(path, &lines)?;

@@ -1,7 +1,7 @@
 //! `bench step`: microseconds per training step, compared with its matrix products alone.
 
 use reparam::cli::args::embedded;
-use reparam::cli::files::writable_folder_of;
+use reparam::cli::files::check_writable;
 use reparam::cli::{say, write_lines};
 use reparam::data::Digits;
 use reparam::models::ModelShape;
@@ -39,7 +39,7 @@ struct StepTime {
 }
 
 pub(crate) fn run(args: Args) -> Result<i32> {
-    writable_folder_of(args.common.json.as_deref())?;
+    check_writable(&args.common.json)?;
     let lines = args.common.threads.run(|| measure_all(&args.common))?;
     if let Some(path) = &args.common.json {
         write_lines(path, &lines)?;
