@@ -77,6 +77,7 @@ pub use gumbel_softmax::{GumbelSoftmax, StGumbelSoftmax};
 pub(crate) use layers::loss_of_samples;
 pub use layers::{Sample, Step, estimate_layers, estimate_with_uniform_prior};
 pub use leave_one_out::LeaveOneOut;
+pub(crate) use mistake::not_per_row;
 pub use multi_sample::{MultiSample, Objective};
 pub use muprop::MuProp;
 pub use nvil::Nvil;

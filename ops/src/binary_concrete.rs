@@ -97,7 +97,7 @@ crate::simd! {
 /// each sample, which [`backward`] needs. Element i takes draw i.
 ///
 /// # Precision
-/// y and the rest are within 2 ulp of those of the score.
+/// Both y and the rest are within 2 ulp of the exact values at the score.
 ///
 /// # Panics
 /// If the slices differ in length, or if there are injected draws but not one per logit.

@@ -14,7 +14,7 @@ const NEARLY_CERTAIN: f32 = 0.75;
 
 /// Replaces the dy of each row, in `h`, with h = dy - p sum(dy).
 ///
-/// Where p is nearly 1, dy - p sum(dy) would lose 1 - p. But the h of a row sum to 0, so the h of a nearly
+/// Where p is nearly 1, dy - p sum(dy) would lose 1 - p. But the entries of h in a row sum to 0, so h of a nearly
 /// certain class is minus the sum of the others.
 #[inline(always)]
 fn slopes<const C: usize>(classes: usize, p: &[f32], h: &mut [f32]) {

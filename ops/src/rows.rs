@@ -144,7 +144,7 @@ pub(crate) fn retry_settled(
     mut work: impl FnMut(&[f32]) -> Checked,
 ) -> Checked {
     match work(logits) {
-        Err(_) if has_large(tier, logits) => with_settled(tier, logits, classes, work),
+        Err(_) if has_large(tier, logits) => on_settled_copy(logits, classes, work),
         checked => checked,
     }
 }
@@ -164,9 +164,11 @@ pub(crate) fn with_settled<T>(
     classes: usize,
     work: impl FnOnce(&[f32]) -> T,
 ) -> T {
-    if !has_large(tier, logits) {
-        return work(logits);
-    }
+    if has_large(tier, logits) { on_settled_copy(logits, classes, work) } else { work(logits) }
+}
+
+#[cold]
+fn on_settled_copy<T>(logits: &[f32], classes: usize, work: impl FnOnce(&[f32]) -> T) -> T {
     scratch::with(logits.len(), |copy| {
         copy.copy_from_slice(logits);
         copy.chunks_exact_mut(classes).for_each(settle);

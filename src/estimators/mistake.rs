@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use super::trial::zeros;
+use crate::shape::Shape;
 use crate::var::Var;
 use crate::variables::Logits;
 
@@ -36,14 +37,17 @@ impl Mistake {
         }
         let shape = loss.shape();
         if shape.dims() != [rows] {
-            self.note(|| {
-                format!(
-                    "the loss of {rows} rows must be [{rows}], one number per row, but its shape is {shape}; \
-                     sum over the other axes, with .sum_axis(1) for example"
-                )
-            });
+            self.note(|| not_per_row(rows, &shape));
             return zeros(logits);
         }
         loss
     }
+}
+
+/// The message for a loss of another shape than `[rows]`.
+pub(crate) fn not_per_row(rows: usize, shape: &Shape) -> String {
+    format!(
+        "the loss of {rows} rows must be [{rows}], one number per row, but its shape is {shape}; \
+         sum over the other axes, with .sum_axis(1) for example"
+    )
 }

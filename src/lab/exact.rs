@@ -1,7 +1,7 @@
 //! The exact gradient, by enumeration in f64.
 
 use super::problem::Problem;
-use crate::estimators::{Objective, countable_states, softmax_in_f64};
+use crate::estimators::{Objective, countable_states, not_per_row, softmax_in_f64};
 use crate::tape::Tape;
 use crate::variables::Variables;
 
@@ -56,9 +56,7 @@ fn losses(problem: &(impl Problem + ?Sized), states: usize) -> Result<Vec<f64>, 
         let loss = problem.loss(tape.input(&z, variables.shape(rows)));
         let shape = loss.shape();
         if shape.dims() != [rows] {
-            return Err(format!(
-                "the loss of {rows} rows must be [{rows}], one number per row, its shape is {shape}"
-            ));
+            return Err(not_per_row(rows, &shape));
         }
         losses.extend(loss.value().iter().map(|&loss| f64::from(loss)));
         tape.reset();

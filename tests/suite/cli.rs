@@ -507,7 +507,7 @@ fn an_empty_tier_is_none() {
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), best));
 }
 
-/// What a stopped run says is taken by a shell as it is.
+/// A shell can run the command that a stopped run prints, whatever the name of its folder.
 #[test]
 fn the_command_that_resumes_is_right_for_any_folder() {
     use std::os::unix::ffi::OsStrExt;
@@ -792,8 +792,8 @@ fn checkpoints_of_something_else_are_refused() {
     assert_snapshot!(all(lines.map(|line| desk.refused(line))), @"
     error: vae/model.safetensors: expected a checkpoint of mlp, found one of vae
     error: mlp/model.safetensors: expected a checkpoint of vae, found one of mlp
-    error: --data: expected the images that the run began with, 250+50+20x12x12-b868ff7c38c6c316, found those of other, 250+50+20x12x12-26086cb50332956d
-    error: --data: expected the images that the run began with, 250+50+20x12x12-b868ff7c38c6c316, found those of few, 10+2+20x12x12-5d96b619d78bb7d8
+    error: --data: expected the images that the run began with, 250+50+20x12x12-b868ff7c38c6c316, found the images of other, 250+50+20x12x12-26086cb50332956d
+    error: --data: expected the images that the run began with, 250+50+20x12x12-b868ff7c38c6c316, found the images of few, 10+2+20x12x12-5d96b619d78bb7d8
     error: mlp/model.safetensors: expected a model that draws images (vae, sbn, belief or semi), found one of mlp
     error: --samples: expected it with a model that samples, found one of mlp
     ");

@@ -6,9 +6,9 @@
 
 mod bits;
 mod classes;
+mod distributions;
 mod elementwise;
 mod estimators;
-mod laws;
 mod numbers;
 mod products;
 mod updates;
@@ -140,12 +140,13 @@ fn every_op_has_its_limits() {
 #[test]
 fn every_distribution_has_its_limits() {
     let mut limits = Limits::new();
-    laws::rows(&mut limits);
+    distributions::rows(&mut limits);
     let text = read("src/distributions.rs");
     // Gumbel and Logistic share a line.
     let lines = text.lines().filter(|line| line.starts_with("//! | [`"));
-    let laws = lines.flat_map(|line| line.split(" | ").next().expect("a cell").split('`').skip(1).step_by(2));
-    limits.finish(laws.map(str::to_owned));
+    let names =
+        lines.flat_map(|line| line.split(" | ").next().expect("a cell").split('`').skip(1).step_by(2));
+    limits.finish(names.map(str::to_owned));
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn check_data(stored: &Checkpoint, args: &DataArgs, data: &Digits) -> Result<()>
     }
     let expected = format!("the images that the run began with, {began_with}");
     let found = match args.path() {
-        Some(path) => format!("those of {}, {found}", path.display()),
+        Some(path) => format!("the images of {}, {found}", path.display()),
         None => format!("none, which means the embedded ones, {found}"),
     };
     Err(Error::invalid("--data", expected, found))

@@ -27,7 +27,7 @@ pub(super) fn rows(limits: &mut Limits) {
 /// Compares the value and the gradients of a method of a distribution over single numbers.
 fn number(
     limits: &mut Limits,
-    law: &str,
+    distribution: &str,
     inputs: &[f32],
     f: impl for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>,
     value: f64,
@@ -36,7 +36,7 @@ fn number(
     let shape = [1];
     let inputs: Vec<_> = inputs.iter().map(|x| (std::slice::from_ref(x), &shape[..])).collect();
     let gradients: Vec<&[f64]> = gradients.iter().map(std::slice::from_ref).collect();
-    limits.row(law, &inputs, f, &[1.0], Expected { value: &[value], gradients: &gradients });
+    limits.row(distribution, &inputs, f, &[1.0], Expected { value: &[value], gradients: &gradients });
 }
 
 fn bernoulli(limits: &mut Limits, x: f32) {
@@ -111,23 +111,30 @@ type LogProb = for<'t> fn(Var<'t>, Var<'t>, Var<'t>) -> Var<'t>;
 
 /// Compares log-densities at a point and a log-scale, with location 0. A scale may be 0 or infinite.
 fn scaled(limits: &mut Limits) {
-    let laws: [(&str, LogProb, f64); 3] = [
+    let families: [(&str, LogProb, f64); 3] = [
         ("Normal", |loc, s, x| Normal::new(loc, s).log_prob(x), -0.918_938_533_204_672_7),
         ("Logistic", |loc, s, x| Logistic::new(loc, s).log_prob(x), -2.0 * std::f64::consts::LN_2),
         ("Gumbel", |loc, s, x| Gumbel::new(loc, s).log_prob(x), -1.0),
     ];
-    for (law, log_prob, at_location) in laws {
+    for (distribution, log_prob, at_location) in families {
         for log_scale in [-INF, -MAX, -200.0, 0.0, 200.0, MAX, INF] {
             // At the location, the density is the standard density at 0 divided by the scale, and its
             // derivative with respect to the location is 0.
             let value = at_location - f64::from(log_scale);
-            number(limits, law, &[0.0, log_scale], |_, x| log_prob(x[0], x[1], x[0]), value, &[0.0, -1.0]);
+            number(
+                limits,
+                distribution,
+                &[0.0, log_scale],
+                |_, x| log_prob(x[0], x[1], x[0]),
+                value,
+                &[0.0, -1.0],
+            );
         }
         for log_scale in [-INF, -MAX, -200.0] {
             for x in [1.0, -1.0, MAX, INF] {
                 number(
                     limits,
-                    law,
+                    distribution,
                     &[x, log_scale],
                     |tape, x| log_prob(tape.input(&[0.0], [1]), x[1], x[0]),
                     -ENDLESS,
@@ -138,7 +145,7 @@ fn scaled(limits: &mut Limits) {
         for x in [1.0, -MAX] {
             number(
                 limits,
-                law,
+                distribution,
                 &[x, INF],
                 |tape, x| log_prob(tape.input(&[0.0], [1]), x[1], x[0]),
                 -ENDLESS,
@@ -253,8 +260,8 @@ fn relaxed_classes(limits: &mut Limits) {
     // A temperature or a spread at which distances overflow does not mask a class.
     for (row, tau) in [([0.0, -10.0, -20.0], 1.2e-38), ([3e38, -3e38, -INF], 1.0)] {
         let tape = Tape::inference();
-        let law = ExpConcrete::new(tape.input(&row, [1, 3]), tau);
-        let log_y = law.rsample(&mut &[1 << 31; 3][..]);
+        let distribution = ExpConcrete::new(tape.input(&row, [1, 3]), tau);
+        let log_y = distribution.rsample(&mut &[1 << 31; 3][..]);
         let masked: Vec<f32> = log_y.to_vec().iter().map(|&y| f32::from(y == -INF)).collect();
         let expected = row.map(|x| f64::from(x == -INF));
         limits.compare(
@@ -268,13 +275,13 @@ fn relaxed_classes(limits: &mut Limits) {
 }
 
 fn own_density<'t>(x: Var<'t>, draws: &[u32]) -> Var<'t> {
-    let law = ExpConcrete::new(x, 0.5);
-    law.log_prob(law.rsample(&mut &draws[..]))
+    let distribution = ExpConcrete::new(x, 0.5);
+    distribution.log_prob(distribution.rsample(&mut &draws[..]))
 }
 
 fn own_density_on_the_simplex<'t>(x: Var<'t>, draws: &[u32]) -> Var<'t> {
-    let law = RelaxedOneHot::new(x, 0.5);
-    law.log_prob(Simplex::from_log(law.rsample(&mut &draws[..]).log))
+    let distribution = RelaxedOneHot::new(x, 0.5);
+    distribution.log_prob(Simplex::from_log(distribution.rsample(&mut &draws[..]).log))
 }
 
 fn relaxed_bits(limits: &mut Limits) {
@@ -314,25 +321,26 @@ fn relaxed_bits(limits: &mut Limits) {
 }
 
 fn own_density_of_bit(x: Var<'_>) -> Var<'_> {
-    let law = RelaxedBernoulli::new(x, 0.5);
-    law.log_prob(law.rsample(&mut &[1 << 31][..]))
+    let distribution = RelaxedBernoulli::new(x, 0.5);
+    distribution.log_prob(distribution.rsample(&mut &[1 << 31][..]))
 }
 
 fn own_density_of_logit(x: Var<'_>) -> Var<'_> {
-    let law = LogitRelaxedBernoulli::new(x, 0.5);
-    law.log_prob(law.rsample(&mut &[1 << 31][..]))
+    let distribution = LogitRelaxedBernoulli::new(x, 0.5);
+    distribution.log_prob(distribution.rsample(&mut &[1 << 31][..]))
 }
 
 fn divergence_of_bit<'t>(tape: &'t Tape, x: Var<'t>, form: KlForm) -> Var<'t> {
-    let (law, fair) = (RelaxedBernoulli::new(x, 0.5), RelaxedBernoulli::new(tape.input(&[0.0], [1]), 0.5));
-    form.binary(law, fair, law.rsample(&mut &[1 << 31][..]))
+    let (distribution, fair) =
+        (RelaxedBernoulli::new(x, 0.5), RelaxedBernoulli::new(tape.input(&[0.0], [1]), 0.5));
+    form.binary(distribution, fair, distribution.rsample(&mut &[1 << 31][..]))
 }
 
 /// An interval must have finite ends, the low one below the high one by a finite number. Others panic.
 fn uniform(limits: &mut Limits) {
     let log_prob = |tape: &Tape, [low, high, x]: [f32; 3]| {
-        let law = Uniform::new(tape.input(&[low], [1]), tape.input(&[high], [1]));
-        law.log_prob(tape.input(&[x], [1])).item()
+        let distribution = Uniform::new(tape.input(&[low], [1]), tape.input(&[high], [1]));
+        distribution.log_prob(tape.input(&[x], [1])).item()
     };
     for (case, expected) in [
         ([0.0, 1.0, 0.0], 0.0),
