@@ -10,28 +10,28 @@ use crate::noise::PIECE;
 use crate::parallel::{Rows, RowsMut, for_rows};
 
 crate::simd! {
-    fn forward_piece(logits: &[f32], target: &[f32], loss: &mut [f32]) {
+    fn forward_piece<F>(logits: &[f32], target: &[f32], loss: &mut [f32]) {
         for ((logits, target), loss) in logits.chunks(PIECE).zip(target.chunks(PIECE)).zip(loss.chunks_mut(PIECE)) {
             // The exponentials have a loop of their own, for the reason given in `draw` for noise.
             for (e, &x) in loss.iter_mut().zip(logits) {
-                *e = math::exp_nonpositive(-x.abs());
+                *e = math::exp_nonpositive::<F>(-x.abs());
             }
             for ((loss, &x), &t) in loss.iter_mut().zip(logits).zip(target) {
                 // The part of the target on the other side of x costs |x|. Neither term is negative, so
                 // nothing cancels.
                 let weight = if x > 0.0 { 1.0 - t } else { t };
-                *loss = math::weighted(weight, x.abs()) + math::log1p_moderate(*loss);
+                *loss = math::weighted(weight, x.abs()) + math::log1p_moderate::<F>(*loss);
             }
         }
     }
 }
 
 crate::simd! {
-    fn backward_piece(logits: &[f32], target: &[f32], dloss: &[f32], dlogits: &mut [f32]) {
+    fn backward_piece<F>(logits: &[f32], target: &[f32], dloss: &[f32], dlogits: &mut [f32]) {
         for (((dlogits, &dloss), &x), &t) in dlogits.iter_mut().zip(dloss).zip(logits).zip(target) {
             // sigmoid(x) - t, as -sigmoid(-x) + (1 - t) when t is nearer 1.
-            let slope = if t > 0.5 { (1.0 - t) - math::sigmoid(-x) } else { math::sigmoid(x) - t };
-            *dlogits = dloss.mul_add(slope, *dlogits);
+            let slope = if t > 0.5 { (1.0 - t) - math::sigmoid::<F>(-x) } else { math::sigmoid::<F>(x) - t };
+            *dlogits = F::mul_add(dloss, slope, *dlogits);
         }
     }
 }
@@ -61,9 +61,9 @@ pub fn backward(tier: Tier, logits: &[f32], target: &[f32], dloss: &[f32], dlogi
 #[track_caller]
 pub fn backward_target(tier: Tier, logits: &[f32], dloss: &[f32], dtarget: &mut [f32]) {
     crate::simd! {
-        fn piece(logits: &[f32], dloss: &[f32], dtarget: &mut [f32]) {
+        fn piece<F>(logits: &[f32], dloss: &[f32], dtarget: &mut [f32]) {
             for ((dt, &x), &dloss) in dtarget.iter_mut().zip(logits).zip(dloss) {
-                *dt = (-x).mul_add(dloss, *dt);
+                *dt = F::mul_add(-x, dloss, *dt);
             }
         }
     }

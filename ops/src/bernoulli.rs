@@ -12,9 +12,9 @@ use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::perturbed::binary_samples;
 
 crate::simd! {
-    fn st_backward_piece(logits: &[f32], dy: &[f32], dlogits: &mut [f32]) {
+    fn st_backward_piece<F>(logits: &[f32], dy: &[f32], dlogits: &mut [f32]) {
         for ((dlogits, &dy), &x) in dlogits.iter_mut().zip(dy).zip(logits) {
-            *dlogits = dy.mul_add(sigmoid_slope(x), *dlogits);
+            *dlogits = F::mul_add(dy, sigmoid_slope::<F>(x), *dlogits);
         }
     }
 }

@@ -5,24 +5,25 @@
 //! infinite; p is then exactly 0 or 1. Where q excludes an outcome that p allows, the divergence is +inf.
 
 use crate::Tier;
+use crate::fma::Fma;
 use crate::math::{self, sigmoid_slope, weighted};
 use crate::parallel::{Rows, RowsMut, for_rows};
 
 /// Returns p, q and the logit of q on the side where p <= 1/2.
 #[inline(always)]
-fn smaller_side(a: f32, b: f32) -> (f32, f32, f32) {
+fn smaller_side<F: Fma>(a: f32, b: f32) -> (f32, f32, f32) {
     let b = if a > 0.0 { -b } else { b };
-    (math::sigmoid(-a.abs()), math::sigmoid(b), b)
+    (math::sigmoid::<F>(-a.abs()), math::sigmoid::<F>(b), b)
 }
 
 crate::simd! {
-    fn forward_piece(p: &[f32], q: &[f32], kl: &mut [f32]) {
+    fn forward_piece<F>(p: &[f32], q: &[f32], kl: &mut [f32]) {
         for ((kl, &a), &b) in kl.iter_mut().zip(p).zip(q) {
-            let (p, _, b) = smaller_side(a, b);
+            let (p, _, b) = smaller_side::<F>(a, b);
             // -H(p) = -p |a| - softplus(-|a|), and the cross entropy softplus(b) - p b.
-            let negative_entropy = -weighted(p, a.abs()) - math::softplus(-a.abs());
+            let negative_entropy = -weighted(p, a.abs()) - math::softplus::<F>(-a.abs());
             let weight = if b > 0.0 { 1.0 - p } else { p };
-            let value = negative_entropy + (weighted(weight, b.abs()) + math::softplus(-b.abs()));
+            let value = negative_entropy + (weighted(weight, b.abs()) + math::softplus::<F>(-b.abs()));
             // This holds even if the probability of the excluded outcome underflows.
             let excluded = (b.abs() == f32::INFINITY) & (a.abs() < f32::INFINITY);
             *kl = if excluded { f32::INFINITY } else { value };
@@ -31,19 +32,19 @@ crate::simd! {
 }
 
 crate::simd! {
-    fn backward_p_piece(p: &[f32], q: &[f32], dkl: &[f32], dp: &mut [f32]) {
+    fn backward_p_piece<F>(p: &[f32], q: &[f32], dkl: &[f32], dp: &mut [f32]) {
         for (((dp, &a), &b), &dkl) in dp.iter_mut().zip(p).zip(q).zip(dkl) {
-            *dp = dkl.mul_add(weighted(sigmoid_slope(a), a - b), *dp);
+            *dp = F::mul_add(dkl, weighted(sigmoid_slope::<F>(a), a - b), *dp);
         }
     }
 }
 
 crate::simd! {
-    fn backward_q_piece(p: &[f32], q: &[f32], dkl: &[f32], dq: &mut [f32]) {
+    fn backward_q_piece<F>(p: &[f32], q: &[f32], dkl: &[f32], dq: &mut [f32]) {
         for (((dq, &a), &b), &dkl) in dq.iter_mut().zip(p).zip(q).zip(dkl) {
-            let (p, q, _) = smaller_side(a, b);
+            let (p, q, _) = smaller_side::<F>(a, b);
             let slope = if a > 0.0 { p - q } else { q - p };
-            *dq = dkl.mul_add(slope, *dq);
+            *dq = F::mul_add(dkl, slope, *dq);
         }
     }
 }

@@ -11,6 +11,7 @@
 //! Jang, S. Gu, B. Poole, "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017.
 
 use crate::Tier;
+use crate::fma::Fma;
 use crate::lanes;
 use crate::math::{self, sigmoid_slope};
 use crate::noise::{Draws, PIECE};
@@ -18,14 +19,14 @@ use crate::parallel::{Rows, RowsMut, for_light_rows, for_rows, sum_rows};
 use crate::perturbed::{binary_samples, logistic_scores};
 
 crate::simd! {
-    fn forward_piece(
+    fn forward_piece<F>(
         draws: Draws<'_>, first: usize, logits: &[f32], inverse_tau: f32, y: &mut [f32], rest: &mut [f32],
     ) {
         let mut reader = draws.from_element(first);
         for ((logits, y), rest) in logits.chunks(PIECE).zip(y.chunks_mut(PIECE)).zip(rest.chunks_mut(PIECE)) {
-            logistic_scores(&mut reader, logits, y);
+            logistic_scores::<F>(&mut reader, logits, y);
             for (y, rest) in y.iter_mut().zip(rest) {
-                (*y, *rest) = math::sigmoid_and_rest(*y * inverse_tau);
+                (*y, *rest) = math::sigmoid_and_rest::<F>(*y * inverse_tau);
             }
         }
     }
@@ -33,29 +34,29 @@ crate::simd! {
 
 /// Returns y (1 - y) from the rest of y.
 #[inline(always)]
-fn slope(rest: f32) -> f32 {
-    (-rest).mul_add(rest, rest.abs())
+fn slope<F: Fma>(rest: f32) -> f32 {
+    F::mul_add(-rest, rest, rest.abs())
 }
 
 /// Returns h logit(y) from the rest of y, or 0 where y or 1 - y is 0 or subnormal.
 #[inline(always)]
-fn h_logit(h: f32, rest: f32) -> f32 {
+fn h_logit<F: Fma>(h: f32, rest: f32) -> f32 {
     let smaller = rest.abs();
-    let distance = math::ln_normal((1.0 - smaller) / smaller);
+    let distance = math::ln_normal::<F>((1.0 - smaller) / smaller);
     let value = h * distance.copysign(-rest);
     if smaller < f32::MIN_POSITIVE { 0.0 } else { value }
 }
 
 crate::simd! {
-    fn backward_piece(rest: &[f32], dy: &[f32], inverse_tau: f32, want_tau: bool, dlogits: &mut [f32]) -> f32 {
+    fn backward_piece<F>(rest: &[f32], dy: &[f32], inverse_tau: f32, want_tau: bool, dlogits: &mut [f32]) -> f32 {
         let mut total = 0.0;
         let pieces = rest.chunks(PIECE).zip(dy.chunks(PIECE)).zip(dlogits.chunks_mut(PIECE));
         for ((rest, dy), dlogits) in pieces {
             for ((dlogits, &rest), &dy) in dlogits.iter_mut().zip(rest).zip(dy) {
-                *dlogits = (dy * slope(rest)).mul_add(inverse_tau, *dlogits);
+                *dlogits = F::mul_add(dy * slope::<F>(rest), inverse_tau, *dlogits);
             }
             if want_tau {
-                total += lanes::sum_of_pairs(dy, rest, |dy, rest| h_logit(dy * slope(rest), rest));
+                total += lanes::sum_of_pairs(dy, rest, |dy, rest| h_logit::<F>(dy * slope::<F>(rest), rest));
             }
         }
         total
@@ -63,7 +64,7 @@ crate::simd! {
 }
 
 crate::simd! {
-    fn st_backward_piece(
+    fn st_backward_piece<F>(
         draws: Draws<'_>,
         first: usize,
         logits: &[f32],
@@ -78,11 +79,11 @@ crate::simd! {
         let pieces = logits.chunks(PIECE).zip(dy.chunks(PIECE)).zip(dlogits.chunks_mut(PIECE));
         for ((logits, dy), dlogits) in pieces {
             let scores = &mut scores[..logits.len()];
-            logistic_scores(&mut reader, logits, scores);
+            logistic_scores::<F>(&mut reader, logits, scores);
             for ((score, &dy), dlogits) in scores.iter_mut().zip(dy).zip(dlogits) {
                 let s = *score * inverse_tau;
-                let slope = sigmoid_slope(s);
-                *dlogits = (dy * slope).mul_add(inverse_tau, *dlogits);
+                let slope = sigmoid_slope::<F>(s);
+                *dlogits = F::mul_add(dy * slope, inverse_tau, *dlogits);
                 *score = if slope == 0.0 { 0.0 } else { dy * slope * s };
             }
             if want_tau {

@@ -5,6 +5,7 @@
 //! and p does not makes the divergence +inf. A logit of inf masks the finite logits of its row.
 
 use crate::Tier;
+use crate::fma::Fma;
 use crate::lanes;
 use crate::math::{self, weighted};
 use crate::parallel::{Rows, RowsMut, for_rows};
@@ -18,7 +19,7 @@ use crate::sums::sum_in_runs;
 /// Writes `shifted` = logits - largest logit of the row, and `exps` = e^shifted, for a block of rows. One
 /// flat pass over the exponentials fills whole vectors, however few the classes are.
 #[inline(always)]
-fn shift_and_exp(logits: &[f32], classes: usize, shifted: &mut [f32], exps: &mut [f32]) -> Checked {
+fn shift_and_exp<F: Fma>(logits: &[f32], classes: usize, shifted: &mut [f32], exps: &mut [f32]) -> Checked {
     for (r, (row, out)) in logits.chunks_exact(classes).zip(shifted.chunks_exact_mut(classes)).enumerate() {
         let max = lanes::max(row);
         if is_unusual(row, max, MODERATE) {
@@ -29,7 +30,7 @@ fn shift_and_exp(logits: &[f32], classes: usize, shifted: &mut [f32], exps: &mut
         }
     }
     for (e, &s) in exps.iter_mut().zip(shifted.iter()) {
-        *e = math::exp(s);
+        *e = math::exp::<F>(s);
     }
     Ok(())
 }
@@ -43,18 +44,18 @@ fn sum_and_mean(s: &[f32], e: &[f32]) -> (f32, f32) {
 }
 
 crate::simd! {
-    fn uniform_forward_piece(logits: &[f32], classes: usize, scratch: &mut [f32], kl: &mut [f32]) -> Checked {
+    fn uniform_forward_piece<F>(logits: &[f32], classes: usize, scratch: &mut [f32], kl: &mut [f32]) -> Checked {
         let log_classes = (classes as f64).ln() as f32;
         let (shifted, exps) = scratch.split_at_mut(scratch.len() / 2);
         let block = shifted.len();
         for (b, (logits, kl)) in logits.chunks(block).zip(kl.chunks_mut(block / classes)).enumerate() {
             let (shifted, exps) = (&mut shifted[..logits.len()], &mut exps[..logits.len()]);
-            shift_and_exp(logits, classes, shifted, exps)
+            shift_and_exp::<F>(logits, classes, shifted, exps)
                 .map_err(|MaskedRow(r)| MaskedRow(b * block / classes + r))?;
             let rows = shifted.chunks_exact(classes).zip(exps.chunks_exact(classes));
             for (kl, (s, e)) in kl.iter_mut().zip(rows) {
                 let (sum, mean) = sum_and_mean(s, e);
-                *kl = (mean - math::ln(sum)) + log_classes;
+                *kl = (mean - math::ln::<F>(sum)) + log_classes;
             }
         }
         Ok(())
@@ -62,7 +63,7 @@ crate::simd! {
 }
 
 crate::simd! {
-    fn uniform_backward_piece(
+    fn uniform_backward_piece<F>(
         logits: &[f32], classes: usize, dkl: &[f32], scratch: &mut [f32], dlogits: &mut [f32],
     ) {
         let (shifted, exps) = scratch.split_at_mut(scratch.len() / 2);
@@ -71,7 +72,7 @@ crate::simd! {
         for ((logits, dkl), dlogits) in blocks {
             let (shifted, exps) = (&mut shifted[..logits.len()], &mut exps[..logits.len()]);
             // The forward pass found an unmasked class in every row.
-            let _ = shift_and_exp(logits, classes, shifted, exps);
+            let _ = shift_and_exp::<F>(logits, classes, shifted, exps);
             let rows = shifted.chunks_exact(classes).zip(exps.chunks_exact(classes));
             for ((&dkl, (s, e)), dlogits) in dkl.iter().zip(rows).zip(dlogits.chunks_exact_mut(classes)) {
                 let (sum, mean) = sum_and_mean(s, e);
@@ -135,16 +136,16 @@ fn log_ratio(p: f32, q: f32, p_norm: (f32, f32), q_norm: (f32, f32)) -> f32 {
 
 /// Returns the probability of a logit from the [`normalizer`] of its row.
 #[inline(always)]
-fn probability(x: f32, norm: (f32, f32)) -> f32 {
-    math::exp((x - norm.0) - norm.1)
+fn probability<F: Fma>(x: f32, norm: (f32, f32)) -> f32 {
+    math::exp::<F>((x - norm.0) - norm.1)
 }
 
 crate::simd! {
-    fn forward_piece(p: &[f32], q: &[f32], classes: usize, kl: &mut [f32]) -> Checked {
+    fn forward_piece<F>(p: &[f32], q: &[f32], classes: usize, kl: &mut [f32]) -> Checked {
         for (r, ((p, q), kl)) in p.chunks_exact(classes).zip(q.chunks_exact(classes)).zip(kl).enumerate() {
-            let (p_norm, q_norm) = (normalizer(p, r)?, normalizer(q, r)?);
+            let (p_norm, q_norm) = (normalizer::<F>(p, r)?, normalizer::<F>(q, r)?);
             let ratio = |p, q| log_ratio(p, q, p_norm, q_norm);
-            let total = sum_in_runs(p, q, |p, q| probability(p, p_norm) * ratio(p, q));
+            let total = sum_in_runs(p, q, |p, q| probability::<F>(p, p_norm) * ratio(p, q));
             // An infinite ratio counts even if the probability of a class that only q masks underflows: 0 times
             // infinity is NaN.
             let excluded = |(&p, &q): (&f32, &f32)| ratio(p, q) == f32::INFINITY;
@@ -155,29 +156,29 @@ crate::simd! {
 }
 
 crate::simd! {
-    fn backward_p_piece(p: &[f32], q: &[f32], classes: usize, kl: &[f32], dkl: &[f32], dp: &mut [f32]) {
+    fn backward_p_piece<F>(p: &[f32], q: &[f32], classes: usize, kl: &[f32], dkl: &[f32], dp: &mut [f32]) {
         let rows = p.chunks_exact(classes).zip(q.chunks_exact(classes)).zip(dp.chunks_exact_mut(classes));
         for (((p, q), dp), (&kl, &dkl)) in rows.zip(kl.iter().zip(dkl)) {
-            let (p_norm, q_norm) = (max_and_log_sum(p), max_and_log_sum(q));
+            let (p_norm, q_norm) = (max_and_log_sum::<F>(p), max_and_log_sum::<F>(q));
             // An infinite divergence has infinite slopes: positive for a class that makes it infinite,
             // negative for the others.
             let kl = math::at_most(kl, f32::MAX);
             for ((dp, &p), &q) in dp.iter_mut().zip(p).zip(q) {
                 // A class without probability has no slope, even if the other factor is infinite.
-                let slope = weighted(probability(p, p_norm), log_ratio(p, q, p_norm, q_norm) - kl);
-                *dp = dkl.mul_add(slope, *dp);
+                let slope = weighted(probability::<F>(p, p_norm), log_ratio(p, q, p_norm, q_norm) - kl);
+                *dp = F::mul_add(dkl, slope, *dp);
             }
         }
     }
 }
 
 crate::simd! {
-    fn backward_q_piece(p: &[f32], q: &[f32], classes: usize, dkl: &[f32], dq: &mut [f32]) {
+    fn backward_q_piece<F>(p: &[f32], q: &[f32], classes: usize, dkl: &[f32], dq: &mut [f32]) {
         let rows = p.chunks_exact(classes).zip(q.chunks_exact(classes)).zip(dq.chunks_exact_mut(classes));
         for (((p, q), dq), &dkl) in rows.zip(dkl) {
-            let (p_norm, q_norm) = (max_and_log_sum(p), max_and_log_sum(q));
+            let (p_norm, q_norm) = (max_and_log_sum::<F>(p), max_and_log_sum::<F>(q));
             for ((dq, &p), &q) in dq.iter_mut().zip(p).zip(q) {
-                *dq = dkl.mul_add(probability(q, q_norm) - probability(p, p_norm), *dq);
+                *dq = F::mul_add(dkl, probability::<F>(q, q_norm) - probability::<F>(p, p_norm), *dq);
             }
         }
     }

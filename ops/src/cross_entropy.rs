@@ -14,9 +14,9 @@ use crate::rows::{
 };
 
 crate::simd! {
-    fn forward_piece(logits: &[f32], classes: usize, targets: &[u32], loss: &mut [f32]) -> Checked {
+    fn forward_piece<F>(logits: &[f32], classes: usize, targets: &[u32], loss: &mut [f32]) -> Checked {
         for (r, ((row, &target), loss)) in logits.chunks_exact(classes).zip(targets).zip(loss).enumerate() {
-            let (max, log_sum) = normalizer(row, r)?;
+            let (max, log_sum) = normalizer::<F>(row, r)?;
             *loss = log_sum + (max - row[target as usize]);
         }
         Ok(())
@@ -24,11 +24,11 @@ crate::simd! {
 }
 
 crate::simd! {
-    fn backward_piece(logits: &[f32], classes: usize, targets: &[u32], dloss: &[f32], dlogits: &mut [f32]) {
+    fn backward_piece<F>(logits: &[f32], classes: usize, targets: &[u32], dloss: &[f32], dlogits: &mut [f32]) {
         let rows = logits.chunks_exact(classes).zip(dlogits.chunks_exact_mut(classes));
         let mut p = [0.0f32; PIECE];
         for (((row, dlogits), &target), &dloss) in rows.zip(targets).zip(dloss) {
-            let (max, log_sum) = max_and_log_sum(row);
+            let (max, log_sum) = max_and_log_sum::<F>(row);
             // 1 - p of the target is the sum of the other probabilities, which keeps the digits that 1 - p
             // loses where p rounds to 1.
             let mut others = 0.0f64;
@@ -36,17 +36,17 @@ crate::simd! {
             for ((row, dlogits), first) in pieces.zip((0..).step_by(PIECE)) {
                 let p = &mut p[..row.len()];
                 for ((p, &x), place) in p.iter_mut().zip(row).zip(first..) {
-                    let probability = math::exp_nonpositive((x - max) - log_sum);
+                    let probability = math::exp_nonpositive::<F>((x - max) - log_sum);
                     *p = if place == target { 0.0 } else { probability };
                 }
                 for (dlogits, &p) in dlogits.iter_mut().zip(p.iter()) {
-                    *dlogits = dloss.mul_add(p, *dlogits);
+                    *dlogits = F::mul_add(dloss, p, *dlogits);
                 }
                 others += f64::from(lanes::sum(p));
             }
             let target = target as usize;
             if row[target] != f32::NEG_INFINITY {
-                dlogits[target] = (-dloss).mul_add(others as f32, dlogits[target]);
+                dlogits[target] = F::mul_add(-dloss, others as f32, dlogits[target]);
             }
         }
     }

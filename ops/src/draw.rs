@@ -13,6 +13,7 @@
 //! against `f64` by `tests/math_exhaustive.rs`, in ulps of the exact value.
 
 use crate::Tier;
+use crate::fma::{Fma, Hardware};
 use crate::math;
 use crate::noise::{Draws, PIECE};
 use crate::parallel::{RowsMut, for_rows};
@@ -22,9 +23,9 @@ const STEP: f32 = 1.0 / (1u64 << 32) as f32;
 
 /// `(k + 1/2) 2^-32`: `v` for a draw in the lower half and, read as a negative integer, `v - 1` in the upper.
 #[inline(always)]
-fn midpoint(k: u32) -> f32 {
+fn midpoint<F: Fma>(k: u32) -> f32 {
     // Through i32, because converting a u32 takes a single instruction only with AVX-512.
-    (k as i32 as f32).mul_add(STEP, 0.5 * STEP)
+    F::scale_add(k as i32 as f32, STEP, 0.5 * STEP)
 }
 
 /// The draw, or its complement if that is in the lower half. It stands for the smaller of `v` and `1 - v`.
@@ -35,8 +36,8 @@ fn folded(x: u32) -> u32 {
 
 /// `1 - 2 (m + 1/2) 2^-32` for a folded draw, without cancellation.
 #[inline(always)]
-fn twice_distance_to_half(m: u32) -> f32 {
-    ((0x7fff_ffff - m) as i32 as f32).mul_add(2.0 * STEP, STEP)
+fn twice_distance_to_half<F: Fma>(m: u32) -> f32 {
+    F::scale_add((0x7fff_ffff - m) as i32 as f32, 2.0 * STEP, STEP)
 }
 
 /// `y >= 0` for a draw in the upper half, `-y` in the lower.
@@ -46,12 +47,18 @@ fn with_side(y: f32, x: u32) -> f32 {
 }
 
 /// A uniform number in (0, 1): `v`, correctly rounded, but never 1. From 2^-33 to `1 - 2^-24`.
-#[inline(always)]
+#[inline]
 pub fn uniform(x: u32) -> f32 {
+    uniform_by::<Hardware>(x)
+}
+
+/// [`uniform`] in a kernel.
+#[inline(always)]
+pub fn uniform_by<F: Fma>(x: u32) -> f32 {
     // Both parts are exact, so the sum is rounded once.
     let high = (x >> 8) as i32 as f32;
     let low = (x & 0xff) as i32 as f32;
-    let v = high.mul_add(256.0 * STEP, low.mul_add(STEP, 0.5 * STEP));
+    let v = F::scale_add(high, 256.0 * STEP, F::scale_add(low, STEP, 0.5 * STEP));
     const BELOW_ONE: f32 = 1.0 - f32::EPSILON / 2.0;
     if v > BELOW_ONE { BELOW_ONE } else { v }
 }
@@ -64,20 +71,32 @@ pub fn bernoulli(x: u32, p: f64) -> bool {
 }
 
 /// An exponential number of rate 1: `-ln(1 - v)`, within 2 ulp. From 1.2e-10 to 22.87.
-#[inline(always)]
+#[inline]
 pub fn exponential(x: u32) -> f32 {
+    exponential_by::<Hardware>(x)
+}
+
+/// [`exponential`] in a kernel.
+#[inline(always)]
+pub fn exponential_by<F: Fma>(x: u32) -> f32 {
     // 1 - v is 1 - b in the lower half and -b in the upper. The mask is arithmetic, because from a select the
     // compiler makes two copies of the logarithm.
     let whole = f32::from_bits(1f32.to_bits() & !(x as i32 >> 31) as u32);
-    math::minus_ln_of_difference(whole, midpoint(x))
+    math::minus_ln_of_difference::<F>(whole, midpoint::<F>(x))
 }
 
 /// A standard Gumbel number: `-ln(-ln(1 - v))`, within 2 ulp or 2e-7, whichever is more. From -3.13 to 22.87.
 ///
 /// The absolute part is needed only near 0, where the inner logarithm is near 1 and has itself been rounded.
-#[inline(always)]
+#[inline]
 pub fn gumbel(x: u32) -> f32 {
-    math::minus_ln_normal(exponential(x))
+    gumbel_by::<Hardware>(x)
+}
+
+/// [`gumbel`] in a kernel.
+#[inline(always)]
+pub fn gumbel_by<F: Fma>(x: u32) -> f32 {
+    math::minus_ln_normal::<F>(exponential_by::<F>(x))
 }
 
 /// An upper bound on [`gumbel`], most often within 0.1 where that is large, in a tenth of its instructions.
@@ -85,35 +104,41 @@ pub fn gumbel(x: u32) -> f32 {
 /// `-ln(-ln(1 - v))` is at most `-ln v`, and `log2` is at least the straight lines between the powers of 2,
 /// which the bits of a float give.
 #[inline(always)]
-pub(crate) fn gumbel_at_most(x: u32) -> f32 {
+pub(crate) fn gumbel_at_most<F: Fma>(x: u32) -> f32 {
     const LN_2: f32 = std::f32::consts::LN_2;
     // More than all rounding errors here and in `gumbel`.
     const ROUNDING: f32 = 1e-4;
     // v 2^31, or a half less.
     let v = (x >> 1) as i32 as f32 + 0.25;
     // The bits of v 2^31, times 2^-23, are 127 + 31 more than log2 v at the powers of 2.
-    (v.to_bits() as i32 as f32).mul_add(-LN_2 / 8_388_608.0, (127.0 + 31.0) * LN_2 + ROUNDING)
+    F::step(v.to_bits() as i32 as f32, -LN_2 / 8_388_608.0, (127.0 + 31.0) * LN_2 + ROUNDING)
 }
 
 /// A standard logistic number: `ln v - ln(1 - v)`, within 3 ulp. From -22.87 to 22.87, odd: `!x` gives the
 /// negative.
-#[inline(always)]
+#[inline]
 pub fn logistic(x: u32) -> f32 {
-    logistic_of_ratio(logistic_ratio(x), x)
+    logistic_by::<Hardware>(x)
+}
+
+/// [`logistic`] in a kernel.
+#[inline(always)]
+pub fn logistic_by<F: Fma>(x: u32) -> f32 {
+    logistic_of_ratio::<F>(logistic_ratio::<F>(x), x)
 }
 
 /// `(1 - 2a) / a` with the smaller `a` of `v` and `1 - v`.
 #[inline(always)]
-fn logistic_ratio(x: u32) -> f32 {
+fn logistic_ratio<F: Fma>(x: u32) -> f32 {
     let m = folded(x);
-    twice_distance_to_half(m) / midpoint(m)
+    twice_distance_to_half::<F>(m) / midpoint::<F>(m)
 }
 
 /// [`logistic`] from its ratio.
 #[inline(always)]
-fn logistic_of_ratio(ratio: f32, x: u32) -> f32 {
+fn logistic_of_ratio<F: Fma>(ratio: f32, x: u32) -> f32 {
     // ln((1 - a) / a) as log1p((1 - 2a) / a), where the logarithms would cancel near a = 1/2.
-    with_side(math::log1p_moderate(ratio), x)
+    with_side(math::log1p_moderate::<F>(ratio), x)
 }
 
 /// `sqrt(pi / 2)`, the value of `z / (1 - 2a)` at `a = 1/2`.
@@ -139,25 +164,32 @@ const NORMAL_DENOMINATOR: [f32; 6] =
 /// The form, `1 - 2v` times a function of `w = -ln(4 v (1 - v))`, comes from M. Giles, "Approximating the
 /// erfinv function", GPU Computing Gems 2, 2010. His two polynomials, one of them for the tails, are replaced
 /// by one rational function for the whole range, with coefficients fitted for this crate.
-#[inline(always)]
+#[inline]
 pub fn normal(x: u32) -> f32 {
-    normal_of_log(normal_log(x), x)
+    normal_by::<Hardware>(x)
+}
+
+/// [`normal`] in a kernel.
+#[inline(always)]
+pub fn normal_by<F: Fma>(x: u32) -> f32 {
+    normal_of_log::<F>(normal_log::<F>(x), x)
 }
 
 /// The `w` that [`normal`] is computed from.
 #[inline(always)]
-fn normal_log(x: u32) -> f32 {
-    let a = midpoint(folded(x));
-    math::minus_ln_normal((4.0 * a).mul_add(-a, 4.0 * a))
+fn normal_log<F: Fma>(x: u32) -> f32 {
+    let a = midpoint::<F>(folded(x));
+    math::minus_ln_normal::<F>(F::step(4.0 * a, -a, 4.0 * a))
 }
 
 /// [`normal`] from its `w`.
 #[inline(always)]
-fn normal_of_log(w: f32, x: u32) -> f32 {
+fn normal_of_log<F: Fma>(w: f32, x: u32) -> f32 {
     // The quotient is small compared with the two constants, and so are its rounding errors.
-    let quotient = math::polynomial(w, NORMAL_NUMERATOR) / math::polynomial(w, NORMAL_DENOMINATOR);
-    let ratio = (NORMAL_SLOPE + quotient).mul_add(w, NORMAL_AT_HALF);
-    with_side(twice_distance_to_half(folded(x)) * ratio, x)
+    let quotient =
+        math::polynomial::<F, _>(w, NORMAL_NUMERATOR) / math::polynomial::<F, _>(w, NORMAL_DENOMINATOR);
+    let ratio = F::step(NORMAL_SLOPE + quotient, w, NORMAL_AT_HALF);
+    with_side(twice_distance_to_half::<F>(folded(x)) * ratio, x)
 }
 
 // ---- noise for a slice of draws ----
@@ -169,48 +201,48 @@ fn normal_of_log(w: f32, x: u32) -> f32 {
 
 /// Exponential noise, one number per draw.
 #[inline(always)]
-pub(crate) fn exponentials(draws: &[u32], out: &mut [f32]) {
+pub(crate) fn exponentials<F: Fma>(draws: &[u32], out: &mut [f32]) {
     for (out, &draw) in out.iter_mut().zip(draws) {
-        *out = exponential(draw);
+        *out = exponential_by::<F>(draw);
     }
 }
 
 /// Standard Gumbel noise, one number per draw.
 #[inline(always)]
-pub(crate) fn gumbels(draws: &[u32], out: &mut [f32]) {
-    exponentials(draws, out);
+pub(crate) fn gumbels<F: Fma>(draws: &[u32], out: &mut [f32]) {
+    exponentials::<F>(draws, out);
     for out in out {
-        *out = math::minus_ln_normal(*out);
+        *out = math::minus_ln_normal::<F>(*out);
     }
 }
 
 /// Standard logistic noise, one number per draw.
 #[inline(always)]
-pub(crate) fn logistics(draws: &[u32], out: &mut [f32]) {
+pub(crate) fn logistics<F: Fma>(draws: &[u32], out: &mut [f32]) {
     for (out, &draw) in out.iter_mut().zip(draws) {
-        *out = logistic_ratio(draw);
+        *out = logistic_ratio::<F>(draw);
     }
     for (out, &draw) in out.iter_mut().zip(draws) {
-        *out = logistic_of_ratio(*out, draw);
+        *out = logistic_of_ratio::<F>(*out, draw);
     }
 }
 
 /// Standard normal noise, one number per draw.
 #[inline(always)]
-pub(crate) fn normals(draws: &[u32], out: &mut [f32]) {
+pub(crate) fn normals<F: Fma>(draws: &[u32], out: &mut [f32]) {
     for (out, &draw) in out.iter_mut().zip(draws) {
-        *out = normal_log(draw);
+        *out = normal_log::<F>(draw);
     }
     for (out, &draw) in out.iter_mut().zip(draws) {
-        *out = normal_of_log(*out, draw);
+        *out = normal_of_log::<F>(*out, draw);
     }
 }
 
 /// Uniform noise in (0, 1), one number per draw.
 #[inline(always)]
-fn uniforms(draws: &[u32], out: &mut [f32]) {
+fn uniforms<F: Fma>(draws: &[u32], out: &mut [f32]) {
     for (out, &draw) in out.iter_mut().zip(draws) {
-        *out = uniform(draw);
+        *out = uniform_by::<F>(draw);
     }
 }
 
@@ -218,10 +250,10 @@ fn uniforms(draws: &[u32], out: &mut [f32]) {
 macro_rules! noise_piece {
     ($piece:ident, $noise:ident) => {
         crate::simd! {
-            fn $piece(draws: Draws<'_>, first: usize, out: &mut [f32]) {
+            fn $piece<F>(draws: Draws<'_>, first: usize, out: &mut [f32]) {
                 let mut reader = draws.from_element(first);
                 for out in out.chunks_mut(PIECE) {
-                    $noise(reader.take(out.len()), out);
+                    $noise::<F>(reader.take(out.len()), out);
                 }
             }
         }
@@ -261,6 +293,7 @@ pub fn fill_logistic(tier: Tier, draws: Draws<'_>, out: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Hardware as H;
 
     const LAWS: [fn(u32) -> f32; 5] = [uniform, exponential, gumbel, logistic, normal];
 
@@ -293,7 +326,8 @@ mod tests {
     fn noise_for_a_slice_is_that_of_each_draw_to_the_last_bit() {
         let draws: Vec<u32> = (0..=u32::MAX).step_by(9_973).chain([u32::MAX]).collect();
         type Noise = fn(&[u32], &mut [f32]);
-        let noises: [Noise; 5] = [uniforms, exponentials, gumbels, logistics, normals];
+        let noises: [Noise; 5] =
+            [uniforms::<H>, exponentials::<H>, gumbels::<H>, logistics::<H>, normals::<H>];
         let mut out = vec![0.0; draws.len()];
         for (noise, law) in noises.into_iter().zip(LAWS) {
             noise(&draws, &mut out);
@@ -312,7 +346,7 @@ mod tests {
     }
 
     fn check_bound(x: u32) {
-        let (noise, bound) = (gumbel(x), gumbel_at_most(x));
+        let (noise, bound) = (gumbel(x), gumbel_at_most::<H>(x));
         assert!(bound > noise + 5e-5, "{x}: {noise} {bound}");
         assert!(x < 1 << 4 || noise < 2.0 || bound < noise + 0.15, "{x}: {noise} {bound}");
     }

@@ -13,7 +13,7 @@ macro_rules! unary {
             use super::*;
 
             crate::simd! {
-                fn forward_piece(x: &[f32], y: &mut [f32]) {
+                fn forward_piece<F>(x: &[f32], y: &mut [f32]) {
                     for (y, &$x) in y.iter_mut().zip(x) {
                         *y = $value;
                     }
@@ -21,10 +21,10 @@ macro_rules! unary {
             }
 
             crate::simd! {
-                fn backward_piece(x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]) {
+                fn backward_piece<F>(x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]) {
                     for (((dx, &dy), &$x), &$y) in dx.iter_mut().zip(dy).zip(x).zip(y) {
                         let _ = ($x, $y);
-                        *dx = f32::mul_add(dy, $slope, *dx);
+                        *dx = F::mul_add(dy, $slope, *dx);
                     }
                 }
             }
@@ -53,11 +53,11 @@ macro_rules! unary {
 
 unary! {
     /// y = e^x; the slope is at most the largest number, so that a dy of 0 stays 0
-    exp: |x| math::exp(x), |y| math::at_most(y, f32::MAX);
+    exp: |x| math::exp::<F>(x), |y| math::at_most(y, f32::MAX);
     /// y = ln x; the slope is at most the largest number, so that a dy of 0 (as at a masked class) stays 0
-    ln: |x| math::ln(x), |y| if x.abs() <= 1.0 / f32::MAX { f32::MAX } else { 1.0 / x };
+    ln: |x| math::ln::<F>(x), |y| if x.abs() <= 1.0 / f32::MAX { f32::MAX } else { 1.0 / x };
     /// y = ln(1 + x); the slope at -1 is finite, so that a dy of 0 stays 0
-    log1p: |x| math::log1p(x), |y| 1.0 / math::at_least(1.0 + x, f32::MIN_POSITIVE);
+    log1p: |x| math::log1p::<F>(x), |y| 1.0 / math::at_least(1.0 + x, f32::MIN_POSITIVE);
     /// y = the square root of x; the slope at 0 is finite, so that a dy of 0 stays 0
     sqrt: |x| x.sqrt(), |y| 0.5 / math::at_least(y, f32::MIN_POSITIVE);
     /// y = x^2; the slope is at most the largest number, so that a dy of 0 stays 0
@@ -65,11 +65,11 @@ unary! {
     /// y = |x|; the slope at 0 is 0
     abs: |x| x.abs(), |y| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { 0.0 };
     /// y = 1 / (1 + e^-x); the slope comes from x, because y rounds to 1 from x = 17 on
-    sigmoid: |x| math::sigmoid(x), |y| math::sigmoid_slope(x);
+    sigmoid: |x| math::sigmoid::<F>(x), |y| math::sigmoid_slope::<F>(x);
     /// y = ln(1 + e^x)
-    softplus: |x| math::softplus(x), |y| math::sigmoid(x);
+    softplus: |x| math::softplus::<F>(x), |y| math::sigmoid::<F>(x);
     /// y = tanh x; the slope comes from x, because y rounds to 1 from x = 9 on
-    tanh: |x| math::tanh(x), |y| 4.0 * math::sigmoid_slope(2.0 * x);
+    tanh: |x| math::tanh::<F>(x), |y| 4.0 * math::sigmoid_slope::<F>(2.0 * x);
     /// y = max(x, 0); the slope at 0 is 0; a NaN stays
     relu: |x| if x < 0.0 { 0.0 } else { x }, |y| if x > 0.0 { 1.0 } else { 0.0 };
 }
@@ -123,7 +123,7 @@ macro_rules! zipped {
         #[track_caller]
         pub fn $name(tier: Tier, a: &[f32], b: &[f32], out: &mut [f32]) {
             crate::simd! {
-                fn piece(a: &[f32], b: &[f32], out: &mut [f32]) {
+                fn piece<F>(a: &[f32], b: &[f32], out: &mut [f32]) {
                     for (($out, &$a), &$b) in out.iter_mut().zip(a).zip(b) {
                         *$out = $value;
                     }
@@ -146,7 +146,7 @@ zipped! {
     /// out = a / b
     div: |a, b, out| a / b;
     /// out += a b: the gradient of a product, and of every op whose slope is available.
-    add_product: |a, b, out| a.mul_add(b, *out);
+    add_product: |a, b, out| F::mul_add(a, b, *out);
     /// out += a / b: the gradient of a quotient's numerator.
     add_quotient: |a, b, out| *out + a / b;
 }
@@ -172,9 +172,9 @@ pub fn div_backward_denominator(tier: Tier, b: &[f32], y: &[f32], dy: &[f32], db
 #[track_caller]
 pub fn affine(tier: Tier, scale: f32, shift: f32, x: &[f32], y: &mut [f32]) {
     crate::simd! {
-        fn piece(scale: f32, shift: f32, x: &[f32], y: &mut [f32]) {
+        fn piece<F>(scale: f32, shift: f32, x: &[f32], y: &mut [f32]) {
             for (y, &x) in y.iter_mut().zip(x) {
-                *y = x.mul_add(scale, shift);
+                *y = F::mul_add(x, scale, shift);
             }
         }
     }
@@ -188,9 +188,9 @@ pub fn affine(tier: Tier, scale: f32, shift: f32, x: &[f32], y: &mut [f32]) {
 #[track_caller]
 pub fn add_scaled(tier: Tier, scale: f32, x: &[f32], y: &mut [f32]) {
     crate::simd! {
-        fn piece(scale: f32, x: &[f32], y: &mut [f32]) {
+        fn piece<F>(scale: f32, x: &[f32], y: &mut [f32]) {
             for (y, &x) in y.iter_mut().zip(x) {
-                *y = x.mul_add(scale, *y);
+                *y = F::mul_add(x, scale, *y);
             }
         }
     }

@@ -11,6 +11,7 @@
 //! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, appendix C.3.2.
 
 use crate::Tier;
+use crate::fma::Fma;
 use crate::lanes;
 use crate::log_rows;
 use crate::math;
@@ -27,11 +28,11 @@ use crate::sums::sum_in_runs;
 // ------------------------------------------------------------------------------------------------ the sample
 
 crate::simd! {
-    fn forward_piece(
+    fn forward_piece<F>(
         draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, inverse_tau: f32, y: &mut [f32],
     ) -> Checked {
         let mut reader = draws.from_element(first * classes);
-        gumbel_scores(&mut reader, logits, y);
+        gumbel_scores::<F>(&mut reader, logits, y);
         for (r, row) in y.chunks_exact_mut(classes).enumerate() {
             let max = lanes::max(row);
             if is_unusual(row, max, MODERATE) {
@@ -44,7 +45,7 @@ crate::simd! {
                 *s = if below > f32::NEG_INFINITY { scaled } else { below };
             }
             // The largest entry is 0 now.
-            let log_sum = math::ln(sum_exp(row, 0.0));
+            let log_sum = math::ln::<F>(sum_exp::<F>(row, 0.0));
             for s in row {
                 *s -= log_sum;
             }
@@ -128,8 +129,8 @@ fn constant(n: usize, tau: f32) -> f64 {
 
 /// Returns the score u = logit - tau log_y, capped at the largest number, or -inf for a masked class.
 #[inline(always)]
-fn score(logit: f32, log_y: f32, tau: f32) -> f32 {
-    let u = math::at_most((-tau).mul_add(log_y, logit), f32::MAX);
+fn score<F: Fma>(logit: f32, log_y: f32, tau: f32) -> f32 {
+    let u = math::at_most(F::mul_add(-tau, log_y, logit), f32::MAX);
     if logit != f32::NEG_INFINITY { u } else { f32::NEG_INFINITY }
 }
 
@@ -146,7 +147,7 @@ fn support(log_y: &[f32], logits: &[f32]) -> (usize, bool) {
 }
 
 crate::simd! {
-    fn log_prob_piece(
+    fn log_prob_piece<F>(
         log_y: &[f32], logits: &[f32], classes: usize, tau: f32, scores: &mut [f32], log_prob: &mut [f32],
     ) -> Checked {
         let (mut known, mut known_constant) = (0, 0.0);
@@ -164,12 +165,12 @@ crate::simd! {
                 (known, known_constant) = (n, constant(n, tau));
             }
             for ((u, &log_y), &logit) in scores.iter_mut().zip(log_y).zip(logits) {
-                *u = score(logit, log_y, tau);
+                *u = score::<F>(logit, log_y, tau);
             }
             // Relative to the largest score, the sum and n times the logarithm cancel least.
             let max = lanes::max(scores);
             // In f64, because we subtract it n times and its rounding error would grow n times.
-            let log_sum = f64::from(sum_exp(scores, max)).ln();
+            let log_sum = f64::from(sum_exp::<F>(scores, max)).ln();
             for u in scores.iter_mut() {
                 *u = if *u != f32::NEG_INFINITY { *u - max } else { 0.0 };
             }
@@ -191,16 +192,16 @@ impl Scores for DensityScores<'_> {
     const MOST: f32 = f32::MAX;
 
     #[inline(always)]
-    fn fill(&mut self, out: &mut [f32]) {
+    fn fill<F: Fma>(&mut self, out: &mut [f32]) {
         for ((out, &log_y), &logit) in out.iter_mut().zip(self.log_y).zip(self.logits) {
-            *out = score(logit, log_y, self.tau);
+            *out = score::<F>(logit, log_y, self.tau);
         }
         (self.log_y, self.logits) = (&self.log_y[out.len()..], &self.logits[out.len()..]);
     }
 }
 
 crate::simd! {
-    fn log_prob_backward_piece(
+    fn log_prob_backward_piece<F>(
         log_y: &[f32],
         logits: &[f32],
         classes: usize,
@@ -217,7 +218,7 @@ crate::simd! {
         for (((log_y, logits), dlogits), (log_prob, dlog_prob)) in blocks.zip(numbers) {
             let p = &mut p[..logits.len()];
             // The forward pass found an unmasked class in every row.
-            let _ = normalize(classes, 1.0, &mut DensityScores { log_y, logits, tau }, p);
+            let _ = normalize::<F, _>(classes, 1.0, &mut DensityScores { log_y, logits, tau }, p);
             let rows = p.chunks_exact(classes).zip(logits.chunks_exact(classes));
             let rows = rows.zip(dlogits.chunks_exact_mut(classes)).zip(log_prob.iter().zip(dlog_prob));
             for (((p, logits), dlogits), (&log_prob, &d)) in rows {
@@ -230,8 +231,8 @@ crate::simd! {
                 }
                 let n = n as i32 as f32;
                 for ((dlogits, &p), &logit) in dlogits.iter_mut().zip(p).zip(logits) {
-                    let slope = (-n).mul_add(p, 1.0);
-                    *dlogits = if logit != f32::NEG_INFINITY { d.mul_add(slope, *dlogits) } else { *dlogits };
+                    let slope = F::mul_add(-n, p, 1.0);
+                    *dlogits = if logit != f32::NEG_INFINITY { F::mul_add(d, slope, *dlogits) } else { *dlogits };
                 }
             }
         }

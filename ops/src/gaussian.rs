@@ -9,6 +9,7 @@
 use crate::Tier;
 use crate::draw;
 use crate::elementwise::add_product;
+use crate::fma::Fma;
 use crate::math;
 use crate::noise::{Draws, PIECE, Reader};
 use crate::parallel::{Rows, RowsMut, for_rows};
@@ -32,9 +33,9 @@ impl<'a> NormalReader<'a> {
 
     /// The next `out.len()` numbers, at most [`PIECE`].
     #[inline(always)]
-    fn fill(&mut self, out: &mut [f32]) {
+    fn fill<F: Fma>(&mut self, out: &mut [f32]) {
         match self {
-            NormalReader::Draws(reader) => draw::normals(reader.take(out.len()), out),
+            NormalReader::Draws(reader) => draw::normals::<F>(reader.take(out.len()), out),
             NormalReader::Given(normals) => {
                 let (now, later) = normals.split_at(out.len());
                 out.copy_from_slice(now);
@@ -45,28 +46,28 @@ impl<'a> NormalReader<'a> {
 }
 
 crate::simd! {
-    fn rsample_piece(noise: Draws<'_>, first: usize, mean: &[f32], log_std: &[f32], z: &mut [f32]) {
+    fn rsample_piece<F>(noise: Draws<'_>, first: usize, mean: &[f32], log_std: &[f32], z: &mut [f32]) {
         let mut reader = NormalReader::new(noise, first);
         let mut eps = [0.0f32; PIECE];
         for ((mean, log_std), z) in mean.chunks(PIECE).zip(log_std.chunks(PIECE)).zip(z.chunks_mut(PIECE)) {
             let eps = &mut eps[..z.len()];
-            reader.fill(eps);
+            reader.fill::<F>(eps);
             for (((z, &mean), &log_std), &eps) in z.iter_mut().zip(mean).zip(log_std).zip(eps.iter()) {
-                *z = eps.mul_add(math::exp(log_std), mean);
+                *z = F::mul_add(eps, math::exp::<F>(log_std), mean);
             }
         }
     }
 }
 
 crate::simd! {
-    fn rsample_backward_piece(noise: Draws<'_>, first: usize, log_std: &[f32], dz: &[f32], dlog_std: &mut [f32]) {
+    fn rsample_backward_piece<F>(noise: Draws<'_>, first: usize, log_std: &[f32], dz: &[f32], dlog_std: &mut [f32]) {
         let mut reader = NormalReader::new(noise, first);
         let mut eps = [0.0f32; PIECE];
         for ((log_std, dz), dlog_std) in log_std.chunks(PIECE).zip(dz.chunks(PIECE)).zip(dlog_std.chunks_mut(PIECE)) {
             let eps = &mut eps[..dz.len()];
-            reader.fill(eps);
+            reader.fill::<F>(eps);
             for (((dlog_std, &log_std), &dz), &eps) in dlog_std.iter_mut().zip(log_std).zip(dz).zip(eps.iter()) {
-                *dlog_std = dz.mul_add(eps * math::exp(log_std), *dlog_std);
+                *dlog_std = F::mul_add(dz, eps * math::exp::<F>(log_std), *dlog_std);
             }
         }
     }
@@ -102,20 +103,20 @@ pub fn rsample_backward_log_std(
 }
 
 crate::simd! {
-    fn kl_piece(mean: &[f32], log_std: &[f32], kl: &mut [f32]) {
+    fn kl_piece<F>(mean: &[f32], log_std: &[f32], kl: &mut [f32]) {
         for ((kl, &m), &s) in kl.iter_mut().zip(mean).zip(log_std) {
             // We halve m before squaring, because the square itself may overflow. At infinity the exponential
             // outweighs s.
-            let halves = (0.5 * m).mul_add(m, 0.5 * math::expm1(2.0 * s));
+            let halves = F::mul_add(0.5 * m, m, 0.5 * math::expm1::<F>(2.0 * s));
             *kl = halves - math::at_most(s, f32::MAX);
         }
     }
 }
 
 crate::simd! {
-    fn kl_backward_log_std_piece(log_std: &[f32], dkl: &[f32], dlog_std: &mut [f32]) {
+    fn kl_backward_log_std_piece<F>(log_std: &[f32], dkl: &[f32], dlog_std: &mut [f32]) {
         for ((dlog_std, &s), &dkl) in dlog_std.iter_mut().zip(log_std).zip(dkl) {
-            *dlog_std = dkl.mul_add(math::expm1(2.0 * s), *dlog_std);
+            *dlog_std = F::mul_add(dkl, math::expm1::<F>(2.0 * s), *dlog_std);
         }
     }
 }

@@ -41,7 +41,7 @@ fn winners<const C: usize>(classes: usize, scores: &[f32], index: &mut [u32]) ->
 }
 
 crate::simd! {
-    fn piece(draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, index: &mut [u32]) -> Checked {
+    fn piece<F>(draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, index: &mut [u32]) -> Checked {
         let mut reader = draws.from_element(first * classes);
         if classes <= PIECE {
             let mut scores = [0.0f32; PIECE];
@@ -49,14 +49,14 @@ crate::simd! {
             let blocks = logits.chunks(rows * classes).zip(index.chunks_mut(rows));
             for (b, (logits, index)) in blocks.enumerate() {
                 let scores = &mut scores[..logits.len()];
-                gumbel_scores(&mut reader, logits, scores);
+                gumbel_scores::<F>(&mut reader, logits, scores);
                 by_classes!(winners(classes, scores, index))
                     .map_err(|MaskedRow(r)| MaskedRow(b * rows + r))?;
             }
             return Ok(());
         }
         for (r, (row, index)) in logits.chunks_exact(classes).zip(index).enumerate() {
-            *index = winner_of_wide(&mut reader, row).ok_or(MaskedRow(r))? as u32;
+            *index = winner_of_wide::<F>(&mut reader, row).ok_or(MaskedRow(r))? as u32;
         }
         Ok(())
     }

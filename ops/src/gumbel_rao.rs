@@ -16,6 +16,7 @@
 
 use crate::Tier;
 use crate::draw;
+use crate::fma::Fma;
 use crate::math;
 use crate::noise::{Draws, PIECE, Reader};
 use crate::parallel::{Rows, RowsMut, for_rows};
@@ -30,26 +31,26 @@ const RAREST: f32 = 1e-36;
 
 /// Writes exponential numbers, one per draw.
 #[inline(always)]
-fn exponentials(reader: &mut Reader<'_>, out: &mut [f32]) {
+fn exponentials<F: Fma>(reader: &mut Reader<'_>, out: &mut [f32]) {
     for out in out.chunks_mut(PIECE) {
-        draw::exponentials(reader.take(out.len()), out);
+        draw::exponentials::<F>(reader.take(out.len()), out);
     }
 }
 
 /// Replaces exponential numbers with times of arrival, sample by sample. The winner takes the first number of
 /// each sample, and class 0 takes the number at the index of the winner.
 #[inline(always)]
-fn arrivals<const C: usize>(classes: usize, winner: usize, inverse_p: &[f32], block: &mut [f32]) {
+fn arrivals<F: Fma, const C: usize>(classes: usize, winner: usize, inverse_p: &[f32], block: &mut [f32]) {
     let classes = if C == 0 { classes } else { C };
     let inverse_p = &inverse_p[..classes];
     for sample in block.chunks_exact_mut(classes) {
         row_by_row();
         let (first, of_class_0) = (sample[0], sample[winner]);
         for (time, &inverse_p) in sample.iter_mut().zip(inverse_p) {
-            *time = time.mul_add(inverse_p, first);
+            *time = F::mul_add(*time, inverse_p, first);
         }
         // These come last: loading a vector right after storing one of its entries would stall.
-        sample[0] = of_class_0.mul_add(inverse_p[0], first);
+        sample[0] = F::mul_add(of_class_0, inverse_p[0], first);
         sample[winner] = first;
     }
 }
@@ -57,14 +58,14 @@ fn arrivals<const C: usize>(classes: usize, winner: usize, inverse_p: &[f32], bl
 /// Replaces exponential numbers with perturbed logits, like [`arrivals`] followed by a logarithm. It works in
 /// logarithms throughout, for rows with a class so rare that 1 / p overflows.
 #[inline(always)]
-fn scores_in_logs(winner: usize, minus_ln_p: &[f32], block: &mut [f32]) {
+fn scores_in_logs<F: Fma>(winner: usize, minus_ln_p: &[f32], block: &mut [f32]) {
     for sample in block.chunks_exact_mut(minus_ln_p.len()) {
-        let first = math::ln(sample[0]);
+        let first = math::ln::<F>(sample[0]);
         sample[0] = sample[winner];
         for (score, &minus_ln_p) in sample.iter_mut().zip(minus_ln_p) {
-            let alone = math::ln(*score) + minus_ln_p;
+            let alone = math::ln::<F>(*score) + minus_ln_p;
             let (less, more) = if alone < first { (alone, first) } else { (first, alone) };
-            *score = -(more + math::log1p(math::exp(less - more)));
+            *score = -(more + math::log1p::<F>(math::exp::<F>(less - more)));
         }
         sample[winner] = -first;
     }
@@ -73,12 +74,12 @@ fn scores_in_logs(winner: usize, minus_ln_p: &[f32], block: &mut [f32]) {
 /// Writes 1 / p for p = softmax(logits). Where a class is so rare that this overflows, it writes -ln p for all
 /// classes and returns true.
 #[inline(always)]
-fn invert_probabilities(logits: &[f32], inverse_p: &mut [f32]) -> bool {
+fn invert_probabilities<F: Fma>(logits: &[f32], inverse_p: &mut [f32]) -> bool {
     // Every row has an unmasked class, because it has a winner.
-    let _ = normalize(logits.len(), 1.0, &mut &*logits, inverse_p);
+    let _ = normalize::<F, _>(logits.len(), 1.0, &mut &*logits, inverse_p);
     let rare = inverse_p.iter().zip(logits).any(|(&p, &x)| p < RAREST && x > f32::NEG_INFINITY);
     if rare {
-        let (max, log_sum) = max_and_log_sum(logits);
+        let (max, log_sum) = max_and_log_sum::<F>(logits);
         inverse_p.iter_mut().zip(logits).for_each(|(m, &x)| *m = log_sum - (x - max));
     } else {
         inverse_p.iter_mut().for_each(|p| *p = 1.0 / *p);
@@ -87,7 +88,7 @@ fn invert_probabilities(logits: &[f32], inverse_p: &mut [f32]) -> bool {
 }
 
 crate::simd! {
-    fn backward_piece(
+    fn backward_piece<F>(
         draws: Draws<'_>,
         first: usize,
         logits: &[f32],
@@ -113,7 +114,7 @@ crate::simd! {
                 reader = of_row(r + 1);
                 continue;
             };
-            let rare = invert_probabilities(logits, inverse_p);
+            let rare = invert_probabilities::<F>(logits, inverse_p);
             sums.fill(0.0);
             totals.fill(0.0);
             let mut in_run = 0;
@@ -121,23 +122,23 @@ crate::simd! {
             while left > 0 {
                 let block = &mut soft[..left.min(block_len(classes))];
                 left -= block.len();
-                exponentials(&mut reader, block);
+                exponentials::<F>(&mut reader, block);
                 if rare {
-                    scores_in_logs(winner, inverse_p, block);
+                    scores_in_logs::<F>(winner, inverse_p, block);
                 } else {
-                    by_classes!(arrivals(classes, winner, inverse_p, block));
+                    by_classes!(arrivals::<F>(classes, winner, inverse_p, block));
                     for time in block.iter_mut() {
-                        *time = -math::ln(*time);
+                        *time = -math::ln::<F>(*time);
                     }
                 }
-                let _ = normalize(classes, inverse_tau, &mut InPlace, block);
+                let _ = normalize::<F, _>(classes, inverse_tau, &mut InPlace, block);
                 for sample in block.chunks_exact(classes) {
                     if in_run == run {
                         add_to_totals(sums, totals);
                         sums.fill(0.0);
                         in_run = 0;
                     }
-                    by_classes!(jacobian_rows(classes, sample, dy, scale, sums));
+                    by_classes!(jacobian_rows::<F>(classes, sample, dy, scale, sums));
                     in_run += 1;
                 }
             }

@@ -14,7 +14,7 @@ use crate::rows::{Checked, MaskedRow, check_rows, count_rows, retry_settled, wit
 use crate::soft_rows::{self, jacobian_of_scores, normalize, with_soft};
 
 crate::simd! {
-    fn forward_piece(
+    fn forward_piece<F>(
         draws: Draws<'_>,
         first: usize,
         logits: &[f32],
@@ -23,12 +23,12 @@ crate::simd! {
         y: &mut [f32],
     ) -> Checked {
         let mut scores = Perturbed::new(draws, first * classes, logits);
-        normalize(classes, inverse_tau, &mut scores, y)
+        normalize::<F, _>(classes, inverse_tau, &mut scores, y)
     }
 }
 
 crate::simd! {
-    fn st_backward_piece(
+    fn st_backward_piece<F>(
         draws: Draws<'_>,
         first: usize,
         logits: &[f32],
@@ -40,7 +40,7 @@ crate::simd! {
         dlogits: &mut [f32],
     ) -> f32 {
         let mut scores = Perturbed::new(draws, first * classes, logits);
-        jacobian_of_scores(dy, classes, inverse_tau, want_tau, soft, dlogits, &mut scores)
+        jacobian_of_scores::<F, _>(dy, classes, inverse_tau, want_tau, soft, dlogits, &mut scores)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reductions over a slice in the same order on any hardware: [`LANES`] running values, then a fixed tree.
 
+use crate::fma::Fma;
 use crate::simd::LANES;
 
 /// Lanes in a wide vector: four vectors side by side, so that no addition waits for the one before.
@@ -57,17 +58,17 @@ pub(crate) fn sum(x: &[f32]) -> f32 {
 
 /// Sum of `a * (b - shift)` over two slices of equal length, however long.
 #[inline(always)]
-pub(crate) fn dot_shifted_of_any(a: &[f32], b: &[f32], shift: f32) -> f32 {
+pub(crate) fn dot_shifted_of_any<F: Fma>(a: &[f32], b: &[f32], shift: f32) -> f32 {
     let mut total = 0.0f64;
     for (a, b) in a.chunks(RUN * WIDE).zip(b.chunks(RUN * WIDE)) {
-        total += f64::from(dot_shifted(a, b, shift));
+        total += f64::from(dot_shifted::<F>(a, b, shift));
     }
     total as f32
 }
 
 /// Sum of `a * (b - shift)` over two slices of equal length, at most [`PIECE`] elements.
 #[inline(always)]
-pub(crate) fn dot_shifted(a: &[f32], b: &[f32], shift: f32) -> f32 {
+pub(crate) fn dot_shifted<F: Fma>(a: &[f32], b: &[f32], shift: f32) -> f32 {
     debug_assert!(a.len() <= PIECE);
     let (a_wide, a_rest) = a.as_chunks::<WIDE>();
     let (b_wide, b_rest) = b[..a.len()].as_chunks::<WIDE>();
@@ -76,7 +77,7 @@ pub(crate) fn dot_shifted(a: &[f32], b: &[f32], shift: f32) -> f32 {
         let mut sums = [0.0f32; WIDE];
         for (a, b) in a_wide.iter().zip(b_wide) {
             for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-                *sum = a.mul_add(b - shift, *sum);
+                *sum = F::mul_add(*a, b - shift, *sum);
             }
         }
         lanes = added(&sums);
@@ -85,12 +86,12 @@ pub(crate) fn dot_shifted(a: &[f32], b: &[f32], shift: f32) -> f32 {
     let (b_chunks, b_tail) = b_rest.as_chunks::<LANES>();
     for (a, b) in a_chunks.iter().zip(b_chunks) {
         for lane in 0..LANES {
-            lanes[lane] = a[lane].mul_add(b[lane] - shift, lanes[lane]);
+            lanes[lane] = F::mul_add(a[lane], b[lane] - shift, lanes[lane]);
         }
     }
     let mut total = if a.len() < LANES { 0.0 } else { tree(&lanes) };
     for (a, b) in a_tail.iter().zip(b_tail) {
-        total = a.mul_add(b - shift, total);
+        total = F::mul_add(*a, b - shift, total);
     }
     total
 }
@@ -255,6 +256,7 @@ fn fold_halves(lanes: &[f32; LANES], combine: impl Fn(f32, f32) -> f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Hardware as H;
 
     #[test]
     fn ties_and_masks_take_the_lowest_index() {
@@ -271,7 +273,7 @@ mod tests {
         for n in 0..70usize {
             let x: Vec<f32> = (0..n).map(|i| i as f32).collect();
             assert_eq!(sum(&x), (n * n.saturating_sub(1) / 2) as f32, "n = {n}");
-            assert_eq!(dot_shifted(&x, &vec![3.0; n], 1.0), (n * n.saturating_sub(1)) as f32);
+            assert_eq!(dot_shifted::<H>(&x, &vec![3.0; n], 1.0), (n * n.saturating_sub(1)) as f32);
         }
     }
 }

@@ -97,6 +97,7 @@ pub mod cross_entropy;
 pub mod draw;
 pub mod elementwise;
 pub mod exp_concrete;
+pub mod fma;
 pub mod gaussian;
 pub mod gumbel_max;
 pub mod gumbel_rao;
@@ -127,6 +128,7 @@ pub mod st_categorical;
 mod sums;
 pub mod with_logits_gradient;
 
+pub use fma::{Fma, Hardware};
 pub use matrix::{Matrix, Write};
 pub use rows::MaskedRow;
 pub use simd::{LANES, Tier};

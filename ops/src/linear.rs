@@ -41,8 +41,8 @@ macro_rules! per_activation {
             Activation::LeakyRelu(s) => {
                 $per_row!($($arg),*, |z| if z > 0.0 { z } else { s * z }, |y| if y > 0.0 { 1.0 } else { s })
             }
-            Activation::Sigmoid => $per_row!($($arg),*, |z| math::sigmoid(z), |y| y * (1.0 - y)),
-            Activation::Tanh => $per_row!($($arg),*, |z| math::tanh(z), |y| (1.0 - y) * (1.0 + y)),
+            Activation::Sigmoid => $per_row!($($arg),*, |z| math::sigmoid::<F>(z), |y| y * (1.0 - y)),
+            Activation::Tanh => $per_row!($($arg),*, |z| math::tanh::<F>(z), |y| (1.0 - y) * (1.0 + y)),
         }
     };
 }
@@ -68,13 +68,13 @@ macro_rules! differentiate {
 }
 
 crate::simd! {
-    fn activate_piece(activation: Activation, bias: &[f32], y: &mut [f32]) {
+    fn activate_piece<F>(activation: Activation, bias: &[f32], y: &mut [f32]) {
         per_activation!(activation, activate(y, bias));
     }
 }
 
 crate::simd! {
-    fn differentiate_piece(activation: Activation, y: &[f32], dy: &[f32], dz: &mut [f32]) {
+    fn differentiate_piece<F>(activation: Activation, y: &[f32], dy: &[f32], dz: &mut [f32]) {
         per_activation!(activation, differentiate(y, dy, dz));
     }
 }

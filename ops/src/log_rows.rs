@@ -3,6 +3,7 @@
 //! `log_softmax` and the relaxed samples in log space share this code.
 
 use crate::Tier;
+use crate::fma::Fma;
 use crate::lanes;
 use crate::math;
 use crate::parallel::{Rows, RowsMut, sum_rows};
@@ -17,13 +18,13 @@ const NEARLY_CERTAIN: f32 = 0.75;
 /// Where p is nearly 1, dy - p sum(dy) would lose 1 - p. But the entries of h in a row sum to 0, so h of a nearly
 /// certain class is minus the sum of the others.
 #[inline(always)]
-fn slopes<const C: usize>(classes: usize, p: &[f32], h: &mut [f32]) {
+fn slopes<F: Fma, const C: usize>(classes: usize, p: &[f32], h: &mut [f32]) {
     let classes = if C == 0 { classes } else { C };
     for (p, h) in p.chunks_exact(classes).zip(h.chunks_exact_mut(classes)) {
         row_by_row();
         let total = if C == 0 { lanes::sum_of_any(h) } else { lanes::sum_of_few::<C>(h) };
         for (h, &p) in h.iter_mut().zip(p) {
-            let slope = (-p).mul_add(total, *h);
+            let slope = F::mul_add(-p, total, *h);
             *h = if p > NEARLY_CERTAIN { 0.0 } else { slope };
         }
         let others = if C == 0 { lanes::sum_of_any(h) } else { lanes::sum_of_few::<C>(h) };
@@ -34,7 +35,7 @@ fn slopes<const C: usize>(classes: usize, p: &[f32], h: &mut [f32]) {
 }
 
 crate::simd! {
-    fn backward_piece(
+    fn backward_piece<F>(
         y: &[f32],
         dy: &[f32],
         classes: usize,
@@ -49,13 +50,13 @@ crate::simd! {
         for ((y, dy), dlogits) in y.chunks(block).zip(dy.chunks(block)).zip(dlogits.chunks_mut(block)) {
             let (p, h) = (&mut p[..y.len()], &mut h[..y.len()]);
             for (((p, h), &y), &dy) in p.iter_mut().zip(h.iter_mut()).zip(y).zip(dy) {
-                *p = math::exp_nonpositive(y);
+                *p = math::exp_nonpositive::<F>(y);
                 // The value of a masked class is -inf whatever the logits are, so its dy does not count.
                 *h = if y != f32::NEG_INFINITY { dy } else { 0.0 };
             }
-            by_classes!(slopes(classes, p, h));
+            by_classes!(slopes::<F>(classes, p, h));
             for (dlogits, &h) in dlogits.iter_mut().zip(h.iter()) {
-                *dlogits = h.mul_add(inverse_tau, *dlogits);
+                *dlogits = F::mul_add(h, inverse_tau, *dlogits);
             }
             if want_tau {
                 for (h, y) in h.chunks(lanes::PIECE).zip(y.chunks(lanes::PIECE)) {

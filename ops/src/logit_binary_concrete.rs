@@ -16,8 +16,8 @@ use crate::parallel::{Rows, RowsMut, for_rows, sum_rows};
 use crate::perturbed::logistic_scores;
 
 crate::simd! {
-    fn forward_piece(draws: Draws<'_>, first: usize, logits: &[f32], inverse_tau: f32, y: &mut [f32]) {
-        logistic_scores(&mut draws.from_element(first), logits, y);
+    fn forward_piece<F>(draws: Draws<'_>, first: usize, logits: &[f32], inverse_tau: f32, y: &mut [f32]) {
+        logistic_scores::<F>(&mut draws.from_element(first), logits, y);
         for y in y {
             *y *= inverse_tau;
         }
@@ -72,17 +72,17 @@ fn certain(y: f32, logit: f32) -> bool {
 }
 
 crate::simd! {
-    fn log_prob_piece(y: &[f32], logits: &[f32], tau: f32, log_tau: f32, log_prob: &mut [f32]) {
-        let distance = |y: f32, logit: f32| (-tau).mul_add(y, logit).abs();
+    fn log_prob_piece<F>(y: &[f32], logits: &[f32], tau: f32, log_tau: f32, log_prob: &mut [f32]) {
+        let distance = |y: f32, logit: f32| F::mul_add(-tau, y, logit).abs();
         let pieces = y.chunks(PIECE).zip(logits.chunks(PIECE)).zip(log_prob.chunks_mut(PIECE));
         for ((y, logits), log_prob) in pieces {
             // The exponentials have a loop of their own, for the reason given in `draw` for noise.
             for ((e, &y), &logit) in log_prob.iter_mut().zip(y).zip(logits) {
-                *e = math::exp_nonpositive(-distance(y, logit));
+                *e = math::exp_nonpositive::<F>(-distance(y, logit));
             }
             for ((log_prob, &y), &logit) in log_prob.iter_mut().zip(y).zip(logits) {
                 // u - 2 softplus(u) = -|u| - 2 ln(1 + e^-|u|): the logistic density is even.
-                let value = (-2.0f32).mul_add(math::log1p(*log_prob), log_tau - distance(y, logit));
+                let value = F::mul_add(-2.0f32, math::log1p::<F>(*log_prob), log_tau - distance(y, logit));
                 *log_prob = if certain(y, logit) { 0.0 } else { value };
             }
         }
@@ -90,23 +90,23 @@ crate::simd! {
 }
 
 crate::simd! {
-    fn log_prob_backward_piece(y: &[f32], logits: &[f32], tau: f32, dlog_prob: &[f32], dlogits: &mut [f32]) {
+    fn log_prob_backward_piece<F>(y: &[f32], logits: &[f32], tau: f32, dlog_prob: &[f32], dlogits: &mut [f32]) {
         for (((dlogits, &y), &logit), &d) in dlogits.iter_mut().zip(y).zip(logits).zip(dlog_prob) {
             // 1 - 2 sigmoid(u) = -tanh(u / 2), which does not cancel where u is small.
-            let slope = -math::tanh(0.5 * (-tau).mul_add(y, logit));
-            *dlogits = if certain(y, logit) { *dlogits } else { d.mul_add(slope, *dlogits) };
+            let slope = -math::tanh::<F>(0.5 * F::mul_add(-tau, y, logit));
+            *dlogits = if certain(y, logit) { *dlogits } else { F::mul_add(d, slope, *dlogits) };
         }
     }
 }
 
 crate::simd! {
-    fn log_prob_backward_tau_piece(y: &[f32], tau: f32, dlog_prob: &[f32], h: &[f32]) -> f32 {
+    fn log_prob_backward_tau_piece<F>(y: &[f32], tau: f32, dlog_prob: &[f32], h: &[f32]) -> f32 {
         let mut shares = [0.0f32; PIECE];
         let mut total = 0.0;
         for ((y, d), h) in y.chunks(PIECE).zip(dlog_prob.chunks(PIECE)).zip(h.chunks(PIECE)) {
             let shares = &mut shares[..y.len()];
             for (((share, &y), &d), &h) in shares.iter_mut().zip(y).zip(d).zip(h) {
-                *share = if y.abs() != f32::INFINITY { (-y).mul_add(h, d / tau) } else { 0.0 };
+                *share = if y.abs() != f32::INFINITY { F::mul_add(-y, h, d / tau) } else { 0.0 };
             }
             total += lanes::sum(shares);
         }

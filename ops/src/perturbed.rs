@@ -2,6 +2,7 @@
 
 use crate::Tier;
 use crate::draw;
+use crate::fma::Fma;
 use crate::lanes;
 use crate::math;
 use crate::noise::{Draws, PIECE, Reader};
@@ -14,19 +15,19 @@ use crate::soft_rows::Scores;
 
 /// Writes logits + Gumbel noise to `out`.
 #[inline(always)]
-pub(crate) fn gumbel_scores(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
+pub(crate) fn gumbel_scores<F: Fma>(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
     for (logits, out) in logits.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
         let draws = reader.take(out.len());
         let (vectors, rest) = out.as_chunks_mut::<LANES>();
         let whole = vectors.as_flattened_mut();
-        draw::exponentials(draws, whole);
+        draw::exponentials::<F>(draws, whole);
         for (out, &logit) in whole.iter_mut().zip(logits) {
-            *out = logit + math::minus_ln_normal(*out);
+            *out = logit + math::minus_ln_normal::<F>(*out);
         }
         if !rest.is_empty() {
             // A vector of noise costs as much as a single number.
             let mut noise = [0.0f32; LANES];
-            draw::gumbels(&draws[whole.len()..], &mut noise);
+            draw::gumbels::<F>(&draws[whole.len()..], &mut noise);
             for ((out, &logit), &noise) in rest.iter_mut().zip(&logits[whole.len()..]).zip(&noise) {
                 *out = logit + noise;
             }
@@ -50,9 +51,9 @@ impl<'a> Perturbed<'a> {
 
 impl Scores for Perturbed<'_> {
     #[inline(always)]
-    fn fill(&mut self, out: &mut [f32]) {
+    fn fill<F: Fma>(&mut self, out: &mut [f32]) {
         let (now, later) = self.logits.split_at(out.len());
-        gumbel_scores(&mut self.reader, now, out);
+        gumbel_scores::<F>(&mut self.reader, now, out);
         self.logits = later;
     }
 }
@@ -107,9 +108,9 @@ fn one_hot<const C: usize>(classes: usize, block: &mut [f32]) -> Checked {
 
 /// Writes the one-hot samples of rows wider than a piece, without computing the score of each class.
 #[inline(always)]
-fn wide_one_hots(reader: &mut Reader<'_>, logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
+fn wide_one_hots<F: Fma>(reader: &mut Reader<'_>, logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
     for (r, (logits, y)) in logits.chunks_exact(classes).zip(y.chunks_exact_mut(classes)).enumerate() {
-        let winner = winner_of_wide(reader, logits);
+        let winner = winner_of_wide::<F>(reader, logits);
         if logits.iter().fold(false, |some, logit| some | logit.is_nan()) {
             y.fill(f32::NAN);
             continue;
@@ -134,29 +135,29 @@ fn keep_first(row: &mut [f32]) {
 /// We first bound the score of every class from above, in a tenth of the instructions, and then compute the
 /// noise only for the few classes that can still win.
 #[inline(always)]
-pub(crate) fn winner_of_wide(reader: &mut Reader<'_>, logits: &[f32]) -> Option<usize> {
+pub(crate) fn winner_of_wide<F: Fma>(reader: &mut Reader<'_>, logits: &[f32]) -> Option<usize> {
     let mut bounds = [0.0f32; PIECE];
     let mut best = Best { score: f32::NEG_INFINITY, place: 0 };
     for (p, logits) in logits.chunks(PIECE).enumerate() {
         let draws = reader.take(logits.len());
         let bounds = &mut bounds[..logits.len()];
         for ((bound, &logit), &draw) in bounds.iter_mut().zip(logits).zip(draws) {
-            *bound = logit + draw::gumbel_at_most(draw);
+            *bound = logit + draw::gumbel_at_most::<F>(draw);
         }
         let promising = lanes::argmax(bounds);
         if bounds[promising] < best.score || bounds[promising] == f32::NEG_INFINITY {
             continue;
         }
         // Few other bounds exceed its score, most often none.
-        best.see_vector(p * PIECE, promising / LANES, draws, logits);
+        best.see_vector::<F>(p * PIECE, promising / LANES, draws, logits);
         let (vectors, rest) = bounds.as_chunks::<LANES>();
         for (v, bounds) in vectors.iter().enumerate() {
             if bounds.iter().fold(false, |any, &bound| any | (bound >= best.score)) {
-                best.see_vector(p * PIECE, v, draws, logits);
+                best.see_vector::<F>(p * PIECE, v, draws, logits);
             }
         }
         if !rest.is_empty() {
-            best.see_vector(p * PIECE, vectors.len(), draws, logits);
+            best.see_vector::<F>(p * PIECE, vectors.len(), draws, logits);
         }
     }
     is_usual(best.score).then_some(best.place)
@@ -171,13 +172,13 @@ struct Best {
 impl Best {
     /// Computes and compares the scores of vector `v` of a piece that begins at index `first`.
     #[inline(always)]
-    fn see_vector(&mut self, first: usize, v: usize, draws: &[u32], logits: &[f32]) {
+    fn see_vector<F: Fma>(&mut self, first: usize, v: usize, draws: &[u32], logits: &[f32]) {
         let places = v * LANES..((v + 1) * LANES).min(draws.len());
         let (mut vector, mut scores) = ([0; LANES], [f32::NEG_INFINITY; LANES]);
         vector[..places.len()].copy_from_slice(&draws[places.clone()]);
         scores[..places.len()].copy_from_slice(&logits[places]);
         for (score, &draw) in scores.iter_mut().zip(&vector) {
-            *score += draw::gumbel(draw);
+            *score += draw::gumbel_by::<F>(draw);
         }
         let lane = lanes::argmax(&scores);
         let (score, place) = (scores[lane], first + v * LANES + lane);
@@ -188,14 +189,14 @@ impl Best {
 }
 
 crate::simd! {
-    fn one_hot_piece(
+    fn one_hot_piece<F>(
         draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, y: &mut [f32],
     ) -> Checked {
         let mut reader = draws.from_element(first * classes);
         if classes > PIECE {
-            return wide_one_hots(&mut reader, logits, classes, y);
+            return wide_one_hots::<F>(&mut reader, logits, classes, y);
         }
-        gumbel_scores(&mut reader, logits, y);
+        gumbel_scores::<F>(&mut reader, logits, y);
         one_hot_rows(y, classes)
     }
 }
@@ -220,9 +221,9 @@ pub(crate) fn one_hot_samples(
 
 /// Writes logits + logistic noise to `out`.
 #[inline(always)]
-pub(crate) fn logistic_scores(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
+pub(crate) fn logistic_scores<F: Fma>(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
     for (logits, out) in logits.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
-        draw::logistics(reader.take(out.len()), out);
+        draw::logistics::<F>(reader.take(out.len()), out);
         for (out, &logit) in out.iter_mut().zip(logits) {
             *out += logit;
         }
@@ -230,8 +231,8 @@ pub(crate) fn logistic_scores(reader: &mut Reader<'_>, logits: &[f32], out: &mut
 }
 
 crate::simd! {
-    fn binary_piece(draws: Draws<'_>, first: usize, logits: &[f32], y: &mut [f32]) {
-        logistic_scores(&mut draws.from_element(first), logits, y);
+    fn binary_piece<F>(draws: Draws<'_>, first: usize, logits: &[f32], y: &mut [f32]) {
+        logistic_scores::<F>(&mut draws.from_element(first), logits, y);
         for y in y {
             let sample = if *y > 0.0 { 1.0 } else { 0.0 };
             *y = if y.is_nan() { *y } else { sample };
@@ -253,6 +254,7 @@ pub(crate) fn binary_samples(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &m
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Hardware as H;
     use crate::noise::Stream;
 
     /// The winner of a row, found by computing the score of each class.
@@ -264,7 +266,12 @@ mod tests {
 
     fn check(draws: &[u32], logits: &[f32]) {
         let mut reader = Draws::Given(draws).from_element(0);
-        assert_eq!(winner_of_wide(&mut reader, logits), plain(draws, logits), "{} classes", logits.len());
+        assert_eq!(
+            winner_of_wide::<H>(&mut reader, logits),
+            plain(draws, logits),
+            "{} classes",
+            logits.len()
+        );
     }
 
     #[test]
@@ -304,7 +311,7 @@ mod tests {
         // the bound of the earlier only reaches it.
         let draw_of = |fits: &dyn Fn(f32, f32) -> bool| {
             let found =
-                (0..u32::MAX).step_by(1 << 16).find(|&x| fits(draw::gumbel(x), draw::gumbel_at_most(x)));
+                (0..u32::MAX).step_by(1 << 16).find(|&x| fits(draw::gumbel(x), draw::gumbel_at_most::<H>(x)));
             found.expect("a draw in so wide a range")
         };
         (logits[10], logits[70]) = (16_777_216.0, 16_777_216.0);

@@ -11,6 +11,7 @@
 use std::fmt;
 
 use crate::Tier;
+use crate::fma::Fma;
 use crate::lanes;
 use crate::math;
 use crate::parallel::{Split, fold_rows};
@@ -65,25 +66,25 @@ pub(crate) fn row_by_row() {
 /// Calls `f::<C>(classes, ...)` with C = classes for up to 16 classes, and with C = 0 for more. When the
 /// compiler knows the length of a row, it unrolls the loops over the row.
 macro_rules! by_classes {
-    ($f:ident($classes:expr, $($arg:expr),*)) => {
+    ($f:ident$(::<$fma:ident>)?($classes:expr, $($arg:expr),*)) => {
         match $classes {
-            1 => $f::<1>(1, $($arg),*),
-            2 => $f::<2>(2, $($arg),*),
-            3 => $f::<3>(3, $($arg),*),
-            4 => $f::<4>(4, $($arg),*),
-            5 => $f::<5>(5, $($arg),*),
-            6 => $f::<6>(6, $($arg),*),
-            7 => $f::<7>(7, $($arg),*),
-            8 => $f::<8>(8, $($arg),*),
-            9 => $f::<9>(9, $($arg),*),
-            10 => $f::<10>(10, $($arg),*),
-            11 => $f::<11>(11, $($arg),*),
-            12 => $f::<12>(12, $($arg),*),
-            13 => $f::<13>(13, $($arg),*),
-            14 => $f::<14>(14, $($arg),*),
-            15 => $f::<15>(15, $($arg),*),
-            16 => $f::<16>(16, $($arg),*),
-            classes => $f::<0>(classes, $($arg),*),
+            1 => $f::<$($fma,)? 1>(1, $($arg),*),
+            2 => $f::<$($fma,)? 2>(2, $($arg),*),
+            3 => $f::<$($fma,)? 3>(3, $($arg),*),
+            4 => $f::<$($fma,)? 4>(4, $($arg),*),
+            5 => $f::<$($fma,)? 5>(5, $($arg),*),
+            6 => $f::<$($fma,)? 6>(6, $($arg),*),
+            7 => $f::<$($fma,)? 7>(7, $($arg),*),
+            8 => $f::<$($fma,)? 8>(8, $($arg),*),
+            9 => $f::<$($fma,)? 9>(9, $($arg),*),
+            10 => $f::<$($fma,)? 10>(10, $($arg),*),
+            11 => $f::<$($fma,)? 11>(11, $($arg),*),
+            12 => $f::<$($fma,)? 12>(12, $($arg),*),
+            13 => $f::<$($fma,)? 13>(13, $($arg),*),
+            14 => $f::<$($fma,)? 14>(14, $($arg),*),
+            15 => $f::<$($fma,)? 15>(15, $($arg),*),
+            16 => $f::<$($fma,)? 16>(16, $($arg),*),
+            classes => $f::<$($fma,)? 0>(classes, $($arg),*),
         }
     };
 }
@@ -202,27 +203,27 @@ pub(crate) fn count_rows(x: &[f32], classes: usize, y: &[f32]) -> usize {
 
 /// Returns the largest logit of a row and ln(sum of exp(logits - largest)).
 #[inline(always)]
-pub(crate) fn max_and_log_sum(row: &[f32]) -> (f32, f32) {
+pub(crate) fn max_and_log_sum<F: Fma>(row: &[f32]) -> (f32, f32) {
     let max = lanes::max(row);
-    (max, math::ln(sum_exp(row, max)))
+    (max, math::ln::<F>(sum_exp::<F>(row, max)))
 }
 
 /// Like [`max_and_log_sum`], for row number `r`. An [unusual](is_unusual) row is an error.
 #[inline(always)]
-pub(crate) fn normalizer(row: &[f32], r: usize) -> Result<(f32, f32), MaskedRow> {
-    let (max, log_sum) = max_and_log_sum(row);
+pub(crate) fn normalizer<F: Fma>(row: &[f32], r: usize) -> Result<(f32, f32), MaskedRow> {
+    let (max, log_sum) = max_and_log_sum::<F>(row);
     if is_unusual(row, max, MODERATE) { Err(MaskedRow(r)) } else { Ok((max, log_sum)) }
 }
 
 /// Returns the sum of exp(x - shift), in an order that depends only on the length.
 #[inline(always)]
-pub(crate) fn sum_exp(row: &[f32], shift: f32) -> f32 {
+pub(crate) fn sum_exp<F: Fma>(row: &[f32], shift: f32) -> f32 {
     const PIECE: usize = 256;
     let mut total = 0.0f64;
     let mut piece = [0.0f32; PIECE];
     for row in row.chunks(PIECE) {
         for (piece, &x) in piece.iter_mut().zip(row) {
-            *piece = math::exp(x - shift);
+            *piece = math::exp::<F>(x - shift);
         }
         total += f64::from(lanes::sum(&piece[..row.len()]));
     }

@@ -5,10 +5,10 @@ use crate::Tier;
 use crate::parallel::{Rows, RowsMut, for_rows};
 
 crate::simd! {
-    fn piece(rate: f32, momentum: f32, decay: f32, gradient: &[f32], velocity: &mut [f32], parameter: &mut [f32]) {
+    fn piece<F>(rate: f32, momentum: f32, decay: f32, gradient: &[f32], velocity: &mut [f32], parameter: &mut [f32]) {
         for ((p, v), &g) in parameter.iter_mut().zip(velocity).zip(gradient) {
-            *v = v.mul_add(momentum, p.mul_add(decay, g));
-            *p = v.mul_add(-rate, *p);
+            *v = F::mul_add(*v, momentum, F::mul_add(*p, decay, g));
+            *p = F::mul_add(*v, -rate, *p);
         }
     }
 }

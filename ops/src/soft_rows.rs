@@ -3,6 +3,7 @@
 //! `softmax`, the relaxed samples and the straight-through ops share these. They differ in their [`Scores`].
 
 use crate::Tier;
+use crate::fma::Fma;
 use crate::lanes;
 use crate::math;
 use crate::parallel::{Rows, RowsMut, for_light_rows, sum_rows};
@@ -24,13 +25,13 @@ pub(crate) trait Scores {
     const MOST: f32 = MODERATE;
 
     /// Writes the next `out.len()` scores.
-    fn fill(&mut self, out: &mut [f32]);
+    fn fill<F: Fma>(&mut self, out: &mut [f32]);
 }
 
 /// Logits are scores as they are.
 impl Scores for &[f32] {
     #[inline(always)]
-    fn fill(&mut self, out: &mut [f32]) {
+    fn fill<F: Fma>(&mut self, out: &mut [f32]) {
         let (now, later) = self.split_at(out.len());
         out.copy_from_slice(now);
         *self = later;
@@ -44,12 +45,12 @@ impl Scores for InPlace {
     const MOST: f32 = f32::MAX;
 
     #[inline(always)]
-    fn fill(&mut self, _out: &mut [f32]) {}
+    fn fill<F: Fma>(&mut self, _out: &mut [f32]) {}
 }
 
 /// Writes softmax(inverse_tau * scores) to `y`, which holds whole rows.
 #[inline(always)]
-pub(crate) fn normalize<S: Scores>(
+pub(crate) fn normalize<F: Fma, S: Scores>(
     classes: usize,
     inverse_tau: f32,
     scores: &mut S,
@@ -57,16 +58,16 @@ pub(crate) fn normalize<S: Scores>(
 ) -> Checked {
     if classes > NARROW {
         for (r, y) in y.chunks_exact_mut(classes).enumerate() {
-            normalize_wide(inverse_tau, scores, y).map_err(|_| MaskedRow(r))?;
+            normalize_wide::<F, _>(inverse_tau, scores, y).map_err(|_| MaskedRow(r))?;
         }
         return Ok(());
     }
     let block = block_len(classes);
     for (i, y) in y.chunks_mut(block).enumerate() {
-        scores.fill(y);
+        scores.fill::<F>(y);
         by_classes!(shift_rows(classes, inverse_tau, S::MOST, y))
             .map_err(|MaskedRow(r)| MaskedRow(i * block / classes + r))?;
-        exponentials(y);
+        exponentials::<F>(y);
         by_classes!(scale_rows(classes, y));
     }
     Ok(())
@@ -75,10 +76,10 @@ pub(crate) fn normalize<S: Scores>(
 /// [`normalize`] for a row that is too wide to pass over several times from memory. We finish each piece
 /// while it is in the nearest cache.
 #[inline(always)]
-fn normalize_wide<S: Scores>(inverse_tau: f32, scores: &mut S, y: &mut [f32]) -> Checked {
+fn normalize_wide<F: Fma, S: Scores>(inverse_tau: f32, scores: &mut S, y: &mut [f32]) -> Checked {
     let mut max = f32::NEG_INFINITY;
     for y in y.chunks_mut(BLOCK) {
-        scores.fill(y);
+        scores.fill::<F>(y);
         max = lanes::larger(lanes::max(y), max);
     }
     if is_unusual(y, max, S::MOST) {
@@ -86,7 +87,7 @@ fn normalize_wide<S: Scores>(inverse_tau: f32, scores: &mut S, y: &mut [f32]) ->
     }
     let mut sum = 0.0f64;
     for y in y.chunks_mut(BLOCK) {
-        sum += f64::from(exponentials_and_sum(max, inverse_tau, y));
+        sum += f64::from(exponentials_and_sum::<F>(max, inverse_tau, y));
     }
     let scale = 1.0 / sum as f32;
     for y in y {
@@ -98,19 +99,19 @@ fn normalize_wide<S: Scores>(inverse_tau: f32, scores: &mut S, y: &mut [f32]) ->
 /// Replaces y with e^(inverse_tau (y - max)) and returns the sum, in an order that depends only on the
 /// length.
 #[inline(always)]
-fn exponentials_and_sum(max: f32, inverse_tau: f32, y: &mut [f32]) -> f32 {
+fn exponentials_and_sum<F: Fma>(max: f32, inverse_tau: f32, y: &mut [f32]) -> f32 {
     let (wide, rest) = y.as_chunks_mut::<{ lanes::WIDE }>();
     let mut sums = [0.0f32; lanes::WIDE];
     for y in wide {
         for (sum, y) in sums.iter_mut().zip(y) {
-            *y = math::exp_nonpositive((*y - max) * inverse_tau);
+            *y = math::exp_nonpositive::<F>((*y - max) * inverse_tau);
             *sum += *y;
         }
     }
     for y in rest.iter_mut() {
         *y = (*y - max) * inverse_tau;
     }
-    exponentials(rest);
+    exponentials::<F>(rest);
     lanes::sum(&sums) + lanes::sum(rest)
 }
 
@@ -152,16 +153,16 @@ fn shift_rows<const C: usize>(classes: usize, inverse_tau: f32, most: f32, y: &m
 /// Replaces y with e^y, for y <= 0. We fill up an incomplete last vector, which costs as much as a single
 /// number.
 #[inline(always)]
-fn exponentials(y: &mut [f32]) {
+fn exponentials<F: Fma>(y: &mut [f32]) {
     let (vectors, rest) = y.as_chunks_mut::<LANES>();
     for y in vectors.as_flattened_mut() {
-        *y = math::exp_nonpositive(*y);
+        *y = math::exp_nonpositive::<F>(*y);
     }
     if !rest.is_empty() {
         let mut vector = [0.0; LANES];
         vector[..rest.len()].copy_from_slice(rest);
         for y in &mut vector {
-            *y = math::exp_nonpositive(*y);
+            *y = math::exp_nonpositive::<F>(*y);
         }
         rest.copy_from_slice(&vector[..rest.len()]);
     }
@@ -181,7 +182,7 @@ fn scale_rows<const C: usize>(classes: usize, y: &mut [f32]) {
 /// The gradient of rows y = softmax(logits / tau): dlogits += h / tau with h = y (dy - <y, dy>). Returns the
 /// sum of h ln y, which is -tau dtau, if `want_tau`, else 0.
 #[inline(always)]
-fn jacobian(
+fn jacobian<F: Fma>(
     y: &[f32],
     dy: &[f32],
     classes: usize,
@@ -190,7 +191,7 @@ fn jacobian(
     dlogits: &mut [f32],
 ) -> f32 {
     if !want_tau {
-        by_classes!(jacobian_rows(classes, y, dy, inverse_tau, dlogits));
+        by_classes!(jacobian_rows::<F>(classes, y, dy, inverse_tau, dlogits));
         return 0.0;
     }
     let mut h = [0.0f32; BLOCK];
@@ -200,16 +201,16 @@ fn jacobian(
     for ((y, dy), dlogits) in y.chunks(block).zip(dy.chunks(block)).zip(dlogits.chunks_mut(block)) {
         if classes <= NARROW {
             let h = &mut h[..y.len()];
-            by_classes!(jacobian_rows_and_h(classes, y, dy, inverse_tau, h, dlogits));
-            total += sum_of_h_ln_y(h, y);
+            by_classes!(jacobian_rows_and_h::<F>(classes, y, dy, inverse_tau, h, dlogits));
+            total += sum_of_h_ln_y::<F>(h, y);
             continue;
         }
-        let centre = means::<0>(y, dy);
+        let centre = means::<F, 0>(y, dy);
         let mut of_row = 0.0f64;
         for ((y, dy), dlogits) in y.chunks(BLOCK).zip(dy.chunks(BLOCK)).zip(dlogits.chunks_mut(BLOCK)) {
             let h = &mut h[..y.len()];
-            add_and_keep_h(y, dy, centre, inverse_tau, h, dlogits);
-            of_row += f64::from(sum_of_h_ln_y(h, y));
+            add_and_keep_h::<F>(y, dy, centre, inverse_tau, h, dlogits);
+            of_row += f64::from(sum_of_h_ln_y::<F>(h, y));
         }
         total += of_row as f32;
     }
@@ -218,7 +219,7 @@ fn jacobian(
 
 /// [`jacobian`] without the gradient of the temperature.
 #[inline(always)]
-pub(crate) fn jacobian_rows<const C: usize>(
+pub(crate) fn jacobian_rows<F: Fma, const C: usize>(
     classes: usize,
     y: &[f32],
     dy: &[f32],
@@ -229,10 +230,10 @@ pub(crate) fn jacobian_rows<const C: usize>(
     let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes)).zip(dlogits.chunks_exact_mut(classes));
     for ((y, dy), dlogits) in rows {
         row_by_row();
-        let (mean, rest) = means::<C>(y, dy);
+        let (mean, rest) = means::<F, C>(y, dy);
         let add = |dlogits: &mut f32, y: f32, dy: f32| {
             let h = y * ((dy - mean) - rest);
-            *dlogits = h.mul_add(inverse_tau, *dlogits);
+            *dlogits = F::mul_add(h, inverse_tau, *dlogits);
         };
         // Vector by vector, for the reason given at `change_row`.
         let done = if C == 0 { y.len() - y.len() % LANES } else { 0 };
@@ -252,14 +253,14 @@ pub(crate) fn jacobian_rows<const C: usize>(
 /// Returns the mean of dy under y, and the mean of the remainder, which the first mean lost in rounding. With
 /// both subtracted nothing cancels, even when y is almost one-hot.
 #[inline(always)]
-fn means<const C: usize>(y: &[f32], dy: &[f32]) -> (f32, f32) {
+fn means<F: Fma, const C: usize>(y: &[f32], dy: &[f32]) -> (f32, f32) {
     if C == 0 && y.len() > lanes::PIECE {
-        let mean = lanes::dot_shifted_of_any(y, dy, 0.0);
-        return (mean, lanes::dot_shifted_of_any(y, dy, mean));
+        let mean = lanes::dot_shifted_of_any::<F>(y, dy, 0.0);
+        return (mean, lanes::dot_shifted_of_any::<F>(y, dy, mean));
     }
     if C == 0 {
-        let mean = lanes::dot_shifted(y, dy, 0.0);
-        return (mean, lanes::dot_shifted(y, dy, mean));
+        let mean = lanes::dot_shifted::<F>(y, dy, 0.0);
+        return (mean, lanes::dot_shifted::<F>(y, dy, mean));
     }
     let mean = lanes::dot_shifted_of_few::<C>(y, dy, 0.0);
     (mean, lanes::dot_shifted_of_few::<C>(y, dy, mean))
@@ -267,7 +268,7 @@ fn means<const C: usize>(y: &[f32], dy: &[f32]) -> (f32, f32) {
 
 /// [`jacobian_rows`] that also writes h.
 #[inline(always)]
-fn jacobian_rows_and_h<const C: usize>(
+fn jacobian_rows_and_h<F: Fma, const C: usize>(
     classes: usize,
     y: &[f32],
     dy: &[f32],
@@ -281,13 +282,13 @@ fn jacobian_rows_and_h<const C: usize>(
         rows.zip(h.chunks_exact_mut(classes).zip(dlogits.chunks_exact_mut(classes)))
     {
         row_by_row();
-        add_and_keep_h(y, dy, means::<C>(y, dy), inverse_tau, h, dlogits);
+        add_and_keep_h::<F>(y, dy, means::<F, C>(y, dy), inverse_tau, h, dlogits);
     }
 }
 
 /// Writes h for a row or a part of it, and adds h / tau to `dlogits`.
 #[inline(always)]
-fn add_and_keep_h(
+fn add_and_keep_h<F: Fma>(
     y: &[f32],
     dy: &[f32],
     (mean, rest): (f32, f32),
@@ -297,15 +298,15 @@ fn add_and_keep_h(
 ) {
     for (((dlogits, h), &y), &dy) in dlogits.iter_mut().zip(h).zip(y).zip(dy) {
         *h = y * ((dy - mean) - rest);
-        *dlogits = h.mul_add(inverse_tau, *dlogits);
+        *dlogits = F::mul_add(*h, inverse_tau, *dlogits);
     }
 }
 
 /// Returns the sum of h ln y. Where y is 0 or subnormal, h is too small to change the sum, and the term
 /// counts as 0.
 #[inline(always)]
-fn sum_of_h_ln_y(h: &[f32], y: &[f32]) -> f32 {
-    lanes::sum_of_pairs(h, y, |h, y| if y < f32::MIN_POSITIVE { 0.0 } else { h * math::ln_normal(y) })
+fn sum_of_h_ln_y<F: Fma>(h: &[f32], y: &[f32]) -> f32 {
+    lanes::sum_of_pairs(h, y, |h, y| if y < f32::MIN_POSITIVE { 0.0 } else { h * math::ln_normal::<F>(y) })
 }
 
 /// Lends room for a block of soft rows to the backward pass of a straight-through op, which recomputes them.
@@ -315,28 +316,28 @@ pub(crate) fn with_soft<T>(classes: usize, work: impl FnOnce(&mut [f32]) -> T) -
 
 /// [`jacobian`] at y = softmax(inverse_tau * scores). We compute y block by block into `soft`.
 #[inline(always)]
-pub(crate) fn jacobian_of_scores(
+pub(crate) fn jacobian_of_scores<F: Fma, S: Scores>(
     dy: &[f32],
     classes: usize,
     inverse_tau: f32,
     want_tau: bool,
     soft: &mut [f32],
     dlogits: &mut [f32],
-    scores: &mut impl Scores,
+    scores: &mut S,
 ) -> f32 {
     let mut h_ln_y = 0.0;
     let block = soft.len();
     for (dy, dlogits) in dy.chunks(block).zip(dlogits.chunks_mut(block)) {
         let soft = &mut soft[..dy.len()];
         // The forward pass found an unmasked class in every row.
-        let _ = normalize(classes, inverse_tau, scores, soft);
-        h_ln_y += jacobian(soft, dy, classes, inverse_tau, want_tau, dlogits);
+        let _ = normalize::<F, _>(classes, inverse_tau, scores, soft);
+        h_ln_y += jacobian::<F>(soft, dy, classes, inverse_tau, want_tau, dlogits);
     }
     h_ln_y
 }
 
 crate::simd! {
-    fn backward_piece(
+    fn backward_piece<F>(
         y: &[f32],
         dy: &[f32],
         classes: usize,
@@ -344,7 +345,7 @@ crate::simd! {
         want_tau: bool,
         dlogits: &mut [f32],
     ) -> f32 {
-        jacobian(y, dy, classes, inverse_tau, want_tau, dlogits)
+        jacobian::<F>(y, dy, classes, inverse_tau, want_tau, dlogits)
     }
 }
 
@@ -376,7 +377,7 @@ pub(crate) fn backward(
 }
 
 crate::simd! {
-    fn backward_from_logits_piece(
+    fn backward_from_logits_piece<F>(
         logits: &[f32],
         dy: &[f32],
         classes: usize,
@@ -385,7 +386,7 @@ crate::simd! {
         soft: &mut [f32],
         dlogits: &mut [f32],
     ) -> f32 {
-        jacobian_of_scores(dy, classes, inverse_tau, want_tau, soft, dlogits, &mut &*logits)
+        jacobian_of_scores::<F, _>(dy, classes, inverse_tau, want_tau, soft, dlogits, &mut &*logits)
     }
 }
 

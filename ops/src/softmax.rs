@@ -14,10 +14,10 @@ use crate::rows::{
 use crate::soft_rows::{self, normalize};
 
 crate::simd! {
-    fn forward_piece(
+    fn forward_piece<F>(
         logits: &[f32], classes: usize, inverse_tau: f32, y: &mut [f32],
     ) -> Checked {
-        normalize(classes, inverse_tau, &mut &*logits, y)
+        normalize::<F, _>(classes, inverse_tau, &mut &*logits, y)
     }
 }
 
@@ -64,9 +64,9 @@ pub fn backward(
 }
 
 crate::simd! {
-    fn logsumexp_piece(logits: &[f32], classes: usize, y: &mut [f32]) {
+    fn logsumexp_piece<F>(logits: &[f32], classes: usize, y: &mut [f32]) {
         for (row, y) in logits.chunks_exact(classes).zip(y) {
-            let (max, log_sum) = max_and_log_sum(row);
+            let (max, log_sum) = max_and_log_sum::<F>(row);
             // The logarithm of an empty sum is -inf, and the logarithm of an infinite sum is inf. But log_sum
             // is NaN in both cases.
             *y = if is_infinite(row, max) { max } else { max + log_sum };
@@ -75,15 +75,15 @@ crate::simd! {
 }
 
 crate::simd! {
-    fn logsumexp_backward_piece(logits: &[f32], classes: usize, y: &[f32], dy: &[f32], dlogits: &mut [f32]) {
+    fn logsumexp_backward_piece<F>(logits: &[f32], classes: usize, y: &[f32], dy: &[f32], dlogits: &mut [f32]) {
         for (((row, dlogits), &y), &dy) in
             logits.chunks_exact(classes).zip(dlogits.chunks_exact_mut(classes)).zip(y).zip(dy)
         {
             if y != f32::NEG_INFINITY {
                 // Rounding removed the small terms from y, so the normalizer is computed again.
-                let (max, log_sum) = max_and_log_sum(row);
+                let (max, log_sum) = max_and_log_sum::<F>(row);
                 for (dlogits, &x) in dlogits.iter_mut().zip(row) {
-                    *dlogits = dy.mul_add(math::exp((x - max) - log_sum), *dlogits);
+                    *dlogits = F::mul_add(dy, math::exp::<F>((x - max) - log_sum), *dlogits);
                 }
             }
         }
@@ -134,9 +134,9 @@ pub fn logsumexp_backward(
 }
 
 crate::simd! {
-    fn log_softmax_piece(logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
+    fn log_softmax_piece<F>(logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
         for (r, (row, y)) in logits.chunks_exact(classes).zip(y.chunks_exact_mut(classes)).enumerate() {
-            let (max, log_sum) = normalizer(row, r)?;
+            let (max, log_sum) = normalizer::<F>(row, r)?;
             for (y, &x) in y.iter_mut().zip(row) {
                 *y = (x - max) - log_sum;
             }

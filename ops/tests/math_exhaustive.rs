@@ -1,5 +1,5 @@
 //! Every function of `math` and every law of `draw` against `f64`: a stride in each test run, and all 2^32 inputs
-//! with `--ignored` (minutes; add `--nocapture` to see the worst errors).
+//! with `--ignored` (minutes; add `--nocapture` to see the worst errors). The portable tier must give the same bits.
 
 use reparam_ops::{Tier, draw, math, simd};
 
@@ -21,7 +21,7 @@ struct Subject {
 macro_rules! loops {
     ($($loop_name:ident = |$x:ident| $value:expr;)*) => {$(
         simd! {
-            fn $loop_name(inputs: &[u32], outputs: &mut [f32]) {
+            fn $loop_name<F>(inputs: &[u32], outputs: &mut [f32]) {
                 for (y, &$x) in outputs.iter_mut().zip(inputs) {
                     *y = $value;
                 }
@@ -31,20 +31,20 @@ macro_rules! loops {
 }
 
 loops! {
-    run_exp = |x| math::exp(f32::from_bits(x));
-    run_exp_nonpositive = |x| math::exp_nonpositive(f32::from_bits(x));
-    run_expm1 = |x| math::expm1(f32::from_bits(x));
-    run_ln = |x| math::ln(f32::from_bits(x));
-    run_ln_normal = |x| math::ln_normal(f32::from_bits(x));
-    run_log1p = |x| math::log1p(f32::from_bits(x));
-    run_sigmoid = |x| math::sigmoid(f32::from_bits(x));
-    run_softplus = |x| math::softplus(f32::from_bits(x));
-    run_tanh = |x| math::tanh(f32::from_bits(x));
-    run_uniform = |x| draw::uniform(x);
-    run_exponential = |x| draw::exponential(x);
-    run_gumbel = |x| draw::gumbel(x);
-    run_logistic = |x| draw::logistic(x);
-    run_normal = |x| draw::normal(x);
+    run_exp = |x| math::exp::<F>(f32::from_bits(x));
+    run_exp_nonpositive = |x| math::exp_nonpositive::<F>(f32::from_bits(x));
+    run_expm1 = |x| math::expm1::<F>(f32::from_bits(x));
+    run_ln = |x| math::ln::<F>(f32::from_bits(x));
+    run_ln_normal = |x| math::ln_normal::<F>(f32::from_bits(x));
+    run_log1p = |x| math::log1p::<F>(f32::from_bits(x));
+    run_sigmoid = |x| math::sigmoid::<F>(f32::from_bits(x));
+    run_softplus = |x| math::softplus::<F>(f32::from_bits(x));
+    run_tanh = |x| math::tanh::<F>(f32::from_bits(x));
+    run_uniform = |x| draw::uniform_by::<F>(x);
+    run_exponential = |x| draw::exponential_by::<F>(x);
+    run_gumbel = |x| draw::gumbel_by::<F>(x);
+    run_logistic = |x| draw::logistic_by::<F>(x);
+    run_normal = |x| draw::normal_by::<F>(x);
 }
 
 const SUBJECTS: [Subject; 14] = [
@@ -236,7 +236,7 @@ impl Worst {
 fn worst_in(subject: &Subject, from: u64, to: u64, stride: u64) -> Worst {
     const BLOCK: usize = 1024;
     let mut worst = Worst::default();
-    let (mut inputs, mut outputs) = (Vec::with_capacity(BLOCK), [0.0; BLOCK]);
+    let (mut inputs, mut outputs, mut portable) = (Vec::with_capacity(BLOCK), [0.0; BLOCK], [0.0; BLOCK]);
     // The first on the stride: what is tested must not depend on how many parts there are.
     let mut next = from.next_multiple_of(stride);
     while next < to {
@@ -248,6 +248,12 @@ fn worst_in(subject: &Subject, from: u64, to: u64, stride: u64) -> Worst {
             next += stride;
         }
         (subject.run)(Tier::best(), &inputs, &mut outputs);
+        (subject.run)(Tier::PORTABLE, &inputs, &mut portable);
+        let bits = |y: f32| if y.is_nan() { f32::NAN } else { y }.to_bits();
+        let differ = |i: &usize| bits(outputs[*i]) != bits(portable[*i]);
+        if let Some(i) = (0..inputs.len()).find(differ) {
+            panic!("{}: other bits on the portable tier at {:#010x}", subject.name, inputs[i]);
+        }
         for (&x, &got) in inputs.iter().zip(&outputs) {
             worst.see(subject, x, got);
         }

@@ -1,0 +1,85 @@
+//! `a b + c` with a single rounding: by one instruction, or from `f64` arithmetic where there is none.
+//!
+//! The functions of a kernel take an [`Fma`] as a type parameter, and [`simd!`](macro@crate::simd) fills it in
+//! for each tier: [`Hardware`] where the tier has the instruction, and [`InF64`] in the portable tier, unless
+//! the compiler's target has the instruction anyway. Without it, `f32::mul_add` would be a call of a library
+//! function for each number. All tiers give the same bits.
+
+/// A way to multiply and add with a single rounding.
+pub trait Fma {
+    /// Returns `a b + c`, rounded once, for any numbers.
+    fn mul_add(a: f32, b: f32, c: f32) -> f32;
+
+    /// Returns `a b + c`, rounded once, if the sum is not close to the middle between two `f32` values. This
+    /// costs a third of [`mul_add`](Self::mul_add) in `f64`.
+    ///
+    /// "Close" means within 2^-53 of the sum, so of all results about one in a billion is in doubt. It is for
+    /// functions of a single number, where we can compare the tiers on all 2^32 of them.
+    fn step(a: f32, b: f32, c: f32) -> f32;
+
+    /// Returns `a scale + c`, rounded once, if `a scale` is a number that an `f32` can hold. Mostly the scale is
+    /// a power of 2.
+    fn scale_add(a: f32, scale: f32, c: f32) -> f32;
+}
+
+/// The instruction of the hardware.
+#[derive(Clone, Copy, Debug)]
+pub struct Hardware;
+
+impl Fma for Hardware {
+    #[inline(always)]
+    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+        a.mul_add(b, c)
+    }
+
+    #[inline(always)]
+    fn step(a: f32, b: f32, c: f32) -> f32 {
+        a.mul_add(b, c)
+    }
+
+    #[inline(always)]
+    fn scale_add(a: f32, scale: f32, c: f32) -> f32 {
+        a.mul_add(scale, c)
+    }
+}
+
+/// Arithmetic in `f64`, where the product of two `f32` values is exact.
+#[derive(Clone, Copy, Debug)]
+pub struct InF64;
+
+impl Fma for InF64 {
+    /// # Source
+    /// S. Boldo, G. Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding
+    /// to odd", IEEE Transactions on Computers 57, 2008.
+    #[inline(always)]
+    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+        let (product, c) = (f64::from(a) * f64::from(b), f64::from(c));
+        let sum = product + c;
+        // One of the two terms is what the sum lost, and the other is 0 or has the same sign. We need the sign.
+        let lost = (product - (sum - c)) + (c - (sum - product));
+        // The second rounding would be wrong if the first one ended exactly in the middle of two `f32` values.
+        // So we round to odd: where something was lost, of the two neighbours of the exact sum we take the odd
+        // one, which is in the middle of nothing. If the sum is infinite, `lost` is NaN.
+        let inexact = u64::from(lost.abs() > 0.0);
+        let away_from_zero = (lost.to_bits() ^ sum.to_bits()) >> 63;
+        let below = sum.to_bits() - (away_from_zero & inexact);
+        f64::from_bits(below | inexact) as f32
+    }
+
+    #[inline(always)]
+    fn step(a: f32, b: f32, c: f32) -> f32 {
+        (f64::from(a) * f64::from(b) + f64::from(c)) as f32
+    }
+
+    #[inline(always)]
+    fn scale_add(a: f32, scale: f32, c: f32) -> f32 {
+        a * scale + c
+    }
+}
+
+/// What the portable tier uses.
+#[cfg(any(target_feature = "fma", target_arch = "aarch64"))]
+pub type Portable = Hardware;
+/// What the portable tier uses.
+#[cfg(not(any(target_feature = "fma", target_arch = "aarch64")))]
+pub type Portable = InF64;
