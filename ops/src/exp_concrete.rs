@@ -202,6 +202,7 @@ impl Scores for DensityScores<'_> {
 
 crate::simd! {
     fn log_prob_backward_piece<F>(
+        tier;
         log_y: &[f32],
         logits: &[f32],
         classes: usize,
@@ -218,7 +219,7 @@ crate::simd! {
         for (((log_y, logits), dlogits), (log_prob, dlog_prob)) in blocks.zip(numbers) {
             let p = &mut p[..logits.len()];
             // The forward pass found an unmasked class in every row.
-            let _ = normalize::<F, _>(classes, 1.0, &mut DensityScores { log_y, logits, tau }, p);
+            let _ = normalize::<F, _>(tier, classes, 1.0, &mut DensityScores { log_y, logits, tau }, p);
             let rows = p.chunks_exact(classes).zip(logits.chunks_exact(classes));
             let rows = rows.zip(dlogits.chunks_exact_mut(classes)).zip(log_prob.iter().zip(dlog_prob));
             for (((p, logits), dlogits), (&log_prob, &d)) in rows {

@@ -23,7 +23,7 @@ use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::perturbed::one_hot_samples;
 use crate::rows::{MaskedRow, block_len, by_classes, count_rows, max_and_log_sum, row_by_row, with_settled};
 use crate::scratch;
-use crate::soft_rows::{InPlace, jacobian_rows, normalize};
+use crate::soft_rows::{InPlace, jacobian_block, normalize};
 use crate::sums::{RUN, add_to_totals, add_totals, run_length};
 
 /// The least probability that can divide an exponential number, which is at most 22.9, without overflow.
@@ -74,9 +74,9 @@ fn scores_in_logs<F: Fma>(winner: usize, minus_ln_p: &[f32], block: &mut [f32]) 
 /// Writes 1 / p for p = softmax(logits). Where a class is so rare that this overflows, it writes -ln p for all
 /// classes and returns true.
 #[inline(always)]
-fn invert_probabilities<F: Fma>(logits: &[f32], inverse_p: &mut [f32]) -> bool {
+fn invert_probabilities<F: Fma>(tier: Tier, logits: &[f32], inverse_p: &mut [f32]) -> bool {
     // Every row has an unmasked class, because it has a winner.
-    let _ = normalize::<F, _>(logits.len(), 1.0, &mut &*logits, inverse_p);
+    let _ = normalize::<F, _>(tier, logits.len(), 1.0, &mut &*logits, inverse_p);
     let rare = inverse_p.iter().zip(logits).any(|(&p, &x)| p < RAREST && x > f32::NEG_INFINITY);
     if rare {
         let (max, log_sum) = max_and_log_sum::<F>(logits);
@@ -89,6 +89,7 @@ fn invert_probabilities<F: Fma>(logits: &[f32], inverse_p: &mut [f32]) -> bool {
 
 crate::simd! {
     fn backward_piece<F>(
+        tier;
         draws: Draws<'_>,
         first: usize,
         logits: &[f32],
@@ -114,7 +115,7 @@ crate::simd! {
                 reader = of_row(r + 1);
                 continue;
             };
-            let rare = invert_probabilities::<F>(logits, inverse_p);
+            let rare = invert_probabilities::<F>(tier, logits, inverse_p);
             sums.fill(0.0);
             totals.fill(0.0);
             let mut in_run = 0;
@@ -131,14 +132,14 @@ crate::simd! {
                         *time = -math::ln::<F>(*time);
                     }
                 }
-                let _ = normalize::<F, _>(classes, inverse_tau, &mut InPlace, block);
+                let _ = normalize::<F, _>(tier, classes, inverse_tau, &mut InPlace, block);
                 for sample in block.chunks_exact(classes) {
                     if in_run == run {
                         add_to_totals(sums, totals);
                         sums.fill(0.0);
                         in_run = 0;
                     }
-                    by_classes!(jacobian_rows::<F>(classes, sample, dy, scale, sums));
+                    jacobian_block(tier, classes, sample, dy, scale, sums);
                     in_run += 1;
                 }
             }

@@ -15,6 +15,7 @@ use crate::soft_rows::{self, jacobian_of_scores, normalize, with_soft};
 
 crate::simd! {
     fn forward_piece<F>(
+        tier;
         draws: Draws<'_>,
         first: usize,
         logits: &[f32],
@@ -23,12 +24,13 @@ crate::simd! {
         y: &mut [f32],
     ) -> Checked {
         let mut scores = Perturbed::new(draws, first * classes, logits);
-        normalize::<F, _>(classes, inverse_tau, &mut scores, y)
+        normalize::<F, _>(tier, classes, inverse_tau, &mut scores, y)
     }
 }
 
 crate::simd! {
     fn st_backward_piece<F>(
+        tier;
         draws: Draws<'_>,
         first: usize,
         logits: &[f32],
@@ -40,7 +42,7 @@ crate::simd! {
         dlogits: &mut [f32],
     ) -> f32 {
         let mut scores = Perturbed::new(draws, first * classes, logits);
-        jacobian_of_scores::<F, _>(dy, classes, inverse_tau, want_tau, soft, dlogits, &mut scores)
+        jacobian_of_scores::<F, _>(tier, dy, classes, inverse_tau, want_tau, soft, dlogits, &mut scores)
     }
 }
 

@@ -58,18 +58,19 @@ impl Scores for Perturbed<'_> {
     }
 }
 
-/// Replaces each row with the one-hot vector of its largest entry; ties take the lowest index. A row that
-/// contains a NaN becomes NaN.
-#[inline(always)]
-pub(crate) fn one_hot_rows(block: &mut [f32], classes: usize) -> Checked {
-    // One cheap check of the whole block, because there is hardly ever a NaN.
-    let some_nan = block.iter().fold(false, |some, s| some | s.is_nan());
-    if some_nan {
-        for row in block.chunks_exact_mut(classes).filter(|row| row.iter().any(|s| s.is_nan())) {
-            row.fill(f32::NAN);
+crate::simd! {
+    /// Replaces each row with the one-hot vector of its largest entry; ties take the lowest index. A row that
+    /// contains a NaN becomes NaN.
+    pub(crate) fn one_hot_rows(block: &mut [f32], classes: usize) -> Checked {
+        // One cheap check of the whole block, because there is hardly ever a NaN.
+        let some_nan = block.iter().fold(false, |some, s| some | s.is_nan());
+        if some_nan {
+            for row in block.chunks_exact_mut(classes).filter(|row| row.iter().any(|s| s.is_nan())) {
+                row.fill(f32::NAN);
+            }
         }
+        by_classes!(one_hot(classes, block))
     }
-    by_classes!(one_hot(classes, block))
 }
 
 #[inline(always)]
@@ -190,14 +191,14 @@ impl Best {
 
 crate::simd! {
     fn one_hot_piece<F>(
-        draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, y: &mut [f32],
+        tier; draws: Draws<'_>, first: usize, logits: &[f32], classes: usize, y: &mut [f32],
     ) -> Checked {
         let mut reader = draws.from_element(first * classes);
         if classes > PIECE {
             return wide_one_hots::<F>(&mut reader, logits, classes, y);
         }
         gumbel_scores::<F>(&mut reader, logits, y);
-        one_hot_rows(y, classes)
+        one_hot_rows(tier, y, classes)
     }
 }
 

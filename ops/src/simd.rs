@@ -108,7 +108,8 @@ impl fmt::Display for Tier {
 ///
 /// The body must be safe, portable code; helpers it calls must be `#[inline(always)]`, or they are compiled
 /// for the baseline instruction set only. A body that multiplies and adds declares a type parameter, which is
-/// the tier's [`Fma`](crate::Fma), and helpers that do take it from there.
+/// the tier's [`Fma`](crate::Fma), and helpers that do take it from there. A body that calls another such function
+/// declares a name for the tier, as in `fn double<F>(tier; x: &[f32])`.
 ///
 /// ```
 /// reparam_ops::simd! {
@@ -129,36 +130,45 @@ macro_rules! simd {
         $crate::simd! { $(#[$meta])* $vis fn $name<F>($($arg: $ty),*) $(-> $ret)? $body }
     };
     ($(#[$meta:meta])* $vis:vis fn $name:ident<$fma:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $crate::simd! { $(#[$meta])* $vis fn $name<$fma>(tier; $($arg: $ty),*) $(-> $ret)? $body }
+    };
+    ($(#[$meta:meta])* $vis:vis fn $name:ident<$fma:ident>($tier:ident; $($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
         #[allow(clippy::too_many_arguments)]
-        $vis fn $name(tier: $crate::Tier, $($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name($tier: $crate::Tier, $($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
-            #[allow(clippy::extra_unused_type_parameters)]
-            fn body<$fma: $crate::Fma>($($arg: $ty),*) $(-> $ret)? $body
+            #[allow(clippy::extra_unused_type_parameters, clippy::too_many_arguments)]
+            fn body<$fma: $crate::Fma>(#[allow(unused_variables)] $tier: $crate::Tier, $($arg: $ty),*) $(-> $ret)? $body
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
-            fn avx512($($arg: $ty),*) $(-> $ret)? { body::<$crate::Hardware>($($arg),*) }
+            fn avx512($tier: $crate::Tier, $($arg: $ty),*) $(-> $ret)? {
+                body::<$crate::Hardware>($tier, $($arg),*)
+            }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
-            fn avx2($($arg: $ty),*) $(-> $ret)? { body::<$crate::Hardware>($($arg),*) }
+            fn avx2($tier: $crate::Tier, $($arg: $ty),*) $(-> $ret)? {
+                body::<$crate::Hardware>($tier, $($arg),*)
+            }
 
             #[cfg(target_arch = "aarch64")]
             #[target_feature(enable = "neon")]
-            fn neon($($arg: $ty),*) $(-> $ret)? { body::<$crate::Hardware>($($arg),*) }
+            fn neon($tier: $crate::Tier, $($arg: $ty),*) $(-> $ret)? {
+                body::<$crate::Hardware>($tier, $($arg),*)
+            }
 
-            match tier.set() {
-                $crate::simd::Set::Portable => body::<$crate::fma::Portable>($($arg),*),
+            match $tier.set() {
+                $crate::simd::Set::Portable => body::<$crate::fma::Portable>($tier, $($arg),*),
                 // SAFETY: a `Tier` exists only for instruction sets that were detected on this CPU.
                 #[cfg(target_arch = "aarch64")]
-                $crate::simd::Set::Neon => unsafe { neon($($arg),*) },
+                $crate::simd::Set::Neon => unsafe { neon($tier, $($arg),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
-                $crate::simd::Set::Avx2 => unsafe { avx2($($arg),*) },
+                $crate::simd::Set::Avx2 => unsafe { avx2($tier, $($arg),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
-                $crate::simd::Set::Avx512 => unsafe { avx512($($arg),*) },
+                $crate::simd::Set::Avx512 => unsafe { avx512($tier, $($arg),*) },
             }
         }
     };

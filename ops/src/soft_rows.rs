@@ -51,6 +51,7 @@ impl Scores for InPlace {
 /// Writes softmax(inverse_tau * scores) to `y`, which holds whole rows.
 #[inline(always)]
 pub(crate) fn normalize<F: Fma, S: Scores>(
+    tier: Tier,
     classes: usize,
     inverse_tau: f32,
     scores: &mut S,
@@ -65,10 +66,10 @@ pub(crate) fn normalize<F: Fma, S: Scores>(
     let block = block_len(classes);
     for (i, y) in y.chunks_mut(block).enumerate() {
         scores.fill::<F>(y);
-        by_classes!(shift_rows(classes, inverse_tau, S::MOST, y))
+        shift_block(tier, classes, inverse_tau, S::MOST, y)
             .map_err(|MaskedRow(r)| MaskedRow(i * block / classes + r))?;
         exponentials::<F>(y);
-        by_classes!(scale_rows(classes, y));
+        scale_block(tier, classes, y);
     }
     Ok(())
 }
@@ -134,6 +135,40 @@ fn change_row<const C: usize>(row: &mut [f32], change: impl Fn(f32) -> f32) {
     }
 }
 
+// The loops over short rows are compiled for many lengths, and are therefore functions of their own, which the
+// kernels share. A call takes no time compared with a block.
+
+crate::simd! {
+    fn shift_block(classes: usize, inverse_tau: f32, most: f32, y: &mut [f32]) -> Checked {
+        by_classes!(shift_rows(classes, inverse_tau, most, y))
+    }
+}
+
+crate::simd! {
+    fn scale_block(classes: usize, y: &mut [f32]) {
+        by_classes!(scale_rows(classes, y));
+    }
+}
+
+crate::simd! {
+    /// The gradient of rows y = softmax(logits / tau), as far as the logits: dlogits += h / tau with
+    /// h = y (dy - <y, dy>).
+    pub(crate) fn jacobian_block<F>(
+        classes: usize, y: &[f32], dy: &[f32], inverse_tau: f32, dlogits: &mut [f32],
+    ) {
+        by_classes!(jacobian_rows::<F>(classes, y, dy, inverse_tau, dlogits));
+    }
+}
+
+crate::simd! {
+    /// [`jacobian_block`] that also writes h.
+    fn jacobian_and_h_block<F>(
+        classes: usize, y: &[f32], dy: &[f32], inverse_tau: f32, h: &mut [f32], dlogits: &mut [f32],
+    ) {
+        by_classes!(jacobian_rows_and_h::<F>(classes, y, dy, inverse_tau, h, dlogits));
+    }
+}
+
 /// Replaces each score with inverse_tau (score - largest score of the row).
 #[inline(always)]
 fn shift_rows<const C: usize>(classes: usize, inverse_tau: f32, most: f32, y: &mut [f32]) -> Checked {
@@ -183,6 +218,7 @@ fn scale_rows<const C: usize>(classes: usize, y: &mut [f32]) {
 /// sum of h ln y, which is -tau dtau, if `want_tau`, else 0.
 #[inline(always)]
 fn jacobian<F: Fma>(
+    tier: Tier,
     y: &[f32],
     dy: &[f32],
     classes: usize,
@@ -191,7 +227,7 @@ fn jacobian<F: Fma>(
     dlogits: &mut [f32],
 ) -> f32 {
     if !want_tau {
-        by_classes!(jacobian_rows::<F>(classes, y, dy, inverse_tau, dlogits));
+        jacobian_block(tier, classes, y, dy, inverse_tau, dlogits);
         return 0.0;
     }
     let mut h = [0.0f32; BLOCK];
@@ -201,7 +237,7 @@ fn jacobian<F: Fma>(
     for ((y, dy), dlogits) in y.chunks(block).zip(dy.chunks(block)).zip(dlogits.chunks_mut(block)) {
         if classes <= NARROW {
             let h = &mut h[..y.len()];
-            by_classes!(jacobian_rows_and_h::<F>(classes, y, dy, inverse_tau, h, dlogits));
+            jacobian_and_h_block(tier, classes, y, dy, inverse_tau, h, dlogits);
             total += sum_of_h_ln_y::<F>(h, y);
             continue;
         }
@@ -219,7 +255,7 @@ fn jacobian<F: Fma>(
 
 /// [`jacobian`] without the gradient of the temperature.
 #[inline(always)]
-pub(crate) fn jacobian_rows<F: Fma, const C: usize>(
+fn jacobian_rows<F: Fma, const C: usize>(
     classes: usize,
     y: &[f32],
     dy: &[f32],
@@ -316,7 +352,9 @@ pub(crate) fn with_soft<T>(classes: usize, work: impl FnOnce(&mut [f32]) -> T) -
 
 /// [`jacobian`] at y = softmax(inverse_tau * scores). We compute y block by block into `soft`.
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn jacobian_of_scores<F: Fma, S: Scores>(
+    tier: Tier,
     dy: &[f32],
     classes: usize,
     inverse_tau: f32,
@@ -330,14 +368,15 @@ pub(crate) fn jacobian_of_scores<F: Fma, S: Scores>(
     for (dy, dlogits) in dy.chunks(block).zip(dlogits.chunks_mut(block)) {
         let soft = &mut soft[..dy.len()];
         // The forward pass found an unmasked class in every row.
-        let _ = normalize::<F, _>(classes, inverse_tau, scores, soft);
-        h_ln_y += jacobian::<F>(soft, dy, classes, inverse_tau, want_tau, dlogits);
+        let _ = normalize::<F, _>(tier, classes, inverse_tau, scores, soft);
+        h_ln_y += jacobian::<F>(tier, soft, dy, classes, inverse_tau, want_tau, dlogits);
     }
     h_ln_y
 }
 
 crate::simd! {
     fn backward_piece<F>(
+        tier;
         y: &[f32],
         dy: &[f32],
         classes: usize,
@@ -345,7 +384,7 @@ crate::simd! {
         want_tau: bool,
         dlogits: &mut [f32],
     ) -> f32 {
-        jacobian::<F>(y, dy, classes, inverse_tau, want_tau, dlogits)
+        jacobian::<F>(tier, y, dy, classes, inverse_tau, want_tau, dlogits)
     }
 }
 
@@ -378,6 +417,7 @@ pub(crate) fn backward(
 
 crate::simd! {
     fn backward_from_logits_piece<F>(
+        tier;
         logits: &[f32],
         dy: &[f32],
         classes: usize,
@@ -386,7 +426,7 @@ crate::simd! {
         soft: &mut [f32],
         dlogits: &mut [f32],
     ) -> f32 {
-        jacobian_of_scores::<F, _>(dy, classes, inverse_tau, want_tau, soft, dlogits, &mut &*logits)
+        jacobian_of_scores::<F, _>(tier, dy, classes, inverse_tau, want_tau, soft, dlogits, &mut &*logits)
     }
 }
 

@@ -15,9 +15,9 @@ use crate::soft_rows::{self, normalize};
 
 crate::simd! {
     fn forward_piece<F>(
-        logits: &[f32], classes: usize, inverse_tau: f32, y: &mut [f32],
+        tier; logits: &[f32], classes: usize, inverse_tau: f32, y: &mut [f32],
     ) -> Checked {
-        normalize::<F, _>(classes, inverse_tau, &mut &*logits, y)
+        normalize::<F, _>(tier, classes, inverse_tau, &mut &*logits, y)
     }
 }
 

@@ -12,9 +12,9 @@ use crate::rows::{Checked, MaskedRow, check_rows, count_rows, retry_settled};
 use crate::soft_rows;
 
 crate::simd! {
-    fn forward_piece(logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
+    fn forward_piece<F>(tier; logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
         y.copy_from_slice(logits);
-        one_hot_rows(y, classes)
+        one_hot_rows(tier, y, classes)
     }
 }
 
