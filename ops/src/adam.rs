@@ -58,16 +58,16 @@ impl Step {
 }
 
 crate::simd! {
-    fn piece(step: Step, gradient: &[f32], mean: &mut [f32], square: &mut [f32], parameter: &mut [f32]) {
+    fn piece<F>(step: Step, gradient: &[f32], mean: &mut [f32], square: &mut [f32], parameter: &mut [f32]) {
         for (((p, m), v), &g) in parameter.iter_mut().zip(mean).zip(square).zip(gradient) {
             let g = at_least(at_most(g, LARGEST_GRADIENT), -LARGEST_GRADIENT);
             // m += (1 - beta)(g - m) keeps beta exact where 1 - beta rounds.
-            let new_m = (g - *m).mul_add(1.0 - step.beta1, *m);
-            let new_v = (g * g - *v).mul_add(1.0 - step.beta2, *v);
+            let new_m = F::mul_add(g - *m, 1.0 - step.beta1, *m);
+            let new_v = F::mul_add(g * g - *v, 1.0 - step.beta2, *v);
             *m = new_m;
             *v = new_v;
-            let root = new_v.sqrt().mul_add(step.root_scale, step.epsilon);
-            *p = p.mul_add(step.keep, -step.rate * new_m / root);
+            let root = F::mul_add(new_v.sqrt(), step.root_scale, step.epsilon);
+            *p = F::mul_add(*p, step.keep, -step.rate * new_m / root);
         }
     }
 }

@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use crate::Tier;
+use crate::fma::Fma;
 use crate::matrix::{Matrix, Write};
 use crate::scratch;
 use crate::simd::LANES;
@@ -40,13 +41,13 @@ pub(crate) fn matmul(tier: Tier, a: Matrix<'_>, b: Matrix<'_>, write: Write, c: 
 }
 
 crate::simd! {
-    fn product(a: Matrix<'_>, b: Matrix<'_>, write: Write, strip: &mut [f32], c: &mut [f32]) {
+    fn product<F>(a: Matrix<'_>, b: Matrix<'_>, write: Write, strip: &mut [f32], c: &mut [f32]) {
         let (strip, _) = strip.as_chunks_mut::<LANES>();
         for from in (0..b.columns).step_by(LANES) {
             let columns = from..(from + LANES).min(b.columns);
             fill(strip, b, columns.clone());
             for (i, c) in c.chunks_mut(ROWS * b.columns).enumerate() {
-                let sums = four_rows(a, ROWS * i, strip);
+                let sums = four_rows::<F>(a, ROWS * i, strip);
                 for (sums, c) in sums.iter().zip(c.chunks_exact_mut(b.columns)) {
                     store(sums, write, &mut c[columns.clone()]);
                 }
@@ -74,7 +75,7 @@ fn fill(strip: &mut [[f32; LANES]], b: Matrix<'_>, columns: Range<usize>) {
 /// Returns the vectors of the result in four rows from row `first` on. After the last row, it repeats the
 /// last row.
 #[inline(always)]
-fn four_rows(a: Matrix<'_>, first: usize, strip: &[[f32; LANES]]) -> [[f32; LANES]; ROWS] {
+fn four_rows<F: Fma>(a: Matrix<'_>, first: usize, strip: &[[f32; LANES]]) -> [[f32; LANES]; ROWS] {
     let row = |r: usize| (first + r).min(a.rows - 1);
     // Four variables and not an array, which the compiler would keep in memory.
     let (mut s0, mut s1, mut s2, mut s3) = ([0.0; LANES], [0.0; LANES], [0.0; LANES], [0.0; LANES]);
@@ -82,10 +83,10 @@ fn four_rows(a: Matrix<'_>, first: usize, strip: &[[f32; LANES]]) -> [[f32; LANE
         let (a0, a1) = (a.entry(row(0), p), a.entry(row(1), p));
         let (a2, a3) = (a.entry(row(2), p), a.entry(row(3), p));
         for lane in 0..LANES {
-            s0[lane] = a0.mul_add(vector[lane], s0[lane]);
-            s1[lane] = a1.mul_add(vector[lane], s1[lane]);
-            s2[lane] = a2.mul_add(vector[lane], s2[lane]);
-            s3[lane] = a3.mul_add(vector[lane], s3[lane]);
+            s0[lane] = F::mul_add(a0, vector[lane], s0[lane]);
+            s1[lane] = F::mul_add(a1, vector[lane], s1[lane]);
+            s2[lane] = F::mul_add(a2, vector[lane], s2[lane]);
+            s3[lane] = F::mul_add(a3, vector[lane], s3[lane]);
         }
     }
     [s0, s1, s2, s3]

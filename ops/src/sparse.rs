@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use crate::Tier;
 use crate::axis;
+use crate::fma::Fma;
 use crate::lists::{Lists, lengths_to_starts};
 use crate::matrix::Write;
 use crate::parallel::{Rows, RowsMut, for_rows};
@@ -91,13 +92,13 @@ fn block_of_inputs(inputs: usize, outputs: usize) -> usize {
 
 /// Adds to a sum an entry of a row times the row's weight.
 #[inline(always)]
-fn add_product(sum: f32, weight: &f32, entry: f32) -> f32 {
-    weight.mul_add(entry, sum)
+fn add_product<F: Fma>(sum: f32, weight: &f32, entry: f32) -> f32 {
+    F::mul_add(*weight, entry, sum)
 }
 
 crate::simd! {
     /// Adds the products with the inputs in `range` to y.
-    fn forward_piece(
+    fn forward_piece<F>(
         x: &[f32], inputs: usize, range: Range<usize>, weight: &[f32], outputs: usize, ends: &mut [u32],
         positions: &mut [u32], y: &mut [f32],
     ) {
@@ -110,14 +111,14 @@ crate::simd! {
                     let position = list[i] as usize;
                     (x[position], &weight[position * outputs..][..outputs])
                 };
-                add_rows(0..list.len(), 0, &row, &add_product, y);
+                add_rows(0..list.len(), 0, &row, &add_product::<F>, y);
             }
         }
     }
 }
 
 crate::simd! {
-    fn backward_piece(
+    fn backward_piece<F>(
         x: &[f32], inputs: usize, first: usize, dz: &[f32], outputs: usize, write: Write, ends: &mut [u32],
         positions: &mut [u32], sums: &mut [f32], totals: &mut [f64], dweight: &mut [f32],
     ) {
@@ -129,7 +130,7 @@ crate::simd! {
                 let r = list[l] as usize;
                 (x[r * inputs + first + i], &dz[r * outputs..][..outputs])
             };
-            room.sum(list.len(), row, add_product, write, dweight);
+            room.sum(list.len(), row, add_product::<F>, write, dweight);
         }
     }
 }
