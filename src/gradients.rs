@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use reparam_ops::Write;
+use reparam_ops::{Buffer, Write};
 
 use crate::params::{ParamId, Params};
 use crate::tape::{Leaf, Recorded, next_recording};
@@ -12,7 +12,7 @@ use crate::var::{Var, tier};
 /// The gradient of one node, absent until something has been added to it.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
-    buffer: Vec<f32>,
+    buffer: Buffer,
     present: bool,
 }
 
@@ -47,8 +47,7 @@ impl GradientPool {
         storage.leaves.clear();
         storage.leaves.extend(leaves.iter().filter(|leaf| leaf.tracked && leaf.node <= root).cloned());
         let slot = &mut storage.slots[root as usize];
-        slot.buffer.clear();
-        slot.buffer.push(1.0);
+        slot.buffer.copy_from(&[1.0]);
         slot.present = true;
         Gradients { tape, storage, pool: self.clone() }
     }
@@ -131,8 +130,7 @@ impl Gradients {
         if slot.present {
             reparam_ops::elementwise::add_scaled(tier(), 1.0, more, &mut slot.buffer);
         } else {
-            slot.buffer.clear();
-            slot.buffer.extend_from_slice(more);
+            slot.buffer.copy_from(more);
             slot.present = true;
         }
     }
@@ -315,7 +313,7 @@ impl<'a> InputGradients<'a> {
         }
         let slot = &mut self.slots[index as usize];
         let write = if slot.present { Write::Add } else { Write::Replace };
-        slot.buffer.resize(self.node.input_shape(i).len(), 0.0);
+        slot.buffer.resize(self.node.input_shape(i).len());
         slot.present = true;
         Some((&mut slot.buffer, write))
     }

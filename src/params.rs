@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use reparam_ops::Buffer;
+
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::shape::Shape;
@@ -33,7 +35,7 @@ impl ParamId {
 struct Entry {
     name: Arc<str>,
     shape: Shape,
-    value: Arc<Vec<f32>>,
+    value: Arc<Buffer>,
     frozen: bool,
 }
 
@@ -89,7 +91,7 @@ impl Params {
             value.len(),
             shape.len()
         );
-        self.push(name, shape, value)
+        self.push(name, shape, (&value[..]).into())
     }
 
     /// Declares a parameter, all 0. Its values come from an initialisation or a checkpoint.
@@ -100,7 +102,7 @@ impl Params {
     pub fn zeros(&mut self, name: &str, shape: impl Into<Shape>) -> ParamId {
         let shape = shape.into();
         match self.is_outline {
-            true => self.push(name, shape, Vec::new()),
+            true => self.push(name, shape, Buffer::new()),
             false => {
                 let value = vec![0.0; shape.len()];
                 self.add(name, shape, value)
@@ -108,7 +110,7 @@ impl Params {
         }
     }
 
-    fn push(&mut self, name: &str, shape: Shape, value: Vec<f32>) -> ParamId {
+    fn push(&mut self, name: &str, shape: Shape, value: Buffer) -> ParamId {
         self.entries.push(Entry { name: name.into(), shape, value: Arc::new(value), frozen: false });
         ParamId { store: self.store, index: self.entries.len() as u32 - 1 }
     }

@@ -212,7 +212,7 @@ impl Tape {
         let (earlier, rest) = nodes.slots.split_at_mut(count - 1);
         let node = &mut rest[0];
         node.inputs.extend(inputs.iter().map(|input| input.index()));
-        node.buffer.resize(len, 0.0);
+        node.buffer.resize(len);
         forward(Inputs { op, nodes: earlier, indices: &node.inputs }, &mut node.buffer);
         node.tracked = inputs.iter().any(|input| earlier[input.index() as usize].tracked);
         if node.tracked {

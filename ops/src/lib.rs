@@ -2,13 +2,13 @@
 //! rows x classes and no file, and you can use them without the engine.
 //!
 //! Most kernels take the [`Tier`] to run on as their first argument, usually [`Tier::best`]. Results are
-//! bit-for-bit the same on every tier and at any number of rayon threads. Large matrix products are the
-//! exception: `matrixmultiply` looks at the CPU itself, so their last bits depend on the machine. Forwards
-//! overwrite their output, and backwards add to the gradient. A kernel that can do either takes a [`Write`].
+//! bit-for-bit the same on every tier, at any number of threads, which is that of the current rayon pool but at most one
+//! for each core, and on every machine. Forwards overwrite their output, and backwards add to the gradient. A kernel that
+//! can do either takes a [`Write`].
 //!
 //! Stochastic kernels take [`noise::Draws`], one 32-bit draw per number: a position in a stream, or injected
 //! draws. The Gaussian kernels also take injected standard normals. No kernel stores noise. None allocates,
-//! except the packing buffer inside `matrixmultiply` and the working memory of each thread at its first use.
+//! except the working memory of each thread at its first use.
 //!
 //! ```
 //! use reparam_ops::noise::Stream;
@@ -91,6 +91,7 @@ pub mod bce_with_logits;
 pub mod bernoulli;
 pub mod bernoulli_kl;
 pub mod binary_concrete;
+mod buffer;
 pub mod categorical;
 pub mod categorical_kl;
 pub mod cross_entropy;
@@ -119,15 +120,17 @@ mod rows;
 mod scratch;
 pub mod sgd_momentum;
 pub mod simd;
-mod small_matmul;
 mod soft_rows;
 pub mod softmax;
 mod sparse;
 pub mod st_argmax;
 pub mod st_categorical;
 mod sums;
+mod team;
+mod tile;
 pub mod with_logits_gradient;
 
+pub use buffer::Buffer;
 pub use fma::{Fma, Hardware};
 pub use matrix::{Matrix, Write};
 pub use rows::MaskedRow;
@@ -141,5 +144,10 @@ pub mod internal {
     /// Working memory that each thread keeps between calls.
     pub mod scratch {
         pub use crate::scratch::{with, with_indices};
+    }
+
+    /// The threads that work on a kernel together.
+    pub mod team {
+        pub use crate::team::run;
     }
 }

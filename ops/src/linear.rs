@@ -112,7 +112,7 @@ pub fn forward(
         (Some(x), Some(weight)) if !x.is_empty() && sparse::pays(tier, x, weight, rows, outputs) => {
             sparse::forward(tier, x, weight, x.len() / rows, outputs, y);
         }
-        _ => matmul(x, weight, Write::Replace, y),
+        _ => matmul(tier, x, weight, Write::Replace, y),
     }
     for_rows(rows, outputs, (RowsMut(y, outputs),), |_, (RowsMut(y, _),)| {
         activate_piece(tier, activation, bias, y);
@@ -140,7 +140,7 @@ pub fn backward_weight(tier: Tier, x: &[f32], dz: &[f32], rows: usize, write: Wr
     if sparse::pays(tier, x, dz, rows, outputs) {
         sparse::backward_weight(tier, x, dz, inputs, outputs, write, dweight);
     } else {
-        matmul(Matrix::new(x, rows, inputs).t(), Matrix::new(dz, rows, outputs), write, dweight);
+        matmul(tier, Matrix::new(x, rows, inputs).t(), Matrix::new(dz, rows, outputs), write, dweight);
     }
 }
 

@@ -37,15 +37,15 @@ impl<'a> Matrix<'a> {
         (self.column_stride == 1 && self.row_stride == self.columns).then_some(self.data)
     }
 
-    /// Returns a row if its entries are adjacent in memory.
-    #[inline(always)]
-    pub(crate) fn row(self, row: usize) -> Option<&'a [f32]> {
-        (self.column_stride == 1).then(|| &self.data[row * self.row_stride..][..self.columns])
-    }
-
     #[inline(always)]
     pub(crate) fn entry(self, row: usize, column: usize) -> f32 {
         self.data[row * self.row_stride + column * self.column_stride]
+    }
+
+    /// Returns a pointer to an entry, which is valid if there is such an entry.
+    #[inline(always)]
+    pub(crate) fn place(self, row: usize, column: usize) -> *const f32 {
+        self.data.as_ptr().wrapping_add(row * self.row_stride + column * self.column_stride)
     }
 
     pub(crate) fn row_range(self, first: usize, rows: usize) -> Self {

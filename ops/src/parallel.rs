@@ -1,8 +1,12 @@
-//! The split of rows over the threads of the current rayon pool.
+//! The split of rows over a [`team`] of threads.
 //!
 //! We halve the work until a piece is small, at the same rows for any number of threads. So sums combined
 //! over that tree are bit-for-bit the same on one thread and on many. Small work is one piece and never
-//! leaves the calling thread. Called from inside a pool, nothing here allocates.
+//! leaves the calling thread.
+
+use std::sync::Mutex;
+
+use crate::team;
 
 /// The number of elements below which a piece is not split further, about ten microseconds of a
 /// transcendental kernel.
@@ -95,30 +99,88 @@ fn run<P: Split, T: Send>(
     work: impl Fn(usize, P) -> T + Sync,
     combine: impl Fn(T, T) -> T + Sync,
 ) -> T {
-    let grain = grain.max(1);
-    let threads = if rows <= grain { 1 } else { rayon::current_num_threads() };
-    halve(0, rows, grain, threads, parts, &work, &combine)
+    let tree = Tree { grain: grain.max(1), work, combine };
+    if rows <= tree.grain || team::size() == 1 {
+        return tree.halve(0, rows, parts);
+    }
+    let mut leaves = Leaves { count: 0, leaves: [const { Mutex::new(None) }; team::LEAVES] };
+    tree.cut(LEVELS, 0, rows, parts, &mut leaves);
+    team::run(leaves.count, &|leaf| {
+        let mut leaf = leaves.leaves[leaf].lock().expect(UNBROKEN);
+        let Some(Leaf::Waiting(first, rows, parts)) = leaf.take() else { unreachable!("taken once") };
+        *leaf = Some(Leaf::Done(tree.halve(first, rows, parts)));
+    });
+    leaves.count = 0;
+    tree.gather(LEVELS, rows, &mut leaves)
 }
 
-fn halve<P: Split, T: Send>(
-    first: usize,
-    rows: usize,
+/// Levels of a tree that become leaves for the team. Below them a leaf is halved further on one thread.
+const LEVELS: u32 = team::LEAVES.ilog2();
+
+const UNBROKEN: &str = "a leaf that panics ends its region";
+
+/// A subtree, before and after the work on it.
+enum Leaf<P, T> {
+    Waiting(usize, usize, P),
+    Done(T),
+}
+
+struct Leaves<P, T> {
+    count: usize,
+    leaves: [Mutex<Option<Leaf<P, T>>>; team::LEAVES],
+}
+
+/// What is done with a tree of rows, which are halved until there are at most `grain`.
+struct Tree<W, C> {
     grain: usize,
-    threads: usize,
-    parts: P,
-    work: &(impl Fn(usize, P) -> T + Sync),
-    combine: &(impl Fn(T, T) -> T + Sync),
-) -> T {
-    if rows <= grain {
-        return work(first, parts);
+    work: W,
+    combine: C,
+}
+
+impl<W, C> Tree<W, C> {
+    /// Works on a subtree on this thread.
+    fn halve<P: Split, T>(&self, first: usize, rows: usize, parts: P) -> T
+    where
+        W: Fn(usize, P) -> T,
+        C: Fn(T, T) -> T,
+    {
+        if rows <= self.grain {
+            return (self.work)(first, parts);
+        }
+        let middle = rows / 2;
+        let (head, tail) = parts.split(middle);
+        let head = self.halve(first, middle, head);
+        (self.combine)(head, self.halve(first + middle, rows - middle, tail))
     }
-    let middle = rows / 2;
-    let (head, tail) = parts.split(middle);
-    let head = || halve(first, middle, grain, threads, head, work, combine);
-    let tail = || halve(first + middle, rows - middle, grain, threads, tail, work, combine);
-    // Entering a pool from outside costs about ten microseconds, which a single thread can save.
-    let (a, b) = if threads == 1 { (head(), tail()) } else { rayon::join(head, tail) };
-    combine(a, b)
+
+    /// Appends the subtrees that are `levels` further down, or end before, to the leaves.
+    fn cut<P: Split, T>(&self, levels: u32, first: usize, rows: usize, parts: P, leaves: &mut Leaves<P, T>) {
+        if levels == 0 || rows <= self.grain {
+            *leaves.leaves[leaves.count].get_mut().expect(UNBROKEN) = Some(Leaf::Waiting(first, rows, parts));
+            leaves.count += 1;
+            return;
+        }
+        let middle = rows / 2;
+        let (head, tail) = parts.split(middle);
+        self.cut(levels - 1, first, middle, head, leaves);
+        self.cut(levels - 1, first + middle, rows - middle, tail, leaves);
+    }
+
+    /// Combines the results of the leaves that [`cut`](Self::cut) made, from the next one on.
+    fn gather<P, T>(&self, levels: u32, rows: usize, leaves: &mut Leaves<P, T>) -> T
+    where
+        C: Fn(T, T) -> T,
+    {
+        if levels == 0 || rows <= self.grain {
+            let leaf = leaves.leaves[leaves.count].get_mut().expect(UNBROKEN).take();
+            let Some(Leaf::Done(result)) = leaf else { unreachable!("every leaf is done") };
+            leaves.count += 1;
+            return result;
+        }
+        let middle = rows / 2;
+        let head = self.gather(levels - 1, middle, leaves);
+        (self.combine)(head, self.gather(levels - 1, rows - middle, leaves))
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! Working memory of each thread, kept between calls so that a steady state allocates nothing.
 //!
 //! A buffer leaves its pool while it is lent. So kernels that borrow scratch may call each other, and a
-//! thread that picks up other work while it waits may borrow scratch too.
+//! thread that picks up other work while it waits may borrow scratch too. What is lent starts at a cache line,
+//! because a vector that crosses two lines takes twice as long.
 
 use std::cell::Cell;
 use std::thread::LocalKey;
+
+use crate::buffer::LINE;
 
 /// The buffers that are not lent. The last one is lent next.
 type Pool<N> = Cell<Vec<Vec<N>>>;
@@ -39,10 +42,12 @@ fn lend<N: Copy + Default, T>(
     work: impl FnOnce(&mut [N]) -> T,
 ) -> T {
     let mut buffer = change(pool, Vec::pop).unwrap_or_default();
-    if buffer.len() < len {
-        buffer.resize(len, N::default());
+    let line = LINE / size_of::<N>();
+    if buffer.len() < len + line {
+        buffer.resize(len + line, N::default());
     }
-    let result = work(&mut buffer[..len]);
+    let start = buffer.as_ptr().align_offset(LINE);
+    let result = work(&mut buffer[start..][..len]);
     change(pool, |free| free.push(buffer));
     result
 }

@@ -201,12 +201,18 @@ mod tests {
             let (mut y, mut expected) = (vec![9.0; rows * outputs], vec![0.0; rows * outputs]);
             forward(Tier::best(), &x, &weight, inputs, outputs, &mut y);
             let x_matrix = Matrix::new(&x, rows, inputs);
-            matmul(x_matrix, Matrix::new(&weight, inputs, outputs), Write::Replace, &mut expected);
+            matmul(
+                Tier::best(),
+                x_matrix,
+                Matrix::new(&weight, inputs, outputs),
+                Write::Replace,
+                &mut expected,
+            );
             assert!(y == expected, "{rows} {inputs} {outputs}");
             for write in [Write::Replace, Write::Add] {
                 let (mut dweight, mut expected) = (vec![1.0; inputs * outputs], vec![1.0; inputs * outputs]);
                 backward_weight(Tier::best(), &x, &dz, inputs, outputs, write, &mut dweight);
-                matmul(x_matrix.t(), Matrix::new(&dz, rows, outputs), write, &mut expected);
+                matmul(Tier::best(), x_matrix.t(), Matrix::new(&dz, rows, outputs), write, &mut expected);
                 assert!(dweight == expected, "{rows} {inputs} {outputs} {write:?}");
             }
         }

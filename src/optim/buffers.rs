@@ -1,5 +1,7 @@
 //! The running buffers of an optimizer, one per parameter.
 
+use reparam_ops::Buffer;
+
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::params::{ParamId, Params};
@@ -14,7 +16,7 @@ pub(super) const OTHER_PARAMS: &str =
 pub(super) struct Buffers {
     /// The first parameter that had a gradient. It identifies the [`Params`] of all.
     first: Option<ParamId>,
-    of: Vec<Vec<f32>>,
+    of: Vec<Buffer>,
 }
 
 impl Buffers {
@@ -24,10 +26,10 @@ impl Buffers {
             return None;
         }
         if self.of.len() <= id.index() {
-            self.of.resize_with(id.index() + 1, Vec::new);
+            self.of.resize_with(id.index() + 1, Buffer::new);
         }
         let buffer = &mut self.of[id.index()];
-        buffer.resize(len, 0.0);
+        buffer.resize(len);
         Some(buffer)
     }
 
@@ -48,7 +50,7 @@ impl Buffers {
         let buffer = |id| {
             let name = format!("{prefix}{}", params.name(id));
             let has_none = checkpoint.tensor(&name).is_some_and(|(shape, _)| *shape == Shape::from([0]));
-            Ok(if has_none { Vec::new() } else { checkpoint.shaped(&name, params.shape(id))?.to_vec() })
+            Ok(if has_none { Buffer::new() } else { checkpoint.shaped(&name, params.shape(id))?.into() })
         };
         let of = params.ids().map(buffer).collect::<Result<_>>()?;
         Ok(Buffers { first: params.ids().next(), of })

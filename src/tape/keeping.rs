@@ -19,7 +19,7 @@ impl Tape {
         let place = self.len();
         let of_last_time = self.nodes_mut().slots.get_mut(place).map(|node| std::mem::take(&mut node.kept));
         let mut kept = of_last_time.unwrap_or_default();
-        kept.resize(shape.len(), 0.0);
+        kept.resize(shape.len());
         let recorded = self.record(rule, inputs, shape, |x, y| forward(x, y, &mut kept));
         self.nodes_mut().slots[place].kept = kept;
         recorded

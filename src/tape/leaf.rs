@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use reparam_ops::Buffer;
+
 use super::Tape;
 use super::node::Value;
 use crate::params::ParamId;
@@ -50,7 +52,7 @@ impl Tape {
             (self.last(&nodes), buffer)
         };
         // The buffer is outside the tape meanwhile, so that `fill` can read the tape.
-        buffer.resize(len, 0.0);
+        buffer.resize(len);
         fill(&mut buffer);
         self.nodes_mut().slots[leaf.index() as usize].buffer = buffer;
         leaf
@@ -66,8 +68,7 @@ impl Tape {
         );
         let mut nodes = self.nodes_mut();
         let node = nodes.push(op, shape);
-        node.buffer.clear();
-        node.buffer.extend_from_slice(data);
+        node.buffer.copy_from(data);
         node.tracked = tracked;
         self.last(&nodes)
     }
@@ -80,7 +81,7 @@ impl Tape {
         parameter: ParamId,
         name: &Arc<str>,
         shape: &Shape,
-        value: &Arc<Vec<f32>>,
+        value: &Arc<Buffer>,
         frozen: bool,
     ) -> Var<'_> {
         let mut nodes = self.nodes_mut();

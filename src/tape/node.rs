@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use reparam_ops::Buffer;
 use smallvec::SmallVec;
 
 use super::{Leaf, Rule};
@@ -16,7 +17,7 @@ pub(super) enum Value {
     /// In the node's own buffer, as whole numbers stored as the bits of floats.
     Indices,
     /// In a buffer shared with [`Params`](crate::Params) until the tape is reset.
-    Shared(Arc<Vec<f32>>),
+    Shared(Arc<Buffer>),
     /// In the buffer of an earlier node. That node is not a view itself, so a chain of views is read in one
     /// step.
     Of(u32),
@@ -30,9 +31,9 @@ pub(super) struct Node {
     pub(super) shape: Shape,
     pub(super) inputs: SmallVec<[u32; 4]>,
     pub(super) value: Value,
-    pub(super) buffer: Vec<f32>,
+    pub(super) buffer: Buffer,
     /// The numbers, in addition to the value, that the forward pass kept for the backward pass.
-    pub(super) kept: Vec<f32>,
+    pub(super) kept: Buffer,
     pub(super) rule: Option<Box<dyn Rule>>,
     pub(super) has_rule: bool,
     pub(super) tracked: bool,
@@ -45,8 +46,8 @@ impl Node {
             shape: Shape::scalar(),
             inputs: SmallVec::new(),
             value: Value::Own,
-            buffer: Vec::new(),
-            kept: Vec::new(),
+            buffer: Buffer::new(),
+            kept: Buffer::new(),
             rule: None,
             has_rule: false,
             tracked: false,
@@ -98,7 +99,7 @@ impl Nodes {
         node.op = op;
         node.shape = shape;
         node.inputs.clear();
-        node.kept.clear();
+        node.kept.resize(0);
         node.value = Value::Own;
         node.has_rule = false;
         node.tracked = false;

@@ -40,7 +40,7 @@ impl Linear {
         let weight = Matrix::new(node.input(1), self.inputs, self.outputs);
         let dz_matrix = Matrix::new(dz, self.rows, self.outputs);
         if let Some((dx, write)) = gradients.write_to(0) {
-            matmul(dz_matrix, weight.t(), write, dx);
+            matmul(tier(), dz_matrix, weight.t(), write, dx);
         }
         if let Some((dweight, write)) = gradients.write_to(1) {
             kernel::backward_weight(tier(), node.input(0), dz, self.rows, write, dweight);

@@ -8,7 +8,7 @@ use reparam_ops::{Matrix, Write};
 use crate::gradients::InputGradients;
 use crate::shape::Shape;
 use crate::tape::{Recorded, Rule};
-use crate::var::Var;
+use crate::var::{Var, tier};
 
 /// y = a b, for `rows x inner` and `inner x columns`, pair after pair.
 #[derive(Clone, Copy, Debug)]
@@ -64,13 +64,13 @@ impl Rule for Matmul {
         if let Some((da, write)) = gradients.write_to(0) {
             for pair in 0..pairs {
                 let da = &mut da[place(pair, self.rows * self.inner)];
-                matmul(self.y(dy, pair), self.b(b, pair).t(), write, da);
+                matmul(tier(), self.y(dy, pair), self.b(b, pair).t(), write, da);
             }
         }
         if let Some((db, write)) = gradients.write_to(1) {
             for pair in 0..pairs {
                 let db = &mut db[place(pair, self.inner * self.columns)];
-                matmul(self.a(a, pair).t(), self.y(dy, pair), write, db);
+                matmul(tier(), self.a(a, pair).t(), self.y(dy, pair), write, db);
             }
         }
     }
@@ -113,7 +113,7 @@ impl<'t> Var<'t> {
         self.tape().record(rule, &[self, other], a.with_classes(columns), |x, y| {
             for pair in 0..pairs {
                 let y = &mut y[place(pair, rows * columns)];
-                matmul(rule.a(&x[0], pair), rule.b(&x[1], pair), Write::Replace, y);
+                matmul(tier(), rule.a(&x[0], pair), rule.b(&x[1], pair), Write::Replace, y);
             }
         })
     }

@@ -523,8 +523,7 @@ mod kernels {
         });
     }
 
-    /// A layer on dense inputs and on ones that are mostly zeros, which take another way. The dense product is
-    /// `matrixmultiply`'s, whatever our tier.
+    /// A layer on dense inputs and on ones that are mostly zeros, which take another way.
     #[test]
     fn layers() {
         const INPUTS: usize = 37;
@@ -599,7 +598,7 @@ fn matrix_products_do_not_depend_on_threads() {
                 false => (Matrix::new(&a, m, k), Matrix::new(&b, k, n)),
                 true => (Matrix::new(&a, k, m).t(), Matrix::new(&b, n, k).t()),
             };
-            pool(threads).install(|| matmul::matmul(a, b, Write::Add, &mut c));
+            pool(threads).install(|| matmul::matmul(Tier::best(), a, b, Write::Add, &mut c));
             c
         };
         for transposed in [false, true] {

@@ -173,7 +173,7 @@ fn products(common: &Common, sizes: &[usize], batch: usize) -> f64 {
 /// is.
 fn product(common: &Common, m: usize, k: usize, n: usize) -> f64 {
     let (a, b, mut c) = (vec![0.5; m * k], vec![0.25; k * n], vec![0.0; m * n]);
-    let work = || matmul(Matrix::new(&a, m, k), Matrix::new(&b, k, n), Write::Replace, &mut c);
+    let work = || matmul(Tier::best(), Matrix::new(&a, m, k), Matrix::new(&b, k, n), Write::Replace, &mut c);
     time(common.budget() / 4, work).median / 1e3
 }
 
