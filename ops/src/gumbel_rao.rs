@@ -23,7 +23,7 @@ use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::perturbed::one_hot_samples;
 use crate::rows::{MaskedRow, block_len, by_classes, count_rows, max_and_log_sum, row_by_row, with_settled};
 use crate::scratch;
-use crate::soft_rows::{InPlace, jacobian_block, normalize};
+use crate::soft_rows::{InPlace, jacobian, normalize};
 use crate::sums::{RUN, add_to_totals, add_totals, run_length};
 
 /// The least probability that can divide an exponential number, which is at most 22.9, without overflow.
@@ -139,7 +139,7 @@ crate::simd! {
                         sums.fill(0.0);
                         in_run = 0;
                     }
-                    jacobian_block(tier, classes, sample, dy, scale, sums);
+                    jacobian(tier, classes, sample, dy, scale, sums);
                     in_run += 1;
                 }
             }

@@ -215,7 +215,7 @@ fn fraction_of_one_plus<F: Fma>(x: f32, exponent: u32) -> f32 {
 /// `ln(2^e (1 + f))` for |f| <= 1/3 and `e` times 2^23.
 #[inline(always)]
 fn ln_of_parts<F: Fma>(exponent: f32, f: f32) -> f32 {
-    F::step(exponent, LN2_SCALED, F::step(polynomial::<F, _>(f, LN), f * f, f))
+    F::step(exponent, LN2_SCALED, F::mul_add(polynomial::<F, _>(f, LN), f * f, f))
 }
 
 /// `-ln(2^e (1 + f))`. The signs cost nothing inside the multiply-adds.

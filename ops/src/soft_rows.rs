@@ -151,21 +151,11 @@ crate::simd! {
 }
 
 crate::simd! {
-    /// The gradient of rows y = softmax(logits / tau), as far as the logits: dlogits += h / tau with
-    /// h = y (dy - <y, dy>).
-    pub(crate) fn jacobian_block<F>(
+    /// Adds the gradient of rows y = softmax(logits / tau): dlogits += h / tau with h = y (dy - <y, dy>).
+    pub(crate) fn jacobian<F>(
         classes: usize, y: &[f32], dy: &[f32], inverse_tau: f32, dlogits: &mut [f32],
     ) {
         by_classes!(jacobian_rows::<F>(classes, y, dy, inverse_tau, dlogits));
-    }
-}
-
-crate::simd! {
-    /// [`jacobian_block`] that also writes h.
-    fn jacobian_and_h_block<F>(
-        classes: usize, y: &[f32], dy: &[f32], inverse_tau: f32, h: &mut [f32], dlogits: &mut [f32],
-    ) {
-        by_classes!(jacobian_rows_and_h::<F>(classes, y, dy, inverse_tau, h, dlogits));
     }
 }
 
@@ -214,46 +204,40 @@ fn scale_rows<const C: usize>(classes: usize, y: &mut [f32]) {
     }
 }
 
-/// The gradient of rows y = softmax(logits / tau): dlogits += h / tau with h = y (dy - <y, dy>). Returns the
-/// sum of h ln y, which is -tau dtau, if `want_tau`, else 0.
-#[inline(always)]
-fn jacobian<F: Fma>(
-    tier: Tier,
-    y: &[f32],
-    dy: &[f32],
-    classes: usize,
-    inverse_tau: f32,
-    want_tau: bool,
-    dlogits: &mut [f32],
-) -> f32 {
-    if !want_tau {
-        jacobian_block(tier, classes, y, dy, inverse_tau, dlogits);
-        return 0.0;
-    }
-    let mut h = [0.0f32; BLOCK];
-    let mut total = 0.0;
-    // Blocks of narrow rows and pieces of wide rows both fit into `h`.
-    let block = if classes <= NARROW { block_len(classes) } else { classes };
-    for ((y, dy), dlogits) in y.chunks(block).zip(dy.chunks(block)).zip(dlogits.chunks_mut(block)) {
-        if classes <= NARROW {
-            let h = &mut h[..y.len()];
-            jacobian_and_h_block(tier, classes, y, dy, inverse_tau, h, dlogits);
-            total += sum_of_h_ln_y::<F>(h, y);
-            continue;
+crate::simd! {
+    /// [`jacobian`] that returns the sum of h ln y, which is -tau dtau.
+    fn jacobian_and_tau<F>(
+        classes: usize,
+        y: &[f32],
+        dy: &[f32],
+        inverse_tau: f32,
+        dlogits: &mut [f32],
+    ) -> f32 {
+        let mut h = [0.0f32; BLOCK];
+        let mut total = 0.0;
+        // Blocks of narrow rows and pieces of wide rows both fit into `h`.
+        let block = if classes <= NARROW { block_len(classes) } else { classes };
+        for ((y, dy), dlogits) in y.chunks(block).zip(dy.chunks(block)).zip(dlogits.chunks_mut(block)) {
+            if classes <= NARROW {
+                let h = &mut h[..y.len()];
+                by_classes!(jacobian_rows_and_h::<F>(classes, y, dy, inverse_tau, h, dlogits));
+                total += sum_of_h_ln_y::<F>(h, y);
+                continue;
+            }
+            let centre = means::<F, 0>(y, dy);
+            let mut of_row = 0.0f64;
+            for ((y, dy), dlogits) in y.chunks(BLOCK).zip(dy.chunks(BLOCK)).zip(dlogits.chunks_mut(BLOCK)) {
+                let h = &mut h[..y.len()];
+                add_and_keep_h::<F>(y, dy, centre, inverse_tau, h, dlogits);
+                of_row += f64::from(sum_of_h_ln_y::<F>(h, y));
+            }
+            total += of_row as f32;
         }
-        let centre = means::<F, 0>(y, dy);
-        let mut of_row = 0.0f64;
-        for ((y, dy), dlogits) in y.chunks(BLOCK).zip(dy.chunks(BLOCK)).zip(dlogits.chunks_mut(BLOCK)) {
-            let h = &mut h[..y.len()];
-            add_and_keep_h::<F>(y, dy, centre, inverse_tau, h, dlogits);
-            of_row += f64::from(sum_of_h_ln_y::<F>(h, y));
-        }
-        total += of_row as f32;
+        total
     }
-    total
 }
 
-/// [`jacobian`] without the gradient of the temperature.
+/// [`jacobian`] for rows of a length that the compiler knows, or of any length if `C` is 0.
 #[inline(always)]
 fn jacobian_rows<F: Fma, const C: usize>(
     classes: usize,
@@ -369,23 +353,13 @@ pub(crate) fn jacobian_of_scores<F: Fma, S: Scores>(
         let soft = &mut soft[..dy.len()];
         // The forward pass found an unmasked class in every row.
         let _ = normalize::<F, _>(tier, classes, inverse_tau, scores, soft);
-        h_ln_y += jacobian::<F>(tier, soft, dy, classes, inverse_tau, want_tau, dlogits);
+        if want_tau {
+            h_ln_y += jacobian_and_tau(tier, classes, soft, dy, inverse_tau, dlogits);
+        } else {
+            jacobian(tier, classes, soft, dy, inverse_tau, dlogits);
+        }
     }
     h_ln_y
-}
-
-crate::simd! {
-    fn backward_piece<F>(
-        tier;
-        y: &[f32],
-        dy: &[f32],
-        classes: usize,
-        inverse_tau: f32,
-        want_tau: bool,
-        dlogits: &mut [f32],
-    ) -> f32 {
-        jacobian::<F>(tier, y, dy, classes, inverse_tau, want_tau, dlogits)
-    }
 }
 
 /// The gradient of y = softmax((logits + g) / tau) for a constant g, from y alone: dlogits += h / tau with
@@ -405,12 +379,12 @@ pub(crate) fn backward(
     let parts = (Rows(y, classes), Rows(dy, classes), RowsMut(dlogits, classes));
     if !want_tau {
         for_light_rows(rows, classes, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
-            backward_piece(tier, y, dy, classes, 1.0 / tau, false, dlogits);
+            jacobian(tier, classes, y, dy, 1.0 / tau, dlogits);
         });
         return 0.0;
     }
     let h_ln_y = sum_rows(rows, classes, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
-        backward_piece(tier, y, dy, classes, 1.0 / tau, true, dlogits)
+        jacobian_and_tau(tier, classes, y, dy, 1.0 / tau, dlogits)
     });
     -h_ln_y / tau
 }
