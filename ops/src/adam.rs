@@ -5,7 +5,7 @@
 //! F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, algorithm 2.
 
 use crate::Tier;
-use crate::math::{at_least, at_most};
+use crate::math::{at_least, at_most, or_zero};
 use crate::parallel::{Rows, RowsMut, for_rows};
 
 /// The constants of an update. `beta1` and `beta2` are the decay rates of the two moments.
@@ -30,6 +30,10 @@ pub const LARGEST_BETA: f64 = 0.99999;
 /// The largest entry of a gradient whose square is finite. A larger one counts as this. A step depends on the
 /// ratios of gradients, and with an infinite second moment the parameter would never move again.
 const LARGEST_GRADIENT: f32 = 1.844_674_3e19;
+
+/// The smallest mean of gradients that is kept. Without new gradients a mean decays, and would stay among the subnormal
+/// numbers for ever. An update from there would take three times as long if one weight in ten were such.
+const SMALLEST_MEAN: f32 = 1e-30;
 
 /// The constants with the bias corrections of a given step worked in, so that the loop has a single division.
 #[derive(Clone, Copy)]
@@ -62,8 +66,8 @@ crate::simd! {
         for (((p, m), v), &g) in parameter.iter_mut().zip(mean).zip(square).zip(gradient) {
             let g = at_least(at_most(g, LARGEST_GRADIENT), -LARGEST_GRADIENT);
             // m += (1 - beta)(g - m) keeps beta exact where 1 - beta rounds.
-            let new_m = F::mul_add(g - *m, 1.0 - step.beta1, *m);
-            let new_v = F::mul_add(g * g - *v, 1.0 - step.beta2, *v);
+            let new_m = or_zero(F::mul_add(g - *m, 1.0 - step.beta1, *m), SMALLEST_MEAN);
+            let new_v = or_zero(F::mul_add(g * g - *v, 1.0 - step.beta2, *v), f32::MIN_POSITIVE);
             *m = new_m;
             *v = new_v;
             let root = F::mul_add(new_v.sqrt(), step.root_scale, step.epsilon);
@@ -78,7 +82,7 @@ crate::simd! {
 /// p = (1 - lr wd) p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon).
 ///
 /// An entry of the gradient larger than 1.8e19 in size, even an infinite one, counts as 1.8e19 with its sign,
-/// so that its square stays finite.
+/// so that its square stays finite. A mean below 1e-30 in size becomes 0, as does a mean square below 1.2e-38.
 #[track_caller]
 pub fn update(
     tier: Tier,

@@ -38,14 +38,24 @@ impl Buffer {
     }
 
     /// Changes the length. Numbers that were not there before are 0 or what an earlier, longer content left.
+    #[inline]
     pub fn resize(&mut self, len: usize) {
         let lines = len.div_ceil(NUMBERS);
-        self.lines.reserve_exact(lines.saturating_sub(self.lines.len()));
-        self.lines.resize(lines, Line([0.0; NUMBERS]));
+        if lines != self.lines.len() {
+            self.resize_lines(lines);
+        }
         self.len = len;
     }
 
+    /// Apart, because in most steps no length changes.
+    #[cold]
+    fn resize_lines(&mut self, lines: usize) {
+        self.lines.reserve_exact(lines.saturating_sub(self.lines.len()));
+        self.lines.resize(lines, Line([0.0; NUMBERS]));
+    }
+
     /// Replaces the contents.
+    #[inline]
     pub fn copy_from(&mut self, numbers: &[f32]) {
         self.resize(numbers.len());
         self.copy_from_slice(numbers);
@@ -63,6 +73,7 @@ impl From<&[f32]> for Buffer {
 impl Deref for Buffer {
     type Target = [f32];
 
+    #[inline]
     fn deref(&self) -> &[f32] {
         // SAFETY: the lines are arrays of numbers without gaps, at least `len` of them.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
@@ -70,6 +81,7 @@ impl Deref for Buffer {
 }
 
 impl DerefMut for Buffer {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [f32] {
         // SAFETY: as above.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }

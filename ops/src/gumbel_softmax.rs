@@ -52,7 +52,8 @@ crate::simd! {
 /// gets exactly 0.
 ///
 /// # Precision
-/// y is accurate to a few ulp times the spread of the scores.
+/// y is accurate to a few ulp times the spread of the scores. An entry is 0 if it is below 1.8e-25 times the largest of
+/// its row.
 ///
 /// # Errors
 /// [`MaskedRow`] for a row whose classes are all masked.

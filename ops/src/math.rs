@@ -97,6 +97,22 @@ pub fn exp_nonpositive<F: Fma>(x: f32) -> f32 {
     exp_of_remainder::<F>(r) * f32::from_bits(bits << 23) * SECOND
 }
 
+/// `e^x` for `x <= 0`, with the bits of [`exp`], or 0 where x is below `least`, which is -81 or more. So neither the
+/// result nor what is computed from it is subnormal: see [`or_zero`].
+#[inline(always)]
+pub(crate) fn exp_or_zero<F: Fma>(x: f32, least: f32) -> f32 {
+    let (bits, r) = split::<F>(at_least(x, least), 126.0);
+    let y = exp_of_remainder::<F>(r) * f32::from_bits((bits + 1) << 23);
+    if x < least { 0.0 } else { y }
+}
+
+/// `x`, or 0 if it is smaller than `limit` in size. Many CPUs take a hundred times as long for arithmetic with subnormal
+/// numbers, and a mean that decays by a factor would get stuck at one.
+#[inline(always)]
+pub(crate) fn or_zero(x: f32, limit: f32) -> f32 {
+    if x.abs() < limit { 0.0 } else { x }
+}
+
 /// `(e^x - 1) / 2` for -80 <= x <= 89.
 #[inline(always)]
 fn half_expm1<F: Fma>(x: f32) -> f32 {

@@ -298,8 +298,8 @@ unsafe fn pack<V: Vector>(
     }
     for (p, to) in panel.chunks_exact_mut(width).enumerate() {
         let is_done = if p < squares_down { squares_across } else { 0 };
-        for j in is_done..columns.len() {
-            to[j] = b.entry(run.start + p, columns.start + j);
+        for (j, to) in to.iter_mut().enumerate().take(columns.len()).skip(is_done) {
+            *to = b.entry(run.start + p, columns.start + j);
         }
     }
 }

@@ -50,6 +50,9 @@ impl<'a> Perturbed<'a> {
 }
 
 impl Scores for Perturbed<'_> {
+    /// e^-57 = 1.8e-25: the products of such a sample with gradients and weights are not subnormal either.
+    const LEAST: f32 = -57.0;
+
     #[inline(always)]
     fn fill<F: Fma>(&mut self, out: &mut [f32]) {
         let (now, later) = self.logits.split_at(out.len());

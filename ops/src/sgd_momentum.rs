@@ -2,18 +2,20 @@
 //! velocity.
 
 use crate::Tier;
+use crate::math::or_zero;
 use crate::parallel::{Rows, RowsMut, for_rows};
 
 crate::simd! {
     fn piece<F>(rate: f32, momentum: f32, decay: f32, gradient: &[f32], velocity: &mut [f32], parameter: &mut [f32]) {
         for ((p, v), &g) in parameter.iter_mut().zip(velocity).zip(gradient) {
-            *v = F::mul_add(*v, momentum, F::mul_add(*p, decay, g));
+            *v = or_zero(F::mul_add(*v, momentum, F::mul_add(*p, decay, g)), f32::MIN_POSITIVE);
             *p = F::mul_add(*v, -rate, *p);
         }
     }
 }
 
-/// Makes one update, in place: v = momentum v + (g + weight_decay p), p = p - learning_rate v.
+/// Makes one update, in place: v = momentum v + (g + weight_decay p), p = p - learning_rate v. A
+/// subnormal velocity, below 1.2e-38 in size, becomes 0.
 #[track_caller]
 pub fn update(
     tier: Tier,

@@ -24,6 +24,9 @@ pub(crate) trait Scores {
     /// The largest score that a row may have. [`normalize`] reports a row with a larger one.
     const MOST: f32 = MODERATE;
 
+    /// The least distance from the largest score, times 1 / tau: beyond it, at e^-80.6 = 1e-35, an exponential becomes 0.
+    const LEAST: f32 = -80.6;
+
     /// Writes the next `out.len()` scores.
     fn fill<F: Fma>(&mut self, out: &mut [f32]);
 }
@@ -68,7 +71,7 @@ pub(crate) fn normalize<F: Fma, S: Scores>(
         scores.fill::<F>(y);
         shift_block(tier, classes, inverse_tau, S::MOST, y)
             .map_err(|MaskedRow(r)| MaskedRow(i * block / classes + r))?;
-        exponentials::<F>(y);
+        exponentials::<F>(S::LEAST, y);
         scale_block(tier, classes, y);
     }
     Ok(())
@@ -88,7 +91,7 @@ fn normalize_wide<F: Fma, S: Scores>(inverse_tau: f32, scores: &mut S, y: &mut [
     }
     let mut sum = 0.0f64;
     for y in y.chunks_mut(BLOCK) {
-        sum += f64::from(exponentials_and_sum::<F>(max, inverse_tau, y));
+        sum += f64::from(exponentials_and_sum::<F, S>(max, inverse_tau, y));
     }
     let scale = 1.0 / sum as f32;
     for y in y {
@@ -100,19 +103,19 @@ fn normalize_wide<F: Fma, S: Scores>(inverse_tau: f32, scores: &mut S, y: &mut [
 /// Replaces y with e^(inverse_tau (y - max)) and returns the sum, in an order that depends only on the
 /// length.
 #[inline(always)]
-fn exponentials_and_sum<F: Fma>(max: f32, inverse_tau: f32, y: &mut [f32]) -> f32 {
+fn exponentials_and_sum<F: Fma, S: Scores>(max: f32, inverse_tau: f32, y: &mut [f32]) -> f32 {
     let (wide, rest) = y.as_chunks_mut::<{ lanes::WIDE }>();
     let mut sums = [0.0f32; lanes::WIDE];
     for y in wide {
         for (sum, y) in sums.iter_mut().zip(y) {
-            *y = math::exp_nonpositive::<F>((*y - max) * inverse_tau);
+            *y = math::exp_or_zero::<F>((*y - max) * inverse_tau, S::LEAST);
             *sum += *y;
         }
     }
     for y in rest.iter_mut() {
         *y = (*y - max) * inverse_tau;
     }
-    exponentials::<F>(rest);
+    exponentials::<F>(S::LEAST, rest);
     lanes::sum(&sums) + lanes::sum(rest)
 }
 
@@ -175,19 +178,20 @@ fn shift_rows<const C: usize>(classes: usize, inverse_tau: f32, most: f32, y: &m
     Ok(())
 }
 
-/// Replaces y with e^y, for y <= 0. We fill up an incomplete last vector, which costs as much as a single
+/// Replaces y with e^y, for y <= 0, and with 0 where y is below `least`. We fill up an incomplete last vector, which costs
+/// as much as a single
 /// number.
 #[inline(always)]
-fn exponentials<F: Fma>(y: &mut [f32]) {
+fn exponentials<F: Fma>(least: f32, y: &mut [f32]) {
     let (vectors, rest) = y.as_chunks_mut::<LANES>();
     for y in vectors.as_flattened_mut() {
-        *y = math::exp_nonpositive::<F>(*y);
+        *y = math::exp_or_zero::<F>(*y, least);
     }
     if !rest.is_empty() {
         let mut vector = [0.0; LANES];
         vector[..rest.len()].copy_from_slice(rest);
         for y in &mut vector {
-            *y = math::exp_nonpositive::<F>(*y);
+            *y = math::exp_or_zero::<F>(*y, least);
         }
         rest.copy_from_slice(&vector[..rest.len()]);
     }

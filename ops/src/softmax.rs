@@ -22,7 +22,8 @@ crate::simd! {
 }
 
 /// Writes y = softmax(logits / tau), rows of `classes`. A row of y sums to 1, and masked classes get
-/// exactly 0.
+/// exactly 0. So does a class whose share is below 1e-35 times the largest, because many CPUs take a hundred times as
+/// long for arithmetic with the subnormal numbers that are not far below.
 ///
 /// # Errors
 /// [`MaskedRow`] for a row whose classes are all masked.

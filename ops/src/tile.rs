@@ -156,16 +156,17 @@ macro_rules! tiles_of {
                 // SAFETY: as promised to this function.
                 unsafe { tile::<$vector, R, W, BY_ROWS>(factors, place) }
             }
-            // SAFETY: as promised to this function.
-            match (rows, vectors, by_rows) {
+            let tile: unsafe fn(&Factors, &Place) = match (rows, vectors, by_rows) {
                 $(
-                    ($rows, 1, false) => unsafe { of::<$rows, 1, false>(factors, place) },
-                    ($rows, 1, true) => unsafe { of::<$rows, 1, true>(factors, place) },
-                    ($rows, 2, false) => unsafe { of::<$rows, 2, false>(factors, place) },
-                    ($rows, 2, true) => unsafe { of::<$rows, 2, true>(factors, place) },
+                    ($rows, 1, false) => of::<$rows, 1, false>,
+                    ($rows, 1, true) => of::<$rows, 1, true>,
+                    ($rows, 2, false) => of::<$rows, 2, false>,
+                    ($rows, 2, true) => of::<$rows, 2, true>,
                 )*
                 _ => unreachable!("a tile of {rows} rows and {vectors} vectors"),
-            }
+            };
+            // SAFETY: as promised to this function.
+            unsafe { tile(factors, place) }
         }
     };
 }

@@ -26,6 +26,7 @@ mod readers;
 mod sameness;
 mod stability;
 mod statistics;
+mod subnormal;
 mod sums;
 mod tape;
 #[cfg(unix)]
