@@ -1,6 +1,6 @@
 //! `matmul`: matrix products.
 //!
-//! The result is cut into blocks, one for each leaf of a [team](crate::team), and never along the inner dimension. Each
+//! The result is cut into blocks, one for each leaf of a team, and never along the inner dimension. Each
 //! entry is up to 256 products one after another, then the sums of such runs, on every tier and at any number of
 //! threads. The gradients of a product are products with a transposed factor: da += dc b' and db += a' dc.
 //!

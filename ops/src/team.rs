@@ -88,7 +88,7 @@ pub(crate) fn size() -> usize {
     if cores() == 1 { 1 } else { cores().min(rayon::current_num_threads()) }
 }
 
-/// Calls `work` once with each number below `leaves`, which is at most [`LEAVES`], on several threads at a time.
+/// Calls `work` once with each number below `leaves`, which is at most 64, on several threads at a time.
 pub fn run(leaves: usize, work: Work<'_>) {
     assert!(leaves <= LEAVES);
     let threads = size().min(leaves);
