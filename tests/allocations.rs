@@ -10,6 +10,7 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use reparam::data::Digits;
 use reparam::distributions::{Gumbel, KlForm, Normal, OneHot, RelaxedBernoulli, RelaxedOneHot, Uniform};
@@ -100,6 +101,8 @@ fn in_pool<T: Send>(threads: usize, work: impl FnOnce(&'static Counters) -> T + 
                 thread::yield_now();
             }
         });
+        // Rayon's workers allocate when they first look for work, which is before they sleep.
+        thread::sleep(Duration::from_millis(50));
         work(counters)
     })
 }

@@ -103,6 +103,17 @@ fn run<P: Split, T: Send>(
     if rows <= tree.grain || team::size() == 1 {
         return tree.halve(0, rows, parts);
     }
+    on_a_team(&tree, rows, parts)
+}
+
+/// Works on the leaves of a tree on several threads. It is apart because its leaves are ten kilobytes on the stack, which a
+/// small kernel would have to make room for as well.
+#[inline(never)]
+fn on_a_team<P: Split, T: Send>(
+    tree: &Tree<impl Fn(usize, P) -> T + Sync, impl Fn(T, T) -> T + Sync>,
+    rows: usize,
+    parts: P,
+) -> T {
     let mut leaves = Leaves { count: 0, leaves: [const { Mutex::new(None) }; team::LEAVES] };
     tree.cut(LEVELS, 0, rows, parts, &mut leaves);
     team::run(leaves.count, &|leaf| {
