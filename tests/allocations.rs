@@ -1,7 +1,7 @@
 //! Does a steady state allocate, and does memory stay flat?
 //!
-//! Only the threads that work for a test are counted, which are those of its own pool and the team that helps them. The
-//! team is one for all, so the tests take turns.
+//! We count the threads that work for a test: its own pool, and the team that helps. There is one team, so the tests take
+//! turns.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;
@@ -21,12 +21,12 @@ use reparam::train::{OptimizerPlan, Plan, Sampling};
 use reparam::{Activation, Gradients, Noise, Params, Tape, Var, Variables};
 use reparam_ops::{Buffer, internal};
 
-/// What the threads of one test have allocated.
+/// The allocations of one test's threads.
 #[derive(Default)]
 struct Counters {
     count: AtomicU64,
     live: AtomicI64,
-    /// Where the last one was made, if this is asked for.
+    /// Asks for the place of the last one.
     traced: AtomicBool,
     trace: Mutex<String>,
 }

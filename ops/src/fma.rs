@@ -77,9 +77,9 @@ impl Fma for InF64 {
     }
 }
 
-/// What the portable tier uses.
+/// The arithmetic of the portable tier.
 #[cfg(any(target_feature = "fma", target_arch = "aarch64"))]
 pub type Portable = Hardware;
-/// What the portable tier uses.
+/// The arithmetic of the portable tier.
 #[cfg(not(any(target_feature = "fma", target_arch = "aarch64")))]
 pub type Portable = InF64;

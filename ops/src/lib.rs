@@ -2,9 +2,9 @@
 //! rows x classes and no file, and you can use them without the engine.
 //!
 //! Most kernels take the [`Tier`] to run on as their first argument, usually [`Tier::best`]. Results are
-//! bit-for-bit the same on every tier, at any number of threads, which is that of the current rayon pool but at most one
-//! for each core, and on every machine. Forwards overwrite their output, and backwards add to the gradient. A kernel that
-//! can do either takes a [`Write`].
+//! bit-for-bit the same on every tier, at any number of threads and on every machine. A kernel works on as many
+//! threads as the current rayon pool has, but on no more than there are cores. Forwards overwrite their output,
+//! and backwards add to the gradient. A kernel that can do either takes a [`Write`].
 //!
 //! Stochastic kernels take [`noise::Draws`], one 32-bit draw per number: a position in a stream, or injected
 //! draws. The Gaussian kernels also take injected standard normals. No kernel stores noise. None allocates,

@@ -106,8 +106,8 @@ pub(crate) fn exp_or_zero<F: Fma>(x: f32, least: f32) -> f32 {
     if x < least { 0.0 } else { y }
 }
 
-/// `x`, or 0 if it is smaller than `limit` in size. Many CPUs take a hundred times as long for arithmetic with subnormal
-/// numbers, and a mean that decays by a factor would get stuck at one.
+/// `x`, or 0 if it is smaller than `limit` in size. Many CPUs take a hundred times as long for arithmetic with
+/// subnormal numbers, and a mean that decays by a factor would get stuck at one.
 #[inline(always)]
 pub(crate) fn or_zero(x: f32, limit: f32) -> f32 {
     if x.abs() < limit { 0.0 } else { x }

@@ -8,6 +8,8 @@
 //! K. Goto, R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008: the levels of blocks, and
 //! the packing of the second factor.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{__m256, __m512};
 use std::ops::Range;
 
 use crate::Tier;
@@ -16,7 +18,7 @@ use crate::scratch;
 use crate::simd::{LANES, Set};
 use crate::sums::add_in_stretches;
 use crate::team;
-use crate::tile::{Factors, Four, MOST_COLUMNS, MOST_ROWS, Place, SQUARE, Vector};
+use crate::tile::{Factors, Four, MOST_COLUMNS, MOST_ROWS, Place, STRIP, Vector};
 
 /// Multiply-adds in the smallest leaf: a few microseconds of work.
 const LEAF: usize = 1 << 17;
@@ -104,18 +106,6 @@ fn in_leaves(tier: Tier, a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f3
 impl Product<'_> {
     /// Computes the block of the result in these rows and columns.
     fn block(&self, tier: Tier, rows: Range<usize>, columns: Range<usize>) {
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
-        fn avx512(product: &Product<'_>, rows: Range<usize>, columns: Range<usize>, memory: &mut [f32]) {
-            // SAFETY: the instruction set is there.
-            unsafe { product.block_of::<std::arch::x86_64::__m512>(rows, columns, memory) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
-        fn avx2(product: &Product<'_>, rows: Range<usize>, columns: Range<usize>, memory: &mut [f32]) {
-            // SAFETY: the instruction set is there.
-            unsafe { product.block_of::<std::arch::x86_64::__m256>(rows, columns, memory) }
-        }
         let run = RUN.min(self.a.columns);
         let packs_first = self.a.column_stride != 1
             && run >= WORTH_PACKING_FIRST.0
@@ -124,24 +114,19 @@ impl Product<'_> {
         // A tile, packed columns of b, and packed rows of a.
         let most = (MOST_ROWS + run) * MOST_COLUMNS + first_factor;
         scratch::with(most, |memory| match tier.set() {
-            // SAFETY: no instruction set is needed.
-            Set::Portable => unsafe { self.block_of::<Four>(rows, columns, memory) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "aarch64")]
-            Set::Neon => unsafe { self.block_of::<Four>(rows, columns, memory) },
             // SAFETY: a `Tier` exists only for instruction sets that were detected on this CPU.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => unsafe { avx2(self, rows, columns, memory) },
+            Set::Avx512 => unsafe { self.block_of::<__m512>(rows, columns, memory) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => unsafe { avx512(self, rows, columns, memory) },
+            Set::Avx2 => unsafe { self.block_of::<__m256>(rows, columns, memory) },
+            // SAFETY: no instruction set is needed.
+            _ => unsafe { self.block_of::<Four>(rows, columns, memory) },
         });
     }
 
     /// # Safety
-    /// The CPU must have the instruction set of V. Here and in what this calls, a closure would be compiled without
-    /// that instruction set.
-    #[inline(always)]
+    /// The CPU must have the instruction set of V.
     unsafe fn block_of<V: Vector>(&self, rows: Range<usize>, columns: Range<usize>, memory: &mut [f32]) {
         let width = 2 * V::LANES;
         let inner = self.a.columns;
@@ -168,7 +153,6 @@ impl Product<'_> {
     ///
     /// # Safety
     /// The CPU must have the instruction set of V.
-    #[inline(always)]
     unsafe fn column_of_tiles<V: Vector>(
         &self,
         rows: Range<usize>,
@@ -223,14 +207,12 @@ impl Product<'_> {
 }
 
 /// Returns the first row of a tile and the number of its rows. The tiles above each other are of about one height.
-#[inline(always)]
 fn tile_rows(rows: &Range<usize>, tile: usize, tiles: usize) -> (usize, usize) {
     let first = |tile: usize| rows.start + rows.len() * tile / tiles;
     (first(tile), first(tile + 1) - first(tile))
 }
 
 /// Copies the rows of each tile of a transposed factor, one column of the tile after another, unless `packed` is empty.
-#[inline(always)]
 fn pack_first(a: Matrix<'_>, rows: Range<usize>, run: Range<usize>, tile: usize, packed: &mut [f32]) {
     if packed.is_empty() {
         return;
@@ -263,7 +245,6 @@ unsafe fn copy_tile(tile: &[f32], stride: usize, rows: usize, columns: usize, pl
 ///
 /// # Safety
 /// The CPU must have the instruction set of V.
-#[inline(always)]
 unsafe fn pack<V: Vector>(
     b: Matrix<'_>,
     run: Range<usize>,
@@ -277,27 +258,19 @@ unsafe fn pack<V: Vector>(
     }
     if b.column_stride == 1 {
         for (row, to) in run.zip(panel.chunks_exact_mut(width)) {
-            let row = &b.data[row * b.row_stride..][columns.clone()];
-            match <&[f32; LANES]>::try_from(row) {
-                Ok(row) => to[..LANES].copy_from_slice(row),
-                Err(_) => to[..row.len()].copy_from_slice(row),
-            }
+            to[..columns.len()].copy_from_slice(&b.data[row * b.row_stride..][columns.clone()]);
         }
         return;
     }
-    // Columns of b are adjacent in memory: we transpose whole squares, then what is left.
-    let (squares_down, squares_across) = (run.len() / SQUARE * SQUARE, columns.len() / SQUARE * SQUARE);
-    for j in (0..squares_across).step_by(SQUARE) {
+    // The entries of a column of b are adjacent in memory: we transpose whole strips, then what is left.
+    let (length, across) = (run.len() / STRIP * STRIP, columns.len() / STRIP * STRIP);
+    for j in (0..across).step_by(STRIP) {
         let from = b.place(run.start, columns.start + j);
-        for p in (0..squares_down).step_by(SQUARE) {
-            // SAFETY: the square is inside b and inside the panel.
-            unsafe {
-                V::transpose(from.add(p), b.column_stride, panel.as_mut_ptr().add(p * width + j), width)
-            };
-        }
+        // SAFETY: the strip, which may be empty, is inside b and inside the panel.
+        unsafe { V::transpose(length, from, b.column_stride, panel.as_mut_ptr().wrapping_add(j), width) };
     }
     for (p, to) in panel.chunks_exact_mut(width).enumerate() {
-        let is_done = if p < squares_down { squares_across } else { 0 };
+        let is_done = if p < length { across } else { 0 };
         for (j, to) in to.iter_mut().enumerate().take(columns.len()).skip(is_done) {
             *to = b.entry(run.start + p, columns.start + j);
         }

@@ -106,23 +106,28 @@ fn run<P: Split, T: Send>(
     on_a_team(&tree, rows, parts)
 }
 
-/// Works on the leaves of a tree on several threads. It is apart because its leaves are ten kilobytes on the stack, which a
-/// small kernel would have to make room for as well.
+/// Works on the leaves of a tree on several threads. It is apart because its leaves are ten kilobytes on the stack,
+/// which a small kernel would have to make room for as well.
 #[inline(never)]
 fn on_a_team<P: Split, T: Send>(
     tree: &Tree<impl Fn(usize, P) -> T + Sync, impl Fn(T, T) -> T + Sync>,
     rows: usize,
     parts: P,
 ) -> T {
-    let mut leaves = Leaves { count: 0, leaves: [const { Mutex::new(None) }; team::LEAVES] };
-    tree.cut(LEVELS, 0, rows, parts, &mut leaves);
-    team::run(leaves.count, &|leaf| {
-        let mut leaf = leaves.leaves[leaf].lock().expect(UNBROKEN);
+    let mut leaves = [const { Mutex::new(None) }; team::LEAVES];
+    let mut free = leaves.iter_mut();
+    tree.cut(LEVELS, 0, rows, parts, &mut free);
+    let count = team::LEAVES - free.len();
+    team::run(count, &|leaf| {
+        let mut leaf = leaves[leaf].lock().expect(UNBROKEN);
         let Some(Leaf::Waiting(first, rows, parts)) = leaf.take() else { unreachable!("taken once") };
         *leaf = Some(Leaf::Done(tree.halve(first, rows, parts)));
     });
-    leaves.count = 0;
-    tree.gather(LEVELS, rows, &mut leaves)
+    let mut results = leaves.into_iter().map(|leaf| match leaf.into_inner().expect(UNBROKEN) {
+        Some(Leaf::Done(result)) => result,
+        _ => unreachable!("every leaf is done"),
+    });
+    tree.gather(LEVELS, rows, &mut results)
 }
 
 /// Levels of a tree that become leaves for the team. Below them a leaf is halved further on one thread.
@@ -136,12 +141,7 @@ enum Leaf<P, T> {
     Done(T),
 }
 
-struct Leaves<P, T> {
-    count: usize,
-    leaves: [Mutex<Option<Leaf<P, T>>>; team::LEAVES],
-}
-
-/// What is done with a tree of rows, which are halved until there are at most `grain`.
+/// Work on rows, which are halved until there are at most `grain`.
 struct Tree<W, C> {
     grain: usize,
     work: W,
@@ -164,33 +164,37 @@ impl<W, C> Tree<W, C> {
         (self.combine)(head, self.halve(first + middle, rows - middle, tail))
     }
 
-    /// Appends the subtrees that are `levels` further down, or end before, to the leaves.
-    fn cut<P: Split, T>(&self, levels: u32, first: usize, rows: usize, parts: P, leaves: &mut Leaves<P, T>) {
+    /// Writes the subtrees that are `levels` further down, or end before, to the next free leaves.
+    fn cut<'l, P: Split + 'l, T: 'l>(
+        &self,
+        levels: u32,
+        first: usize,
+        rows: usize,
+        parts: P,
+        free: &mut impl Iterator<Item = &'l mut Mutex<Option<Leaf<P, T>>>>,
+    ) {
         if levels == 0 || rows <= self.grain {
-            *leaves.leaves[leaves.count].get_mut().expect(UNBROKEN) = Some(Leaf::Waiting(first, rows, parts));
-            leaves.count += 1;
+            let leaf = free.next().expect("2 to the levels are leaves enough");
+            *leaf = Mutex::new(Some(Leaf::Waiting(first, rows, parts)));
             return;
         }
         let middle = rows / 2;
         let (head, tail) = parts.split(middle);
-        self.cut(levels - 1, first, middle, head, leaves);
-        self.cut(levels - 1, first + middle, rows - middle, tail, leaves);
+        self.cut(levels - 1, first, middle, head, free);
+        self.cut(levels - 1, first + middle, rows - middle, tail, free);
     }
 
-    /// Combines the results of the leaves that [`cut`](Self::cut) made, from the next one on.
-    fn gather<P, T>(&self, levels: u32, rows: usize, leaves: &mut Leaves<P, T>) -> T
+    /// Combines the next results, in the order of the leaves that [`cut`](Self::cut) made.
+    fn gather<T>(&self, levels: u32, rows: usize, results: &mut impl Iterator<Item = T>) -> T
     where
         C: Fn(T, T) -> T,
     {
         if levels == 0 || rows <= self.grain {
-            let leaf = leaves.leaves[leaves.count].get_mut().expect(UNBROKEN).take();
-            let Some(Leaf::Done(result)) = leaf else { unreachable!("every leaf is done") };
-            leaves.count += 1;
-            return result;
+            return results.next().expect("a result for each leaf");
         }
         let middle = rows / 2;
-        let head = self.gather(levels - 1, middle, leaves);
-        (self.combine)(head, self.gather(levels - 1, rows - middle, leaves))
+        let head = self.gather(levels - 1, middle, results);
+        (self.combine)(head, self.gather(levels - 1, rows - middle, results))
     }
 }
 

@@ -24,7 +24,8 @@ pub(crate) trait Scores {
     /// The largest score that a row may have. [`normalize`] reports a row with a larger one.
     const MOST: f32 = MODERATE;
 
-    /// The least distance from the largest score, times 1 / tau: beyond it, at e^-80.6 = 1e-35, an exponential becomes 0.
+    /// The least distance from the largest score, times 1 / tau. Beyond it, at e^-80.6 = 1e-35, an exponential
+    /// becomes 0.
     const LEAST: f32 = -80.6;
 
     /// Writes the next `out.len()` scores.
@@ -178,9 +179,8 @@ fn shift_rows<const C: usize>(classes: usize, inverse_tau: f32, most: f32, y: &m
     Ok(())
 }
 
-/// Replaces y with e^y, for y <= 0, and with 0 where y is below `least`. We fill up an incomplete last vector, which costs
-/// as much as a single
-/// number.
+/// Replaces y with e^y, for y <= 0, and with 0 where y is below `least`. We fill up an incomplete last vector,
+/// which costs as much as a single number.
 #[inline(always)]
 fn exponentials<F: Fma>(least: f32, y: &mut [f32]) {
     let (vectors, rest) = y.as_chunks_mut::<LANES>();

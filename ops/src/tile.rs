@@ -1,8 +1,8 @@
 //! Tiles of a matrix product: a few rows by two vectors of the result, kept in registers while the inner dimension
 //! passes by.
 //!
-//! Each entry is the sum of its products one after another, each multiplied and added with a single rounding. So the bits
-//! are the same on every tier.
+//! Each entry is the sum of its products one after another, each multiplied and added with a single rounding. So
+//! the bits are the same on every tier.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
@@ -15,8 +15,8 @@ pub(crate) const MOST_ROWS: usize = 14;
 /// The largest number of columns in a tile, over all tiers.
 pub(crate) const MOST_COLUMNS: usize = 32;
 
-/// Length and width of the blocks that are transposed at a time.
-pub(crate) const SQUARE: usize = 8;
+/// Number of rows in a strip that is transposed. Its length is a multiple of this.
+pub(crate) const STRIP: usize = 8;
 
 /// A vector register, and the shape of the tiles that make the best use of a CPU's registers.
 ///
@@ -39,19 +39,21 @@ pub(crate) unsafe trait Vector: Copy {
     /// The factors must have `inner` columns and rows, and the place must have room for the tile.
     unsafe fn tile(rows: usize, vectors: usize, by_rows: bool, factors: &Factors, place: &Place);
 
-    /// Transposes a block of [`SQUARE`] by [`SQUARE`] numbers.
-    #[inline(always)]
-    unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
-        for row in 0..SQUARE {
-            for column in 0..SQUARE {
-                // SAFETY: as for the trait.
+    /// Transposes a strip of [`STRIP`] rows and `length` columns.
+    ///
+    /// # Safety
+    /// Both must have room for the strip.
+    unsafe fn transpose(length: usize, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        for column in 0..length {
+            for row in 0..STRIP {
+                // SAFETY: as promised to this method.
                 unsafe { *to.add(column * to_stride + row) = *from.add(row * from_stride + column) };
             }
         }
     }
 }
 
-/// What a tile reads and writes.
+/// The factors of a tile.
 #[derive(Clone, Copy)]
 pub(crate) struct Factors {
     pub(crate) inner: usize,
@@ -62,7 +64,7 @@ pub(crate) struct Factors {
     pub(crate) b_stride: usize,
 }
 
-/// Where a tile goes.
+/// The place of a tile in the result.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
     pub(crate) c: *mut f32,
@@ -87,7 +89,7 @@ macro_rules! for_each_row {
 /// Computes a tile of R rows and W vectors.
 ///
 /// # Safety
-/// As for [`Vector`]: the factors have `inner` columns and rows, and the place has room for the tile.
+/// The same as for [`Vector::tile`].
 #[inline(always)]
 unsafe fn tile<V: Vector, const R: usize, const W: usize, const BY_ROWS: bool>(
     factors: &Factors,
@@ -139,7 +141,7 @@ unsafe fn tile<V: Vector, const R: usize, const W: usize, const BY_ROWS: bool>(
 /// Writes a vector, or adds it.
 ///
 /// # Safety
-/// As for [`Vector`].
+/// The CPU must have the instruction set of V, and `c` must have room for a vector.
 #[inline(always)]
 unsafe fn write<V: Vector>(sum: V, c: *mut f32, add: bool) {
     // SAFETY: as promised to this function.
@@ -205,11 +207,14 @@ unsafe impl Vector for Four {
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_vector {
-    ($vector:ty, $lanes:literal, [$($rows:tt)*], $splat:ident, $load:ident, $store:ident, $add:ident, $fma:ident) => {
+    (
+        $vector:ty, $lanes:literal, $features:literal, $most:literal: $($rows:literal)*,
+        $splat:ident, $load:ident, $store:ident, $add:ident, $fma:ident
+    ) => {
         // SAFETY: the methods are inlined into functions compiled for the instruction set.
         unsafe impl Vector for $vector {
             const LANES: usize = $lanes;
-            tiles_of!($($rows)*);
+            tiles_of!(#[target_feature(enable = $features)] $vector, $most: $($rows)*);
             #[inline(always)]
             unsafe fn splat(x: f32) -> Self {
                 // SAFETY: as for the trait.
@@ -235,10 +240,15 @@ macro_rules! x86_vector {
                 // SAFETY: as for the trait.
                 unsafe { $fma(self, b, c) }
             }
-            #[inline(always)]
-            unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
-                // SAFETY: as for the trait.
-                unsafe { transpose_in_registers(from, from_stride, to, to_stride) }
+            unsafe fn transpose(
+                length: usize,
+                from: *const f32,
+                from_stride: usize,
+                to: *mut f32,
+                to_stride: usize,
+            ) {
+                // SAFETY: as for the trait. Both instruction sets have AVX2.
+                unsafe { transpose_in_registers(length, from, from_stride, to, to_stride) }
             }
         }
     };
@@ -248,7 +258,8 @@ macro_rules! x86_vector {
 x86_vector!(
     __m512,
     16,
-    [#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")] __m512, 14: 1 2 3 4 5 6 7 8 9 10 11 12 13 14],
+    "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma",
+    14: 1 2 3 4 5 6 7 8 9 10 11 12 13 14,
     _mm512_set1_ps,
     _mm512_loadu_ps,
     _mm512_storeu_ps,
@@ -256,18 +267,34 @@ x86_vector!(
     _mm512_fmadd_ps
 );
 #[cfg(target_arch = "x86_64")]
-x86_vector!(__m256, 8, [#[target_feature(enable = "avx2,fma")] __m256, 6: 1 2 3 4 5 6], _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_fmadd_ps);
+x86_vector!(
+    __m256,
+    8,
+    "avx2,fma",
+    6: 1 2 3 4 5 6,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_add_ps,
+    _mm256_fmadd_ps
+);
 
-/// Transposes eight rows of eight numbers, four columns at a time.
+/// Transposes a strip: see [`Vector::transpose`]. Four columns go through the registers at a time.
 ///
 /// # Safety
-/// The CPU must have AVX2, and the blocks must be valid.
+/// The CPU must have AVX2, and both must have room for the strip.
 #[cfg(target_arch = "x86_64")]
-#[inline(always)]
-unsafe fn transpose_in_registers(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
-    // SAFETY: as promised to this function.
-    unsafe {
-        for column in [0, 4] {
+#[target_feature(enable = "avx2")]
+unsafe fn transpose_in_registers(
+    length: usize,
+    from: *const f32,
+    from_stride: usize,
+    to: *mut f32,
+    to_stride: usize,
+) {
+    for column in (0..length).step_by(4) {
+        // SAFETY: as promised to this function.
+        unsafe {
             // Four numbers of a row, and of the row four below: the halves of a register.
             let mut halves = [_mm256_setzero_ps(); 4];
             for (row, halves) in halves.iter_mut().enumerate() {

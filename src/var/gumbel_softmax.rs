@@ -72,7 +72,8 @@ impl<'t> Var<'t> {
     /// Nothing beyond the output y. The noise is neither stored nor drawn again.
     ///
     /// # Precision
-    /// y within a few ulp times the spread of the scores, and 0 below 1.8e-25 times the largest entry; for large tau, dtau has limited accuracy: see
+    /// y is within a few ulp times the spread of the scores, and 0 below 1.8e-25 times the largest entry. For
+    /// large tau, dtau has limited accuracy: see
     /// [`reparam_ops::softmax::backward`].
     ///
     /// # Panics
