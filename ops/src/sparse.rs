@@ -24,14 +24,45 @@ const SPARSITY: usize = 5;
 /// which has rows of `outputs`, and gives the same result as the dense product.
 pub(crate) fn pays(tier: Tier, x: &[f32], factor: &[f32], rows: usize, outputs: usize) -> bool {
     // With one row, the sparse product of even a dense matrix reads the other factor once and packs nothing.
-    let is_faster = outputs >= LANES && (rows == 1 || count_nonzero(x) * SPARSITY <= x.len());
+    let is_faster = outputs >= LANES && (rows == 1 || is_mostly_zeros(x));
     // The sparse product would skip 0 times infinity and 0 times NaN, which are NaN. If the sum is finite, so
     // is every entry.
     is_faster && axis::sum(tier, factor).is_finite()
 }
 
-fn count_nonzero(x: &[f32]) -> usize {
-    x.iter().map(|&x| usize::from(x != 0.0)).sum()
+/// Counts the entries that are not zero, and gives up as soon as there are too many.
+fn is_mostly_zeros(x: &[f32]) -> bool {
+    let (most, mut count) = (x.len() / SPARSITY, 0);
+    x.chunks(COUNTED_AT_ONCE).all(|chunk| {
+        count += chunk.iter().map(|&x| u32::from(x != 0.0)).sum::<u32>() as usize;
+        count <= most
+    })
+}
+
+/// Entries between two decisions whether there are too many.
+const COUNTED_AT_ONCE: usize = 2048;
+
+/// Calls `visit` with the number of each entry that is not zero.
+#[inline(always)]
+fn for_each_nonzero(row: &[f32], mut visit: impl FnMut(usize)) {
+    let mut visit_bits = |first: usize, mut bits: u32| {
+        while bits != 0 {
+            visit(first + bits.trailing_zeros() as usize);
+            bits &= bits - 1;
+        }
+    };
+    // A bit for each entry of a vector costs less than a branch for each entry, or a write that may not count.
+    let (vectors, rest) = row.as_chunks::<LANES>();
+    for (v, vector) in vectors.iter().enumerate() {
+        visit_bits(v * LANES, bits(vector));
+    }
+    visit_bits(vectors.len() * LANES, bits(rest));
+}
+
+/// Returns a bit for each entry, set if the entry is not zero.
+#[inline(always)]
+fn bits(entries: &[f32]) -> u32 {
+    entries.iter().enumerate().fold(0, |bits, (i, &x)| bits | u32::from(x != 0.0) << i)
 }
 
 /// Lists the non-zero entries of each row in some columns; `ends` has an entry per row.
@@ -45,18 +76,17 @@ fn list_rows<'a>(
 ) -> Lists<'a> {
     let mut count = 0;
     for (row, end) in x.chunks_exact(columns).zip(ends.iter_mut()) {
-        for (column, &x) in wanted.clone().zip(&row[wanted.clone()]) {
-            // We always write the position and keep it if the entry is not zero, so there is no branch to
-            // mispredict.
-            positions[count] = column as u32;
-            count += usize::from(x != 0.0);
-        }
+        for_each_nonzero(&row[wanted.clone()], |column| {
+            positions[count] = (wanted.start + column) as u32;
+            count += 1;
+        });
         *end = count as u32;
     }
     Lists { ends, positions }
 }
 
 /// Lists the non-zero entries of each column from `first` on; `ends` has an entry per column.
+#[inline(always)]
 fn list_columns<'a>(
     x: &[f32],
     columns: usize,
@@ -73,12 +103,11 @@ fn list_columns<'a>(
     }
     lengths_to_starts(ends);
     for (r, row) in x.chunks_exact(columns).enumerate() {
-        for (end, &x) in ends.iter_mut().zip(&row[wanted.clone()]) {
-            if x != 0.0 {
-                positions[*end as usize] = r as u32;
-                *end += 1;
-            }
-        }
+        for_each_nonzero(&row[wanted.clone()], |column| {
+            let end = &mut ends[column];
+            positions[*end as usize] = r as u32;
+            *end += 1;
+        });
     }
     Lists { ends, positions }
 }
@@ -142,9 +171,7 @@ pub(crate) fn forward(tier: Tier, x: &[f32], weight: &[f32], inputs: usize, outp
     // Pieces of about sixty rows, because each piece reads the whole weight.
     for_rows(rows, 128, parts, |_, (Rows(x, _), RowsMut(y, _))| {
         let rows = x.len() / inputs;
-        // One more position than there are entries: the list writes a position before it knows that it does
-        // not count.
-        scratch::with_indices(rows, rows * block_of_inputs(inputs, outputs) + 1, |ends, positions| {
+        scratch::with_indices(rows, rows * block_of_inputs(inputs, outputs), |ends, positions| {
             y.fill(0.0);
             add_in_stretches(inputs, run_length(inputs, 8 * RUN), y, |range, y| {
                 forward_piece(tier, x, inputs, range, weight, outputs, ends, positions, y);
