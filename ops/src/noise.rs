@@ -65,20 +65,36 @@ impl Affine {
     fn apply(self, state: u64) -> u64 {
         self.multiply.wrapping_mul(state).wrapping_add(self.add)
     }
+}
 
-    /// `steps` generator steps at once, by repeated squaring.
-    fn jump(mut steps: u64) -> Affine {
-        let mut square = JUMP[1];
-        let mut total = Affine::IDENTITY;
-        while steps > 0 {
-            if steps & 1 == 1 {
-                total = total.then(square);
-            }
-            square = square.then(square);
-            steps >>= 1;
+/// `DIGITS[place][digit]` is the step that equals `digit * 16^place` steps.
+static DIGITS: [[Affine; 16]; 16] = {
+    let mut jumps = [[Affine::IDENTITY; 16]; 16];
+    let mut unit = JUMP[1];
+    let mut place = 0;
+    while place < 16 {
+        let mut digit = 1;
+        while digit < 16 {
+            jumps[place][digit] = jumps[place][digit - 1].then(unit);
+            digit += 1;
         }
-        total
+        unit = jumps[place][15].then(unit);
+        place += 1;
     }
+    jumps
+};
+
+/// Returns the state `steps` generator steps later, by a jump for each hexadecimal digit.
+#[inline(always)]
+fn jump(mut state: u64, mut steps: u64) -> u64 {
+    let mut places = DIGITS.iter();
+    while steps > 0
+        && let Some(place) = places.next()
+    {
+        state = place[(steps % 16) as usize].apply(state);
+        steps /= 16;
+    }
+    state
 }
 
 /// Jumps side by side, for loops over them.
@@ -167,7 +183,7 @@ impl Stream {
     fn state(self) -> u64 {
         // The generator steps once over its seed before its first output.
         let first = JUMP[1].apply(self.origin.wrapping_add(INCREMENT));
-        Affine::jump(self.position).apply(first)
+        jump(first, self.position)
     }
 }
 
