@@ -1329,6 +1329,8 @@ fn bench_step_times_every_model() {
         assert!(line["us_per_step"].as_f64().unwrap() > 0.0);
         let products = line["gemm_us_per_step"].as_f64().unwrap();
         assert_eq!(products > 0.0, line["model"] != "toy_bernoulli");
+        assert!(line["optimizer_us_per_step"].as_f64().unwrap() > 0.0);
+        assert_eq!(line["efficiency"], 1.0, "on one thread");
     }
     assert_eq!(lines[0]["allocations_per_step"], 0.0);
 }

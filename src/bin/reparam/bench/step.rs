@@ -1,4 +1,4 @@
-//! `bench step`: microseconds per training step, compared with its matrix products alone.
+//! `bench step`: microseconds per training step, compared with its matrix products and the optimizer's memory traffic.
 
 use reparam::cli::args::embedded;
 use reparam::cli::files::check_writable;
@@ -9,11 +9,12 @@ use reparam::nn::Mlp;
 use reparam::optim::Adam;
 use reparam::train::{Plan, Sampling};
 use reparam::{Activation, Noise, Params, Result, Tape, Variables};
+use reparam_ops::elementwise::add_scaled;
 use reparam_ops::matmul::matmul;
 use reparam_ops::{Matrix, Tier, Write};
 use serde::Serialize;
 
-use super::measure::{Timing, time};
+use super::measure::time;
 use super::{Common, allocations};
 
 #[derive(clap::Args)]
@@ -23,7 +24,7 @@ pub(crate) struct Args {
 }
 
 /// A measurement, as written in JSON.
-#[derive(Serialize)]
+#[derive(Serialize, Default)]
 struct StepTime {
     model: &'static str,
     hidden: Vec<usize>,
@@ -33,7 +34,9 @@ struct StepTime {
     us_per_step: f64,
     us_per_step_min: f64,
     spread: f64,
+    efficiency: f64,
     gemm_us_per_step: f64,
+    optimizer_us_per_step: f64,
     nodes: usize,
     allocations_per_step: f64,
 }
@@ -54,7 +57,7 @@ fn measure_all(common: &Common) -> Result<Vec<StepTime>> {
         Tier::best()
     );
     say!(
-        "model            hidden        batch       step        min  spread   products  ratio  nodes  ns/node  allocs"
+        "model            hidden        batch       step        min  spread  effic.   products  optimizer  of limit  nodes  allocs"
     );
     let data = embedded()?;
     let mut lines = vec![toy_bernoulli(common), tiny_mlp(common)];
@@ -85,8 +88,8 @@ fn toy_bernoulli(common: &Common) -> StepTime {
         tape.reset();
         adam.step(&mut params, &gradients);
     };
-    let measured = timed(common, step);
-    line("toy_bernoulli", vec![], 1, measured, 0.0, nodes)
+    let measured = timed(common, 1, step);
+    StepTime { model: "toy_bernoulli", batch: 1, nodes, ..measured }
 }
 
 /// 32 rows through a net 2-16-16-4 and a Gumbel-Softmax sample.
@@ -97,6 +100,7 @@ fn tiny_mlp(common: &Common) -> StepTime {
     let input: Vec<f32> = (0..2 * ROWS).map(|i| (i as f32).sin()).collect();
     let target: Vec<f32> = (0..4 * ROWS).map(|i| (i as f32).cos()).collect();
     let (mut tape, mut adam, mut nodes) = (Tape::new(), Adam::new(1e-3), 0);
+    let parameters = params.elements();
     let step = || {
         let logits = net.forward(&params, tape.input(&input, [ROWS, 2]));
         let z = logits.gumbel_softmax(0.5, &mut noise);
@@ -105,9 +109,9 @@ fn tiny_mlp(common: &Common) -> StepTime {
         tape.reset();
         adam.step(&mut params, &gradients);
     };
-    let measured = timed(common, step);
-    let products = products(common, &[2, 16, 16, 4], ROWS);
-    line("tiny_mlp", vec![16, 16], ROWS, measured, products, nodes)
+    let measured = timed(common, parameters, step);
+    let gemm_us_per_step = products(common, &[2, 16, 16, 4], ROWS);
+    StepTime { model: "tiny_mlp", hidden: vec![16, 16], batch: ROWS, nodes, gemm_us_per_step, ..measured }
 }
 
 /// A step of `train vae` with everything it does: batch, noise, both passes, Adam.
@@ -122,39 +126,57 @@ fn vae(common: &Common, hidden: &[usize], batch: usize, data: &Digits) -> Result
     let decoder: Vec<usize> = sizes.iter().rev().copied().collect();
     // The decoder's first factor has a gradient; the images have none.
     let between = product(common, batch, decoder[1], decoder[0]);
-    let products = products(common, &sizes, batch) + products(common, &decoder, batch) + between;
-    Ok(line("vae", hidden.to_vec(), batch, measured, products, 0))
+    let gemm_us_per_step = products(common, &sizes, batch) + products(common, &decoder, batch) + between;
+    Ok(StepTime { model: "vae", hidden: hidden.to_vec(), batch, gemm_us_per_step, ..measured })
 }
 
 /// A step of the rows SBN of Jang's table: half an image through two layers of Gumbel-Softmax samples to the
 /// other half.
-fn belief_net(common: &Common, name: &'static str, layer: Variables, data: &Digits) -> Result<StepTime> {
+fn belief_net(common: &Common, model: &'static str, layer: Variables, data: &Digits) -> Result<StepTime> {
     let mut plan = Plan::sbn();
     plan.model = ModelShape::Prediction { layers: vec![layer; 2] };
     plan.sampling = Some(Sampling::named("gumbel-softmax:1"));
     let batch = plan.training.batch;
     let measured = timed_plan(common, plan, data)?;
     let (half, units) = (data.train().pixels() / 2, layer.elements());
-    let products = products(common, &[half, units, units, half], batch);
-    Ok(line(name, vec![units], batch, measured, products, 0))
+    let gemm_us_per_step = products(common, &[half, units, units, half], batch);
+    Ok(StepTime { model, hidden: vec![units], batch, gemm_us_per_step, ..measured })
 }
 
-/// The time of a step of a plan that scores nothing.
-fn timed_plan(common: &Common, mut plan: Plan, data: &Digits) -> Result<(Timing, f64)> {
+/// The times of a step of a plan that scores nothing.
+fn timed_plan(common: &Common, mut plan: Plan, data: &Digits) -> Result<StepTime> {
     plan.training.validation = None;
     let mut run = plan.begin(data)?;
-    Ok(timed(common, || {
-        run.step();
-    }))
+    let parameters = run.params().elements();
+    Ok(timed(common, parameters, || _ = run.step()))
 }
 
-/// The time of a step, and the allocations of one once all buffers have their size.
-fn timed(common: &Common, mut step: impl FnMut()) -> (Timing, f64) {
+/// The times of a step, and the allocations of one once all buffers have their size.
+fn timed(common: &Common, parameters: usize, mut step: impl FnMut() + Send) -> StepTime {
     const COUNTED: u32 = 20;
     let timing = time(common.budget() * 5, &mut step);
     let before = allocations::count();
     (0..COUNTED).for_each(|_| step());
-    (timing, (allocations::count() - before) as f64 / f64::from(COUNTED))
+    let allocations = allocations::count() - before;
+    let threads = rayon::current_num_threads();
+    let alone =
+        if threads == 1 { timing.median } else { alone(|| time(common.budget() * 3, &mut step).median) };
+    StepTime {
+        threads,
+        tier: Tier::best().to_string(),
+        us_per_step: timing.median / 1e3,
+        us_per_step_min: timing.min / 1e3,
+        spread: timing.spread,
+        efficiency: alone / (threads as f64 * timing.median),
+        optimizer_us_per_step: adam_traffic(common, parameters),
+        allocations_per_step: allocations as f64 / f64::from(COUNTED),
+        ..StepTime::default()
+    }
+}
+
+/// Does the work on one thread.
+fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread can be started").install(work)
 }
 
 /// Microseconds of the products of a stack of layers: each one forward, the gradient of its weight, and the
@@ -177,44 +199,28 @@ fn product(common: &Common, m: usize, k: usize, n: usize) -> f64 {
     time(common.budget() / 4, work).median / 1e3
 }
 
-fn line(
-    model: &'static str,
-    hidden: Vec<usize>,
-    batch: usize,
-    (timing, allocations_per_step): (Timing, f64),
-    gemm_us_per_step: f64,
-    nodes: usize,
-) -> StepTime {
-    let (threads, tier) = (rayon::current_num_threads(), Tier::best().to_string());
-    let (us_per_step, us_per_step_min) = (timing.median / 1e3, timing.min / 1e3);
-    let spread = timing.spread;
-    StepTime {
-        model,
-        hidden,
-        batch,
-        threads,
-        tier,
-        us_per_step,
-        us_per_step_min,
-        spread,
-        gemm_us_per_step,
-        nodes,
-        allocations_per_step,
-    }
+/// Microseconds to move what Adam reads and writes: a gradient, and twice each a parameter and its two means.
+fn adam_traffic(common: &Common, parameters: usize) -> f64 {
+    // Twenty-eight bytes for each parameter, twelve for each entry of a sum.
+    let entries = (28 * parameters).div_ceil(12);
+    let (x, mut y) = (vec![0.5; entries], vec![0.0; entries]);
+    time(common.budget() / 4, || add_scaled(Tier::best(), 1.0, &x, &mut y)).median / 1e3
 }
 
+/// The limit of a step is the time of its products, and of the optimizer's traffic times this.
+const SLACK: f64 = 1.2;
+
 fn print(line: &StepTime) {
-    let StepTime { model, batch, nodes, us_per_step: step, us_per_step_min: min, .. } = line;
-    let StepTime { gemm_us_per_step: products, allocations_per_step: allocations, .. } = line;
+    let StepTime { model, batch, nodes, us_per_step: step, us_per_step_min: min, efficiency, .. } = line;
+    let StepTime { gemm_us_per_step: products, optimizer_us_per_step: optimizer, .. } = line;
     let or_dash = |there: bool, text: String| if there { text } else { "-".to_owned() };
     let widths: Vec<String> = line.hidden.iter().map(usize::to_string).collect();
     let hidden = or_dash(!widths.is_empty(), widths.join(","));
-    let ratio = or_dash(*products > 0.0, format!("{:.2}", step / products));
+    let of_limit = or_dash(*products > 0.0, format!("{:.2}", step / (products + SLACK * optimizer)));
     let products = or_dash(*products > 0.0, format!("{products:.2}"));
-    let per_node = or_dash(*nodes > 0, format!("{:.0}", 1e3 * step / *nodes as f64));
     let nodes = or_dash(*nodes > 0, nodes.to_string());
-    let spread = 100.0 * line.spread;
+    let (spread, allocations) = (100.0 * line.spread, line.allocations_per_step);
     say!(
-        "{model:<16} {hidden:<12} {batch:>6} {step:>10.2} {min:>10.2} {spread:>6.0}% {products:>10} {ratio:>6} {nodes:>6} {per_node:>8} {allocations:>7.2}"
+        "{model:<16} {hidden:<12} {batch:>6} {step:>10.2} {min:>10.2} {spread:>6.0}% {efficiency:>7.2} {products:>10} {optimizer:>10.2} {of_limit:>9} {nodes:>6} {allocations:>7.2}"
     );
 }
