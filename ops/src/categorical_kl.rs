@@ -10,25 +10,25 @@ use crate::lanes;
 use crate::math::{self, weighted};
 use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::rows::{
-    Checked, MODERATE, MaskedRow, block_len, check_rows, count_rows, has_large, is_unusual, max_and_log_sum,
+    Checked, MODERATE, MaskedRow, block_len, by_classes, check_rows, count_rows, has_large, max_and_log_sum,
     normalizer, retry_settled, with_settled,
 };
 use crate::scratch;
+use crate::soft_rows::shift_block;
 use crate::sums::sum_in_runs;
 
 /// Writes `shifted` = logits - largest logit of the row, and `exps` = e^shifted, for a block of rows. One
 /// flat pass over the exponentials fills whole vectors, however few the classes are.
 #[inline(always)]
-fn shift_and_exp<F: Fma>(logits: &[f32], classes: usize, shifted: &mut [f32], exps: &mut [f32]) -> Checked {
-    for (r, (row, out)) in logits.chunks_exact(classes).zip(shifted.chunks_exact_mut(classes)).enumerate() {
-        let max = lanes::max(row);
-        if is_unusual(row, max, MODERATE) {
-            return Err(MaskedRow(r));
-        }
-        for (out, &x) in out.iter_mut().zip(row) {
-            *out = x - max;
-        }
-    }
+fn shift_and_exp<F: Fma>(
+    tier: Tier,
+    logits: &[f32],
+    classes: usize,
+    shifted: &mut [f32],
+    exps: &mut [f32],
+) -> Checked {
+    shifted.copy_from_slice(logits);
+    shift_block(tier, classes, 1.0, MODERATE, shifted)?;
     for (e, &s) in exps.iter_mut().zip(shifted.iter()) {
         *e = math::exp::<F>(s);
     }
@@ -44,18 +44,41 @@ fn sum_and_mean(s: &[f32], e: &[f32]) -> (f32, f32) {
 }
 
 crate::simd! {
-    fn uniform_forward_piece<F>(logits: &[f32], classes: usize, scratch: &mut [f32], kl: &mut [f32]) -> Checked {
+    fn sums_and_means(classes: usize, s: &[f32], e: &[f32], sums: &mut [f32], means: &mut [f32]) {
+        by_classes!(sums_and_means_of_rows(classes, s, e, sums, means));
+    }
+}
+
+#[inline(always)]
+fn sums_and_means_of_rows<const C: usize>(
+    classes: usize,
+    s: &[f32],
+    e: &[f32],
+    sums: &mut [f32],
+    means: &mut [f32],
+) {
+    let classes = if C == 0 { classes } else { C };
+    let rows = s.chunks_exact(classes).zip(e.chunks_exact(classes));
+    for ((s, e), (sum, mean)) in rows.zip(sums.iter_mut().zip(means)) {
+        (*sum, *mean) = sum_and_mean(s, e);
+    }
+}
+
+crate::simd! {
+    fn uniform_forward_piece<F>(
+        tier; logits: &[f32], classes: usize, scratch: &mut [f32], kl: &mut [f32],
+    ) -> Checked {
         let log_classes = (classes as f64).ln() as f32;
-        let (shifted, exps) = scratch.split_at_mut(scratch.len() / 2);
-        let block = shifted.len();
+        let block = block_len(classes);
+        let (shifted, rest) = scratch.split_at_mut(block);
+        let (exps, sums) = rest.split_at_mut(block);
         for (b, (logits, kl)) in logits.chunks(block).zip(kl.chunks_mut(block / classes)).enumerate() {
             let (shifted, exps) = (&mut shifted[..logits.len()], &mut exps[..logits.len()]);
-            shift_and_exp::<F>(logits, classes, shifted, exps)
+            shift_and_exp::<F>(tier, logits, classes, shifted, exps)
                 .map_err(|MaskedRow(r)| MaskedRow(b * block / classes + r))?;
-            let rows = shifted.chunks_exact(classes).zip(exps.chunks_exact(classes));
-            for (kl, (s, e)) in kl.iter_mut().zip(rows) {
-                let (sum, mean) = sum_and_mean(s, e);
-                *kl = (mean - math::ln::<F>(sum)) + log_classes;
+            sums_and_means(tier, classes, shifted, exps, sums, kl);
+            for (kl, &sum) in kl.iter_mut().zip(sums.iter()) {
+                *kl = (*kl - math::ln::<F>(sum)) + log_classes;
             }
         }
         Ok(())
@@ -64,23 +87,36 @@ crate::simd! {
 
 crate::simd! {
     fn uniform_backward_piece<F>(
-        logits: &[f32], classes: usize, dkl: &[f32], scratch: &mut [f32], dlogits: &mut [f32],
+        tier; logits: &[f32], classes: usize, dkl: &[f32], scratch: &mut [f32], dlogits: &mut [f32],
     ) {
-        let (shifted, exps) = scratch.split_at_mut(scratch.len() / 2);
-        let block = shifted.len();
+        let block = block_len(classes);
+        let (shifted, exps) = scratch.split_at_mut(block);
         let blocks = logits.chunks(block).zip(dkl.chunks(block / classes)).zip(dlogits.chunks_mut(block));
         for ((logits, dkl), dlogits) in blocks {
             let (shifted, exps) = (&mut shifted[..logits.len()], &mut exps[..logits.len()]);
             // The forward pass found an unmasked class in every row.
-            let _ = shift_and_exp::<F>(logits, classes, shifted, exps);
-            let rows = shifted.chunks_exact(classes).zip(exps.chunks_exact(classes));
-            for ((&dkl, (s, e)), dlogits) in dkl.iter().zip(rows).zip(dlogits.chunks_exact_mut(classes)) {
-                let (sum, mean) = sum_and_mean(s, e);
-                let scale = dkl / sum;
-                for ((dlogits, &s), &e) in dlogits.iter_mut().zip(s).zip(e) {
-                    *dlogits += if e == 0.0 { 0.0 } else { scale * e * (s - mean) };
-                }
-            }
+            let _ = shift_and_exp::<F>(tier, logits, classes, shifted, exps);
+            by_classes!(add_uniform_gradients(classes, shifted, exps, dkl, dlogits));
+        }
+    }
+}
+
+/// Adds the gradients of rows: dlogits += dkl p (ln p - sum p ln p) with p = e / sum e, and s = ln e.
+#[inline(always)]
+fn add_uniform_gradients<const C: usize>(
+    classes: usize,
+    s: &[f32],
+    e: &[f32],
+    dkl: &[f32],
+    dlogits: &mut [f32],
+) {
+    let classes = if C == 0 { classes } else { C };
+    let rows = s.chunks_exact(classes).zip(e.chunks_exact(classes));
+    for ((&dkl, (s, e)), dlogits) in dkl.iter().zip(rows).zip(dlogits.chunks_exact_mut(classes)) {
+        let (sum, mean) = sum_and_mean(s, e);
+        let scale = dkl / sum;
+        for ((dlogits, &s), &e) in dlogits.iter_mut().zip(s).zip(e) {
+            *dlogits += if e == 0.0 { 0.0 } else { scale * e * (s - mean) };
         }
     }
 }
@@ -100,7 +136,8 @@ pub fn uniform_forward(tier: Tier, logits: &[f32], classes: usize, kl: &mut [f32
     let (rows, parts) = (kl.len(), (Rows(logits, classes), RowsMut(kl, 1)));
     check_rows(rows, classes, parts, |_, (Rows(logits, _), RowsMut(kl, _))| {
         retry_settled(tier, logits, classes, |logits| {
-            scratch::with(2 * block_len(classes), |scratch| {
+            // A block of logits and one of exponentials, and at most as many sums.
+            scratch::with(3 * block_len(classes), |scratch| {
                 uniform_forward_piece(tier, logits, classes, scratch, kl)
             })
         })

@@ -143,7 +143,9 @@ fn change_row<const C: usize>(row: &mut [f32], change: impl Fn(f32) -> f32) {
 // kernels share. A call takes no time compared with a block.
 
 crate::simd! {
-    fn shift_block(classes: usize, inverse_tau: f32, most: f32, y: &mut [f32]) -> Checked {
+    /// Replaces each score with inverse_tau (score - largest score of the row). A row with a score above `most` is an
+    /// error, as is a masked one.
+    pub(crate) fn shift_block(classes: usize, inverse_tau: f32, most: f32, y: &mut [f32]) -> Checked {
         by_classes!(shift_rows(classes, inverse_tau, most, y))
     }
 }
