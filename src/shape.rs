@@ -13,8 +13,15 @@ use smallvec::SmallVec;
 /// assert_eq!(shape.len(), 20_000);
 /// assert_eq!(shape.to_string(), "[2000, 10]");
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(PartialEq, Eq, Hash, Default)]
 pub struct Shape(SmallVec<[usize; 4]>);
+
+impl Clone for Shape {
+    // A derived clone pushes the axes one by one, which a node of a small tape would feel.
+    fn clone(&self) -> Shape {
+        Shape(SmallVec::from_slice(&self.0))
+    }
+}
 
 impl Shape {
     /// The shape of a single number.

@@ -64,8 +64,8 @@ pub(crate) fn for_rows<P: Split>(rows: usize, width: usize, parts: P, work: impl
     fold_rows(rows, width, parts, work, |(), ()| ());
 }
 
-/// Like [`for_rows`], with pieces eight times as large, for work of a few instructions per element, which
-/// finishes before a second thread would start.
+/// Like [`for_rows`], with pieces eight times as large, for work of a few instructions per element, which is not worth
+/// waking a thread for.
 pub(crate) fn for_light_rows<P: Split>(rows: usize, width: usize, parts: P, work: impl Fn(usize, P) + Sync) {
     run(rows, 8 * GRAIN / width.max(1), parts, work, |(), ()| ());
 }
