@@ -3,11 +3,20 @@
 import torch
 import torch.nn.functional as F
 
-from timing import arguments, report, time_call
+from timing import Work, arguments, model_name, serve
 
 ARGS = arguments()
 torch.set_num_threads(ARGS.threads)
+# A function is compiled for each size and with and without gradients. At the limit, PyTorch would stop compiling
+# without a word.
+torch._dynamo.config.recompile_limit = 64
 TAU = 0.5
+BATCH = 100
+EAGER = f"PyTorch {torch.__version__.split('+')[0]}"
+VARIANTS = [
+    (EAGER, lambda op: op),
+    (f"{EAGER} compiled (mode=default)", lambda op: torch.compile(op, dynamic=False)),
+]
 
 
 def gumbel_softmax(x):
@@ -19,32 +28,35 @@ def binary_concrete(x):
     return torch.sigmoid((x + torch.log(u) - torch.log1p(-u)) / TAU)
 
 
-def kernels(variant, wrap):
-    for name, op in [("gumbel_softmax", gumbel_softmax), ("binary_concrete", binary_concrete)]:
-        for rows, classes in ARGS.sizes:
-            op_here = wrap(op)
-            x = torch.randn(rows, classes, requires_grad=True)
-            dy = torch.randn(rows, classes)
+def relaxed_sample(variant, name, op, rows, classes):
+    x = torch.randn(rows, classes, requires_grad=True)
+    dy = torch.randn(rows, classes)
 
-            def forward():
-                with torch.no_grad():
-                    op_here(x)
+    def forward():
+        with torch.no_grad():
+            op(x)
 
-            def both():
-                x.grad = None
-                op_here(x).backward(dy)
+    def both():
+        x.grad = None
+        op(x).backward(dy)
 
-            for pass_name, work in [("forward", forward), ("forward_backward", both)]:
-                report(variant, name, pass_name, ARGS.threads, time_call(work, ARGS.seconds), rows, classes)
+    for pass_name, call in [("forward", forward), ("forward_backward", both)]:
+        yield Work(variant, name, pass_name, [call], rows, classes)
 
 
 def sampling(variant, wrap):
     """Class indices without a gradient, from logits."""
-    rows, classes = 8, 131072
     sample = wrap(lambda x: torch.multinomial(torch.softmax(x, -1), 1))
-    x = torch.randn(rows, classes)
-    seconds = time_call(lambda: sample(x), ARGS.seconds)
-    report(variant, "gumbel_max", "forward", ARGS.threads, seconds, rows, classes)
+    x = torch.randn(*ARGS.vocabulary)
+    return Work(variant, "gumbel_max", "forward", [lambda: sample(x)], *ARGS.vocabulary)
+
+
+def kernels():
+    for variant, wrap in VARIANTS:
+        for op in [gumbel_softmax, binary_concrete]:
+            for size in ARGS.sizes:
+                yield from relaxed_sample(variant, op.__name__, wrap(op), *size)
+        yield sampling(variant, wrap)
 
 
 def net(sizes):
@@ -56,19 +68,19 @@ def net(sizes):
     return torch.nn.Sequential(*layers)
 
 
-def vae_step(variant, wrap, hidden, batch=100):
+def vae_step(variant, wrap, hidden):
     sizes = [784, *hidden, 200]
     encoder, decoder = net(sizes), net(sizes[::-1])
-    x = (torch.rand(batch, 784) < 0.13).float()
+    x = (torch.rand(BATCH, 784) < 0.13).float()
     adam = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3, fused=True)
 
     def loss():
         logits = encoder(x).view(-1, 10)
-        z = gumbel_softmax(logits).view(batch, 200)
+        z = gumbel_softmax(logits).view(BATCH, 200)
         nll = F.binary_cross_entropy_with_logits(decoder(z), x, reduction="sum")
         log_q = F.log_softmax(logits, dim=-1)
         kl = (log_q.exp() * (log_q + torch.log(torch.tensor(10.0)))).sum()
-        return (nll + kl) / batch
+        return (nll + kl) / BATCH
 
     loss = wrap(loss)
 
@@ -77,17 +89,34 @@ def vae_step(variant, wrap, hidden, batch=100):
         loss().backward()
         adam.step()
 
-    report(variant, "vae " + ",".join(map(str, hidden or ["-"])), "step", ARGS.threads, time_call(step, ARGS.seconds * 3))
+    return Work(f"{variant}, Adam fused=True", model_name(hidden), "step", [step])
 
 
-def main():
-    compiled = lambda op: torch.compile(op, dynamic=False)
-    for variant, wrap in [("pytorch", lambda op: op), ("pytorch compiled", compiled)]:
-        torch._dynamo.reset()
-        kernels(variant, wrap)
-        sampling(variant, wrap)
-        for hidden in [[], [512, 256]]:
-            vae_step(variant, wrap, hidden)
+def product(m, k, n):
+    a, b, c = torch.rand(m, k), torch.rand(k, n), torch.empty(m, n)
+    return lambda: torch.mm(a, b, out=c)
 
 
-main()
+def products(hidden):
+    """The products that `reparam bench step` counts, taken in the same way, each of two plain row-major matrices. Each
+    layer has the forward pass, the gradient of its weight and, but for the images, the gradient of its input."""
+    encoder = [784, *hidden, 200]
+    decoder = encoder[::-1]
+    calls = []
+    for sizes in [encoder, decoder]:
+        for inputs, outputs in zip(sizes, sizes[1:]):
+            calls += [product(BATCH, inputs, outputs), product(inputs, BATCH, outputs)]
+            if inputs != 784:
+                calls.append(product(BATCH, outputs, inputs))
+    return Work(f"{EAGER} mm (MKL)", model_name(hidden), "products", calls)
+
+
+def steps():
+    for variant, wrap in VARIANTS:
+        for hidden in ARGS.hidden:
+            yield vae_step(variant, wrap, hidden)
+    for hidden in ARGS.hidden:
+        yield products(hidden)
+
+
+serve(list(kernels() if ARGS.group == "kernels" else steps()), ARGS)
