@@ -1,9 +1,12 @@
-"""What the peers share: arguments, timing as `reparam bench` does it, and the line they print."""
+"""What the peers in Python share: arguments, works, timing as `reparam bench` does it, and the lines they print."""
 
 import argparse
 import json
 import statistics
+import sys
 import time
+from collections.abc import Callable
+from typing import NamedTuple
 
 
 def size(text):
@@ -11,33 +14,71 @@ def size(text):
     return int(rows), int(classes)
 
 
+def widths(text):
+    return [int(width) for width in text.split(",") if width != "-"]
+
+
 def arguments():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=0.4, help="for one measurement")
-    parser.add_argument("--sizes", type=size, nargs="+", default=[(2000, 10), (20000, 10), (1024, 1024), (64, 50257)])
+    parser.add_argument("--group", choices=["kernels", "steps"], required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--seconds", type=float, required=True, help="for one measurement")
+    parser.add_argument("--sizes", type=size, nargs="+", required=True, help="of relaxed samples, ROWSxCLASSES")
+    parser.add_argument("--vocabulary", type=size, required=True, help="of class indices, ROWSxCLASSES")
+    parser.add_argument("--hidden", type=widths, nargs="+", required=True, help="hidden layers of the VAEs")
     return parser.parse_args()
 
 
-def time_call(work, seconds):
-    """Median time of a call in seconds, over samples of at least 0.1 ms, after calls that warm up and compile."""
-    for _ in range(3):
-        work()
+class Work(NamedTuple):
+    """A row of the comparison. Its time is the sum of the times of its calls, each measured alone."""
+
+    peer: str
+    kernel: str
+    pass_name: str
+    calls: list[Callable]
+    rows: int = 0
+    classes: int = 0
+
+
+def model_name(hidden):
+    return "vae " + (",".join(map(str, hidden)) or "-")
+
+
+def time_call(call, seconds):
+    """Median time of a call in seconds, over samples of at least 0.1 ms, after two calls to warm up."""
+    call()
     begin = time.perf_counter()
-    work()
+    call()
     calls = int(1e-4 / (time.perf_counter() - begin)) + 1
     samples = []
     begin = time.perf_counter()
     while len(samples) < 7 or time.perf_counter() - begin < seconds:
         start = time.perf_counter()
         for _ in range(calls):
-            work()
+            call()
         samples.append((time.perf_counter() - start) / calls)
     return statistics.median(samples)
 
 
-def report(peer, kernel, pass_name, threads, seconds, rows=0, classes=0):
-    line = {"peer": peer, "kernel": kernel, "pass": pass_name, "threads": threads, "rows": rows, "classes": classes}
-    elements = rows * classes
-    line["ns_per_element" if elements else "us_per_step"] = seconds * 1e9 / elements if elements else seconds * 1e6
-    print(json.dumps(line), flush=True)
+def report(work, args):
+    seconds = sum(time_call(call, args.seconds / len(work.calls)) for call in work.calls)
+    line = {"peer": work.peer, "kernel": work.kernel, "pass": work.pass_name, "threads": args.threads}
+    elements = work.rows * work.classes
+    if elements:
+        line |= {"rows": work.rows, "classes": work.classes, "ns_per_element": seconds * 1e9 / elements}
+    else:
+        line["us_per_step"] = seconds * 1e6
+    print(json.dumps(line))
+
+
+def serve(works, args):
+    """Prepares all works, which compiles them, and prints an empty line. Then each line on stdin asks for a round: a
+    line for each work, and an empty one."""
+    for work in works:
+        for call in work.calls * 3:
+            call()
+    print(flush=True)
+    for _ in sys.stdin:
+        for work in works:
+            report(work, args)
+        print(flush=True)
