@@ -10,7 +10,7 @@ use crate::team;
 
 /// The number of elements below which a piece is not split further, about ten microseconds of a
 /// transcendental kernel.
-const GRAIN: usize = 8192;
+pub(crate) const GRAIN: usize = 8192;
 
 /// A bundle of slices that can be cut at a row.
 pub(crate) trait Split: Send + Sized {

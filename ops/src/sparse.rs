@@ -11,10 +11,10 @@ use crate::axis;
 use crate::fma::Fma;
 use crate::lists::{Lists, lengths_to_starts};
 use crate::matrix::Write;
-use crate::parallel::{Rows, RowsMut, for_rows};
+use crate::parallel::{GRAIN, Rows, RowsMut, for_rows};
 use crate::scratch;
 use crate::simd::LANES;
-use crate::sums::{RUN, RowSums, add_in_stretches, add_rows, run_length, with_room};
+use crate::sums::{RUN, RowSums, add_in_stretches, run_length, with_room};
 
 /// The sparse product pays off if at most one entry in this many is not zero, because a dense product does
 /// far more at a time.
@@ -24,65 +24,40 @@ const SPARSITY: usize = 5;
 /// which has rows of `outputs`, and gives the same result as the dense product.
 pub(crate) fn pays(tier: Tier, x: &[f32], factor: &[f32], rows: usize, outputs: usize) -> bool {
     // With one row, the sparse product of even a dense matrix reads the other factor once and packs nothing.
-    let is_faster = outputs >= LANES && (rows == 1 || is_mostly_zeros(x));
+    let is_faster = outputs >= LANES && (rows == 1 || is_mostly_zeros(tier, x));
     // The sparse product would skip 0 times infinity and 0 times NaN, which are NaN. If the sum is finite, so
     // is every entry.
     is_faster && axis::sum(tier, factor).is_finite()
 }
 
 /// Counts the entries that are not zero, and gives up as soon as there are too many.
-fn is_mostly_zeros(x: &[f32]) -> bool {
+fn is_mostly_zeros(tier: Tier, x: &[f32]) -> bool {
+    const PIECE: usize = 2048;
+    crate::simd! {
+        fn count_nonzero<F>(x: &[f32]) -> u32 {
+            x.iter().map(|&x| u32::from(x != 0.0)).sum()
+        }
+    }
     let (most, mut count) = (x.len() / SPARSITY, 0);
-    x.chunks(COUNTED_AT_ONCE).all(|chunk| {
-        count += chunk.iter().map(|&x| u32::from(x != 0.0)).sum::<u32>() as usize;
+    x.chunks(PIECE).all(|piece| {
+        count += count_nonzero(tier, piece) as usize;
         count <= most
     })
 }
 
-/// Entries between two decisions whether there are too many.
-const COUNTED_AT_ONCE: usize = 2048;
-
-/// Calls `visit` with the number of each entry that is not zero.
+/// Returns a word with a bit for each entry, set if the entry is not zero.
 #[inline(always)]
-fn for_each_nonzero(row: &[f32], mut visit: impl FnMut(usize)) {
-    let mut visit_bits = |first: usize, mut bits: u32| {
-        while bits != 0 {
-            visit(first + bits.trailing_zeros() as usize);
-            bits &= bits - 1;
-        }
-    };
-    // A bit for each entry of a vector costs less than a branch for each entry, or a write that may not count.
-    let (vectors, rest) = row.as_chunks::<LANES>();
-    for (v, vector) in vectors.iter().enumerate() {
-        visit_bits(v * LANES, bits(vector));
-    }
-    visit_bits(vectors.len() * LANES, bits(rest));
+fn nonzero_bits(x: &[f32]) -> u64 {
+    x.iter().enumerate().fold(0, |bits, (i, &x)| bits | u64::from(x != 0.0) << i)
 }
 
-/// Returns a bit for each entry, set if the entry is not zero.
+/// Calls `visit` with the number of each bit that is set. This costs less than a branch for each entry of a row.
 #[inline(always)]
-fn bits(entries: &[f32]) -> u32 {
-    entries.iter().enumerate().fold(0, |bits, (i, &x)| bits | u32::from(x != 0.0) << i)
-}
-
-/// Lists the non-zero entries of each row in some columns; `ends` has an entry per row.
-#[inline(always)]
-fn list_rows<'a>(
-    x: &[f32],
-    columns: usize,
-    wanted: Range<usize>,
-    ends: &'a mut [u32],
-    positions: &'a mut [u32],
-) -> Lists<'a> {
-    let mut count = 0;
-    for (row, end) in x.chunks_exact(columns).zip(ends.iter_mut()) {
-        for_each_nonzero(&row[wanted.clone()], |column| {
-            positions[count] = (wanted.start + column) as u32;
-            count += 1;
-        });
-        *end = count as u32;
+fn for_each_bit(mut bits: u64, mut visit: impl FnMut(usize)) {
+    while bits != 0 {
+        visit(bits.trailing_zeros() as usize);
+        bits &= bits - 1;
     }
-    Lists { ends, positions }
 }
 
 /// Lists the non-zero entries of each column from `first` on; `ends` has an entry per column.
@@ -103,20 +78,64 @@ fn list_columns<'a>(
     }
     lengths_to_starts(ends);
     for (r, row) in x.chunks_exact(columns).enumerate() {
-        for_each_nonzero(&row[wanted.clone()], |column| {
-            let end = &mut ends[column];
-            positions[*end as usize] = r as u32;
-            *end += 1;
-        });
+        for (row, ends) in row[wanted.clone()].chunks(BLOCK).zip(ends.chunks_mut(BLOCK)) {
+            for_each_bit(nonzero_bits(row), |column| {
+                let end = &mut ends[column];
+                positions[*end as usize] = r as u32;
+                *end += 1;
+            });
+        }
     }
     Lists { ends, positions }
 }
 
-/// Entries of the weight in a block of whole rows, which stays in the second cache while we use it.
-const BLOCK: usize = 1 << 16;
+/// Number of inputs whose non-zero entries are the bits of a word.
+const BLOCK: usize = u64::BITS as usize;
 
-fn block_of_inputs(inputs: usize, outputs: usize) -> usize {
-    (BLOCK / outputs).clamp(1, inputs)
+/// Number of outputs whose sums stay in registers: eight of the widest vectors. A block of a panel of the weight stays in
+/// the nearest cache.
+const PANEL: usize = 128;
+
+/// Rows in a piece of a product. Each piece reads the whole weight.
+const ROWS: usize = 64;
+
+/// A product's share of some inputs.
+struct Block<'a> {
+    x: &'a [f32],
+    inputs: usize,
+    range: Range<usize>,
+    /// The entries of each row of `x` that are not zero.
+    nonzero: &'a [u64],
+    weight: &'a [f32],
+    outputs: usize,
+}
+
+impl Block<'_> {
+    /// Adds the products to whole panels of `W` outputs, from the output `first` on. Returns the first output after them.
+    #[inline(always)]
+    fn add_to_panels<F: Fma, const W: usize>(&self, mut first: usize, y: &mut [f32]) -> usize {
+        while first + W <= self.outputs {
+            let x = self.x.chunks_exact(self.inputs).zip(self.nonzero);
+            for ((x, &nonzero), y) in x.zip(y.chunks_exact_mut(self.outputs)) {
+                let y = y[first..].first_chunk_mut::<W>().expect("a whole panel");
+                self.add_to_row::<F, W>(&x[self.range.clone()], nonzero, first, y);
+            }
+            first += W;
+        }
+        first
+    }
+
+    #[inline(always)]
+    fn add_to_row<F: Fma, const W: usize>(&self, x: &[f32], nonzero: u64, first: usize, y: &mut [f32; W]) {
+        let mut sums = *y;
+        for_each_bit(nonzero, |i| {
+            let weight = self.weight[i * self.outputs + first..].first_chunk::<W>().expect("a whole panel");
+            for (sum, &weight) in sums.iter_mut().zip(weight) {
+                *sum = F::mul_add(x[i], weight, *sum);
+            }
+        });
+        *y = sums;
+    }
 }
 
 /// Adds to a sum an entry of a row times the row's weight.
@@ -126,22 +145,23 @@ fn add_product<F: Fma>(sum: f32, weight: &f32, entry: f32) -> f32 {
 }
 
 crate::simd! {
-    /// Adds the products with the inputs in `range` to y.
+    /// Adds the products with the inputs in `range` to at most [`ROWS`] rows of y.
     fn forward_piece<F>(
-        x: &[f32], inputs: usize, range: Range<usize>, weight: &[f32], outputs: usize, ends: &mut [u32],
-        positions: &mut [u32], y: &mut [f32],
+        x: &[f32], inputs: usize, range: Range<usize>, weight: &[f32], outputs: usize, y: &mut [f32],
     ) {
-        let block = block_of_inputs(inputs, outputs);
-        for from in range.clone().step_by(block) {
-            let lists = list_rows(x, inputs, from..(from + block).min(range.end), ends, positions);
-            for (r, (x, y)) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(outputs)).enumerate() {
-                let list = lists.line(r);
-                let row = |i: usize| {
-                    let position = list[i] as usize;
-                    (x[position], &weight[position * outputs..][..outputs])
-                };
-                add_rows(0..list.len(), 0, &row, &add_product::<F>, y);
+        for from in range.clone().step_by(BLOCK) {
+            let range = from..(from + BLOCK).min(range.end);
+            let mut nonzero = [0; ROWS];
+            for (x, bits) in x.chunks_exact(inputs).zip(&mut nonzero) {
+                *bits = nonzero_bits(&x[range.clone()]);
             }
+            let weight = &weight[range.start * outputs..range.end * outputs];
+            let block = Block { x, inputs, range, nonzero: &nonzero, weight, outputs };
+            let next = block.add_to_panels::<F, PANEL>(0, y);
+            let next = block.add_to_panels::<F, 32>(next, y);
+            let next = block.add_to_panels::<F, 16>(next, y);
+            let next = block.add_to_panels::<F, 8>(next, y);
+            block.add_to_panels::<F, 1>(next, y);
         }
     }
 }
@@ -166,16 +186,11 @@ crate::simd! {
 
 /// Computes y = x W for an `x` of mostly zeros: `rows x inputs` times `inputs x outputs`.
 pub(crate) fn forward(tier: Tier, x: &[f32], weight: &[f32], inputs: usize, outputs: usize, y: &mut [f32]) {
-    let rows = x.len() / inputs;
     let parts = (Rows(x, inputs), RowsMut(y, outputs));
-    // Pieces of about sixty rows, because each piece reads the whole weight.
-    for_rows(rows, 128, parts, |_, (Rows(x, _), RowsMut(y, _))| {
-        let rows = x.len() / inputs;
-        scratch::with_indices(rows, rows * block_of_inputs(inputs, outputs), |ends, positions| {
-            y.fill(0.0);
-            add_in_stretches(inputs, run_length(inputs, 8 * RUN), y, |range, y| {
-                forward_piece(tier, x, inputs, range, weight, outputs, ends, positions, y);
-            });
+    for_rows(x.len() / inputs, GRAIN / ROWS, parts, |_, (Rows(x, _), RowsMut(y, _))| {
+        y.fill(0.0);
+        add_in_stretches(inputs, run_length(inputs, 8 * RUN), y, |range, y| {
+            forward_piece(tier, x, inputs, range, weight, outputs, y);
         });
     });
 }
