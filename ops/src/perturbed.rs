@@ -6,10 +6,9 @@ use crate::fma::Fma;
 use crate::lanes;
 use crate::math;
 use crate::noise::{Draws, PIECE, Reader};
+use crate::one_hot::one_hot_rows;
 use crate::parallel::{Rows, RowsMut, for_rows};
-use crate::rows::{
-    Checked, MaskedRow, by_classes, check_rows, count_rows, is_usual, retry_settled, row_by_row,
-};
+use crate::rows::{Checked, MaskedRow, check_rows, count_rows, is_usual, retry_settled};
 use crate::simd::LANES;
 use crate::soft_rows::Scores;
 
@@ -61,55 +60,6 @@ impl Scores for Perturbed<'_> {
     }
 }
 
-crate::simd! {
-    /// Replaces each row with the one-hot vector of its largest entry; ties take the lowest index. A row that
-    /// contains a NaN becomes NaN.
-    pub(crate) fn one_hot_rows(block: &mut [f32], classes: usize) -> Checked {
-        // One cheap check of the whole block, because there is hardly ever a NaN.
-        let some_nan = block.iter().fold(false, |some, s| some | s.is_nan());
-        if some_nan {
-            for row in block.chunks_exact_mut(classes).filter(|row| row.iter().any(|s| s.is_nan())) {
-                row.fill(f32::NAN);
-            }
-        }
-        by_classes!(one_hot(classes, block))
-    }
-}
-
-#[inline(always)]
-fn one_hot<const C: usize>(classes: usize, block: &mut [f32]) -> Checked {
-    let classes = if C == 0 { classes } else { C };
-    for (r, row) in block.chunks_exact_mut(classes).enumerate() {
-        // A row of NaN stays.
-        if row[0].is_nan() {
-            continue;
-        }
-        if C == 0 {
-            let winner = lanes::argmax(row);
-            if !is_usual(row[winner]) {
-                return Err(MaskedRow(r));
-            }
-            row.fill(0.0);
-            row[winner] = 1.0;
-            continue;
-        }
-        // In a short row the processor would mispredict a branch that finds the place more often than not. So
-        // every entry that equals the largest gets a 1; ties are rare, and we repair them afterwards.
-        row_by_row();
-        let max = lanes::max_of_few::<C>(row);
-        if !is_usual(max) {
-            return Err(MaskedRow(r));
-        }
-        for s in row.iter_mut() {
-            *s = if *s == max { 1.0 } else { 0.0 };
-        }
-        if lanes::sum_of_few::<C>(row) > 1.0 {
-            keep_first(row);
-        }
-    }
-    Ok(())
-}
-
 /// Writes the one-hot samples of rows wider than a piece, without computing the score of each class.
 #[inline(always)]
 fn wide_one_hots<F: Fma>(reader: &mut Reader<'_>, logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
@@ -123,14 +73,6 @@ fn wide_one_hots<F: Fma>(reader: &mut Reader<'_>, logits: &[f32], classes: usize
         y[winner.ok_or(MaskedRow(r))?] = 1.0;
     }
     Ok(())
-}
-
-/// Keeps the first of several ones.
-#[cold]
-fn keep_first(row: &mut [f32]) {
-    let first = lanes::argmax(row);
-    row.fill(0.0);
-    row[first] = 1.0;
 }
 
 /// Returns the index of the first largest score of a wide row, or `None` if the row is
