@@ -8,7 +8,9 @@ use crate::math;
 use crate::noise::{Draws, PIECE, Reader};
 use crate::one_hot::one_hot_rows;
 use crate::parallel::{Rows, RowsMut, for_rows};
-use crate::rows::{Checked, MaskedRow, check_rows, count_rows, is_usual, retry_settled};
+use crate::rows::{
+    Checked, MaskedRow, block_len, check_rows, count_rows, is_usual, retry_settled, with_settled,
+};
 use crate::simd::LANES;
 use crate::soft_rows::Scores;
 
@@ -48,15 +50,30 @@ impl<'a> Perturbed<'a> {
     }
 }
 
+/// The [`Scores::LEAST`] of a relaxed sample. e^-57 = 1.8e-25: the products of such a sample with gradients and
+/// weights are not subnormal either.
+const LEAST: f32 = -57.0;
+
 impl Scores for Perturbed<'_> {
-    /// e^-57 = 1.8e-25: the products of such a sample with gradients and weights are not subnormal either.
-    const LEAST: f32 = -57.0;
+    const LEAST: f32 = LEAST;
 
     #[inline(always)]
     fn fill<F: Fma>(&mut self, out: &mut [f32]) {
         let (now, later) = self.logits.split_at(out.len());
         gumbel_scores::<F>(&mut self.reader, now, out);
         self.logits = later;
+    }
+}
+
+/// Scores that [`one_hot_samples_and_scores`] wrote.
+pub(crate) struct Kept<'a>(pub(crate) &'a [f32]);
+
+impl Scores for Kept<'_> {
+    const LEAST: f32 = LEAST;
+
+    #[inline(always)]
+    fn fill<F: Fma>(&mut self, out: &mut [f32]) {
+        self.0.fill::<F>(out);
     }
 }
 
@@ -165,6 +182,49 @@ pub(crate) fn one_hot_samples(
     })
 }
 
+crate::simd! {
+    fn one_hot_and_scores_piece<F>(
+        tier;
+        draws: Draws<'_>,
+        first: usize,
+        logits: &[f32],
+        classes: usize,
+        y: &mut [f32],
+        scores: &mut [f32],
+    ) -> Checked {
+        let mut reader = draws.from_element(first * classes);
+        let block = block_len(classes);
+        let blocks = logits.chunks(block).zip(y.chunks_mut(block)).zip(scores.chunks_mut(block));
+        for (i, ((logits, y), scores)) in blocks.enumerate() {
+            gumbel_scores::<F>(&mut reader, logits, scores);
+            y.copy_from_slice(scores);
+            one_hot_rows(tier, y, classes).map_err(|MaskedRow(r)| MaskedRow(i * block / classes + r))?;
+        }
+        Ok(())
+    }
+}
+
+/// [`one_hot_samples`] that also writes the scores logits + g, [settled](with_settled).
+#[track_caller]
+pub(crate) fn one_hot_samples_and_scores(
+    tier: Tier,
+    draws: Draws<'_>,
+    logits: &[f32],
+    classes: usize,
+    y: &mut [f32],
+    scores: &mut [f32],
+) -> Checked {
+    let rows = count_rows(logits, classes, y);
+    assert_eq!(logits.len(), scores.len(), "scores must be rows x classes");
+    draws.check(logits.len());
+    let parts = (Rows(logits, classes), RowsMut(y, classes), RowsMut(scores, classes));
+    check_rows(rows, classes, parts, |first, (Rows(logits, _), RowsMut(y, _), RowsMut(scores, _))| {
+        with_settled(tier, logits, classes, |logits| {
+            one_hot_and_scores_piece(tier, draws, first, logits, classes, y, scores)
+        })
+    })
+}
+
 /// Writes logits + logistic noise to `out`.
 #[inline(always)]
 pub(crate) fn logistic_scores<F: Fma>(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
@@ -176,12 +236,34 @@ pub(crate) fn logistic_scores<F: Fma>(reader: &mut Reader<'_>, logits: &[f32], o
     }
 }
 
+/// Returns 1 for a positive score and 0 for another. A NaN stays.
+#[inline(always)]
+fn bit(score: f32) -> f32 {
+    let sample = if score > 0.0 { 1.0 } else { 0.0 };
+    if score.is_nan() { score } else { sample }
+}
+
 crate::simd! {
     fn binary_piece<F>(draws: Draws<'_>, first: usize, logits: &[f32], y: &mut [f32]) {
         logistic_scores::<F>(&mut draws.from_element(first), logits, y);
         for y in y {
-            let sample = if *y > 0.0 { 1.0 } else { 0.0 };
-            *y = if y.is_nan() { *y } else { sample };
+            *y = bit(*y);
+        }
+    }
+}
+
+crate::simd! {
+    fn binary_and_scores_piece<F>(
+        draws: Draws<'_>, first: usize, logits: &[f32], y: &mut [f32], scores: &mut [f32],
+    ) {
+        let mut reader = draws.from_element(first);
+        for ((logits, y), scores) in
+            logits.chunks(PIECE).zip(y.chunks_mut(PIECE)).zip(scores.chunks_mut(PIECE))
+        {
+            logistic_scores::<F>(&mut reader, logits, scores);
+            for (y, &score) in y.iter_mut().zip(scores.iter()) {
+                *y = bit(score);
+            }
         }
     }
 }
@@ -194,6 +276,23 @@ pub(crate) fn binary_samples(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &m
     draws.check(logits.len());
     for_rows(y.len(), 1, (Rows(logits, 1), RowsMut(y, 1)), |first, (Rows(logits, _), RowsMut(y, _))| {
         binary_piece(tier, draws, first, logits, y);
+    });
+}
+
+/// [`binary_samples`] that also writes the scores logits + l.
+#[track_caller]
+pub(crate) fn binary_samples_and_scores(
+    tier: Tier,
+    draws: Draws<'_>,
+    logits: &[f32],
+    y: &mut [f32],
+    scores: &mut [f32],
+) {
+    assert!(logits.len() == y.len() && logits.len() == scores.len(), "one length");
+    draws.check(logits.len());
+    let parts = (Rows(logits, 1), RowsMut(y, 1), RowsMut(scores, 1));
+    for_rows(logits.len(), 1, parts, |first, (Rows(logits, _), RowsMut(y, _), RowsMut(scores, _))| {
+        binary_and_scores_piece(tier, draws, first, logits, y, scores);
     });
 }
 
