@@ -13,7 +13,7 @@ use reparam_ops::{Tier, draw};
 
 use crate::checkpoint::Checkpoint;
 
-pub(crate) use replay::Replay;
+pub(crate) use replay::{Replay, Scores};
 pub use source::NoiseSource;
 pub(crate) use source::{draws_for, normals_for};
 

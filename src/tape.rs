@@ -20,6 +20,7 @@ use crate::gradients::{GradientPool, Gradients, InputGradients};
 use crate::shape::Shape;
 use crate::var::Var;
 
+pub use keeping::MOST_SCORES;
 pub(crate) use leaf::Leaf;
 pub use not_finite::NotFinite;
 pub use recorded::{Inputs, Recorded};

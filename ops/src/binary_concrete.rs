@@ -16,7 +16,7 @@ use crate::lanes;
 use crate::math::{self, sigmoid_slope};
 use crate::noise::{Draws, PIECE};
 use crate::parallel::{Rows, RowsMut, for_light_rows, for_rows, sum_rows};
-use crate::perturbed::{binary_samples, logistic_scores};
+use crate::perturbed::{binary_samples, binary_samples_and_scores, logistic_scores};
 
 crate::simd! {
     fn forward_piece<F>(
@@ -80,18 +80,43 @@ crate::simd! {
         for ((logits, dy), dlogits) in pieces {
             let scores = &mut scores[..logits.len()];
             logistic_scores::<F>(&mut reader, logits, scores);
-            for ((score, &dy), dlogits) in scores.iter_mut().zip(dy).zip(dlogits) {
-                let s = *score * inverse_tau;
-                let slope = sigmoid_slope::<F>(s);
-                *dlogits = F::mul_add(dy * slope, inverse_tau, *dlogits);
-                *score = if slope == 0.0 { 0.0 } else { dy * slope * s };
-            }
-            if want_tau {
-                total += lanes::sum(scores);
-            }
+            total += slopes_of_scores::<F>(scores, dy, inverse_tau, want_tau, dlogits);
         }
         total
     }
+}
+
+crate::simd! {
+    fn st_backward_from_scores_piece<F>(
+        scores: &[f32], dy: &[f32], inverse_tau: f32, want_tau: bool, dlogits: &mut [f32],
+    ) -> f32 {
+        let mut total = 0.0;
+        let pieces = scores.chunks(PIECE).zip(dy.chunks(PIECE)).zip(dlogits.chunks_mut(PIECE));
+        for ((scores, dy), dlogits) in pieces {
+            total += slopes_of_scores::<F>(scores, dy, inverse_tau, want_tau, dlogits);
+        }
+        total
+    }
+}
+
+/// Adds h / tau to a piece of `dlogits`, and returns the sum of h s if `want_tau`, else 0.
+#[inline(always)]
+fn slopes_of_scores<F: Fma>(
+    scores: &[f32],
+    dy: &[f32],
+    inverse_tau: f32,
+    want_tau: bool,
+    dlogits: &mut [f32],
+) -> f32 {
+    let mut terms = [0.0f32; PIECE];
+    let terms = &mut terms[..scores.len()];
+    for (((term, &score), &dy), dlogits) in terms.iter_mut().zip(scores).zip(dy).zip(dlogits) {
+        let s = score * inverse_tau;
+        let slope = sigmoid_slope::<F>(s);
+        *dlogits = F::mul_add(dy * slope, inverse_tau, *dlogits);
+        *term = if slope == 0.0 { 0.0 } else { dy * slope * s };
+    }
+    if want_tau { lanes::sum(terms) } else { 0.0 }
 }
 
 /// Samples y = sigmoid((logits + l) / tau) with standard logistic noise l, elementwise, and writes the rest of
@@ -153,6 +178,22 @@ pub fn st_forward(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &mut [f32]) {
     binary_samples(tier, draws, logits, y);
 }
 
+/// [`st_forward`] that also writes the scores logits + l, from which [`st_backward_from_scores`] computes the gradient
+/// without the noise.
+///
+/// # Panics
+/// As [`st_forward`] does.
+#[track_caller]
+pub fn st_forward_and_scores(
+    tier: Tier,
+    draws: Draws<'_>,
+    logits: &[f32],
+    y: &mut [f32],
+    scores: &mut [f32],
+) {
+    binary_samples_and_scores(tier, draws, logits, y, scores);
+}
+
 /// Adds the gradient of the relaxed sample, elementwise: dlogits += h / tau with y = sigmoid(s), s = (logits
 /// + l) / tau and h = dy y (1 - y). Returns dtau = -sum(h s) / tau if `want_tau`, else 0.
 ///
@@ -183,5 +224,26 @@ pub fn st_backward(
             st_backward_piece(tier, draws, first, logits, dy, 1.0 / tau, want_tau, dlogits)
         },
     );
+    -h_logit / tau
+}
+
+/// [`st_backward`] from the scores that [`st_forward_and_scores`] wrote, with the same bits.
+///
+/// # Panics
+/// If the slices differ in length.
+#[track_caller]
+pub fn st_backward_from_scores(
+    tier: Tier,
+    scores: &[f32],
+    dy: &[f32],
+    tau: f32,
+    want_tau: bool,
+    dlogits: &mut [f32],
+) -> f32 {
+    assert!(scores.len() == dy.len() && scores.len() == dlogits.len(), "one length");
+    let parts = (Rows(scores, 1), Rows(dy, 1), RowsMut(dlogits, 1));
+    let h_logit = sum_rows(dy.len(), 1, parts, |_, (Rows(scores, _), Rows(dy, _), RowsMut(dlogits, _))| {
+        st_backward_from_scores_piece(tier, scores, dy, 1.0 / tau, want_tau, dlogits)
+    });
     -h_logit / tau
 }

@@ -66,14 +66,14 @@
 //! | `gaussian_rsample` | [`gaussian`] | mean + e^log_std eps | dy, dy e^log_std eps | log_std, position of draws | Kingma, Welling 2014 |
 //! | `gaussian_kl_standard` | [`gaussian`] | (e^2s + m^2 - 1)/2 - s | m, e^2s - 1 | inputs | Kingma, Welling 2014, appendix B |
 //! | `gumbel_softmax` | [`gumbel_softmax`] | softmax((x + g) / tau) | h / tau, -sum h ln y / tau | output | Jang et al. 2017; Maddison et al. 2017 |
-//! | `st_gumbel_softmax` | [`gumbel_softmax`] | one-hot argmax(x + g) | the gradient of `gumbel_softmax` | input, position of draws | Jang et al. 2017, 2.2 |
+//! | `st_gumbel_softmax` | [`gumbel_softmax`] | one-hot argmax(x + g) | the gradient of `gumbel_softmax` | x + g, or input and position of draws | Jang et al. 2017, 2.2 |
 //! | `gumbel_rao` | [`gumbel_rao`] | one-hot argmax(x + g) | mean gradient of `gumbel_softmax` over noise with that winner | input, output, position of draws | Paulus et al. 2021 |
 //! | `st_categorical` | [`st_categorical`] | one-hot argmax(x + g) | the gradient of softmax(x / tau) | input | Bengio et al. 2013 |
 //! | `st_argmax` | [`st_argmax`] | one-hot argmax(x) | the gradient of softmax(x / tau) | input | Bengio et al. 2013 |
 //! | `categorical` | [`categorical`] | one-hot argmax(x + g) | none: sampling only | nothing | Maddison et al. 2014 |
 //! | `gumbel_max` | [`gumbel_max`] | argmax(x + g) | none: sampling only | nothing | Maddison et al. 2014 |
 //! | `binary_concrete` | [`binary_concrete`] | sigmoid((x + l) / tau) | y (1 - y) / tau | distance of y from 0 or 1 | Maddison et al. 2017, appendix B |
-//! | `st_binary_concrete` | [`binary_concrete`] | 1 where x + l > 0 | the gradient of `binary_concrete` | input, position of draws | Jang et al. 2017, 2.2 |
+//! | `st_binary_concrete` | [`binary_concrete`] | 1 where x + l > 0 | the gradient of `binary_concrete` | x + l, or input and position of draws | Jang et al. 2017, 2.2 |
 //! | `bernoulli` | [`bernoulli`] | 1 where x + l > 0 | none: sampling only | nothing | |
 //! | `st_bernoulli` | [`bernoulli`] | 1 where x + l > 0 | the gradient of sigmoid(x) | input | Bengio et al. 2013 |
 //! | `exp_concrete` | [`exp_concrete`] | log of `gumbel_softmax` | dy - e^y sum dy, over tau | output | Maddison et al. 2017, appendix C |
@@ -114,6 +114,7 @@ pub mod math;
 pub mod matmul;
 mod matrix;
 pub mod noise;
+mod one_hot;
 mod parallel;
 mod perturbed;
 mod rows;
@@ -121,6 +122,7 @@ mod scratch;
 pub mod sgd_momentum;
 pub mod simd;
 mod soft_rows;
+mod soft_vectors;
 pub mod softmax;
 mod sparse;
 pub mod st_argmax;
@@ -128,6 +130,7 @@ pub mod st_categorical;
 mod sums;
 mod team;
 mod tile;
+mod vectors;
 pub mod with_logits_gradient;
 
 pub use buffer::Buffer;

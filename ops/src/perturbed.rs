@@ -6,9 +6,10 @@ use crate::fma::Fma;
 use crate::lanes;
 use crate::math;
 use crate::noise::{Draws, PIECE, Reader};
+use crate::one_hot::one_hot_rows;
 use crate::parallel::{Rows, RowsMut, for_rows};
 use crate::rows::{
-    Checked, MaskedRow, by_classes, check_rows, count_rows, is_usual, retry_settled, row_by_row,
+    Checked, MaskedRow, block_len, check_rows, count_rows, is_usual, retry_settled, with_settled,
 };
 use crate::simd::LANES;
 use crate::soft_rows::Scores;
@@ -49,9 +50,12 @@ impl<'a> Perturbed<'a> {
     }
 }
 
+/// The [`Scores::LEAST`] of a relaxed sample. e^-57 = 1.8e-25: the products of such a sample with gradients and
+/// weights are not subnormal either.
+const LEAST: f32 = -57.0;
+
 impl Scores for Perturbed<'_> {
-    /// e^-57 = 1.8e-25: the products of such a sample with gradients and weights are not subnormal either.
-    const LEAST: f32 = -57.0;
+    const LEAST: f32 = LEAST;
 
     #[inline(always)]
     fn fill<F: Fma>(&mut self, out: &mut [f32]) {
@@ -61,53 +65,16 @@ impl Scores for Perturbed<'_> {
     }
 }
 
-crate::simd! {
-    /// Replaces each row with the one-hot vector of its largest entry; ties take the lowest index. A row that
-    /// contains a NaN becomes NaN.
-    pub(crate) fn one_hot_rows(block: &mut [f32], classes: usize) -> Checked {
-        // One cheap check of the whole block, because there is hardly ever a NaN.
-        let some_nan = block.iter().fold(false, |some, s| some | s.is_nan());
-        if some_nan {
-            for row in block.chunks_exact_mut(classes).filter(|row| row.iter().any(|s| s.is_nan())) {
-                row.fill(f32::NAN);
-            }
-        }
-        by_classes!(one_hot(classes, block))
-    }
-}
+/// Scores that [`one_hot_samples_and_scores`] wrote.
+pub(crate) struct Kept<'a>(pub(crate) &'a [f32]);
 
-#[inline(always)]
-fn one_hot<const C: usize>(classes: usize, block: &mut [f32]) -> Checked {
-    let classes = if C == 0 { classes } else { C };
-    for (r, row) in block.chunks_exact_mut(classes).enumerate() {
-        // A row of NaN stays.
-        if row[0].is_nan() {
-            continue;
-        }
-        if C == 0 {
-            let winner = lanes::argmax(row);
-            if !is_usual(row[winner]) {
-                return Err(MaskedRow(r));
-            }
-            row.fill(0.0);
-            row[winner] = 1.0;
-            continue;
-        }
-        // In a short row the processor would mispredict a branch that finds the place more often than not. So
-        // every entry that equals the largest gets a 1; ties are rare, and we repair them afterwards.
-        row_by_row();
-        let max = lanes::max_of_few::<C>(row);
-        if !is_usual(max) {
-            return Err(MaskedRow(r));
-        }
-        for s in row.iter_mut() {
-            *s = if *s == max { 1.0 } else { 0.0 };
-        }
-        if lanes::sum_of_few::<C>(row) > 1.0 {
-            keep_first(row);
-        }
+impl Scores for Kept<'_> {
+    const LEAST: f32 = LEAST;
+
+    #[inline(always)]
+    fn fill<F: Fma>(&mut self, out: &mut [f32]) {
+        self.0.fill::<F>(out);
     }
-    Ok(())
 }
 
 /// Writes the one-hot samples of rows wider than a piece, without computing the score of each class.
@@ -123,14 +90,6 @@ fn wide_one_hots<F: Fma>(reader: &mut Reader<'_>, logits: &[f32], classes: usize
         y[winner.ok_or(MaskedRow(r))?] = 1.0;
     }
     Ok(())
-}
-
-/// Keeps the first of several ones.
-#[cold]
-fn keep_first(row: &mut [f32]) {
-    let first = lanes::argmax(row);
-    row.fill(0.0);
-    row[first] = 1.0;
 }
 
 /// Returns the index of the first largest score of a wide row, or `None` if the row is
@@ -223,6 +182,49 @@ pub(crate) fn one_hot_samples(
     })
 }
 
+crate::simd! {
+    fn one_hot_and_scores_piece<F>(
+        tier;
+        draws: Draws<'_>,
+        first: usize,
+        logits: &[f32],
+        classes: usize,
+        y: &mut [f32],
+        scores: &mut [f32],
+    ) -> Checked {
+        let mut reader = draws.from_element(first * classes);
+        let block = block_len(classes);
+        let blocks = logits.chunks(block).zip(y.chunks_mut(block)).zip(scores.chunks_mut(block));
+        for (i, ((logits, y), scores)) in blocks.enumerate() {
+            gumbel_scores::<F>(&mut reader, logits, scores);
+            y.copy_from_slice(scores);
+            one_hot_rows(tier, y, classes).map_err(|MaskedRow(r)| MaskedRow(i * block / classes + r))?;
+        }
+        Ok(())
+    }
+}
+
+/// [`one_hot_samples`] that also writes the scores logits + g, [settled](with_settled).
+#[track_caller]
+pub(crate) fn one_hot_samples_and_scores(
+    tier: Tier,
+    draws: Draws<'_>,
+    logits: &[f32],
+    classes: usize,
+    y: &mut [f32],
+    scores: &mut [f32],
+) -> Checked {
+    let rows = count_rows(logits, classes, y);
+    assert_eq!(logits.len(), scores.len(), "scores must be rows x classes");
+    draws.check(logits.len());
+    let parts = (Rows(logits, classes), RowsMut(y, classes), RowsMut(scores, classes));
+    check_rows(rows, classes, parts, |first, (Rows(logits, _), RowsMut(y, _), RowsMut(scores, _))| {
+        with_settled(tier, logits, classes, |logits| {
+            one_hot_and_scores_piece(tier, draws, first, logits, classes, y, scores)
+        })
+    })
+}
+
 /// Writes logits + logistic noise to `out`.
 #[inline(always)]
 pub(crate) fn logistic_scores<F: Fma>(reader: &mut Reader<'_>, logits: &[f32], out: &mut [f32]) {
@@ -234,12 +236,34 @@ pub(crate) fn logistic_scores<F: Fma>(reader: &mut Reader<'_>, logits: &[f32], o
     }
 }
 
+/// Returns 1 for a positive score and 0 for another. A NaN stays.
+#[inline(always)]
+fn bit(score: f32) -> f32 {
+    let sample = if score > 0.0 { 1.0 } else { 0.0 };
+    if score.is_nan() { score } else { sample }
+}
+
 crate::simd! {
     fn binary_piece<F>(draws: Draws<'_>, first: usize, logits: &[f32], y: &mut [f32]) {
         logistic_scores::<F>(&mut draws.from_element(first), logits, y);
         for y in y {
-            let sample = if *y > 0.0 { 1.0 } else { 0.0 };
-            *y = if y.is_nan() { *y } else { sample };
+            *y = bit(*y);
+        }
+    }
+}
+
+crate::simd! {
+    fn binary_and_scores_piece<F>(
+        draws: Draws<'_>, first: usize, logits: &[f32], y: &mut [f32], scores: &mut [f32],
+    ) {
+        let mut reader = draws.from_element(first);
+        for ((logits, y), scores) in
+            logits.chunks(PIECE).zip(y.chunks_mut(PIECE)).zip(scores.chunks_mut(PIECE))
+        {
+            logistic_scores::<F>(&mut reader, logits, scores);
+            for (y, &score) in y.iter_mut().zip(scores.iter()) {
+                *y = bit(score);
+            }
         }
     }
 }
@@ -252,6 +276,23 @@ pub(crate) fn binary_samples(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &m
     draws.check(logits.len());
     for_rows(y.len(), 1, (Rows(logits, 1), RowsMut(y, 1)), |first, (Rows(logits, _), RowsMut(y, _))| {
         binary_piece(tier, draws, first, logits, y);
+    });
+}
+
+/// [`binary_samples`] that also writes the scores logits + l.
+#[track_caller]
+pub(crate) fn binary_samples_and_scores(
+    tier: Tier,
+    draws: Draws<'_>,
+    logits: &[f32],
+    y: &mut [f32],
+    scores: &mut [f32],
+) {
+    assert!(logits.len() == y.len() && logits.len() == scores.len(), "one length");
+    draws.check(logits.len());
+    let parts = (Rows(logits, 1), RowsMut(y, 1), RowsMut(scores, 1));
+    for_rows(logits.len(), 1, parts, |first, (Rows(logits, _), RowsMut(y, _), RowsMut(scores, _))| {
+        binary_and_scores_piece(tier, draws, first, logits, y, scores);
     });
 }
 

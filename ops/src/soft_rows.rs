@@ -13,9 +13,10 @@ use crate::rows::{
 };
 use crate::scratch;
 use crate::simd::LANES;
+use crate::soft_vectors;
+use crate::vectors::has_few;
 
-/// The largest number of classes for which we work on blocks of rows, in several passes over each block. We
-/// work on wider rows one by one, in pieces.
+/// The most classes for which we work on blocks of rows, in several passes. Wider rows have their turn one by one.
 const NARROW: usize = 512;
 
 /// A source of rows of scores. It is a trait because a closure cannot be marked `#[inline(always)]`, and
@@ -70,10 +71,12 @@ pub(crate) fn normalize<F: Fma, S: Scores>(
     let block = block_len(classes);
     for (i, y) in y.chunks_mut(block).enumerate() {
         scores.fill::<F>(y);
-        shift_block(tier, classes, inverse_tau, S::MOST, y)
+        let shift = if has_few(classes) { soft_vectors::shift } else { shift_block };
+        shift(tier, classes, inverse_tau, S::MOST, y)
             .map_err(|MaskedRow(r)| MaskedRow(i * block / classes + r))?;
         exponentials::<F>(S::LEAST, y);
-        scale_block(tier, classes, y);
+        let scale = if has_few(classes) { soft_vectors::scale } else { scale_block };
+        scale(tier, classes, y);
     }
     Ok(())
 }
@@ -139,12 +142,10 @@ fn change_row<const C: usize>(row: &mut [f32], change: impl Fn(f32) -> f32) {
     }
 }
 
-// The loops over short rows are compiled for many lengths, and are therefore functions of their own, which the
-// kernels share. A call takes no time compared with a block.
+// Loops over short rows are compiled for many lengths, so the kernels share them. A call takes no time beside a block.
 
 crate::simd! {
-    /// Replaces each score with inverse_tau (score - largest score of the row). A row with a score above `most` is an
-    /// error, as is a masked one.
+    /// Replaces each score with inverse_tau (score - largest score of the row). An [unusual](is_unusual) row is an error.
     pub(crate) fn shift_block(classes: usize, inverse_tau: f32, most: f32, y: &mut [f32]) -> Checked {
         by_classes!(shift_rows(classes, inverse_tau, most, y))
     }
@@ -156,9 +157,21 @@ crate::simd! {
     }
 }
 
+/// Adds the gradient of rows y = softmax(logits / tau): dlogits += h / tau with h = y (dy - <y, dy>).
+pub(crate) fn jacobian(
+    tier: Tier,
+    classes: usize,
+    y: &[f32],
+    dy: &[f32],
+    inverse_tau: f32,
+    dlogits: &mut [f32],
+) {
+    let jacobian = if has_few(classes) { soft_vectors::jacobian } else { jacobian_block };
+    jacobian(tier, classes, y, dy, inverse_tau, dlogits);
+}
+
 crate::simd! {
-    /// Adds the gradient of rows y = softmax(logits / tau): dlogits += h / tau with h = y (dy - <y, dy>).
-    pub(crate) fn jacobian<F>(
+    fn jacobian_block<F>(
         classes: usize, y: &[f32], dy: &[f32], inverse_tau: f32, dlogits: &mut [f32],
     ) {
         by_classes!(jacobian_rows::<F>(classes, y, dy, inverse_tau, dlogits));
@@ -213,6 +226,7 @@ fn scale_rows<const C: usize>(classes: usize, y: &mut [f32]) {
 crate::simd! {
     /// [`jacobian`] that returns the sum of h ln y, which is -tau dtau.
     fn jacobian_and_tau<F>(
+        tier;
         classes: usize,
         y: &[f32],
         dy: &[f32],
@@ -226,7 +240,12 @@ crate::simd! {
         for ((y, dy), dlogits) in y.chunks(block).zip(dy.chunks(block)).zip(dlogits.chunks_mut(block)) {
             if classes <= NARROW {
                 let h = &mut h[..y.len()];
-                by_classes!(jacobian_rows_and_h::<F>(classes, y, dy, inverse_tau, h, dlogits));
+                if has_few(classes) {
+                    soft_vectors::h(tier, classes, y, dy, h);
+                } else {
+                    by_classes!(h_rows::<F>(classes, y, dy, h));
+                }
+                add_h::<F>(h, inverse_tau, dlogits);
                 total += sum_of_h_ln_y::<F>(h, y);
                 continue;
             }
@@ -234,7 +253,8 @@ crate::simd! {
             let mut of_row = 0.0f64;
             for ((y, dy), dlogits) in y.chunks(BLOCK).zip(dy.chunks(BLOCK)).zip(dlogits.chunks_mut(BLOCK)) {
                 let h = &mut h[..y.len()];
-                add_and_keep_h::<F>(y, dy, centre, inverse_tau, h, dlogits);
+                write_h(y, dy, centre, h);
+                add_h::<F>(h, inverse_tau, dlogits);
                 of_row += f64::from(sum_of_h_ln_y::<F>(h, y));
             }
             total += of_row as f32;
@@ -292,39 +312,30 @@ fn means<F: Fma, const C: usize>(y: &[f32], dy: &[f32]) -> (f32, f32) {
     (mean, lanes::dot_shifted_of_few::<C>(y, dy, mean))
 }
 
-/// [`jacobian_rows`] that also writes h.
+/// Writes h = y (dy - <y, dy>) for rows.
 #[inline(always)]
-fn jacobian_rows_and_h<F: Fma, const C: usize>(
-    classes: usize,
-    y: &[f32],
-    dy: &[f32],
-    inverse_tau: f32,
-    h: &mut [f32],
-    dlogits: &mut [f32],
-) {
+fn h_rows<F: Fma, const C: usize>(classes: usize, y: &[f32], dy: &[f32], h: &mut [f32]) {
     let classes = if C == 0 { classes } else { C };
     let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes));
-    for ((y, dy), (h, dlogits)) in
-        rows.zip(h.chunks_exact_mut(classes).zip(dlogits.chunks_exact_mut(classes)))
-    {
+    for ((y, dy), h) in rows.zip(h.chunks_exact_mut(classes)) {
         row_by_row();
-        add_and_keep_h::<F>(y, dy, means::<F, C>(y, dy), inverse_tau, h, dlogits);
+        write_h(y, dy, means::<F, C>(y, dy), h);
     }
 }
 
-/// Writes h for a row or a part of it, and adds h / tau to `dlogits`.
+/// Writes h for a row or a part of it.
 #[inline(always)]
-fn add_and_keep_h<F: Fma>(
-    y: &[f32],
-    dy: &[f32],
-    (mean, rest): (f32, f32),
-    inverse_tau: f32,
-    h: &mut [f32],
-    dlogits: &mut [f32],
-) {
-    for (((dlogits, h), &y), &dy) in dlogits.iter_mut().zip(h).zip(y).zip(dy) {
+fn write_h(y: &[f32], dy: &[f32], (mean, rest): (f32, f32), h: &mut [f32]) {
+    for ((h, &y), &dy) in h.iter_mut().zip(y).zip(dy) {
         *h = y * ((dy - mean) - rest);
-        *dlogits = F::mul_add(*h, inverse_tau, *dlogits);
+    }
+}
+
+/// Adds h / tau to `dlogits`.
+#[inline(always)]
+fn add_h<F: Fma>(h: &[f32], inverse_tau: f32, dlogits: &mut [f32]) {
+    for (dlogits, &h) in dlogits.iter_mut().zip(h) {
+        *dlogits = F::mul_add(h, inverse_tau, *dlogits);
     }
 }
 

@@ -6,8 +6,8 @@
 //! Conditional Computation", 2013, section 4, for categories.
 
 use crate::Tier;
+use crate::one_hot::one_hot_rows;
 use crate::parallel::{Rows, RowsMut};
-use crate::perturbed::one_hot_rows;
 use crate::rows::{Checked, MaskedRow, check_rows, count_rows, retry_settled};
 use crate::soft_rows;
 

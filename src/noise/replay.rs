@@ -1,4 +1,4 @@
-//! The noise that a rule keeps.
+//! The noise that a rule keeps, or the scores that were computed from it.
 
 use reparam_ops::noise::{Draws, Stream};
 
@@ -36,6 +36,25 @@ impl Replay {
             Replay::Stream(_) => 0,
             Replay::Given(draws) => size_of_val(&draws[..]),
             Replay::Normals(normals) => size_of_val(&normals[..]),
+        }
+    }
+}
+
+/// The scores of a straight-through sample, logits plus noise, for its backward pass.
+#[derive(Debug)]
+pub(crate) enum Scores {
+    /// In the numbers that the forward pass [kept](crate::Recorded::kept).
+    Kept,
+    /// To be computed again from their noise.
+    Replayed(Replay),
+}
+
+impl Scores {
+    /// Bytes of the numbers it keeps in a buffer of its own.
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        match self {
+            Scores::Kept => 0,
+            Scores::Replayed(replay) => replay.buffer_bytes(),
         }
     }
 }

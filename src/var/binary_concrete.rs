@@ -3,7 +3,7 @@
 use reparam_ops::binary_concrete as kernel;
 
 use crate::gradients::InputGradients;
-use crate::noise::{NoiseSource, Replay, draws_for};
+use crate::noise::{NoiseSource, Scores, draws_for};
 use crate::tape::{Recorded, Rule};
 use crate::var::temperature::{Temperature, backward_with_tau};
 use crate::var::{Var, tier};
@@ -26,11 +26,11 @@ impl Rule for BinaryConcrete {
     }
 }
 
-/// y = 1 where logits + l > 0, with the gradient of the relaxed sample, whose draws are replayed.
+/// y = 1 where logits + l > 0, with the gradient of the relaxed sample, which is computed from the scores.
 #[derive(Debug)]
 struct StBinaryConcrete {
     tau: f32,
-    draws: Replay,
+    scores: Scores,
 }
 
 impl Rule for StBinaryConcrete {
@@ -38,13 +38,16 @@ impl Rule for StBinaryConcrete {
         "st_binary_concrete"
     }
     fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
-        let (logits, dy, draws) = (node.input(0), node.gradient(), self.draws.draws());
-        backward_with_tau(node, gradients, |want_tau, dlogits| {
-            kernel::st_backward(tier(), draws, logits, dy, self.tau, want_tau, dlogits)
+        let (logits, dy, tau) = (node.input(0), node.gradient(), self.tau);
+        backward_with_tau(node, gradients, |want_tau, dlogits| match &self.scores {
+            Scores::Kept => kernel::st_backward_from_scores(tier(), node.kept(), dy, tau, want_tau, dlogits),
+            Scores::Replayed(replay) => {
+                kernel::st_backward(tier(), replay.draws(), logits, dy, tau, want_tau, dlogits)
+            }
         });
     }
     fn saved_bytes(&self) -> usize {
-        size_of_val(self) + self.draws.buffer_bytes()
+        size_of_val(self) + self.scores.buffer_bytes()
     }
 }
 
@@ -102,7 +105,9 @@ impl<'t> Var<'t> {
     /// gradient of sigmoid((logits + l) / tau) with the same noise. Biased.
     ///
     /// # Saved
-    /// The position of its draws in their stream, from which the backward pass replays them.
+    /// The scores logits + l, if there are at most 2^20 of them (4 MiB) and a gradient is wanted. Of a larger sample
+    /// the position of its draws in their stream, from which the backward pass computes the scores again, with the
+    /// same bits.
     ///
     /// # Panics
     /// The same as [`binary_concrete`](Self::binary_concrete).
@@ -119,9 +124,10 @@ impl<'t> Var<'t> {
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
         let draws = draws_for(OP, noise, shape.len());
-        let rule = StBinaryConcrete { tau, draws: draws.into() };
-        self.tape().record(rule, &temperature.inputs([self]), shape, |x, y| {
-            kernel::st_forward(tier(), draws, &x[0], y);
+        let (rule, inputs) = (|scores| StBinaryConcrete { tau, scores }, temperature.inputs([self]));
+        self.tape().record_straight_through(rule, draws, &inputs, shape, |x, y, scores| match scores {
+            Some(scores) => kernel::st_forward_and_scores(tier(), draws, &x[0], y, scores),
+            None => kernel::st_forward(tier(), draws, &x[0], y),
         })
     }
 }

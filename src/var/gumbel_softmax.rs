@@ -3,7 +3,7 @@
 use reparam_ops::gumbel_softmax as kernel;
 
 use crate::gradients::InputGradients;
-use crate::noise::{NoiseSource, Replay, draws_for};
+use crate::noise::{NoiseSource, Scores, draws_for};
 use crate::tape::{Recorded, Rule};
 use crate::var::temperature::{Temperature, backward_with_tau};
 use crate::var::{Var, tier};
@@ -34,12 +34,12 @@ impl Rule for GumbelSoftmax {
     }
 }
 
-/// y = one-hot of argmax(logits + g), with the gradient of the relaxed sample, whose draws are replayed.
+/// y = one-hot of argmax(logits + g), with the gradient of the relaxed sample, which is computed from the scores.
 #[derive(Debug)]
 struct StGumbelSoftmax {
     classes: usize,
     tau: f32,
-    draws: Replay,
+    scores: Scores,
 }
 
 impl Rule for StGumbelSoftmax {
@@ -47,13 +47,18 @@ impl Rule for StGumbelSoftmax {
         "st_gumbel_softmax"
     }
     fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>) {
-        let (logits, dy, draws) = (node.input(0), node.gradient(), self.draws.draws());
-        backward_with_tau(node, gradients, |want_tau, dlogits| {
-            kernel::st_backward(tier(), draws, logits, dy, self.classes, self.tau, want_tau, dlogits)
+        let (logits, dy, classes, tau) = (node.input(0), node.gradient(), self.classes, self.tau);
+        backward_with_tau(node, gradients, |want_tau, dlogits| match &self.scores {
+            Scores::Kept => {
+                kernel::st_backward_from_scores(tier(), node.kept(), dy, classes, tau, want_tau, dlogits)
+            }
+            Scores::Replayed(replay) => {
+                kernel::st_backward(tier(), replay.draws(), logits, dy, classes, tau, want_tau, dlogits)
+            }
         });
     }
     fn saved_bytes(&self) -> usize {
-        size_of_val(self) + self.draws.buffer_bytes()
+        size_of_val(self) + self.scores.buffer_bytes()
     }
 }
 
@@ -112,7 +117,9 @@ impl<'t> Var<'t> {
     /// of softmax((logits + g) / tau) with the same noise. Biased; ties take the lowest index.
     ///
     /// # Saved
-    /// The position of its draws in their stream, from which the backward pass replays them.
+    /// The scores logits + g, if there are at most 2^20 of them (4 MiB) and a gradient is wanted. Of a larger sample
+    /// the position of its draws in their stream, from which the backward pass computes the scores again, with the
+    /// same bits.
     ///
     /// # Panics
     /// The same as [`gumbel_softmax`](Self::gumbel_softmax).
@@ -129,9 +136,14 @@ impl<'t> Var<'t> {
         let temperature = tau.into();
         let (shape, tau) = (self.shape(), temperature.check(OP));
         let (classes, draws) = (self.classes(OP), draws_for(OP, noise, shape.len()));
-        let rule = StGumbelSoftmax { classes, tau, draws: draws.into() };
-        self.record_rows(rule, &temperature.inputs([self]), shape, |x, y| {
-            kernel::st_forward(tier(), draws, &x[0], classes, y)
-        })
+        let (rule, inputs) = (|scores| StGumbelSoftmax { classes, tau, scores }, temperature.inputs([self]));
+        let mut checked = Ok(());
+        let y = self.tape().record_straight_through(rule, draws, &inputs, shape, |x, y, scores| {
+            checked = match scores {
+                Some(scores) => kernel::st_forward_and_scores(tier(), draws, &x[0], classes, y, scores),
+                None => kernel::st_forward(tier(), draws, &x[0], classes, y),
+            };
+        });
+        y.unless_masked(OP, checked)
     }
 }

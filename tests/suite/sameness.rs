@@ -8,9 +8,9 @@ use rayon::ThreadPool;
 use reparam::data::{Digits, SplitKind};
 use reparam::models::{Link, ModelShape};
 use reparam::train::{OptimizerPlan, Plan, Record, Run, Validation};
-use reparam::{Checkpoint, Variables};
+use reparam::{Checkpoint, Noise, Tape, Var, Variables};
 use reparam_ops::noise::{Draws, Stream, draws_forward};
-use reparam_ops::{Matrix, Tier, Write, matmul};
+use reparam_ops::{Matrix, Tier, Write, draw, matmul};
 
 use crate::common::bars::images;
 use crate::common::plans;
@@ -154,7 +154,7 @@ mod kernels {
 
     /// Every size class of a row, alone, in odd company, and split over threads.
     fn rows() -> impl Iterator<Item = (usize, usize)> {
-        let classes = [1, 2, 7, 10, 16, 33, 257, 4096];
+        let classes = [1, 2, 7, 10, 16, 17, 33, 63, 257, 4096];
         classes.into_iter().flat_map(|classes| [(1, classes), (17, classes), (30_000 / classes + 1, classes)])
     }
 
@@ -316,6 +316,7 @@ mod kernels {
             bench.keep(&dlogits);
             bench.keep_one(dtau);
 
+            let mut dlogits = bench.elements(3);
             gumbel_softmax::st_forward(tier, bench.draws(), &logits, classes, &mut y).unwrap();
             let dtau = gumbel_softmax::st_backward(
                 tier,
@@ -330,6 +331,14 @@ mod kernels {
             bench.keep(&y);
             bench.keep(&dlogits);
             bench.keep_one(dtau);
+
+            let replayed = (y.clone(), dlogits, dtau);
+            let (mut scores, mut dlogits) = (bench.zeros(), bench.elements(3));
+            gumbel_softmax::st_forward_and_scores(tier, bench.draws(), &logits, classes, &mut y, &mut scores)
+                .unwrap();
+            let dtau =
+                gumbel_softmax::st_backward_from_scores(tier, &scores, &dy, classes, TAU, true, &mut dlogits);
+            assert_eq!((y, dlogits, dtau), replayed, "kept and replayed scores");
 
             let mut index = vec![0; bench.rows];
             gumbel_max::forward(tier, bench.draws(), &logits, classes, &mut index).unwrap();
@@ -399,12 +408,23 @@ mod kernels {
             bench.keep(&rest);
             bench.keep(&dlogits);
             bench.keep_one(dtau);
+            let mut dlogits = bench.elements(3);
             binary_concrete::st_forward(tier, bench.draws(), &logits, &mut y);
             let dtau =
                 binary_concrete::st_backward(tier, bench.draws(), &logits, &dy, TAU, true, &mut dlogits);
             bench.keep(&y);
             bench.keep(&dlogits);
             bench.keep_one(dtau);
+
+            let replayed = (y.clone(), dlogits, dtau);
+            let (mut scores, mut dlogits) = (bench.zeros(), bench.elements(3));
+            binary_concrete::st_forward_and_scores(tier, bench.draws(), &logits, &mut y, &mut scores);
+            let dtau = binary_concrete::st_backward_from_scores(tier, &scores, &dy, TAU, true, &mut dlogits);
+            assert_eq!(
+                (&y, dlogits, dtau),
+                (&replayed.0, replayed.1, replayed.2),
+                "kept and replayed scores"
+            );
 
             logit_binary_concrete::forward(tier, bench.draws(), &logits, TAU, &mut y);
             let dtau = logit_binary_concrete::backward_tau(tier, &y, &dy, TAU);
@@ -583,6 +603,30 @@ mod kernels {
         // Those of `elementwise` that macros name are there as NAME::forward and NAME::backward.
         missing.retain(|call| !["elementwise::forward", "elementwise::backward"].contains(&&call[..]));
         assert!(missing.is_empty(), "these kernels are not compared: {missing:?}");
+    }
+}
+
+/// A straight-through sample of more than 2^20 numbers does not keep its scores.
+#[test]
+fn a_large_sample_computes_its_scores_again_with_the_same_bits() {
+    let mut logits = vec![0.0; 1_200_000];
+    draw::fill_logistic(Tier::best(), Stream::new(1).into(), &mut logits);
+    type Op = for<'t> fn(Var<'t>) -> Var<'t>;
+    let ops: [Op; 2] = [
+        |x| x.st_gumbel_softmax(0.5, &mut Noise::seed(2)),
+        |x| x.st_binary_concrete(0.5, &mut Noise::seed(2)),
+    ];
+    for op in ops {
+        let gradient = |logits: &[f32]| {
+            let tape = Tape::new();
+            let x = tape.variable(logits, [logits.len() / 10, 10]);
+            let gradients = (op(x) * x.stop_gradient()).sum().backward();
+            (tape.to_string(), gradients.of(x).unwrap().to_vec())
+        };
+        let (large_tape, large) = gradient(&logits);
+        let (small_tape, small) = gradient(&logits[..1_000_000]);
+        assert!(large_tape.contains("scores: Replayed") && small_tape.contains("scores: Kept"));
+        assert!(large[..1_000_000] == small, "{small_tape}");
     }
 }
 

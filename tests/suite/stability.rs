@@ -220,7 +220,7 @@ fn a_printed_tape_of_a_straight_through_sample() {
     assert_snapshot!(tape, @r"
     %0* variable [1, 1, 3] 12 B
     %1 input [3] 12 B
-    %2* st_gumbel_softmax(%0) [1, 1, 3] 12 B  StGumbelSoftmax { classes: 3, tau: 0.5, draws: Stream(Stream { origin: 10451216379200822465, position: 0 }) }
+    %2* st_gumbel_softmax(%0) [1, 1, 3] 12 B  StGumbelSoftmax { classes: 3, tau: 0.5, scores: Kept }
     %3* reshape(%2) [1, 3] 0 B  Reshape
     %4 reshape(%1) [1, 3] 0 B
     %5* mul(%3, %4) [1, 3] 12 B  Mul

@@ -1,5 +1,6 @@
 //! The kernels that `bench kernels` measures, fused and composed of primitive ops, and their buffers.
 
+use reparam::internal::MOST_SCORES;
 use reparam::{Tape, Var};
 use reparam_ops::noise::{Draws, Stream};
 use reparam_ops::{Tier, binary_concrete, draw, elementwise, gumbel_max, gumbel_softmax, softmax};
@@ -16,7 +17,7 @@ pub(super) struct Buffers {
     logits: Vec<f32>,
     dy: Vec<f32>,
     y: Vec<f32>,
-    /// The numbers that the forward pass of `binary_concrete` keeps for the backward pass.
+    /// The numbers that a forward pass keeps for the backward pass.
     rest: Vec<f32>,
     dlogits: Vec<f32>,
     index: Vec<u32>,
@@ -99,23 +100,16 @@ pub(super) const CASES: &[Case] = &[
     both("gumbel_softmax", "fused", |b| gumbel_softmax_both(b, false)),
     both("gumbel_softmax", "composed", |b| composed(b, Pass::ForwardBackward, composed_gumbel_softmax)),
     both("gumbel_softmax_tau", "fused", |b| gumbel_softmax_both(b, true)),
-    forward("st_gumbel_softmax", "fused", 8.0, st_gumbel_softmax_forward),
-    both("st_gumbel_softmax", "fused", |b| {
-        st_gumbel_softmax_forward(b);
-        b.dlogits.fill(0.0);
-        let Buffers { tier, classes, logits, dy, dlogits, .. } = b;
-        gumbel_softmax::st_backward(*tier, stream(3), logits, dy, *classes, TAU, false, dlogits);
+    forward("st_gumbel_softmax", "fused", 8.0, |b| {
+        let _ = gumbel_softmax::st_forward(b.tier, stream(3), &b.logits, b.classes, &mut b.y);
     }),
+    both("st_gumbel_softmax", "fused", st_gumbel_softmax_both),
     forward("binary_concrete", "fused", 8.0, binary_concrete_forward),
     forward("binary_concrete", "composed", 8.0, |b| composed(b, Pass::Forward, composed_binary_concrete)),
     both("binary_concrete", "fused", |b| binary_concrete_both(b, false)),
     both("binary_concrete", "composed", |b| composed(b, Pass::ForwardBackward, composed_binary_concrete)),
     both("binary_concrete_tau", "fused", |b| binary_concrete_both(b, true)),
-    both("st_binary_concrete", "fused", |b| {
-        binary_concrete::st_forward(b.tier, stream(3), &b.logits, &mut b.y);
-        b.dlogits.fill(0.0);
-        binary_concrete::st_backward(b.tier, stream(3), &b.logits, &b.dy, TAU, false, &mut b.dlogits);
-    }),
+    both("st_binary_concrete", "fused", st_binary_concrete_both),
 ];
 
 fn gumbel_softmax_forward(b: &mut Buffers) {
@@ -128,8 +122,29 @@ fn gumbel_softmax_both(b: &mut Buffers, want_tau: bool) {
     gumbel_softmax::backward(b.tier, &b.y, &b.dy, b.classes, TAU, want_tau, &mut b.dlogits);
 }
 
-fn st_gumbel_softmax_forward(b: &mut Buffers) {
-    let _ = gumbel_softmax::st_forward(b.tier, stream(3), &b.logits, b.classes, &mut b.y);
+/// Keeps the scores of a small sample and replays the noise of a large one, as a tape does.
+fn st_gumbel_softmax_both(b: &mut Buffers) {
+    let Buffers { tier, classes, logits, dy, y, rest: scores, dlogits, .. } = b;
+    dlogits.fill(0.0);
+    if logits.len() <= MOST_SCORES {
+        let _ = gumbel_softmax::st_forward_and_scores(*tier, stream(3), logits, *classes, y, scores);
+        gumbel_softmax::st_backward_from_scores(*tier, scores, dy, *classes, TAU, false, dlogits);
+    } else {
+        let _ = gumbel_softmax::st_forward(*tier, stream(3), logits, *classes, y);
+        gumbel_softmax::st_backward(*tier, stream(3), logits, dy, *classes, TAU, false, dlogits);
+    }
+}
+
+fn st_binary_concrete_both(b: &mut Buffers) {
+    let Buffers { tier, logits, dy, y, rest: scores, dlogits, .. } = b;
+    dlogits.fill(0.0);
+    if logits.len() <= MOST_SCORES {
+        binary_concrete::st_forward_and_scores(*tier, stream(3), logits, y, scores);
+        binary_concrete::st_backward_from_scores(*tier, scores, dy, TAU, false, dlogits);
+    } else {
+        binary_concrete::st_forward(*tier, stream(3), logits, y);
+        binary_concrete::st_backward(*tier, stream(3), logits, dy, TAU, false, dlogits);
+    }
 }
 
 fn binary_concrete_forward(b: &mut Buffers) {

@@ -187,12 +187,9 @@ fn curves(lines: &[KernelTime]) -> Vec<Curve> {
 fn print_table(lines: &[KernelTime]) {
     let copy = lines[0].gb_per_s;
     for line in lines.iter().filter(|line| line.variant != "composed") {
-        let composed = lines
-            .iter()
-            .find(|other| {
-                other.variant == "composed" && (other.kernel, other.pass) == (line.kernel, line.pass)
-            })
-            .map_or(String::new(), |other| format!("{:.2}", other.ns_per_element));
+        let name = |line: &KernelTime| (line.kernel, line.pass);
+        let composed = lines.iter().find(|other| other.variant == "composed" && name(other) == name(line));
+        let composed = composed.map_or(String::new(), |other| format!("{:.2}", other.ns_per_element));
         let KernelTime { kernel, pass, ns_per_element: ns, ns_per_element_min: min, gb_per_s, .. } = line;
         let (spread, of_copy) = (100.0 * line.spread, 100.0 * gb_per_s / copy);
         say!(

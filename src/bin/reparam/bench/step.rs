@@ -14,8 +14,7 @@ use reparam_ops::matmul::matmul;
 use reparam_ops::{Matrix, Tier, Write};
 use serde::Serialize;
 
-use super::measure::time;
-use super::{Common, allocations};
+use super::{Common, allocations, measure::time};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -51,11 +50,8 @@ pub(crate) fn run(args: Args) -> Result<i32> {
 }
 
 fn measure_all(common: &Common) -> Result<Vec<StepTime>> {
-    say!(
-        "{} thread(s), {}; microseconds per step, median of many samples",
-        rayon::current_num_threads(),
-        Tier::best()
-    );
+    let threads = rayon::current_num_threads();
+    say!("{threads} thread(s), {}; microseconds per step, median of many samples", Tier::best());
     say!(
         "model            hidden        batch       step        min  spread  effic.   products  optimizer  of limit  nodes  allocs"
     );
@@ -159,8 +155,9 @@ fn timed(common: &Common, parameters: usize, mut step: impl FnMut() + Send) -> S
     (0..COUNTED).for_each(|_| step());
     let allocations = allocations::count() - before;
     let threads = rayon::current_num_threads();
-    let alone =
-        if threads == 1 { timing.median } else { alone(|| time(common.budget() * 3, &mut step).median) };
+    let on_one = || time(common.budget() * 3, &mut step).median;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread can be started");
+    let alone = if threads == 1 { timing.median } else { pool.install(on_one) };
     StepTime {
         threads,
         tier: Tier::best().to_string(),
@@ -172,11 +169,6 @@ fn timed(common: &Common, parameters: usize, mut step: impl FnMut() + Send) -> S
         allocations_per_step: allocations as f64 / f64::from(COUNTED),
         ..StepTime::default()
     }
-}
-
-/// Does the work on one thread.
-fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread can be started").install(work)
 }
 
 /// Microseconds of the products of a stack of layers: each one forward, the gradient of its weight, and the
@@ -207,16 +199,14 @@ fn adam_traffic(common: &Common, parameters: usize) -> f64 {
     time(common.budget() / 4, || add_scaled(Tier::best(), 1.0, &x, &mut y)).median / 1e3
 }
 
-/// The limit of a step is the time of its products, and of the optimizer's traffic times this.
-const SLACK: f64 = 1.2;
-
 fn print(line: &StepTime) {
     let StepTime { model, batch, nodes, us_per_step: step, us_per_step_min: min, efficiency, .. } = line;
     let StepTime { gemm_us_per_step: products, optimizer_us_per_step: optimizer, .. } = line;
     let or_dash = |there: bool, text: String| if there { text } else { "-".to_owned() };
     let widths: Vec<String> = line.hidden.iter().map(usize::to_string).collect();
     let hidden = or_dash(!widths.is_empty(), widths.join(","));
-    let of_limit = or_dash(*products > 0.0, format!("{:.2}", step / (products + SLACK * optimizer)));
+    // An optimizer may take 1.2 times as long as its traffic.
+    let of_limit = or_dash(*products > 0.0, format!("{:.2}", step / (products + 1.2 * optimizer)));
     let products = or_dash(*products > 0.0, format!("{products:.2}"));
     let nodes = or_dash(*nodes > 0, nodes.to_string());
     let (spread, allocations) = (100.0 * line.spread, line.allocations_per_step);
