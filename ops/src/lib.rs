@@ -128,6 +128,7 @@ pub mod st_categorical;
 mod sums;
 mod team;
 mod tile;
+mod tile_in_f64;
 pub mod with_logits_gradient;
 
 pub use buffer::Buffer;
