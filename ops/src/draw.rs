@@ -186,8 +186,7 @@ fn normal_log<F: Fma>(x: u32) -> f32 {
 #[inline(always)]
 fn normal_of_log<F: Fma>(w: f32, x: u32) -> f32 {
     // The quotient is small compared with the two constants, and so are its rounding errors.
-    let quotient =
-        math::polynomial::<F, _>(w, NORMAL_NUMERATOR) / math::polynomial::<F, _>(w, NORMAL_DENOMINATOR);
+    let quotient = F::polynomial(w, NORMAL_NUMERATOR) / F::polynomial(w, NORMAL_DENOMINATOR);
     let ratio = F::step(NORMAL_SLOPE + quotient, w, NORMAL_AT_HALF);
     with_side(twice_distance_to_half::<F>(folded(x)) * ratio, x)
 }

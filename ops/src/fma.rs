@@ -20,6 +20,20 @@ pub trait Fma {
     /// Returns `a scale + c`, rounded once, if `a scale` is a number that an `f32` can hold. Mostly the scale is
     /// a power of 2.
     fn scale_add(a: f32, scale: f32, c: f32) -> f32;
+
+    /// Returns `c[0] + c[1] x + c[2] x^2 + ...` for two or more coefficients, by one [`step`](Self::step) after
+    /// another. A step that is not the last may round differently if its sum is exactly in the middle between two
+    /// `f32` values, too.
+    #[inline(always)]
+    fn polynomial<const N: usize>(x: f32, c: [f32; N]) -> f32 {
+        let mut sum = c[N - 1];
+        let mut k = N - 1;
+        while k > 0 {
+            k -= 1;
+            sum = Self::step(sum, x, c[k]);
+        }
+        sum
+    }
 }
 
 /// The instruction of the hardware.
@@ -42,6 +56,13 @@ impl Fma for Hardware {
         a.mul_add(scale, c)
     }
 }
+
+/// The digits of an `f64` that an `f32` lacks.
+pub(crate) const REST: u64 = (1 << 29) - 1;
+
+/// Half the last place of an `f32`, in the bits of an `f64`. With it added and the [`REST`] removed, a number is
+/// rounded to an `f32`, and away from 0 in the middle between two.
+pub(crate) const HALF: u64 = 1 << 28;
 
 /// Arithmetic in `f64`, where the product of two `f32` values is exact.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +95,20 @@ impl Fma for InF64 {
     #[inline(always)]
     fn scale_add(a: f32, scale: f32, c: f32) -> f32 {
         a * scale + c
+    }
+
+    /// The sums stay `f64`, because the conversions would take as long as the arithmetic.
+    #[inline(always)]
+    fn polynomial<const N: usize>(x: f32, c: [f32; N]) -> f32 {
+        const { assert!(N > 1) };
+        let x = f64::from(x);
+        let mut sum = f64::from(c[N - 1]);
+        let mut k = N - 1;
+        while k > 1 {
+            k -= 1;
+            sum = f64::from_bits(((sum * x + f64::from(c[k])).to_bits() + HALF) & !REST);
+        }
+        (sum * x + f64::from(c[0])) as f32
     }
 }
 

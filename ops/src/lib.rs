@@ -130,6 +130,7 @@ pub mod st_categorical;
 mod sums;
 mod team;
 mod tile;
+mod tile_in_f64;
 mod vectors;
 pub mod with_logits_gradient;
 

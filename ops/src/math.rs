@@ -15,18 +15,6 @@
 
 use crate::fma::Fma;
 
-/// `c[0] + c[1] x + c[2] x^2 + ...`
-#[inline(always)]
-pub(crate) fn polynomial<F: Fma, const N: usize>(x: f32, c: [f32; N]) -> f32 {
-    let mut sum = c[N - 1];
-    let mut k = N - 1;
-    while k > 0 {
-        k -= 1;
-        sum = F::step(sum, x, c[k]);
-    }
-    sum
-}
-
 /// The smaller one, or `x` if it is NaN. `f32::min` would drop the NaN and take more instructions.
 #[inline(always)]
 pub(crate) fn at_most(x: f32, limit: f32) -> f32 {
@@ -49,8 +37,8 @@ const ROUNDER: f32 = 12_582_912.0; // 1.5 * 2^23
 const LN2_HIGH: f32 = 0.693_145_75;
 const LN2_LOW: f32 = 1.428_606_8e-6;
 
-/// `(e^r - 1 - r) / r^2` on |r| <= ln 2 / 2: minimax for the relative error of `e^r`, 2^-28.
-const EXP: [f32; 5] = [0.499_999_94, 0.166_665_17, 0.041_668_102, 0.008_369_165_5, 0.001_383_800_3];
+/// `(e^r - 1) / r` on |r| <= ln 2 / 2: 1, and the rest minimax for the relative error of `e^r`, 2^-28.
+const EXP: [f32; 6] = [1.0, 0.499_999_94, 0.166_665_17, 0.041_668_102, 0.008_369_165_5, 0.001_383_800_3];
 
 /// `(e^r - 1 - r) / r^2` on |r| <= ln 2 / 2: minimax for the relative error of `e^r - 1`, 2^-26.
 const EXPM1: [f32; 5] = [0.499_999_97, 0.166_665_39, 0.041_667_75, 0.008_367_088, 0.001_383_786_2];
@@ -68,7 +56,7 @@ fn split<F: Fma>(x: f32, bias: f32) -> (u32, f32) {
 /// `e^r` for |r| <= ln 2 / 2.
 #[inline(always)]
 fn exp_of_remainder<F: Fma>(r: f32) -> f32 {
-    F::step(F::step(polynomial::<F, _>(r, EXP), r, 1.0), r, 1.0)
+    F::step(F::polynomial(r, EXP), r, 1.0)
 }
 
 /// `e^x`, within 1 ulp.
@@ -120,7 +108,7 @@ fn half_expm1<F: Fma>(x: f32) -> f32 {
     let (bits, r) = split::<F>(x, 126.0);
     let half = f32::from_bits(bits << 23);
     // 2^(n-1) (1 + r) - 1/2 comes first, because `half - 0.5` is exact where that cancels.
-    F::mul_add(polynomial::<F, _>(r, EXPM1), half * (r * r), F::scale_add(half, r, half - 0.5))
+    F::mul_add(F::polynomial(r, EXPM1), half * (r * r), F::scale_add(half, r, half - 0.5))
 }
 
 /// `e^x - 1`, within 1.5 ulp.
@@ -231,13 +219,13 @@ fn fraction_of_one_plus<F: Fma>(x: f32, exponent: u32) -> f32 {
 /// `ln(2^e (1 + f))` for |f| <= 1/3 and `e` times 2^23.
 #[inline(always)]
 fn ln_of_parts<F: Fma>(exponent: f32, f: f32) -> f32 {
-    F::step(exponent, LN2_SCALED, F::mul_add(polynomial::<F, _>(f, LN), f * f, f))
+    F::step(exponent, LN2_SCALED, F::mul_add(F::polynomial(f, LN), f * f, f))
 }
 
 /// `-ln(2^e (1 + f))`. The signs cost nothing inside the multiply-adds.
 #[inline(always)]
 fn minus_ln_of_parts<F: Fma>(exponent: f32, f: f32) -> f32 {
-    F::step(exponent, -LN2_SCALED, F::step(-polynomial::<F, _>(f, LN), f * f, -f))
+    F::step(exponent, -LN2_SCALED, F::step(-F::polynomial(f, LN), f * f, -f))
 }
 
 /// `y`, except at the edges of a logarithm: inf and NaN stay, `pole` gives -inf, and anything less gives NaN.

@@ -13,12 +13,13 @@ use std::arch::x86_64::{__m256, __m512};
 use std::ops::Range;
 
 use crate::Tier;
+use crate::fma;
 use crate::matrix::{Matrix, Write};
 use crate::scratch;
 use crate::simd::{LANES, Set};
 use crate::sums::add_in_stretches;
 use crate::team;
-use crate::tile::{Factors, Four, MOST_COLUMNS, MOST_ROWS, Place, STRIP, Vector};
+use crate::tile::{Factors, MOST_COLUMNS, MOST_ROWS, Place, STRIP, Tiles};
 
 /// Multiply-adds in the smallest leaf: a few microseconds of work.
 const LEAF: usize = 1 << 17;
@@ -121,14 +122,14 @@ impl Product<'_> {
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => unsafe { self.block_of::<__m256>(rows, columns, memory) },
             // SAFETY: no instruction set is needed.
-            _ => unsafe { self.block_of::<Four>(rows, columns, memory) },
+            _ => unsafe { self.block_of::<fma::Portable>(rows, columns, memory) },
         });
     }
 
     /// # Safety
-    /// The CPU must have the instruction set of V.
-    unsafe fn block_of<V: Vector>(&self, rows: Range<usize>, columns: Range<usize>, memory: &mut [f32]) {
-        let width = 2 * V::LANES;
+    /// The CPU must have the instruction set of the tiles.
+    unsafe fn block_of<T: Tiles>(&self, rows: Range<usize>, columns: Range<usize>, memory: &mut [f32]) {
+        let width = 2 * T::LANES;
         let inner = self.a.columns;
         let (edge, memory) = memory.split_at_mut(MOST_ROWS * MOST_COLUMNS);
         let (panel, packed) = memory.split_at_mut(RUN.min(inner) * MOST_COLUMNS);
@@ -137,12 +138,12 @@ impl Product<'_> {
             // At least one run, because the sum of no products is 0.
             for start in (0..inner.max(1)).step_by(RUN) {
                 let run = start..(start + RUN).min(inner);
-                pack_first(self.a, rows.clone(), run.clone(), V::ROWS, packed);
+                pack_first(self.a, rows.clone(), run.clone(), T::ROWS, packed);
                 for first in columns.clone().step_by(width) {
                     let columns = first..(first + width).min(columns.end);
                     // SAFETY: as promised to this function.
                     unsafe {
-                        self.column_of_tiles::<V>(rows.clone(), run.clone(), columns, packed, panel, edge)
+                        self.column_of_tiles::<T>(rows.clone(), run.clone(), columns, packed, panel, edge)
                     };
                 }
             }
@@ -152,8 +153,8 @@ impl Product<'_> {
     /// Computes tiles above each other: the share of one run in some rows and at most two vectors.
     ///
     /// # Safety
-    /// The CPU must have the instruction set of V.
-    unsafe fn column_of_tiles<V: Vector>(
+    /// The CPU must have the instruction set of the tiles.
+    unsafe fn column_of_tiles<T: Tiles>(
         &self,
         rows: Range<usize>,
         run: Range<usize>,
@@ -163,17 +164,17 @@ impl Product<'_> {
         edge: &mut [f32],
     ) {
         let Product { a, b, .. } = *self;
-        let vectors = columns.len().div_ceil(V::LANES);
-        let is_whole = columns.len() == vectors * V::LANES;
-        let tiles = rows.len().div_ceil(V::ROWS);
+        let vectors = columns.len().div_ceil(T::LANES);
+        let is_whole = columns.len() == vectors * T::LANES;
+        let tiles = rows.len().div_ceil(T::ROWS);
         let by_rows = a.column_stride == 1;
         let (mut b_first, mut b_stride) = (b.place(run.start, 0), b.row_stride);
         if is_whole && tiles < WORTH_PACKING && b.column_stride == 1 {
             b_first = b_first.wrapping_add(columns.start);
         } else {
-            b_stride = vectors * V::LANES;
+            b_stride = vectors * T::LANES;
             // SAFETY: as promised to this function.
-            unsafe { pack::<V>(b, run.clone(), columns.clone(), b_stride, panel) };
+            unsafe { pack::<T>(b, run.clone(), columns.clone(), b_stride, panel) };
             b_first = panel.as_ptr();
         }
         let add = self.write == Write::Add || run.start > 0;
@@ -197,7 +198,7 @@ impl Product<'_> {
             let target = if is_whole { place } else { aside };
             // SAFETY: rows, run and columns are inside the matrices, and `edge` has room for the largest tile.
             unsafe {
-                V::tile(height, vectors, by_rows, &factors, &target);
+                T::tile(height, vectors, by_rows, &factors, &target);
                 if !is_whole {
                     copy_tile(edge, b_stride, height, columns.len(), &place);
                 }
@@ -244,8 +245,8 @@ unsafe fn copy_tile(tile: &[f32], stride: usize, rows: usize, columns: usize, pl
 /// Copies a run of rows of b, in some columns, to rows of `width` in a panel, with zeros in the columns that b lacks.
 ///
 /// # Safety
-/// The CPU must have the instruction set of V.
-unsafe fn pack<V: Vector>(
+/// The CPU must have the instruction set of the tiles.
+unsafe fn pack<T: Tiles>(
     b: Matrix<'_>,
     run: Range<usize>,
     columns: Range<usize>,
@@ -267,7 +268,7 @@ unsafe fn pack<V: Vector>(
     for j in (0..across).step_by(STRIP) {
         let from = b.place(run.start, columns.start + j);
         // SAFETY: the strip, which may be empty, is inside b and inside the panel.
-        unsafe { V::transpose(length, from, b.column_stride, panel.as_mut_ptr().wrapping_add(j), width) };
+        unsafe { T::transpose(length, from, b.column_stride, panel.as_mut_ptr().wrapping_add(j), width) };
     }
     for (p, to) in panel.chunks_exact_mut(width).enumerate() {
         let is_done = if p < length { across } else { 0 };

@@ -7,7 +7,7 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use crate::fma::{self, Fma};
+use crate::fma::Hardware;
 
 /// The largest number of rows in a tile, over all tiers.
 pub(crate) const MOST_ROWS: usize = 14;
@@ -18,31 +18,27 @@ pub(crate) const MOST_COLUMNS: usize = 32;
 /// Number of rows in a strip that is transposed. Its length is a multiple of this.
 pub(crate) const STRIP: usize = 8;
 
-/// A vector register, and the shape of the tiles that make the best use of a CPU's registers.
+/// The tiles of an instruction set.
 ///
 /// # Safety
-/// The CPU must have the instruction set of the vector. Pointers must be valid for what is read or written there.
-pub(crate) unsafe trait Vector: Copy {
+/// A tile writes its entries to the place and nothing else.
+pub(crate) unsafe trait Tiles {
+    /// The number of columns in a vector.
     const LANES: usize;
     /// The most rows of a tile.
     const ROWS: usize;
-    unsafe fn splat(x: f32) -> Self;
-    unsafe fn load(from: *const f32) -> Self;
-    unsafe fn store(self, to: *mut f32);
-    unsafe fn add(self, other: Self) -> Self;
-    /// self * b + c
-    unsafe fn mul_add(self, b: Self, c: Self) -> Self;
 
     /// Computes a tile of at most [`Self::ROWS`] rows and one or two vectors.
     ///
     /// # Safety
-    /// The factors must have `inner` columns and rows, and the place must have room for the tile.
+    /// The CPU must have the instruction set. The factors must have `inner` columns and rows, and the place must have
+    /// room for the tile.
     unsafe fn tile(rows: usize, vectors: usize, by_rows: bool, factors: &Factors, place: &Place);
 
     /// Transposes a strip of [`STRIP`] rows and `length` columns.
     ///
     /// # Safety
-    /// Both must have room for the strip.
+    /// The CPU must have the instruction set, and both must have room for the strip.
     unsafe fn transpose(length: usize, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
         for column in 0..length {
             for row in 0..STRIP {
@@ -51,6 +47,20 @@ pub(crate) unsafe trait Vector: Copy {
             }
         }
     }
+}
+
+/// A vector register of a CPU that multiplies and adds with a single rounding.
+///
+/// # Safety
+/// The CPU must have the instruction set of the vector. Pointers must be valid for what is read or written there.
+unsafe trait Vector: Copy {
+    const LANES: usize;
+    unsafe fn splat(x: f32) -> Self;
+    unsafe fn load(from: *const f32) -> Self;
+    unsafe fn store(self, to: *mut f32);
+    unsafe fn add(self, other: Self) -> Self;
+    /// self * b + c
+    unsafe fn mul_add(self, b: Self, c: Self) -> Self;
 }
 
 /// The factors of a tile.
@@ -89,7 +99,7 @@ macro_rules! for_each_row {
 /// Computes a tile of R rows and W vectors.
 ///
 /// # Safety
-/// The same as for [`Vector::tile`].
+/// The same as for [`Tiles::tile`].
 #[inline(always)]
 unsafe fn tile<V: Vector, const R: usize, const W: usize, const BY_ROWS: bool>(
     factors: &Factors,
@@ -148,9 +158,10 @@ unsafe fn write<V: Vector>(sum: V, c: *mut f32, add: bool) {
     unsafe { if add { V::load(c).add(sum).store(c) } else { sum.store(c) } }
 }
 
-/// The methods of a [`Vector`] whose tiles have these numbers of rows.
+/// The constants and the tiles of [`Tiles`], made of vectors and with these numbers of rows.
 macro_rules! tiles_of {
     ($(#[$features:meta])? $vector:ty, $most:literal: $($rows:literal)*) => {
+        const LANES: usize = <$vector as Vector>::LANES;
         const ROWS: usize = $most;
         unsafe fn tile(rows: usize, vectors: usize, by_rows: bool, factors: &Factors, place: &Place) {
             $(#[$features])?
@@ -173,14 +184,13 @@ macro_rules! tiles_of {
     };
 }
 
-/// Four numbers, for any CPU.
+/// Four numbers, for any CPU with the instruction.
 #[derive(Clone, Copy)]
-pub(crate) struct Four([f32; 4]);
+struct Four([f32; 4]);
 
 // SAFETY: no instruction set is needed.
 unsafe impl Vector for Four {
     const LANES: usize = 4;
-    tiles_of!(Four, 4: 1 2 3 4);
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
         Four([x; 4])
@@ -201,8 +211,13 @@ unsafe impl Vector for Four {
     }
     #[inline(always)]
     unsafe fn mul_add(self, b: Self, c: Self) -> Self {
-        Four(std::array::from_fn(|i| fma::Portable::mul_add(self.0[i], b.0[i], c.0[i])))
+        Four(std::array::from_fn(|i| self.0[i].mul_add(b.0[i], c.0[i])))
     }
+}
+
+// SAFETY: a tile writes only its own entries.
+unsafe impl Tiles for Hardware {
+    tiles_of!(Four, 4: 1 2 3 4);
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -214,7 +229,6 @@ macro_rules! x86_vector {
         // SAFETY: the methods are inlined into functions compiled for the instruction set.
         unsafe impl Vector for $vector {
             const LANES: usize = $lanes;
-            tiles_of!(#[target_feature(enable = $features)] $vector, $most: $($rows)*);
             #[inline(always)]
             unsafe fn splat(x: f32) -> Self {
                 // SAFETY: as for the trait.
@@ -240,6 +254,11 @@ macro_rules! x86_vector {
                 // SAFETY: as for the trait.
                 unsafe { $fma(self, b, c) }
             }
+        }
+
+        // SAFETY: a tile writes only its own entries.
+        unsafe impl Tiles for $vector {
+            tiles_of!(#[target_feature(enable = $features)] $vector, $most: $($rows)*);
             unsafe fn transpose(
                 length: usize,
                 from: *const f32,
@@ -279,7 +298,7 @@ x86_vector!(
     _mm256_fmadd_ps
 );
 
-/// Transposes a strip: see [`Vector::transpose`]. Four columns go through the registers at a time.
+/// Transposes a strip: see [`Tiles::transpose`]. Four columns go through the registers at a time.
 ///
 /// # Safety
 /// The CPU must have AVX2, and both must have room for the strip.

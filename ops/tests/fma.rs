@@ -1,8 +1,9 @@
-//! The multiply-adds of the tiers, on numbers that are hard to round: a million cases in each test run, and 500
-//! million with `--ignored`.
+//! The multiply-adds of the tiers, and their products, on numbers that are hard to round: a million cases in each test
+//! run, and 500 million with `--ignored`.
 
+use reparam_ops::matmul::matmul;
 use reparam_ops::noise::mix;
-use reparam_ops::{Tier, simd};
+use reparam_ops::{Matrix, Tier, Write, simd};
 
 simd! {
     fn mul_adds<F>(a: &[f32], b: &[f32], c: &[f32], out: &mut [f32]) {
@@ -79,6 +80,10 @@ impl Numbers {
     }
 }
 
+fn is_same(a: f32, b: f32) -> bool {
+    a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()
+}
+
 /// Compares all tiers with `f32::mul_add` of single numbers.
 fn check(seed: u64, cases: usize) {
     const BLOCK: usize = 4096;
@@ -95,8 +100,10 @@ fn check(seed: u64, cases: usize) {
             mul_adds(tier, a, b, c, &mut out);
             for (((&a, &b), &c), &found) in a.iter().zip(b).zip(c).zip(&out) {
                 let expected = a.mul_add(b, c);
-                let same = found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan();
-                assert!(same, "{a:e} {b:e} + {c:e} is {expected:e} and not {found:e} on {tier}");
+                assert!(
+                    is_same(found, expected),
+                    "{a:e} {b:e} + {c:e} is {expected:e} and not {found:e} on {tier}"
+                );
             }
         }
     }
@@ -105,6 +112,78 @@ fn check(seed: u64, cases: usize) {
 #[test]
 fn every_tier_rounds_once() {
     check(0, 1_000_000);
+}
+
+/// Compares the product on all tiers with multiply-adds of single numbers.
+fn check_product([m, k, n]: [usize; 3], a: &[f32], b: &[f32]) {
+    let mut expected = vec![0.0f32; m * n];
+    for (i, sums) in expected.chunks_exact_mut(n).enumerate() {
+        for (&entry, row) in a[i * k..][..k].iter().zip(b.chunks_exact(n)) {
+            sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum = entry.mul_add(x, *sum));
+        }
+    }
+    for tier in Tier::available() {
+        let mut c = vec![0.0f32; m * n];
+        matmul(tier, Matrix::new(a, m, k), Matrix::new(b, k, n), Write::Replace, &mut c);
+        for (e, (&found, &expected)) in c.iter().zip(&expected).enumerate() {
+            let (i, j) = (e / n, e % n);
+            assert!(is_same(found, expected), "entry {i}, {j} is {expected:e} and not {found:e} on {tier}");
+        }
+    }
+}
+
+#[test]
+fn every_tier_rounds_once_in_products() {
+    // Entry t, t of the product is a multiply-add that is hard to round, with zeros around it.
+    const CASES: usize = 24;
+    let mut numbers = Numbers(1 << 50);
+    for round in 0..400 {
+        let mut a = vec![0.0; CASES * 2 * CASES];
+        let mut b: Vec<f32> = (0..2 * CASES * CASES).map(|_| numbers.near(0, 3, 24)).collect();
+        for t in 0..CASES {
+            // Extreme numbers in every fourth round, because one of them would decide how all others are computed.
+            let [x, y, z] = match (round % 4, numbers.below(3)) {
+                (0, _) => numbers.case(),
+                (_, 0) => [numbers.near(0, 2, 13), numbers.near(0, 2, 12), numbers.near(-40, 20, 24)],
+                (_, 1) => [numbers.near(0, 12, 12), numbers.near(0, 12, 12), numbers.near(0, 12, 12)],
+                _ => numbers.close_to_middle(0),
+            };
+            (a[t * 2 * CASES + 2 * t], b[2 * t * CASES + t]) = (1.0, z);
+            (a[t * 2 * CASES + 2 * t + 1], b[(2 * t + 1) * CASES + t]) = (x, y);
+        }
+        check_product([CASES, 2 * CASES, CASES], &a, &b);
+    }
+}
+
+#[test]
+fn every_tier_rounds_once_in_products_of_bits_and_of_numbers_of_any_size() {
+    let mut numbers = Numbers(1 << 51);
+    let shape = [5, 70, 27];
+    let [m, k, n] = shape;
+    for exponent in [-140, -100, -62, -50, -40, 0, 30, 60, 100] {
+        let b: Vec<f32> = (0..k * n).map(|_| numbers.near(exponent, 8, 24)).collect();
+        let mut check = |entry: fn(&mut Numbers) -> f32| {
+            let a: Vec<f32> = (0..m * k).map(|_| entry(&mut numbers)).collect();
+            check_product(shape, &a, &b);
+        };
+        check(|_| 0.0);
+        check(|numbers| numbers.below(2) as f32);
+        check(|numbers| numbers.below(3) as f32 - 1.0);
+        check(|numbers| numbers.below(4) as f32);
+        check(|numbers| numbers.below(256) as f32);
+        check(|numbers| numbers.near(0, 3, 24));
+        check(|numbers| numbers.near(-60, 20, 24));
+        check(|numbers| numbers.near(62, 4, 24));
+        check(|numbers| if numbers.below(40) == 0 { numbers.special() } else { numbers.near(0, 3, 24) });
+    }
+}
+
+#[test]
+fn a_sum_that_overflows_stays_infinite_on_every_tier() {
+    // The first product is the largest number. Much later the sum leaves the range, and products lead it back.
+    let (mut a, b) = ([0.0; 64], [2f32.powi(58); 64]);
+    (a[0], a[32], a[33], a[34]) = (f32::MAX / b[0], 2e16, -2e16, -2e16);
+    check_product([1, 64, 1], &a, &b);
 }
 
 #[test]
