@@ -9,6 +9,9 @@ use crate::math;
 use crate::noise::PIECE;
 use crate::parallel::{Rows, RowsMut, for_rows};
 
+/// Below it, ln(1 + e) rounds to e. We do not compute it, because the square of such an e may be subnormal.
+const SMALL: f32 = 1e-8;
+
 crate::simd! {
     fn forward_piece<F>(logits: &[f32], target: &[f32], loss: &mut [f32]) {
         for ((logits, target), loss) in logits.chunks(PIECE).zip(target.chunks(PIECE)).zip(loss.chunks_mut(PIECE)) {
@@ -20,7 +23,9 @@ crate::simd! {
                 // The part of the target on the other side of x costs |x|. Neither term is negative, so
                 // nothing cancels.
                 let weight = if x > 0.0 { 1.0 - t } else { t };
-                *loss = math::weighted(weight, x.abs()) + math::log1p_moderate::<F>(*loss);
+                let log = math::log1p_moderate::<F>(math::at_least(*loss, SMALL));
+                let rest = if *loss < SMALL { *loss } else { log };
+                *loss = math::weighted(weight, x.abs()) + rest;
             }
         }
     }
