@@ -159,14 +159,18 @@ impl Vae {
         let mut tape = Tape::inference();
         let code = self.encode_values(&mut tape, params, pixels);
         let latents = self.shape.latents;
+        let flat = [images, latents.elements()];
+        // A parameter's leaf shares its values. An input would be copied in each round.
+        let mut given = Params::new();
+        let x = given.add("x", [images, self.shape.pixels], pixels.to_vec());
+        let logits = given.add("logits", flat, code.logits);
+        let log_q = given.add("log_q", flat, code.log_q);
         let log_prior = -(latents.count() as f64) * (latents.values() as f64).ln();
         let mut reconstructions = Vec::with_capacity(samples * images);
         let mut bounds = multi_sample_bound(images, samples, |_, log_weights| {
-            let x = tape.input(pixels, [images, self.shape.pixels]);
-            let flat = [images, latents.elements()];
-            let z = latents.logits(tape.input(&code.logits, flat)).sample(noise);
-            let reconstruction = self.decode(params, z).bce_with_logits(x).sum_axis(1);
-            let log_q = (z.reshape(flat) * tape.input(&code.log_q, flat)).sum_axis(1);
+            let z = latents.logits(given.on(&tape, logits)).sample(noise);
+            let reconstruction = self.decode(params, z).bce_with_logits(given.on(&tape, x)).sum_axis(1);
+            let log_q = (z.reshape(flat) * given.on(&tape, log_q)).sum_axis(1);
             let terms = reconstruction.value();
             let (log_q, at_zero) = (log_q.value(), &code.log_q_at_zero);
             for (image, log_weight) in log_weights.iter_mut().enumerate() {
