@@ -134,16 +134,20 @@ fn every_rule_and_every_kernel_is_in_the_catalogue() {
         "math",
         "matrix",
         "noise",
+        "one_hot",
         "parallel",
         "perturbed",
         "rows",
         "scratch",
         "simd",
         "soft_rows",
+        "soft_vectors",
         "sparse",
         "sums",
         "team",
         "tile",
+        "tile_in_f64",
+        "vectors",
     ];
     for entry in fs::read_dir(root().join("ops/src")).unwrap() {
         let name = entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
