@@ -121,7 +121,7 @@ impl Plan {
                 decoder: vec![256, 512],
             },
             sampling: gumbel_softmax(1.0, 0.1, steps),
-            // Short memories suit a VAE that trains for only a minute and a half: see the README.
+            // Short memories suit a VAE that trains for only a minute: see the README.
             training: training(steps, 100, 2e-3, [0.6, 0.99]),
         }
     }
