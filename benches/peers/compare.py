@@ -8,9 +8,10 @@ All programs run on the same CPUs, as many as there are threads, one program at 
 measures every row once. The table gives the median over the rounds, the least and the greatest; a ratio is a peer's
 time over ours in the same round. A peer that cannot be installed or fails is named as missing, with the reason.
 
-The rows "products" time the matrix products of a step at batch 100, each alone: of every layer the forward pass and
-the gradient of the weight, and of every layer but the first the gradient of the input. For 784-512-256-(20 x 10) and
-back these are 17 products. The first layer's two are dense here; in our step they are sparse products of bits.
+The rows "products" time the matrix products of a step at batch 100, each alone. Every layer has one for the forward
+pass and one for the gradient of the weight, and every layer but the first has one for the gradient of the input. For
+784-512-256-(20 x 10) and back these are 17 products. The first layer's two are dense here; in our step they are
+sparse products of bits.
 """
 
 import argparse
@@ -50,7 +51,7 @@ def lines(text):
 
 def pin(cpus):
     """Keeps this process and those it starts on some CPUs, where the system can do so. Thread pools that ask how many
-    CPUs there are, as XLA's does, then have their size from it."""
+    CPUs there are, as XLA's does, then take that number as their size."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cpus)
 

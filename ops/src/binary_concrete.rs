@@ -178,7 +178,7 @@ pub fn st_forward(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &mut [f32]) {
     binary_samples(tier, draws, logits, y);
 }
 
-/// [`st_forward`] that also writes the scores logits + l, from which [`st_backward_from_scores`] computes the gradient
+/// Like [`st_forward`], but also writes the scores logits + l, from which [`st_backward_from_scores`] computes the gradient
 /// without the noise.
 ///
 /// # Panics
@@ -227,7 +227,7 @@ pub fn st_backward(
     -h_logit / tau
 }
 
-/// [`st_backward`] from the scores that [`st_forward_and_scores`] wrote, with the same bits.
+/// Like [`st_backward`], but reads the scores that [`st_forward_and_scores`] wrote. Gives the same bits.
 ///
 /// # Panics
 /// If the slices differ in length.

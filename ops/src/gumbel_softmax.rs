@@ -144,9 +144,10 @@ pub fn st_forward(
     one_hot_samples(tier, draws, logits, classes, y)
 }
 
-/// [`st_forward`] that also writes the scores, from which [`st_backward_from_scores`] computes the gradient without
-/// the noise. Both passes take a quarter less time so, but a buffer of the size of the logits. Of rows wider than 512
-/// [`st_forward`] alone is faster, because it computes few of the scores.
+/// Like [`st_forward`], but also writes the scores, from which [`st_backward_from_scores`] computes the
+/// gradient without drawing the noise again. The two passes take a quarter less time this way, but need a
+/// buffer of the size of the logits. For rows wider than 512 plain [`st_forward`] is faster, because it
+/// computes only a few of the scores.
 ///
 /// The scores are logits + g, but rows with a logit beyond 1e30 are moved so that their largest logit is 0.
 ///
@@ -220,7 +221,7 @@ pub fn st_backward(
     -h_ln_y / tau
 }
 
-/// [`st_backward`] from the scores that [`st_forward_and_scores`] wrote, with the same bits.
+/// Like [`st_backward`], but reads the scores that [`st_forward_and_scores`] wrote. Gives the same bits.
 ///
 /// # Panics
 /// If the slices differ in length or do not hold whole rows.

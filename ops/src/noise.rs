@@ -84,7 +84,7 @@ static DIGITS: [[Affine; 16]; 16] = {
     jumps
 };
 
-/// Returns the state `steps` generator steps later, by a jump for each hexadecimal digit.
+/// Returns the state after `steps` generator steps, with one jump per hexadecimal digit of `steps`.
 #[inline(always)]
 fn jump(mut state: u64, mut steps: u64) -> u64 {
     let mut places = DIGITS.iter();

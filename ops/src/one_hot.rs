@@ -37,7 +37,7 @@ crate::simd! {
 #[inline(always)]
 fn one_hot_of_vectors<const V: usize>(classes: usize, block: &mut [f32]) -> Checked {
     for (r, row) in block.chunks_exact_mut(classes).enumerate() {
-        // A row of NaN stays.
+        // Leave a row of NaN as it is.
         if row[0].is_nan() {
             continue;
         }
@@ -56,7 +56,7 @@ fn one_hot_of_vectors<const V: usize>(classes: usize, block: &mut [f32]) -> Chec
 fn one_hot<const C: usize>(classes: usize, block: &mut [f32]) -> Checked {
     let classes = if C == 0 { classes } else { C };
     for (r, row) in block.chunks_exact_mut(classes).enumerate() {
-        // A row of NaN stays.
+        // Leave a row of NaN as it is.
         if row[0].is_nan() {
             continue;
         }
@@ -69,8 +69,8 @@ fn one_hot<const C: usize>(classes: usize, block: &mut [f32]) -> Checked {
             row[winner] = 1.0;
             continue;
         }
-        // In a short row the processor would mispredict a branch that finds the place more often than not. So
-        // every entry that equals the largest gets a 1.
+        // In a short row a branch that looks for the index of the largest entry would usually be
+        // mispredicted. So every entry that equals the largest gets a 1.
         row_by_row();
         let max = lanes::max_of_few::<C>(row);
         if !is_usual(max) {

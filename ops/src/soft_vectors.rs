@@ -1,6 +1,6 @@
 //! The parts of [`soft_rows`](crate::soft_rows) for rows of two to four [`Vectors`].
 //!
-//! They are kernels of their own, so that the compiler lays out their loops without regard to the others.
+//! They are separate kernels, so that the compiler optimises their loops independently of the others.
 
 use crate::fma::Fma;
 use crate::rows::{Checked, MaskedRow, is_unusual, row_by_row};
@@ -85,7 +85,7 @@ fn h_rows<const V: usize>(classes: usize, y: &[f32], dy: &[f32], h: &mut [f32]) 
     }
 }
 
-/// Returns h for a row. The mean of dy is taken in two parts, as for other rows, so that nothing cancels.
+/// Returns h for a row. We subtract the mean of dy in two steps, as for other rows, to avoid cancellation.
 #[inline(always)]
 fn h_of_row<const V: usize>(classes: usize, y: &[f32], dy: &[f32]) -> Vectors<V> {
     let (y, dy) = (Vectors::<V>::of(y), Vectors::<V>::of(dy));

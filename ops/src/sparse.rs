@@ -99,7 +99,7 @@ const PANEL: usize = 128;
 /// Rows in a piece of a product. Each piece reads the whole weight.
 const ROWS: usize = 64;
 
-/// A product's share of some inputs.
+/// The part of a product that comes from the inputs in `range`.
 struct Block<'a> {
     x: &'a [f32],
     inputs: usize,

@@ -1,9 +1,9 @@
-//! Tiles of a matrix product without FMA hardware, with the bits of those that have it.
+//! Tiles of a matrix product on CPUs without FMA hardware, with the same bits as on CPUs that have it.
 //!
-//! In `f64` the product of two `f32` values is exact. So a multiply-add is rounded twice: to `f64`, then to the digits
-//! of an `f32`. That is wrong only if the first rounding ended in the middle between two `f32` values. We compute a
-//! stretch of steps in this way and look for such sums. If there is one, which happens by chance about once in a
-//! hundred million steps, we compute the stretch again with [`Fma::mul_add`].
+//! In `f64` the product of two `f32` values is exact. So a multiply-add is rounded twice, first to `f64` and
+//! then to the digits of an `f32`. That is wrong only if the first rounding ended halfway between two `f32`
+//! values. We compute a stretch of steps in this way and look for such sums. If there is one, which happens
+//! by chance about once in a hundred million steps, we compute the stretch again with [`Fma::mul_add`].
 //!
 //! Sums of 0 and 1 times a number, as in samples and pixels, often end in the middle. But those products need no
 //! `f64` at all.
@@ -63,7 +63,8 @@ unsafe fn tile<const N: usize>(rows: usize, by_rows: bool, factors: &Factors, pl
     }
 }
 
-/// The sizes of some numbers. They are the bits of an `f32`, because the compiler may compare integers in any order.
+/// The least and the greatest magnitude of some numbers. Each is kept as the bits of an `f32`, because the
+/// compiler may compare integers in any order.
 #[derive(Clone, Copy)]
 struct Sizes {
     /// The least size apart from 0, less 1.
@@ -89,8 +90,8 @@ impl Sizes {
         self.most <= ONE && self.least >= ONE - 1
     }
 
-    /// Returns true if sums to which a stretch of products is added are neither too large nor too small to be
-    /// [rounded twice](add_rounded_twice).
+    /// Returns true if no sum becomes too large or too small to be [rounded twice](add_rounded_twice) while a
+    /// stretch of products is added.
     fn fit(self, other: Sizes, sums: Sizes) -> bool {
         // The sums do not overflow, and none is infinite or NaN.
         const LARGE: i32 = ((1u64 << 59) as f32).to_bits() as i32;
@@ -111,7 +112,7 @@ struct Panel<const N: usize> {
 }
 
 impl<const N: usize> Panel<N> {
-    /// Computes the other fields from the first rows.
+    /// Computes the other fields from the first `steps` rows.
     fn prepare(&mut self, steps: usize) {
         self.sizes = Sizes::NONE;
         for (wide, row) in self.wide.iter_mut().zip(&self.rows).take(steps) {
@@ -120,7 +121,7 @@ impl<const N: usize> Panel<N> {
         }
     }
 
-    /// Adds the products of entries of a row of the first factor, of which those beyond `steps` are 0.
+    /// Adds the products with the entries of a row of the first factor. Entries beyond `steps` are 0.
     fn add_products(&self, entries: &[f32; STEPS], steps: usize, sums: &mut [f32; N]) {
         let sizes = Sizes::NONE.with(entries);
         if sizes.are_bits() {

@@ -2,13 +2,15 @@
 //!
 //! The last vector of a row ends where the row ends, so it overlaps the one before unless the row is a multiple of
 //! [`LANES`]. No entry is left over, and the compiler knows the number of vectors and keeps them in registers.
-//! Otherwise it would go through the rest of such a row entry by entry, which takes up to three times as long.
+//! Otherwise the code would process the last entries of a row one by one, which takes up to three times as
+//! long.
 
 use crate::lanes;
 use crate::rows::row_by_row;
 use crate::simd::LANES;
 
-/// Returns true for rows of two to four vectors. Four whole ones are not among them, because other code is faster there.
+/// Returns true for rows of two to four vectors, except rows of four whole ones, for which other code is
+/// faster.
 #[inline(always)]
 pub(crate) fn has_few(classes: usize) -> bool {
     (LANES + 1..4 * LANES).contains(&classes)

@@ -7,7 +7,7 @@ use crate::shape::Shape;
 use crate::tape::{Inputs, Rule, Tape};
 use crate::var::Var;
 
-/// The most scores that a straight-through sample keeps for its backward pass, 4 MiB of them.
+/// The largest number of scores that a straight-through sample keeps for its backward pass (4 MiB).
 pub const MOST_SCORES: usize = 1 << 20;
 
 impl Tape {
