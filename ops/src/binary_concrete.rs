@@ -178,11 +178,11 @@ pub fn st_forward(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &mut [f32]) {
     binary_samples(tier, draws, logits, y);
 }
 
-/// Like [`st_forward`], but also writes the scores logits + l, from which [`st_backward_from_scores`] computes the gradient
-/// without the noise.
+/// Like [`st_forward`], but also writes the scores logits + l, from which [`st_backward_from_scores`] computes
+/// the gradient without drawing the noise again.
 ///
 /// # Panics
-/// As [`st_forward`] does.
+/// The same as [`st_forward`].
 #[track_caller]
 pub fn st_forward_and_scores(
     tier: Tier,

@@ -18,11 +18,12 @@ use crate::math;
 use crate::noise::Draws;
 use crate::parallel::{Rows, RowsMut, for_rows, sum_rows};
 use crate::perturbed::gumbel_scores;
+use crate::recomputed::with_soft;
 use crate::rows::{
     Checked, MODERATE, MaskedRow, check_rows, count_rows, is_unusual, retry_settled, sum_exp, with_settled,
 };
 use crate::scratch;
-use crate::soft_rows::{Scores, normalize, with_soft};
+use crate::soft_rows::{Scores, normalize};
 use crate::sums::sum_in_runs;
 
 // ------------------------------------------------------------------------------------------------ the sample

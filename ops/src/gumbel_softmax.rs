@@ -8,10 +8,11 @@
 
 use crate::Tier;
 use crate::noise::Draws;
-use crate::parallel::{Rows, RowsMut, sum_rows};
+use crate::parallel::{Rows, RowsMut};
 use crate::perturbed::{Kept, Perturbed, one_hot_samples, one_hot_samples_and_scores};
+use crate::recomputed::{backward_by_blocks, jacobian_of_scores};
 use crate::rows::{Checked, MaskedRow, check_rows, count_rows, retry_settled, with_settled};
-use crate::soft_rows::{self, jacobian_of_scores, normalize, with_soft};
+use crate::soft_rows::{self, normalize};
 
 crate::simd! {
     fn forward_piece<F>(
@@ -155,7 +156,7 @@ pub fn st_forward(
 /// [`MaskedRow`] for a row whose classes are all masked.
 ///
 /// # Panics
-/// As [`st_forward`] does.
+/// The same as [`st_forward`].
 #[track_caller]
 pub fn st_forward_and_scores(
     tier: Tier,
@@ -191,34 +192,12 @@ pub fn st_backward(
     want_tau: bool,
     dlogits: &mut [f32],
 ) -> f32 {
-    let rows = count_rows(logits, classes, dlogits);
-    assert_eq!(logits.len(), dy.len(), "dy must be rows x classes");
     draws.check(logits.len());
-    let h_ln_y = sum_rows(
-        rows,
-        classes,
-        (Rows(logits, classes), Rows(dy, classes), RowsMut(dlogits, classes)),
-        |first, (Rows(logits, _), Rows(dy, _), RowsMut(dlogits, _))| {
-            with_settled(tier, logits, classes, |logits| {
-                with_soft(classes, |soft| {
-                    let inverse_tau = 1.0 / tau;
-                    st_backward_piece(
-                        tier,
-                        draws,
-                        first,
-                        logits,
-                        dy,
-                        classes,
-                        inverse_tau,
-                        want_tau,
-                        soft,
-                        dlogits,
-                    )
-                })
-            })
-        },
-    );
-    -h_ln_y / tau
+    backward_by_blocks(logits, dy, classes, tau, dlogits, |first, logits, dy, soft, dlogits| {
+        with_settled(tier, logits, classes, |logits| {
+            st_backward_piece(tier, draws, first, logits, dy, classes, 1.0 / tau, want_tau, soft, dlogits)
+        })
+    })
 }
 
 /// Like [`st_backward`], but reads the scores that [`st_forward_and_scores`] wrote. Gives the same bits.
@@ -235,15 +214,9 @@ pub fn st_backward_from_scores(
     want_tau: bool,
     dlogits: &mut [f32],
 ) -> f32 {
-    let rows = count_rows(scores, classes, dlogits);
-    assert_eq!(scores.len(), dy.len(), "dy must be rows x classes");
-    let parts = (Rows(scores, classes), Rows(dy, classes), RowsMut(dlogits, classes));
-    let h_ln_y = sum_rows(rows, classes, parts, |_, (Rows(scores, _), Rows(dy, _), RowsMut(dlogits, _))| {
-        with_soft(classes, |soft| {
-            st_backward_from_scores_piece(tier, scores, dy, classes, 1.0 / tau, want_tau, soft, dlogits)
-        })
-    });
-    -h_ln_y / tau
+    backward_by_blocks(scores, dy, classes, tau, dlogits, |_, scores, dy, soft, dlogits| {
+        st_backward_from_scores_piece(tier, scores, dy, classes, 1.0 / tau, want_tau, soft, dlogits)
+    })
 }
 
 #[cfg(test)]

@@ -117,6 +117,7 @@ pub mod noise;
 mod one_hot;
 mod parallel;
 mod perturbed;
+mod recomputed;
 mod rows;
 mod scratch;
 pub mod sgd_momentum;

@@ -9,9 +9,7 @@ use crate::math;
 use crate::parallel::{Rows, RowsMut, for_light_rows, sum_rows};
 use crate::rows::{
     BLOCK, Checked, MODERATE, MaskedRow, block_len, by_classes, count_rows, is_unusual, row_by_row,
-    with_settled,
 };
-use crate::scratch;
 use crate::simd::LANES;
 use crate::soft_vectors;
 use crate::vectors::has_few;
@@ -145,7 +143,8 @@ fn change_row<const C: usize>(row: &mut [f32], change: impl Fn(f32) -> f32) {
 // Loops over short rows are compiled for many lengths, so the kernels share them. A call takes no time beside a block.
 
 crate::simd! {
-    /// Replaces each score with inverse_tau (score - largest score of the row). An [unusual](is_unusual) row is an error.
+    /// Replaces each score with inverse_tau (score - largest score of the row). An [unusual](is_unusual) row is an
+    /// error.
     pub(crate) fn shift_block(classes: usize, inverse_tau: f32, most: f32, y: &mut [f32]) -> Checked {
         by_classes!(shift_rows(classes, inverse_tau, most, y))
     }
@@ -225,7 +224,7 @@ fn scale_rows<const C: usize>(classes: usize, y: &mut [f32]) {
 
 crate::simd! {
     /// [`jacobian`] that returns the sum of h ln y, which is -tau dtau.
-    fn jacobian_and_tau<F>(
+    pub(crate) fn jacobian_and_tau<F>(
         tier;
         classes: usize,
         y: &[f32],
@@ -346,39 +345,6 @@ fn sum_of_h_ln_y<F: Fma>(h: &[f32], y: &[f32]) -> f32 {
     lanes::sum_of_pairs(h, y, |h, y| if y < f32::MIN_POSITIVE { 0.0 } else { h * math::ln_normal::<F>(y) })
 }
 
-/// Lends room for a block of soft rows to the backward pass of a straight-through op, which recomputes them.
-pub(crate) fn with_soft<T>(classes: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
-    scratch::with(block_len(classes), work)
-}
-
-/// [`jacobian`] at y = softmax(inverse_tau * scores). We compute y block by block into `soft`.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-pub(crate) fn jacobian_of_scores<F: Fma, S: Scores>(
-    tier: Tier,
-    dy: &[f32],
-    classes: usize,
-    inverse_tau: f32,
-    want_tau: bool,
-    soft: &mut [f32],
-    dlogits: &mut [f32],
-    scores: &mut S,
-) -> f32 {
-    let mut h_ln_y = 0.0;
-    let block = soft.len();
-    for (dy, dlogits) in dy.chunks(block).zip(dlogits.chunks_mut(block)) {
-        let soft = &mut soft[..dy.len()];
-        // The forward pass found an unmasked class in every row.
-        let _ = normalize::<F, _>(tier, classes, inverse_tau, scores, soft);
-        if want_tau {
-            h_ln_y += jacobian_and_tau(tier, classes, soft, dy, inverse_tau, dlogits);
-        } else {
-            jacobian(tier, classes, soft, dy, inverse_tau, dlogits);
-        }
-    }
-    h_ln_y
-}
-
 /// The gradient of y = softmax((logits + g) / tau) for a constant g, from y alone: dlogits += h / tau with
 /// h = y (dy - <y, dy>). Returns dtau = -sum(h ln y) / tau if `want_tau`, else 0.
 #[track_caller]
@@ -403,48 +369,5 @@ pub(crate) fn backward(
     let h_ln_y = sum_rows(rows, classes, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
         jacobian_and_tau(tier, classes, y, dy, 1.0 / tau, dlogits)
     });
-    -h_ln_y / tau
-}
-
-crate::simd! {
-    fn backward_from_logits_piece<F>(
-        tier;
-        logits: &[f32],
-        dy: &[f32],
-        classes: usize,
-        inverse_tau: f32,
-        want_tau: bool,
-        soft: &mut [f32],
-        dlogits: &mut [f32],
-    ) -> f32 {
-        jacobian_of_scores::<F, _>(tier, dy, classes, inverse_tau, want_tau, soft, dlogits, &mut &*logits)
-    }
-}
-
-/// [`backward`] at y = softmax(logits / tau), which is recomputed from the logits.
-#[track_caller]
-pub(crate) fn backward_from_logits(
-    tier: Tier,
-    logits: &[f32],
-    dy: &[f32],
-    classes: usize,
-    tau: f32,
-    want_tau: bool,
-    dlogits: &mut [f32],
-) -> f32 {
-    let rows = count_rows(logits, classes, dlogits);
-    assert_eq!(logits.len(), dy.len(), "dy must be rows x classes");
-    let h_ln_y = sum_rows(
-        rows,
-        classes,
-        (Rows(logits, classes), Rows(dy, classes), RowsMut(dlogits, classes)),
-        |_, (Rows(logits, _), Rows(dy, _), RowsMut(dlogits, _))| {
-            with_settled(tier, logits, classes, |logits| {
-                with_soft(classes, |soft| {
-                    backward_from_logits_piece(tier, logits, dy, classes, 1.0 / tau, want_tau, soft, dlogits)
-                })
-            })
-        },
-    );
     -h_ln_y / tau
 }

@@ -92,8 +92,8 @@ fn list_columns<'a>(
 /// Number of inputs whose non-zero entries are the bits of a word.
 const BLOCK: usize = u64::BITS as usize;
 
-/// Number of outputs whose sums stay in registers: eight of the widest vectors. A block of a panel of the weight stays in
-/// the nearest cache.
+/// Number of outputs whose sums stay in registers: eight of the widest vectors. A block of a panel of the weight
+/// stays in the nearest cache.
 const PANEL: usize = 128;
 
 /// Rows in a piece of a product. Each piece reads the whole weight.
@@ -111,7 +111,8 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Adds the products to whole panels of `W` outputs, from the output `first` on. Returns the first output after them.
+    /// Adds the products to whole panels of `W` outputs, from the output `first` on. Returns the first output
+    /// after them.
     #[inline(always)]
     fn add_to_panels<F: Fma, const W: usize>(&self, mut first: usize, y: &mut [f32]) -> usize {
         while first + W <= self.outputs {

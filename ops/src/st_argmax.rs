@@ -8,8 +8,8 @@
 use crate::Tier;
 use crate::one_hot::one_hot_rows;
 use crate::parallel::{Rows, RowsMut};
+use crate::recomputed;
 use crate::rows::{Checked, MaskedRow, check_rows, count_rows, retry_settled};
-use crate::soft_rows;
 
 crate::simd! {
     fn forward_piece<F>(tier; logits: &[f32], classes: usize, y: &mut [f32]) -> Checked {
@@ -55,5 +55,5 @@ pub fn backward(
     want_tau: bool,
     dlogits: &mut [f32],
 ) -> f32 {
-    soft_rows::backward_from_logits(tier, logits, dy, classes, tau, want_tau, dlogits)
+    recomputed::backward_from_logits(tier, logits, dy, classes, tau, want_tau, dlogits)
 }

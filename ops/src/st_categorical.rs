@@ -9,8 +9,8 @@
 use crate::Tier;
 use crate::noise::Draws;
 use crate::perturbed::one_hot_samples;
+use crate::recomputed;
 use crate::rows::MaskedRow;
-use crate::soft_rows;
 
 /// Samples y = one-hot of argmax(logits + g) with standard Gumbel noise g: an exact sample of
 /// softmax(logits).
@@ -55,5 +55,5 @@ pub fn backward(
     want_tau: bool,
     dlogits: &mut [f32],
 ) -> f32 {
-    soft_rows::backward_from_logits(tier, logits, dy, classes, tau, want_tau, dlogits)
+    recomputed::backward_from_logits(tier, logits, dy, classes, tau, want_tau, dlogits)
 }

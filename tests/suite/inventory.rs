@@ -137,6 +137,7 @@ fn every_rule_and_every_kernel_is_in_the_catalogue() {
         "one_hot",
         "parallel",
         "perturbed",
+        "recomputed",
         "rows",
         "scratch",
         "simd",
