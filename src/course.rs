@@ -1,22 +1,34 @@
-//! The course, which explains how a gradient passes through a sample in twelve chapters whose code runs with
-//! the tests.
+//! The course: how a gradient passes through a discrete sample. All its code runs with the tests.
 //!
-//! 1. [The tape](the_tape)
-//! 2. [A first gradient rule](a_first_gradient_rule)
-//! 3. [Checking a gradient](checking_a_gradient)
-//! 4. [Why argmax has no gradient](why_argmax_has_no_gradient)
-//! 5. [The Gumbel-max trick](the_gumbel_max_trick)
-//! 6. [Gumbel-Softmax, derived, then fused](gumbel_softmax)
-//! 7. [What temperature does, and choosing it](temperature)
-//! 8. [Straight-through and its bias](straight_through)
-//! 9. [Binary Concrete, densities, and which KL is a bound](binary_concrete)
-//! 10. [Score functions, baselines, control variates, and the lab](score_functions)
-//! 11. [A categorical VAE from an empty file](a_categorical_vae)
-//! 12. [How a kernel gets fast](how_a_kernel_gets_fast)
+//! [Start here](start_here). It takes ten minutes and shows three routes.
 //!
-//! See also [frequent confusions](confusions), [how to choose an estimator](estimators), [adding an
-//! op](adding_an_op), and [what the kernels cost](performance). The pages are written to be read in docs/ on
-//! a code host as well.
+//! Part I, one variable:
+//!
+//! 1. [A coin](a_coin)
+//! 2. [REINFORCE and its baseline](reinforce)
+//! 3. [The Gumbel race](the_gumbel_race)
+//! 4. [Gumbel-Softmax and its gradient](gumbel_softmax)
+//! 5. [Temperature](temperature)
+//! 6. [Straight-through](straight_through)
+//! 7. [Which one?](which_one)
+//!
+//! Part II, the engine:
+//!
+//! 8. [The tape](the_tape)
+//! 9. [A gradient rule, and an op of your own](a_gradient_rule)
+//! 10. [Checking a gradient](checking_a_gradient)
+//! 11. [Fusing a kernel](fusing_a_kernel)
+//!
+//! Part III, models:
+//!
+//! 12. [The ELBO](the_elbo)
+//! 13. [A VAE from an empty file](a_vae_from_an_empty_file)
+//!
+//! Appendices: [A, densities](densities); [B, more estimators](more_estimators); [C, noise and
+//! kernels](noise_and_kernels); [D, names](names).
+//!
+//! See also [how to choose an estimator](estimators), [adding an op](adding_an_op), and [what the kernels
+//! cost](performance). The pages read well in docs/ on a code host too.
 
 /// A page and its pictures, which the page's script puts in their places.
 macro_rules! chapter {
@@ -27,20 +39,25 @@ macro_rules! chapter {
     };
 }
 
-chapter!(the_tape, "01-the-tape");
-chapter!(a_first_gradient_rule, "02-a-first-gradient-rule");
-chapter!(checking_a_gradient, "03-checking-a-gradient");
-chapter!(why_argmax_has_no_gradient, "04-why-argmax-has-no-gradient");
-chapter!(the_gumbel_max_trick, "05-the-gumbel-max-trick", "tails");
-chapter!(gumbel_softmax, "06-gumbel-softmax", "temperature", "simplex", "tape");
-chapter!(temperature, "07-temperature", "temperature", "simplex", "bias-variance");
-chapter!(straight_through, "08-straight-through", "straight-through", "gradients");
-chapter!(binary_concrete, "09-binary-concrete");
-chapter!(score_functions, "10-score-functions", "gradients", "lab-training");
+chapter!(start_here, "00-start-here");
+chapter!(a_coin, "01-a-coin");
+chapter!(reinforce, "02-reinforce", "gradients", "lab-training");
+chapter!(the_gumbel_race, "03-the-gumbel-race", "tails");
+chapter!(gumbel_softmax, "04-gumbel-softmax", "temperature", "simplex", "tape");
+chapter!(temperature, "05-temperature", "temperature", "simplex", "bias-variance");
+chapter!(straight_through, "06-straight-through", "straight-through", "gradients");
+chapter!(which_one, "07-which-one");
+chapter!(the_tape, "08-the-tape");
+chapter!(a_gradient_rule, "09-a-gradient-rule");
+chapter!(checking_a_gradient, "10-checking-a-gradient");
+chapter!(fusing_a_kernel, "11-fusing-a-kernel");
+chapter!(the_elbo, "12-the-elbo");
 #[cfg(feature = "embedded")]
-chapter!(a_categorical_vae, "11-a-categorical-vae", "digits", "code-usage");
-chapter!(how_a_kernel_gets_fast, "12-how-a-kernel-gets-fast");
-chapter!(confusions, "confusions");
+chapter!(a_vae_from_an_empty_file, "13-a-vae-from-an-empty-file", "digits", "code-usage");
+chapter!(densities, "A-densities");
+chapter!(more_estimators, "B-more-estimators");
+chapter!(noise_and_kernels, "C-noise-and-kernels");
+chapter!(names, "D-names");
 chapter!(estimators, "estimators", "lab-temperature", "lab-samples", "lab-training");
 #[doc = include_str!("../docs/adding-an-op.md")]
 // It quotes pieces of files.
