@@ -16,7 +16,9 @@ use crate::Tier;
 use crate::fma;
 use crate::matrix::{Matrix, Write};
 use crate::scratch;
-use crate::simd::{LANES, Set};
+use crate::simd::LANES;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::Set;
 use crate::sums::add_in_stretches;
 use crate::team;
 use crate::tile::{Factors, MOST_COLUMNS, MOST_ROWS, Place, STRIP, Tiles};

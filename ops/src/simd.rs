@@ -57,6 +57,7 @@ impl Tier {
 
     /// Every tier of this machine, slowest first.
     pub fn available() -> Vec<Tier> {
+        #[allow(unused_mut, reason = "some targets have no other tier")]
         let mut tiers = vec![Tier::PORTABLE];
         #[cfg(target_arch = "aarch64")]
         tiers.push(Tier(Set::Neon));
@@ -140,6 +141,12 @@ macro_rules! simd {
             #[allow(clippy::extra_unused_type_parameters, clippy::too_many_arguments)]
             fn body<$fma: $crate::Fma>(#[allow(unused_variables)] $tier: $crate::Tier, $($arg: $ty),*) $(-> $ret)? $body
 
+            // Apart, as the others are: a caller that works on pieces would have the body once for each way to them.
+            #[inline(never)]
+            fn portable($tier: $crate::Tier, $($arg: $ty),*) $(-> $ret)? {
+                body::<$crate::fma::Portable>($tier, $($arg),*)
+            }
+
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
             fn avx512($tier: $crate::Tier, $($arg: $ty),*) $(-> $ret)? {
@@ -159,7 +166,7 @@ macro_rules! simd {
             }
 
             match $tier.set() {
-                $crate::simd::Set::Portable => body::<$crate::fma::Portable>($tier, $($arg),*),
+                $crate::simd::Set::Portable => portable($tier, $($arg),*),
                 // SAFETY: a `Tier` exists only for instruction sets that were detected on this CPU.
                 #[cfg(target_arch = "aarch64")]
                 $crate::simd::Set::Neon => unsafe { neon($tier, $($arg),*) },

@@ -84,8 +84,9 @@ fn cores() -> usize {
 
 /// Returns the number of threads that a region opened here may have.
 pub(crate) fn size() -> usize {
-    // The pool is asked last, because that starts the global one.
-    if cores() == 1 { 1 } else { cores().min(rayon::current_num_threads()) }
+    // Known to the compiler in WebAssembly, which then leaves out what needs threads. The pool is asked last, because that
+    // starts the global one.
+    if cfg!(target_family = "wasm") || cores() == 1 { 1 } else { cores().min(rayon::current_num_threads()) }
 }
 
 /// Calls `work` once with each number below `leaves`, which is at most 64, on several threads at a time.

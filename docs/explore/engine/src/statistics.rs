@@ -1,0 +1,41 @@
+//! What several interactions compute of their samples and logits, in f64.
+
+/// The probabilities of logits.
+pub(crate) fn softmax(logits: &[f64]) -> Vec<f64> {
+    let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> = logits.iter().map(|x| (x - most).exp()).collect();
+    let sum: f64 = weights.iter().sum();
+    weights.iter().map(|weight| weight / sum).collect()
+}
+
+/// The probability of heads.
+pub(crate) fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// ln(1 + e^x).
+pub(crate) fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+/// The mean of some numbers, its standard error, and the variance of one.
+pub(crate) fn moments(numbers: impl Iterator<Item = f64> + Clone) -> [f64; 3] {
+    let n = numbers.clone().count() as f64;
+    let mean = numbers.clone().sum::<f64>() / n;
+    let variance = numbers.map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+    [mean, (variance / n).sqrt(), variance]
+}
+
+/// The share of each class among indices.
+pub(crate) fn shares(index: &[u32], classes: usize) -> Vec<f64> {
+    let mut shares = vec![0.0; classes];
+    for &class in index {
+        shares[class as usize] += 1.0;
+    }
+    shares.iter().map(|count| count / index.len() as f64).collect()
+}
+
+/// The logistic noise at the middles of `count` equally probable pieces, for integrals over the noise.
+pub(crate) fn logistic_grid(count: usize) -> impl Iterator<Item = f64> + Clone {
+    (0..count).map(move |i| (i as f64 + 0.5) / count as f64).map(|u| (u / (1.0 - u)).ln())
+}
