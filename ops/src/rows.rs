@@ -64,38 +64,25 @@ pub(crate) fn row_by_row() {
 }
 
 /// Calls `f::<C>(classes, ...)` with C = classes for up to 16 classes, and with C = 0 for more. When the
-/// compiler knows the length of a row, it unrolls the loops over the row. WebAssembly, which is loaded before it
-/// runs, has this code only for the row lengths of the explorable pages.
+/// compiler knows the length of a row, it unrolls the loops over the row.
 macro_rules! by_classes {
     ($f:ident$(::<$fma:ident>)?($classes:expr, $($arg:expr),*)) => {
         match $classes {
-            #[cfg(not(target_arch = "wasm32"))]
             1 => $f::<$($fma,)? 1>(1, $($arg),*),
             2 => $f::<$($fma,)? 2>(2, $($arg),*),
             3 => $f::<$($fma,)? 3>(3, $($arg),*),
             4 => $f::<$($fma,)? 4>(4, $($arg),*),
-            #[cfg(not(target_arch = "wasm32"))]
             5 => $f::<$($fma,)? 5>(5, $($arg),*),
-            #[cfg(not(target_arch = "wasm32"))]
             6 => $f::<$($fma,)? 6>(6, $($arg),*),
-            #[cfg(not(target_arch = "wasm32"))]
             7 => $f::<$($fma,)? 7>(7, $($arg),*),
-            #[cfg(not(target_arch = "wasm32"))]
             8 => $f::<$($fma,)? 8>(8, $($arg),*),
-            #[cfg(not(target_arch = "wasm32"))]
             9 => $f::<$($fma,)? 9>(9, $($arg),*),
             10 => $f::<$($fma,)? 10>(10, $($arg),*),
-            #[cfg(not(target_arch = "wasm32"))]
             11 => $f::<$($fma,)? 11>(11, $($arg),*),
-            #[cfg(not(target_arch = "wasm32"))]
             12 => $f::<$($fma,)? 12>(12, $($arg),*),
-            #[cfg(not(target_arch = "wasm32"))]
             13 => $f::<$($fma,)? 13>(13, $($arg),*),
-            #[cfg(not(target_arch = "wasm32"))]
             14 => $f::<$($fma,)? 14>(14, $($arg),*),
-            #[cfg(not(target_arch = "wasm32"))]
             15 => $f::<$($fma,)? 15>(15, $($arg),*),
-            #[cfg(not(target_arch = "wasm32"))]
             16 => $f::<$($fma,)? 16>(16, $($arg),*),
             classes => $f::<$($fma,)? 0>(classes, $($arg),*),
         }

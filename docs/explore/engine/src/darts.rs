@@ -1,10 +1,14 @@
 //! The dartboard: estimates of the gradient of three classes, in the plane in which they lie.
 
-use reparam::estimators::{Estimate, Estimator, parse};
+use reparam::estimators::{Estimate, Estimator};
 use reparam::{Noise, Tape, Var, Variables};
 
+use crate::estimators::estimator;
 use crate::exchange::{Given, answer};
 use crate::statistics::softmax;
+
+/// One variable of three classes.
+const VARIABLES: Variables = Variables::Categories { count: 1, classes: 3 };
 
 /// Throws `count` darts, each the mean of `batch` estimates, or of as many as `batch` evaluations of the loss
 /// pay for if `equal` is 1. The loss is sum_k f_k z_k + bend (1 - sum_k z_k^2), so `bend` changes nothing at a
@@ -20,11 +24,8 @@ use crate::statistics::softmax;
 pub extern "C" fn darts(batch: usize, equal: u32, seed: u32, count: usize) -> usize {
     answer(|given, out| {
         let board = Board::of(given);
-        let mut estimator = parse(given.text()).unwrap_or_else(|error| panic!("{error}"));
+        let mut estimator = estimator(given.text(), VARIABLES);
         let noise = &mut Noise::seed(seed.into());
-        estimator
-            .check(Variables::Categories { count: 1, classes: 3 })
-            .unwrap_or_else(|error| panic!("{error}"));
         let mut tape = Tape::new();
         let (_, evaluations) = board.estimates(estimator.as_mut(), &mut tape, 1, noise);
         let batch = if equal == 1 { (batch / evaluations).max(1) } else { batch };
@@ -63,8 +64,7 @@ impl Board {
         let mut evaluations = 0;
         let estimates = {
             let logits = self.logits.map(|x| x as f32).repeat(rows);
-            let logits =
-                Variables::Categories { count: 1, classes: 3 }.logits(tape.variable(&logits, [rows, 3]));
+            let logits = VARIABLES.logits(tape.variable(&logits, [rows, 3]));
             let loss = estimator.estimate(logits, noise, |z, _| {
                 evaluations += 1;
                 self.loss(z)

@@ -1,8 +1,9 @@
 //! Where descent ends: gradient descent on E (b - t)^2 with an estimator's gradients.
 
-use reparam::estimators::{Estimate, parse};
+use reparam::estimators::Estimate;
 use reparam::{Noise, Tape, Variables};
 
+use crate::estimators::estimator;
 use crate::exchange::answer;
 use crate::statistics::sigmoid;
 
@@ -17,8 +18,7 @@ use crate::statistics::sigmoid;
 pub extern "C" fn descent(rate: f64, steps: usize, batch: usize, seed: u32) -> usize {
     answer(|given, out| {
         let [mut logit, t] = given.numbers[..] else { panic!("a logit and t expected") };
-        let mut estimator = parse(given.text()).unwrap_or_else(|error| panic!("{error}"));
-        estimator.check(Variables::Bits(1)).unwrap_or_else(|error| panic!("{error}"));
+        let mut estimator = estimator(given.text(), Variables::Bits(1));
         let (mut tape, noise) = (Tape::new(), &mut Noise::seed(seed.into()));
         for _ in 0..steps {
             out.push(sigmoid(logit));

@@ -9,6 +9,7 @@ pub mod bump;
 pub mod darts;
 pub mod descent;
 pub mod elbo;
+mod estimators;
 pub mod exchange;
 pub mod live_tape;
 pub mod proof;
@@ -16,6 +17,7 @@ pub mod race;
 pub mod relaxed;
 pub mod staircase;
 mod statistics;
+#[cfg(feature = "vae")]
 pub mod vae;
 
 #[cfg(test)]

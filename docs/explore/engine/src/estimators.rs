@@ -1,0 +1,29 @@
+//! The estimators that the pages offer. A page loads all their code, so there are fewer than in the registry.
+
+use reparam::Variables;
+use reparam::estimators::{
+    Estimator, GumbelSoftmax, LeaveOneOut, ReinMax, ScoreFunction, StGumbelSoftmax, StraightThrough,
+    Surrogate,
+};
+
+/// Makes an estimator from its name, as the lab writes it.
+///
+/// # Panics
+/// If there is none of that name here, or it does not support the variables.
+pub(crate) fn estimator(name: &str, variables: Variables) -> Box<dyn Estimator> {
+    let (form, number) = name.split_once(':').unwrap_or((name, ""));
+    let number: f32 = number.parse().unwrap_or(1.0);
+    let estimator: Box<dyn Estimator> = match form {
+        "score-function" => Box::new(ScoreFunction::new()),
+        "rloo" => Box::new(LeaveOneOut::new(number as usize)),
+        "gumbel-softmax" => Box::new(GumbelSoftmax { tau: number }),
+        "st-gumbel-softmax" => Box::new(StGumbelSoftmax::new(number)),
+        "st-softmax" => Box::new(StraightThrough::new(Surrogate::Softmax(number))),
+        "reinmax" => Box::new(ReinMax { tau: number }),
+        _ => panic!(
+            "estimator: score-function, rloo:K, gumbel-softmax:TAU, st-gumbel-softmax:TAU, st-softmax:TAU or reinmax:TAU expected, {name} found"
+        ),
+    };
+    estimator.check(variables).unwrap_or_else(|error| panic!("{error}"));
+    estimator
+}
