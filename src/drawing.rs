@@ -19,7 +19,7 @@ const LINE: f64 = 17.0;
 struct Drawn {
     inputs: Vec<usize>,
     tracked: bool,
-    /// The lines in the box: position and op, name, shape and bytes, bytes saved.
+    /// The lines in the box: position and op, name, shape and bytes, bytes of its rule.
     words: Vec<String>,
     /// The node's line in the printed tape.
     line: String,
@@ -65,7 +65,7 @@ fn words(node: &NodeView<'_>) -> Vec<String> {
     words.extend(node.name.map(str::to_owned));
     words.push(format!("{} {} B", node.shape, node.own_bytes()));
     if node.saved_bytes() > 0 {
-        words.push(format!("saves {} B", node.saved_bytes()));
+        words.push(format!("rule: {} B", node.saved_bytes()));
     }
     words
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use plotters::coord::Shift;
+use plotters::coord::combinators::BindKeyPoints;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
@@ -96,7 +97,10 @@ pub fn logarithmic(axes: &Axes<'_>, curves: &[Curve]) -> Result<String> {
     let ((left, right), (bottom, top)) = ranges(&curves);
     // Room for the names above the curves.
     let (x, y) = (left / 1.5..right * 1.5, bottom / 1.5..top * 10.0);
-    picture(SIZE, |area| draw(area, axes, &curves, x.log_scale(), y.log_scale(), true))
+    let (x_ticks, y_ticks) = (decades(&x), decades(&y));
+    let x = x.log_scale().with_key_points(x_ticks);
+    let y = y.log_scale().with_key_points(y_ticks);
+    picture(SIZE, |area| draw(area, axes, &curves, x, y, true))
 }
 
 /// An SVG of curves with linear axes, without marks.
@@ -107,6 +111,14 @@ pub fn linear(axes: &Axes<'_>, curves: &[Curve]) -> Result<String> {
     let ((left, right), (bottom, top)) = ranges(curves);
     let room = 0.35 * (top - bottom);
     picture(SIZE, |area| draw(area, axes, curves, left..right, bottom..top + room, false))
+}
+
+/// The numbers at a logarithmic axis: 1, 2 and 5 times powers of 10, or the powers alone where there are many.
+fn decades(range: &std::ops::Range<f64>) -> Vec<f64> {
+    let (first, last) = (range.start.log10().floor() as i32, range.end.log10().ceil() as i32);
+    let heads: &[f64] = if last - first > 4 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+    let ticks = (first..=last).flat_map(|power| heads.iter().map(move |head| head * 10f64.powi(power)));
+    ticks.filter(|tick| range.contains(tick)).collect()
 }
 
 /// The least and the largest of both coordinates.
@@ -128,6 +140,8 @@ where
 {
     let mut chart = ChartBuilder::on(area)
         .margin(16)
+        // Half of the last number at the axis.
+        .margin_right(44)
         .x_label_area_size(44)
         .y_label_area_size(76)
         .build_cartesian_2d(x, y)?;

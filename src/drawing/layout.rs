@@ -11,7 +11,7 @@
 /// The distance of two inputs at a node's left side.
 pub(super) const PORT: f64 = 16.0;
 /// The gap between the end of a layer's wires and the boxes of the next layer.
-const GAP: f64 = 52.0;
+const GAP: f64 = 36.0;
 /// The space between two nodes of a layer.
 const SPACE: f64 = 18.0;
 /// Half the height of a passing wire.

@@ -18,7 +18,7 @@ const MARGIN: f64 = 16.5;
 
 impl Tape {
     /// The tape as a picture in SVG, inputs on the left. A node is a box with its position, op, name, shape,
-    /// bytes of its own value and bytes that its rule saves; above the wire that leaves it is its value, and
+    /// bytes of its own value and bytes of its rule, with what that keeps; above the wire that leaves it is its value, and
     /// below it, if `gradients` are given, the gradient of the loss with respect to it. Both have three
     /// digits and show all numbers if they are few, otherwise mean, least and largest entry. Lines are dashed
     /// where no gradient flows.

@@ -290,25 +290,25 @@ fn a_tape_as_a_graph() {
       n0 -> n1;
       n2 [label="%2 parameter\nencoder.0.weight\n[4, 5] 0 B", shape=box, style=solid];
       n3 [label="%3 parameter\nencoder.0.bias\n[5] 0 B", shape=box, style=solid];
-      n4 [label="%4 linear\n[2, 5] 40 B\nsaves 32 B", shape=ellipse, style=solid];
+      n4 [label="%4 linear\n[2, 5] 40 B\nrule: 32 B", shape=ellipse, style=solid];
       n1 -> n4;
       n2 -> n4;
       n3 -> n4;
       n5 [label="%5 parameter\nencoder.1.weight\n[5, 6] 0 B", shape=box, style=solid];
       n6 [label="%6 parameter\nencoder.1.bias\n[6] 0 B", shape=box, style=solid];
-      n7 [label="%7 linear\n[2, 6] 48 B\nsaves 32 B", shape=ellipse, style=solid];
+      n7 [label="%7 linear\n[2, 6] 48 B\nrule: 32 B", shape=ellipse, style=solid];
       n4 -> n7;
       n5 -> n7;
       n6 -> n7;
       n8 [label="%8 reshape\n[4, 3] 0 B", shape=ellipse, style=solid];
       n7 -> n8;
-      n9 [label="%9 gumbel_softmax\n[4, 3] 48 B\nsaves 16 B", shape=ellipse, style=solid];
+      n9 [label="%9 gumbel_softmax\n[4, 3] 48 B\nrule: 16 B", shape=ellipse, style=solid];
       n8 -> n9;
       n10 [label="%10 reshape\n[2, 6] 0 B", shape=ellipse, style=solid];
       n9 -> n10;
       n11 [label="%11 parameter\ndecoder.0.weight\n[6, 4] 0 B", shape=box, style=solid];
       n12 [label="%12 parameter\ndecoder.0.bias\n[4] 0 B", shape=box, style=solid];
-      n13 [label="%13 linear\n[2, 4] 32 B\nsaves 32 B", shape=ellipse, style=solid];
+      n13 [label="%13 linear\n[2, 4] 32 B\nrule: 32 B", shape=ellipse, style=solid];
       n10 -> n13;
       n11 -> n13;
       n12 -> n13;
@@ -317,14 +317,14 @@ fn a_tape_as_a_graph() {
       n0 -> n14;
       n15 [label="%15 sum\n[] 4 B", shape=ellipse, style=solid];
       n14 -> n15;
-      n16 [label="%16 categorical_kl_uniform\n[4] 16 B\nsaves 8 B", shape=ellipse, style=solid];
+      n16 [label="%16 categorical_kl_uniform\n[4] 16 B\nrule: 8 B", shape=ellipse, style=solid];
       n8 -> n16;
       n17 [label="%17 sum\n[] 4 B", shape=ellipse, style=solid];
       n16 -> n17;
       n18 [label="%18 add\n[] 4 B", shape=ellipse, style=solid];
       n15 -> n18;
       n17 -> n18;
-      n19 [label="%19 affine\n[] 4 B\nsaves 4 B", shape=ellipse, style=solid];
+      n19 [label="%19 affine\n[] 4 B\nrule: 4 B", shape=ellipse, style=solid];
       n18 -> n19;
     }
     "#);
@@ -336,8 +336,8 @@ fn a_tape_as_a_picture() {
     let x = tape.variable(&[2.0], []);
     let gradients = (x * x + 3.0 * x).backward();
     assert_snapshot!(tape.to_svg(&gradients), @r##"
-    <svg xmlns="http://www.w3.org/2000/svg" class="tape" width="478" height="186" viewBox="0 0 478 186" role="img" aria-label="A tape of 4 nodes" font-family="ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace" font-size="13" fill="#222222">
-    <rect class="paper" width="478" height="186" fill="#ffffff"/>
+    <svg xmlns="http://www.w3.org/2000/svg" class="tape" width="446" height="186" viewBox="0 0 446 186" role="img" aria-label="A tape of 4 nodes" font-family="ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace" font-size="13" fill="#222222">
+    <rect class="paper" width="446" height="186" fill="#ffffff"/>
     <g transform="translate(16.5 16.5)">
     <g class="node leaf" data-node="0"><title>%0* variable [] 4 B</title>
     <path class="wire" d="M105 47H129" fill="none" stroke="#222222"/>
@@ -347,31 +347,31 @@ fn a_tape_as_a_picture() {
     <g class="gradient" fill="#b34d00"><text x="112" y="64">7</text></g>
     </g>
     <g class="node op" data-node="1"><title>%1* mul(%0, %0) [] 4 B  Mul</title>
-    <path class="wire" d="M247 23H295" fill="none" stroke="#222222"/>
-    <rect class="box" x="181" y="0" width="66" height="46" rx="8" fill="#e8f3fb" stroke="#222222"/>
-    <g class="words" fill="#222222"><text x="190" y="19" font-weight="bold">%1 mul</text><text x="190" y="36">[] 4 B</text></g>
-    <g class="value" fill="#0072b2"><text x="254" y="17">4</text></g>
-    <g class="gradient" fill="#b34d00"><text x="254" y="40">1</text></g>
+    <path class="wire" d="M231 23H279" fill="none" stroke="#222222"/>
+    <rect class="box" x="165" y="0" width="66" height="46" rx="8" fill="#e8f3fb" stroke="#222222"/>
+    <g class="words" fill="#222222"><text x="174" y="19" font-weight="bold">%1 mul</text><text x="174" y="36">[] 4 B</text></g>
+    <g class="value" fill="#0072b2"><text x="238" y="17">4</text></g>
+    <g class="gradient" fill="#b34d00"><text x="238" y="40">1</text></g>
     </g>
     <g class="node op" data-node="2"><title>%2* affine(%0) [] 4 B  Affine { scale: 3.0 }</title>
-    <path class="wire" d="M271 96H295" fill="none" stroke="#222222"/>
-    <rect class="box" x="181" y="64.5" width="90" height="63" rx="8" fill="#e8f3fb" stroke="#222222"/>
-    <g class="words" fill="#222222"><text x="190" y="83.5" font-weight="bold">%2 affine</text><text x="190" y="100.5">[] 4 B</text><text x="190" y="117.5">saves 4 B</text></g>
-    <g class="value" fill="#0072b2"><text x="278" y="90">6</text></g>
-    <g class="gradient" fill="#b34d00"><text x="278" y="113">1</text></g>
+    <path class="wire" d="M255 96H279" fill="none" stroke="#222222"/>
+    <rect class="box" x="165" y="64.5" width="90" height="63" rx="8" fill="#e8f3fb" stroke="#222222"/>
+    <g class="words" fill="#222222"><text x="174" y="83.5" font-weight="bold">%2 affine</text><text x="174" y="100.5">[] 4 B</text><text x="174" y="117.5">rule: 4 B</text></g>
+    <g class="value" fill="#0072b2"><text x="262" y="90">6</text></g>
+    <g class="gradient" fill="#b34d00"><text x="262" y="113">1</text></g>
     </g>
     <g class="node op" data-node="3"><title>%3* add(%1, %2) [] 4 B  Add</title>
-    <path class="wire" d="M413 59H445" fill="none" stroke="#222222"/>
-    <rect class="box" x="347" y="36" width="66" height="46" rx="8" fill="#e8f3fb" stroke="#222222"/>
-    <g class="words" fill="#222222"><text x="356" y="55" font-weight="bold">%3 add</text><text x="356" y="72">[] 4 B</text></g>
-    <g class="value" fill="#0072b2"><text x="420" y="53">10</text></g>
-    <g class="gradient" fill="#b34d00"><text x="420" y="76">1</text></g>
+    <path class="wire" d="M381 59H413" fill="none" stroke="#222222"/>
+    <rect class="box" x="315" y="36" width="66" height="46" rx="8" fill="#e8f3fb" stroke="#222222"/>
+    <g class="words" fill="#222222"><text x="324" y="55" font-weight="bold">%3 add</text><text x="324" y="72">[] 4 B</text></g>
+    <g class="value" fill="#0072b2"><text x="388" y="53">10</text></g>
+    <g class="gradient" fill="#b34d00"><text x="388" y="76">1</text></g>
     </g>
-    <g class="edge" data-from="0" data-to="1"><path d="M105 47H129C151.5 47 151.5 15 174 15" fill="none" stroke="#222222"/><path d="M181 15l-8 -4v8z" stroke="none"/></g>
-    <g class="edge" data-from="0" data-to="1"><path d="M105 47H129C151.5 47 151.5 31 174 31" fill="none" stroke="#222222"/><path d="M181 31l-8 -4v8z" stroke="none"/></g>
-    <g class="edge" data-from="0" data-to="2"><path d="M105 47H129C151.5 47 151.5 96 174 96" fill="none" stroke="#222222"/><path d="M181 96l-8 -4v8z" stroke="none"/></g>
-    <g class="edge" data-from="1" data-to="3"><path d="M247 23H295C317.5 23 317.5 51 340 51" fill="none" stroke="#222222"/><path d="M347 51l-8 -4v8z" stroke="none"/></g>
-    <g class="edge" data-from="2" data-to="3"><path d="M271 96H295C317.5 96 317.5 67 340 67" fill="none" stroke="#222222"/><path d="M347 67l-8 -4v8z" stroke="none"/></g>
+    <g class="edge" data-from="0" data-to="1"><path d="M105 47H129C143.5 47 143.5 15 158 15" fill="none" stroke="#222222"/><path d="M165 15l-8 -4v8z" stroke="none"/></g>
+    <g class="edge" data-from="0" data-to="1"><path d="M105 47H129C143.5 47 143.5 31 158 31" fill="none" stroke="#222222"/><path d="M165 31l-8 -4v8z" stroke="none"/></g>
+    <g class="edge" data-from="0" data-to="2"><path d="M105 47H129C143.5 47 143.5 96 158 96" fill="none" stroke="#222222"/><path d="M165 96l-8 -4v8z" stroke="none"/></g>
+    <g class="edge" data-from="1" data-to="3"><path d="M231 23H279C293.5 23 293.5 51 308 51" fill="none" stroke="#222222"/><path d="M315 51l-8 -4v8z" stroke="none"/></g>
+    <g class="edge" data-from="2" data-to="3"><path d="M255 96H279C293.5 96 293.5 67 308 67" fill="none" stroke="#222222"/><path d="M315 67l-8 -4v8z" stroke="none"/></g>
     <text class="legend" x="0" y="153">above a wire: the value; below: the gradient</text>
     </g>
     </svg>

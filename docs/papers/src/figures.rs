@@ -1,13 +1,23 @@
 //! `reparam-papers figures`: the pictures of the documentation, made by the engine.
 
+mod bias_arrow;
 mod bias_variance;
 mod code_usage;
+mod coin;
+mod density;
+mod diagrams;
 mod digits;
+mod elbo_gap;
+mod gradcheck_step;
 mod gradients;
 mod lab;
+mod moments;
 mod parts;
+mod race;
 mod raster;
+mod sheet;
 mod simplex;
+mod slope;
 mod straight_through;
 mod tails;
 mod tape;
@@ -46,16 +56,29 @@ struct Work {
 }
 
 /// All pictures: one that is added here is drawn, checked and named with the others.
-const WORKS: [Work; 11] = [
+const WORKS: [Work; 24] = [
+    Work { names: &["coin-and-gaussian"], draw: || Ok(vec![coin::coin_and_gaussian()]) },
+    Work { names: &["staircase"], draw: || Ok(vec![coin::staircase()]) },
+    Work { names: &["race"], draw: || Ok(vec![race::draw()]) },
+    Work { names: &["baseline"], draw: || Ok(vec![coin::baseline()]) },
+    Work { names: &["bump"], draw: || Ok(vec![coin::bump()]) },
+    Work { names: &["bias-arrow"], draw: || Ok(vec![bias_arrow::draw()]) },
+    Work { names: &["gradient-paths"], draw: || Ok(vec![diagrams::gradient_paths()]) },
+    Work { names: &["gradcheck-step"], draw: || Ok(vec![gradcheck_step::draw()]) },
+    Work { names: &["rule"], draw: || Ok(vec![diagrams::rule()]) },
+    Work { names: &["kernel-cost"], draw: || Ok(vec![diagrams::kernel_cost()]) },
+    Work { names: &["elbo-gap"], draw: || Ok(vec![elbo_gap::draw()]) },
+    Work { names: &["density"], draw: || Ok(vec![density::draw()]) },
+    Work { names: &["gradient"], draw: || Ok(vec![slope::draw()]) },
     Work { names: &["temperature"], draw: || one(temperature::draw()) },
     Work { names: &["simplex"], draw: || one(simplex::draw()) },
     Work { names: &["tails"], draw: || one(tails::draw()) },
     Work { names: &["straight-through"], draw: || one(straight_through::draw()) },
     Work { names: &["gradients"], draw: || one(gradients::draw()) },
-    Work { names: &["bias-variance"], draw: || one(bias_variance::draw()) },
+    Work { names: &["bias-variance"], draw: || Ok(vec![bias_variance::draw()]) },
     Work { names: &["lab-temperature"], draw: || one(lab::temperature()) },
     Work { names: &["lab-samples"], draw: || one(lab::samples()) },
-    Work { names: &["lab-training"], draw: || one(lab::training()) },
+    Work { names: &["lab-training"], draw: || Ok(vec![lab::training()]) },
     Work { names: &["tape"], draw: || Ok(vec![tape::picture()]) },
     Work { names: &["digits", "code-usage"], draw: training::draw },
 ];

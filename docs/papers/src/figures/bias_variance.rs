@@ -1,77 +1,84 @@
 //! Bias and variance of the relaxed estimators against their temperature.
 
-use plotters::prelude::*;
-use plotters::style::text_anchor::HPos;
-use reparam::Result;
-use reparam::lab::{Measurement, Quadratic};
+use reparam::lab::Quadratic;
 
-use crate::figures::parts::{GREY, LARGE, key, write_text};
-use reparam::cli::plot::{Area, COLOURS, Drawn, SMALL, picture, sans, short};
-use reparam::lab::{measure_named, sweep_temperatures};
+use super::moments::Moments;
+use super::sheet::*;
 
-const FAMILIES: [&str; 3] = ["gumbel-softmax", "st-gumbel-softmax", "gumbel-rao:10"];
-/// What has no bias, to compare with.
+const FAMILIES: [(&str, &str); 3] =
+    [("gumbel-softmax", BLUE), ("st-gumbel-softmax", ORANGE), ("gumbel-rao:10", GREEN)];
+const TAUS: [f64; 9] = [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0, 4.0];
+/// An estimator without bias, to compare with.
 const UNBIASED: &str = "rloo:4";
 const SAMPLES: usize = 1_000_000;
-const SIZE: (u32, u32) = (960, 480);
 
-pub(super) fn draw() -> Result<String> {
+pub(super) fn draw() -> String {
     let problem = Quadratic::new(5);
-    let sweeps = FAMILIES.map(|family| sweep_temperatures(&problem, family, SAMPLES, 1));
-    let unbiased =
-        measure_named(&problem, UNBIASED, SAMPLES, 1).expect("an estimator for categorical variables");
-    picture(SIZE, |area| {
-        let half = area.dim_in_pixel().0 as i32 / 2;
-        write_text(area, "bias squared", (half / 2 + 36, 22), LARGE, HPos::Center)?;
-        write_text(area, "variance of one estimate", (half + half / 2 + 36, 22), LARGE, HPos::Center)?;
-        let (left, right) = area.margin(40, 4, 4, 12).split_horizontally(half);
-        panel(&left, (4e-6, 0.3), &sweeps, significant, None)?;
-        panel(&right, (1e-3, 300.0), &sweeps, |m| m.variance, Some(unbiased.variance))
-    })
-}
+    let sweeps = FAMILIES.map(|(family, _)| {
+        TAUS.map(|tau| Moments::measure(&problem, &format!("{family}:{tau}"), SAMPLES, 1))
+    });
+    let unbiased = Moments::measure(&problem, UNBIASED, SAMPLES, 1).variance.0;
+    let square: f64 = sweeps[0][0].exact.iter().map(|g| g * g).sum();
 
-type Sweep = Vec<(f32, Measurement)>;
+    let mut sheet = Sheet::new(500.0);
+    let x = Scale::Log(0.04, 5.0);
+    let x_ticks = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
+    let powers = |from: i32, to: i32| (from..=to).map(|power| 10f64.powi(power)).collect::<Vec<_>>();
 
-/// Bias squared, or 0 where it is not above what chance makes of it.
-fn significant(m: &Measurement) -> f64 {
-    let (square, chance) = (m.squared_bias(), m.variance / m.samples as f64);
-    if square > chance { square } else { 0.0 }
-}
+    let (low, high) = (1e-6, 1.0);
+    let bias = Plot::new([88.0, 48.0, 366.0, 350.0], x, Scale::Log(low, high));
+    bias.axes(
+        &mut sheet,
+        "squared bias",
+        ("temperature τ", "squared length of the bias"),
+        (&x_ticks, &powers(-6, 0)),
+    );
+    bias.curve(&mut sheet, [(0.04, square), (5.0, square)], Pen::new(GREY).dashed());
+    let at = bias.place((0.05, square));
+    sheet.note((at.0, at.1 - 12.0), INK, "exact gradient, squared length");
 
-/// A quantity against the temperature, both logarithmic; a level without a temperature.
-fn panel(
-    area: &Area<'_>,
-    (low, high): (f64, f64),
-    sweeps: &[Sweep],
-    of: fn(&Measurement) -> f64,
-    level: Option<f64>,
-) -> Drawn {
-    let mut chart = ChartBuilder::on(area)
-        .margin(4)
-        .x_label_area_size(46)
-        .y_label_area_size(66)
-        .build_cartesian_2d((0.04..5.0).log_scale(), (low..high).log_scale())?;
-    let mut mesh = chart.configure_mesh();
-    mesh.light_line_style(TRANSPARENT).bold_line_style(GREY.mix(0.25)).label_style(sans(SMALL));
-    mesh.x_desc("temperature τ")
-        .x_label_formatter(&|&x| short(x))
-        .y_label_formatter(&|&y| short(y))
-        .draw()?;
-    for ((sweep, family), colour) in sweeps.iter().zip(FAMILIES).zip(COLOURS) {
-        let line = colour.stroke_width(2);
-        let points = sweep.iter().map(|(tau, m)| (f64::from(*tau), of(m))).filter(|point| point.1 > 0.0);
-        chart.draw_series(points.clone().map(|at| Circle::new(at, 4, colour.filled())))?;
-        let series = chart.draw_series(LineSeries::new(points, line))?;
-        series.label(family).legend(move |at| key(at, line));
+    let (least, most) = (1e-4, 100.0);
+    let variance = Plot::new([562.0, 48.0, 366.0, 350.0], x, Scale::Log(least, most));
+    variance.axes(
+        &mut sheet,
+        "variance of one estimate",
+        ("temperature τ", "variance, summed over logits"),
+        (&x_ticks, &powers(-4, 2)),
+    );
+    variance.curve(&mut sheet, [(0.04, unbiased), (5.0, unbiased)], Pen::new(INK));
+
+    // Bars at the same temperature stand side by side.
+    for ((sweep, (_, colour)), aside) in sweeps.iter().zip(FAMILIES).zip([0.97, 1.0, 1.03]) {
+        // Each bar is two standard errors either way; where it reaches 0, only its upper end is known.
+        let mut line = Vec::new();
+        for (tau, run) in TAUS.iter().map(|tau| tau * aside).zip(sweep) {
+            let (square, error) = run.squared_bias();
+            let error = 2.0 * error;
+            if square > error {
+                line.push((tau, square));
+                bias.dot(&mut sheet, (tau, square), error, colour);
+            } else {
+                let (from, to) = (bias.place((tau, square.max(0.0) + error)), bias.place((tau, low)));
+                sheet.line(&[(from.0 - 6.0, from.1), (from.0 + 6.0, from.1)], Pen::new(colour));
+                sheet.arrow(&[from, (from.0, (from.1 + 34.0).min(to.1))], Pen::new(colour).width(1.5));
+            }
+        }
+        bias.curve(&mut sheet, line, Pen::new(colour));
+        for (&tau, run) in TAUS.iter().zip(sweep) {
+            variance.dot(&mut sheet, (tau, run.variance.0), 2.0 * run.variance.1, colour);
+        }
+        variance.curve(
+            &mut sheet,
+            TAUS.iter().zip(sweep).map(|(&tau, run)| (tau, run.variance.0)),
+            Pen::new(colour),
+        );
     }
-    if let Some(level) = level {
-        let line = BLACK.stroke_width(2);
-        let series = chart.draw_series(LineSeries::new([(0.04, level), (5.0, level)], line))?;
-        series.label(format!("{UNBIASED}, no bias")).legend(move |at| key(at, line));
-    }
-    let mut legend = chart.configure_series_labels();
-    let corner =
-        if level.is_some() { SeriesLabelPosition::UpperRight } else { SeriesLabelPosition::UpperLeft };
-    legend.position(corner).background_style(WHITE.mix(0.9));
-    Ok(legend.label_font(sans(SMALL)).draw()?)
+    let families = FAMILIES.map(|(family, colour)| (Mark::Bar(colour), family));
+    sheet.legend((250.0, 300.0), &families);
+    sheet.legend((700.0, 54.0), &[(Mark::Line(Pen::new(INK)), "rloo:4, which has no bias")]);
+    let note = "quadratic:5 of the lab; 1,000,000 estimates for each point; bars: ± 2 standard errors;";
+    sheet.text((480.0, 460.0), Side::Middle, SMALL, INK, note);
+    let note = "an arrow: not distinguishable from 0, and at most where the arrow begins";
+    sheet.text((480.0, 480.0), Side::Middle, SMALL, INK, note);
+    sheet.finish()
 }

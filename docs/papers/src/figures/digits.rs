@@ -7,16 +7,22 @@ use reparam::{Noise, Params, Result};
 
 use crate::figures::parts::{LARGE, embed, write_text};
 use reparam::cli::picture::{Grid, encode};
-use reparam::cli::plot::picture;
+use reparam::cli::plot::{SMALL, picture};
 
 const PER_ROW: usize = 10;
 const SAMPLES: usize = 3 * PER_ROW;
-const SIZE: (u32, u32) = (960, 448);
+const SIZE: (u32, u32) = (960, 482);
 const LEFT: i32 = 168;
 /// Pixels of the picture for 3 of an image's.
 const SCALE: usize = 4;
 
-pub(super) fn draw(vae: &Vae, params: &Params, split: &Split, noise: &mut Noise) -> Result<String> {
+pub(super) fn draw(
+    vae: &Vae,
+    params: &Params,
+    split: &Split,
+    caption: &str,
+    noise: &mut Noise,
+) -> Result<String> {
     let mut originals = vec![0.0; PER_ROW * split.pixels()];
     split.pixels_into(&one_of_each(split), &mut originals);
     let reconstructions = vae.reconstruct(params, &originals, noise);
@@ -34,7 +40,7 @@ pub(super) fn draw(vae: &Vae, params: &Params, split: &Split, noise: &mut Noise)
             let png = encode([height, width], png::ColorType::Grayscale, &grey)?;
             images.push((top, (size[0] as u32, size[1] as u32), png));
         }
-        Ok(())
+        write_text(area, caption, (SIZE.0 as i32 / 2, SIZE.1 as i32 - 20), SMALL, HPos::Center)
     })?;
     for (top, size, png) in images {
         embed(&mut svg, (LEFT, top), size, &png);

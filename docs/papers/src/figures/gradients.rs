@@ -22,12 +22,12 @@ const ESTIMATORS: [(&str, &str); 6] = [
 const SAMPLES: usize = 100_000;
 const BINS: usize = 100;
 const RANGE: (f64, f64) = (-0.75, 1.75);
-const SIZE: (u32, u32) = (960, 620);
+const SIZE: (u32, u32) = (960, 660);
 /// Room for what is written beside the histograms, above and below them.
 const LEFT: i32 = 210;
-const RIGHT: i32 = 150;
+const RIGHT: i32 = 160;
 const TOP: i32 = 46;
-const BOTTOM: i32 = 60;
+const BOTTOM: i32 = 86;
 
 pub(super) fn draw() -> Outcome<String> {
     let problem = Quadratic::new(5);
@@ -44,7 +44,13 @@ pub(super) fn draw() -> Outcome<String> {
         for x in [-0.5, 0.0, 0.5, 1.0, 1.5] {
             let line = [(axis(x), TOP), (axis(x), height - BOTTOM + 5)];
             area.draw(&PathElement::new(line, GREY.mix(0.25)))?;
-            write_text(area, &short(x), (axis(x), height - BOTTOM + 17), SMALL, HPos::Center)?;
+            write_text(
+                area,
+                &short(x).replace('-', "−"),
+                (axis(x), height - BOTTOM + 17),
+                SMALL,
+                HPos::Center,
+            )?;
         }
         let panels = area.margin(TOP, BOTTOM, LEFT, RIGHT).split_evenly((runs.len(), 1));
         let step = (height - TOP - BOTTOM) / runs.len() as i32;
@@ -52,7 +58,7 @@ pub(super) fn draw() -> Outcome<String> {
             let middle = TOP + i as i32 * step + step / 2;
             write_text(area, ESTIMATORS[i].1, (LEFT - 14, middle), SMALL, HPos::Right)?;
             for (line, text) in histogram(&panel, run, COLOURS[i])?.iter().enumerate() {
-                let y = middle + 20 * (line as i32 - 1);
+                let y = middle + 19 * line as i32 - 28;
                 write_text(area, text, (width - RIGHT + 14, y), SMALL, HPos::Left)?;
             }
         }
@@ -60,8 +66,11 @@ pub(super) fn draw() -> Outcome<String> {
         let line = [(axis(truth), TOP - 8), (axis(truth), height - BOTTOM)];
         area.draw(&PathElement::new(line, BLACK.stroke_width(2)))?;
         write_text(area, "exact gradient", (axis(truth), TOP - 22), SMALL, HPos::Center)?;
-        let name = "one estimate, along the exact gradient (triangles: means)";
-        write_text(area, name, (centre, height - 20), LARGE, HPos::Center)
+        let name = "one estimate for quadratic:5, along the exact gradient";
+        write_text(area, name, (centre, height - 44), LARGE, HPos::Center)?;
+        let note =
+            "100,000 estimates a row; triangles: means; each row has its own height, by its tallest bar";
+        write_text(area, note, (centre, height - 18), SMALL, HPos::Center)
     })
 }
 
@@ -70,7 +79,7 @@ fn length(gradient: &[f64]) -> f64 {
 }
 
 /// A histogram with the mean below it; returns what is to be written beside it.
-fn histogram(area: &Area<'_>, run: &Measurement, colour: RGBColor) -> Result<[String; 3], Box<dyn Error>> {
+fn histogram(area: &Area<'_>, run: &Measurement, colour: RGBColor) -> Result<[String; 4], Box<dyn Error>> {
     let (low, high) = RANGE;
     let width = (high - low) / BINS as f64;
     let mut counts = [0usize; BINS];
@@ -95,8 +104,9 @@ fn histogram(area: &Area<'_>, run: &Measurement, colour: RGBColor) -> Result<[St
     chart.draw_series([TriangleMarker::new((mean, -0.08 * most), 7, colour.filled())])?;
     let outside = 100.0 * outside as f64 / count;
     Ok([
-        format!("bias {:+.3}", run.bias),
-        format!("deviation {:.2}", (square / count).sqrt()),
+        format!("bias {:+.3}", run.bias).replace('-', "−"),
+        format!("std. dev. {:.2}", (square / count).sqrt()),
+        format!("tallest bar {:.0} %", 100.0 * most / count),
         if outside > 0.0 { format!("outside {outside:.1} %") } else { String::new() },
     ])
 }

@@ -30,22 +30,28 @@ pub(super) fn draw() -> Result<String> {
         let half = area.dim_in_pixel().0 as i32 / 2;
         write_text(
             area,
-            "value of the quantiser",
+            "a quantiser: x to the nearest of 0, 1, 2, 3",
             (half / 2 + 20 * FINE, 22 * FINE),
             LARGE * f64::from(FINE),
             HPos::Center,
         )?;
         write_text(
             area,
-            "its slope",
+            "its slope dq/dx",
             (half + half / 2 + 20 * FINE, 22 * FINE),
             LARGE * f64::from(FINE),
             HPos::Center,
         )?;
         let (left, right) =
             area.margin(40 * FINE, 4 * FINE, 8 * FINE, 16 * FINE).split_horizontally(half - 16 * FINE);
-        panel(&left, -0.1..4.9, ("st_argmax", &steps(&staircase)), ("softmax", &surrogates))?;
-        panel(&right, -0.1..4.2, ("of the value: 0", &[flat]), ("taken instead", &slopes))
+        panel(
+            &left,
+            -0.1..4.9,
+            "q(x)",
+            ("q(x), by st_argmax", &steps(&staircase)),
+            ("soft version", &surrogates),
+        )?;
+        panel(&right, -0.1..4.2, "dq/dx", ("true slope: 0", &[flat]), ("slope of the soft version", &slopes))
     })?;
     let drawn = format!("width=\"{width}\" height=\"{height}\"");
     Ok(svg.replacen(&drawn, &format!("width=\"{}\" height=\"{}\"", SIZE.0, SIZE.1), 1))
@@ -84,19 +90,21 @@ fn key(at: (i32, i32), line: ShapeStyle) -> PathElement<(i32, i32)> {
 fn panel(
     area: &Area<'_>,
     y: std::ops::Range<f64>,
+    y_name: &str,
     (name, steps): (&str, &[Points]),
     (family, curves): (&str, &[Points]),
 ) -> Drawn {
     let mut chart = ChartBuilder::on(area)
         .margin(4 * FINE)
+        .margin_right(16 * FINE)
         .x_label_area_size(44 * FINE)
-        .y_label_area_size(36 * FINE)
+        .y_label_area_size(52 * FINE)
         .build_cartesian_2d(f64::from(FROM)..f64::from(TO), y)?;
     let mut mesh = chart.configure_mesh();
     let stroke = |colour: &RGBColor, width: u32| colour.stroke_width(width * FINE as u32);
     mesh.light_line_style(TRANSPARENT).bold_line_style(GREY.mix(0.25).stroke_width(FINE as u32));
     mesh.axis_style(stroke(&BLACK, 1)).set_all_tick_mark_size(5 * FINE);
-    mesh.x_labels(5).y_labels(6).x_desc("x").label_style(sans(SMALL * f64::from(FINE)));
+    mesh.x_labels(5).y_labels(6).x_desc("x").y_desc(y_name).label_style(sans(SMALL * f64::from(FINE)));
     mesh.x_label_formatter(&|&x| short(x)).y_label_formatter(&|&y| short(y)).draw()?;
     for ((curve, tau), colour) in curves.iter().zip(TAUS).zip(COLOURS) {
         let line = stroke(&colour, 2);

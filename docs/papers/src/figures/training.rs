@@ -1,5 +1,6 @@
 //! A short training of the categorical VAE, from which two pictures are made.
 
+use reparam::data::SplitKind;
 use reparam::models::{ModelShape, Vae, VaeShape};
 use reparam::train::Plan;
 use reparam::{Noise, Params, Result, Tape, Variables};
@@ -13,6 +14,9 @@ pub(super) const EPOCHS: u64 = 12;
 const STEPS_PER_EPOCH: u64 = 500;
 /// Validation images that the use of the codes is measured on.
 const IMAGES: u32 = 5_000;
+
+/// Hard samples of each test image for the score.
+const SAMPLES: usize = 10;
 
 /// How many of its classes a latent variable uses, as exp of an entropy: from 1 to [`CLASSES`].
 #[derive(Clone, Copy)]
@@ -55,7 +59,15 @@ pub(super) fn draw() -> Result<Vec<String>> {
             run.step();
         }
     }
-    let digits = digits::draw(&vae, &params, data.test(), &mut Noise::seed(1))?;
+    let mut evaluation = run.evaluation(SplitKind::Test, SAMPLES);
+    while evaluation.advance(run.model(), run.params(), &data) {}
+    let elbo = evaluation.scores(run.model()).elbo.expect("a model with latent variables");
+    let caption = format!(
+        "VAE, {LATENTS} latent variables of {CLASSES} classes, one hidden layer of 256 units each way, after {} steps: test −ELBO {:.1} nats",
+        EPOCHS * STEPS_PER_EPOCH,
+        -elbo
+    );
+    let digits = digits::draw(&vae, &params, data.test(), &caption, &mut Noise::seed(1))?;
     Ok(vec![digits, code_usage::draw(&usages)?])
 }
 
