@@ -26,7 +26,7 @@ pub(super) fn draw() -> String {
     let across: Vec<f64> = (0..3).map(|i| third * (along[(i + 2) % 3] - along[(i + 1) % 3])).collect();
     let plane = |g: &[f64]| (dot(g, &along) / length, dot(g, &across) / length);
 
-    let mut sheet = Sheet::new(400.0);
+    let mut sheet = Sheet::new(420.0);
     const UNIT: f64 = 384.0;
     let origin = (36.0, 246.0);
     let place = |(x, y): (f64, f64)| (origin.0 + UNIT * x, origin.1 - UNIT * y);
@@ -85,7 +85,8 @@ pub(super) fn draw() -> String {
     }
     sheet.note((622.0, 330.0), INK, "quadratic:3 of the lab, three classes;");
     sheet.note((622.0, 351.0), INK, "means of 20,000 estimates;");
-    sheet.note((622.0, 372.0), INK, "ellipses: 95 % confidence");
+    sheet.note((622.0, 372.0), INK, "ellipses: 95 % confidence;");
+    sheet.note((622.0, 393.0), INK, "arcs: length; rays: angle to the exact one");
     sheet.finish()
 }
 
