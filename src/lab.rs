@@ -1,8 +1,8 @@
 //! The lab: estimators compared with the exact gradient, on problems small enough to enumerate.
 //!
 //! A [`Problem`] is a distribution of discrete variables and a loss. [`measure`] runs an estimator on it many
-//! times, many rows at a time, and reports how far its mean is from the exact gradient, how much it varies
-//! and what it costs.
+//! times, many rows at a time, and reports how far its mean is from the exact gradient, in length and in
+//! direction, how much it varies and what it costs.
 //!
 //! ```
 //! use reparam::estimators::{DisArm, Estimator, parse};
@@ -22,13 +22,16 @@ mod exact;
 mod measure;
 mod name;
 mod problem;
+mod spread;
 mod sweep;
+mod table;
 mod toys;
 
 pub use curve::{CurvePoint, training_curve};
 pub use digit_vae::DigitVae;
-pub use measure::{Measurement, measure, z_bound};
-pub use name::{PROBLEMS, default_estimators, parse_problem};
+pub use measure::{Measurement, measure, measure_timed, z_bound};
+pub use name::{PROBLEMS, default_estimators, listing, parse_problem};
 pub use problem::Problem;
 pub use sweep::{measure_named, sweep_temperatures};
+pub use table::{COLUMNS, heading};
 pub use toys::{Polynomial, Quadratic, Toy};

@@ -12,7 +12,9 @@ use crate::variables::Logits;
 pub struct CurvePoint {
     /// Steps taken.
     pub step: usize,
-    /// E (b - t)^2 at the logit of that step, without sampling.
+    /// Evaluations of the loss until then, with those in which the estimator adapted.
+    pub evaluations: usize,
+    /// E (b - t)^2 at the logit of that step, without sampling. [`Toy::least_loss`] is its optimum.
     pub loss: f64,
 }
 
@@ -42,13 +44,17 @@ pub fn training_curve(
     let mut logit = toy.logits()[0];
     let mut tape = Tape::new();
     let mut curve = Vec::new();
+    let mut evaluations = 0;
     for step in 0..=steps {
         if step % every == 0 {
-            curve.push(CurvePoint { step, loss: exact_loss(toy, logit) });
+            curve.push(CurvePoint { step, evaluations, loss: exact_loss(toy, logit) });
         }
         let gradient = {
             let logits = tape.variable(&[logit], [1, 1]);
-            let loss = estimator.estimate(Logits::bits(logits), noise, |z, _| toy.loss(z));
+            let loss = estimator.estimate(Logits::bits(logits), noise, |z, _| {
+                evaluations += z.shape().dims()[0];
+                toy.loss(z)
+            });
             loss.sum().gradients_if_any().of(logits).map_or(0.0, |gradient| gradient[0])
         };
         tape.reset();

@@ -1,8 +1,9 @@
 //! Bias, variance and cost of an estimator on a problem.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use super::problem::{Problem, check_logits, logits};
+use super::spread::{Polar, Spread, dot};
 use crate::estimators::{Estimate, Estimator};
 use crate::noise::Noise;
 use crate::tape::Tape;
@@ -21,20 +22,37 @@ pub struct Measurement {
     pub bias: f64,
     /// The standard error of the bias.
     pub bias_standard_error: f64,
+    /// The length of the mean estimate over the length of the exact gradient, |E\[G\]| / |g|. A step size
+    /// corrects it. It is NaN if the exact gradient is 0.
+    ///
+    /// Chance makes the mean of n estimates too long, so its sideways variance is subtracted:
+    /// sqrt(|mean|^2 - T / n) / |g|, where T is the variance of one estimate at right angles to the mean.
+    /// Therefore `length * direction_cosine` is 1 + `bias` / |g|, unless chance takes the cosine beyond 1,
+    /// where it is cut off.
+    pub length: f64,
+    /// The standard error of the length.
+    pub length_standard_error: f64,
+    /// The cosine of the angle between the mean estimate and the exact gradient, with the same correction. No
+    /// step size corrects it. It is NaN if the exact gradient is 0.
+    pub direction_cosine: f64,
+    /// The standard error of the cosine. It is 1 if the mean is within 3 standard errors of 0: then the
+    /// samples do not show a direction.
+    pub direction_cosine_standard_error: f64,
     /// The variance of one estimate, summed over its components.
     pub variance: f64,
     /// The mean cosine between an estimate and the exact gradient, over those that are not 0.
     pub cosine: f64,
     /// Evaluations of the loss for one estimate.
     pub evaluations: f64,
-    /// Nanoseconds per estimate with its forward and backward pass, many rows at a time.
-    pub ns_per_gradient: f64,
-    /// The largest component of the mean's error, in standard errors.
+    /// Nanoseconds per estimate with its forward and backward pass, many rows at a time. `None` if
+    /// [`measure`] had no clock.
+    pub ns_per_gradient: Option<f64>,
+    /// The mean's error in standard errors: the largest of its components and of its projection on the exact
+    /// gradient.
     pub worst_z: f64,
-    /// The bound on `worst_z` without bias: [`z_bound`] for this number of components.
+    /// The bound on `worst_z` without bias: [`z_bound`] for the components and the projection.
     pub z_bound: f64,
-    /// True if the mean agrees with the exact gradient: the bias is within 4 standard errors, and no
-    /// component's z exceeds its bound.
+    /// True if the mean agrees with the exact gradient: `worst_z` does not exceed `z_bound`.
     #[cfg_attr(feature = "cli", serde(rename = "unbiased"))]
     pub agrees: bool,
     /// True if the estimator claims to be unbiased.
@@ -48,13 +66,48 @@ pub struct Measurement {
     /// Each estimate's projection on the exact gradient's direction.
     #[cfg_attr(feature = "cli", serde(skip))]
     pub projections: Vec<f32>,
+    #[cfg_attr(feature = "cli", serde(rename = "squared_bias"))]
+    pub(super) square: f64,
+    #[cfg_attr(feature = "cli", serde(rename = "squared_bias_standard_error"))]
+    pub(super) square_error: f64,
 }
 
 impl Measurement {
-    /// The squared length of the mean's error, minus its expectation from chance alone.
+    /// The squared length of the mean's error, minus its expectation from chance alone. It may be negative.
     pub fn squared_bias(&self) -> f64 {
-        let misses = self.mean.iter().zip(&self.exact).map(|(mean, exact)| (mean - exact).powi(2));
-        misses.sum::<f64>() - self.variance / self.samples as f64
+        self.square
+    }
+
+    /// The standard error of [`squared_bias`](Self::squared_bias).
+    pub fn squared_bias_standard_error(&self) -> f64 {
+        self.square_error
+    }
+
+    /// The length and the ends of its interval of two standard errors, from low to high. `None` if it is NaN or
+    /// 0.
+    pub fn length_interval(&self) -> Option<[f64; 3]> {
+        let (length, error) = (self.length, 2.0 * self.length_standard_error);
+        (length > 0.0).then_some([length - error, length, length + error])
+    }
+
+    /// The angle between the mean and the exact gradient in degrees, between the ends of an interval that is
+    /// two standard errors of the cosine. `None` if the samples show no direction.
+    pub fn angle_interval(&self) -> Option<[f64; 3]> {
+        let (cosine, error) = (self.direction_cosine, self.direction_cosine_standard_error);
+        let cosines = [cosine + 2.0 * error, cosine, cosine - 2.0 * error];
+        (error < 1.0).then_some(cosines.map(|cosine| cosine.clamp(-1.0, 1.0).acos().to_degrees()))
+    }
+
+    /// The verdict in words: "yes" (unbiased in theory, and no bias seen), "as far as these samples show"
+    /// (biased in theory, and no bias seen), "no: biased", or "NO, and it should" (unbiased in theory, and a
+    /// bias seen).
+    pub fn verdict(&self) -> &'static str {
+        match (self.agrees, self.claims_unbiased) {
+            (true, true) => "yes",
+            (true, false) => "as far as these samples show",
+            (false, false) => "no: biased",
+            (false, true) => "NO, and it should",
+        }
     }
 
     /// The fractions of the [projections](Self::projections) in `bins` bins of equal width from `low` to
@@ -86,7 +139,7 @@ const ADAPTING_ROWS: usize = 100;
 /// a difference of.
 const ROUNDING: f64 = 1e-6;
 const ROUNDING_OF_LOSS: f64 = 2e-7;
-/// The largest projected bias of an unbiased estimator, in standard errors.
+/// The largest error of an unbiased mean of one component, in standard errors.
 const BIAS_BOUND: f64 = 4.0;
 
 /// Takes `samples` estimates, after `adapting_steps` calls in which the estimator may learn before it is
@@ -106,6 +159,48 @@ pub fn measure(
     adapting_steps: usize,
     noise: &mut Noise,
 ) -> Result<Measurement, String> {
+    measure_with(problem, estimator, samples, adapting_steps, noise, None)
+}
+
+/// Like [`measure`], and times the estimates with `clock`, which returns the time since any fixed moment. The
+/// library has no clock of its own, because a browser's is not the operating system's.
+///
+/// ```
+/// use std::time::Instant;
+/// use reparam::{Noise, estimators::DisArm, lab::{Toy, measure_timed}};
+///
+/// let start = Instant::now();
+/// let noise = &mut Noise::seed(1);
+/// let found = measure_timed(&Toy::new(0.45), &mut DisArm, 10_000, 0, noise, &|| start.elapsed()).unwrap();
+/// assert!(found.ns_per_gradient.unwrap() > 0.0);
+/// ```
+///
+/// # Errors
+/// The errors of [`measure`].
+///
+/// # Panics
+/// If [`measure`] would panic.
+#[track_caller]
+pub fn measure_timed(
+    problem: &dyn Problem,
+    estimator: &mut dyn Estimator,
+    samples: usize,
+    adapting_steps: usize,
+    noise: &mut Noise,
+    clock: &dyn Fn() -> Duration,
+) -> Result<Measurement, String> {
+    measure_with(problem, estimator, samples, adapting_steps, noise, Some(clock))
+}
+
+#[track_caller]
+fn measure_with(
+    problem: &dyn Problem,
+    estimator: &mut dyn Estimator,
+    samples: usize,
+    adapting_steps: usize,
+    noise: &mut Noise,
+    clock: Option<&dyn Fn() -> Duration>,
+) -> Result<Measurement, String> {
     assert!(samples > 0, "measure: at least one estimate is needed, found 0; 10000 is usual");
     check_logits(problem);
     estimator.check(problem.variables())?;
@@ -123,17 +218,20 @@ pub fn measure(
     let mut evaluations = 0;
     // The first run allocates the tape's buffers.
     run(problem, estimator, &mut tape, at_once, noise);
-    let mut nanoseconds = 0.0;
+    let mut time = Duration::ZERO;
     while sums.count < samples {
         let rows = at_once.min(samples - sums.count);
-        let begin = Instant::now();
+        let begin = clock.map(|clock| clock());
         let batch = run(problem, estimator, &mut tape, rows, noise);
-        nanoseconds += begin.elapsed().as_nanos() as f64;
+        if let (Some(clock), Some(begin)) = (clock, begin) {
+            time += clock().saturating_sub(begin);
+        }
         evaluations += batch.evaluations * rows;
         sums.losses += batch.loss;
         batch.estimates.chunks_exact(exact.len()).for_each(|estimate| sums.add(estimate));
     }
-    Ok(sums.summary(problem, estimator, evaluations as f64, nanoseconds))
+    let ns_per_gradient = clock.map(|_| time.as_nanos() as f64 / samples as f64);
+    Ok(Measurement { ns_per_gradient, ..sums.summary(problem, estimator, evaluations as f64) })
 }
 
 struct Batch {
@@ -178,8 +276,9 @@ struct Sums<'a> {
     /// The direction of the exact gradient; any direction if that is 0.
     direction: Vec<f64>,
     count: usize,
-    /// Sums of the differences from the exact gradient, and of their squares, so that nothing cancels.
-    misses: Vec<f64>,
+    /// Sums of the differences from the exact gradient, batch by batch, and of their squares, so that nothing
+    /// cancels.
+    spread: Spread,
     squares: Vec<f64>,
     size: f64,
     losses: f64,
@@ -195,13 +294,12 @@ impl<'a> Sums<'a> {
             true => exact.iter().map(|g| g / length).collect(),
             false => (0..exact.len()).map(|i| f64::from(i == 0)).collect(),
         };
-        let zeros = vec![0.0; exact.len()];
         Sums {
             exact,
             direction,
             count: 0,
-            misses: zeros.clone(),
-            squares: zeros,
+            spread: Spread::new(exact.len(), samples),
+            squares: vec![0.0; exact.len()],
             size: 0.0,
             losses: 0.0,
             cosines: 0.0,
@@ -211,12 +309,13 @@ impl<'a> Sums<'a> {
     }
 
     fn add(&mut self, estimate: &[f32]) {
+        let misses = self.spread.batch(self.count);
         self.count += 1;
         let (mut projection, mut square) = (0.0, 0.0);
         for (i, &g) in estimate.iter().enumerate() {
             let g = f64::from(g);
             let miss = g - self.exact[i];
-            self.misses[i] += miss;
+            misses[i] += miss;
             self.squares[i] += miss * miss;
             projection += g * self.direction[i];
             square += g * g;
@@ -229,16 +328,10 @@ impl<'a> Sums<'a> {
         self.projections.push(projection as f32);
     }
 
-    /// The measurement, given the evaluations and the nanoseconds that all estimates took.
-    fn summary(
-        self,
-        problem: &dyn Problem,
-        estimator: &dyn Estimator,
-        evaluations: f64,
-        nanoseconds: f64,
-    ) -> Measurement {
+    /// The measurement, given the evaluations that all estimates took.
+    fn summary(self, problem: &dyn Problem, estimator: &dyn Estimator, evaluations: f64) -> Measurement {
         let n = self.count as f64;
-        let misses: Vec<f64> = self.misses.iter().map(|sum| sum / n).collect();
+        let (misses, deviations) = self.spread.mean_and_deviations();
         let variances: Vec<f64> = self
             .squares
             .iter()
@@ -247,38 +340,48 @@ impl<'a> Sums<'a> {
             // Rounding may take it below 0. `max` would turn a NaN into 0.
             .map(|variance| if variance < 0.0 { 0.0 } else { variance * n / (n - 1.0).max(1.0) })
             .collect();
-        let rounding = ROUNDING * (self.size / n).sqrt() + ROUNDING_OF_LOSS * self.losses / n;
-        let z = |miss: f64, standard_error: f64| (miss.abs() - rounding).max(0.0) / standard_error;
-        let standard_errors = variances.iter().map(|variance| (variance / n).sqrt());
-        let worst_z = misses.iter().zip(standard_errors).map(|(&miss, error)| z(miss, error));
-        let worst_z = worst_z.filter(|z| !z.is_nan()).fold(0.0, f64::max);
+        let variance = variances.iter().sum::<f64>();
         let bias: f64 = misses.iter().zip(&self.direction).map(|(miss, d)| miss * d).sum();
         let bias_standard_error = standard_error(&self.projections);
-        let z_bound = z_bound(misses.len());
-        let mean = misses.iter().zip(self.exact).map(|(miss, exact)| exact + miss).collect();
+        let rounding = ROUNDING * (self.size / n).sqrt() + ROUNDING_OF_LOSS * self.losses / n;
+        let z = |(miss, error): (f64, f64)| (miss.abs() - rounding).max(0.0) / error;
+        let standard_errors = variances.iter().map(|variance| (variance / n).sqrt());
+        let worst_z = misses.iter().copied().zip(standard_errors).chain([(bias, bias_standard_error)]).map(z);
+        let worst_z = worst_z.filter(|z| !z.is_nan()).fold(0.0, f64::max);
+        let z_bound = z_bound(comparisons(misses.len()));
+        let mean: Vec<f64> = misses.iter().zip(self.exact).map(|(miss, exact)| exact + miss).collect();
+        let polar = Polar::of(&mean, self.exact, &deviations);
+        let (square, square_error) = deviations.squared_length(&misses, variance / n);
         Measurement {
             problem: problem.name(),
             estimator: estimator.name(),
             samples: self.count,
             bias,
             bias_standard_error,
-            variance: variances.iter().sum(),
+            length: polar.length,
+            length_standard_error: polar.length_error,
+            direction_cosine: polar.cosine,
+            direction_cosine_standard_error: polar.cosine_error,
+            variance,
             cosine: if self.cosine_count > 0 { self.cosines / self.cosine_count as f64 } else { 0.0 },
             evaluations: evaluations / n,
-            ns_per_gradient: nanoseconds / n,
+            ns_per_gradient: None,
             worst_z,
             z_bound,
-            agrees: bias.abs() <= BIAS_BOUND * bias_standard_error + rounding && worst_z <= z_bound,
+            // A NaN agrees with nothing.
+            agrees: worst_z <= z_bound && !bias.is_nan(),
             claims_unbiased: estimator.is_unbiased(),
             mean,
             exact: self.exact.to_vec(),
             projections: self.projections,
+            square,
+            square_error,
         }
     }
 }
 
 fn norm(x: &[f64]) -> f64 {
-    x.iter().map(|x| x * x).sum::<f64>().sqrt()
+    dot(x, x).sqrt()
 }
 
 /// The standard error of a mean.
@@ -287,6 +390,12 @@ fn standard_error(x: &[f32]) -> f64 {
     let mean = x.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
     let square = x.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>();
     (square / (n - 1.0).max(1.0) / n).sqrt()
+}
+
+/// The numbers that `worst_z` is the largest of: the components and the projection, which are one in one
+/// dimension.
+pub(super) fn comparisons(components: usize) -> usize {
+    if components == 1 { 1 } else { components + 1 }
 }
 
 /// The z-score that the largest of `components` exceeds with at most the probability that a single one

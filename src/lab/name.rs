@@ -5,14 +5,14 @@ use std::ops::RangeInclusive;
 use super::{DigitVae, Polynomial, Problem, Quadratic, Toy};
 use crate::data::Digits;
 use crate::error::{Error, Result};
-use crate::estimators::{countable_states, entries};
+use crate::estimators::{Entry, countable_states, entries};
 use crate::variables::Variables;
 
 /// The problems of a full run.
 pub const PROBLEMS: [&str; 9] = [
-    "toy:0.45",
-    "toy:0.49",
-    "toy:0.499",
+    "toy:0.45:1",
+    "toy:0.49:1",
+    "toy:0.499:1",
     "polynomial:1.5",
     "polynomial:2",
     "polynomial:3",
@@ -26,7 +26,26 @@ pub fn default_estimators() -> Vec<&'static str> {
     entries().flat_map(|entry| entry.usual).copied().collect()
 }
 
-/// Makes the problem with a name such as `toy:0.49` or `vae:2x8`. `digits` is called only if the problem
+/// The problems of a full run, and all estimators, as text.
+pub fn listing() -> String {
+    let mut text = format!(
+        "problems: toy:T, toy:T:LOGIT, polynomial:POWER, quadratic:CLASSES, vae:LATENTSxCLASSES; by default {}\n\n\
+         {:<36} {:<17} {:<30} {:<18} usual",
+        PROBLEMS.join(", "),
+        "estimator",
+        "variables",
+        "unbiased",
+        "evaluations"
+    );
+    for entry in entries() {
+        let Entry { form, variables, unbiased, evaluations, usual, .. } = entry;
+        let usual = usual.join(" ");
+        text += &format!("\n{form:<36} {variables:<17} {unbiased:<30} {evaluations:<18} {usual}");
+    }
+    text
+}
+
+/// Makes the problem with a name such as `toy:0.49`, `toy:0.49:1` (at logit 1) or `vae:2x8`. `digits` is called only if the problem
 /// needs images.
 ///
 /// # Errors
@@ -36,8 +55,10 @@ pub fn parse_problem(name: &str, digits: &dyn Fn() -> Result<Digits>, seed: u64)
     let number = |range: RangeInclusive<f32>| parameter.parse().ok().filter(|number| range.contains(number));
     match word {
         "toy" => {
-            let t = number(-Toy::LARGEST_T..=Toy::LARGEST_T);
-            t.map(|t| Box::new(Toy::new(t)) as Box<dyn Problem>)
+            let (t, logit) = parameter.split_once(':').unwrap_or((parameter, "0"));
+            let within = |text: &str, most: f32| text.parse().ok().filter(|x: &f32| x.abs() <= most);
+            let parameters = within(t, Toy::LARGEST_T).zip(within(logit, Toy::LARGEST_LOGIT));
+            parameters.map(|(t, logit)| Box::new(Toy::at(t, logit)) as Box<dyn Problem>)
         }
         "polynomial" => number(Polynomial::POWERS).map(|power| Box::new(Polynomial::new(power)) as _),
         "quadratic" => parameter
@@ -55,7 +76,7 @@ pub fn parse_problem(name: &str, digits: &dyn Fn() -> Result<Digits>, seed: u64)
         _ => None,
     }
     .ok_or_else(|| {
-        let names = "toy:T with T from -1000 to 1000, polynomial:POWER from 0.01 to 100, quadratic:CLASSES from 2 to 4096, \
+        let names = "toy:T or toy:T:LOGIT with T from -1000 to 1000 and LOGIT from -30 to 30, polynomial:POWER from 0.01 to 100, quadratic:CLASSES from 2 to 4096, \
                      or vae:LATENTSxCLASSES of at most 65536 states";
         Error::invalid("problem", names, format!("`{name}`"))
     })

@@ -12,7 +12,8 @@ use crate::variables::Variables;
 ///
 /// # Source
 /// Tucker et al. 2017, section 5.1 (t = 0.45); Grathwohl et al. 2018, section 4.1 (t = 0.499). Both start at
-/// logit 0.
+/// logit 0. Variances there are not typical: both states are equally likely, so the mean loss is the best
+/// constant baseline. The lab measures at logit 1.
 #[derive(Clone, Debug)]
 pub struct Toy {
     t: f32,
@@ -22,6 +23,8 @@ pub struct Toy {
 impl Toy {
     /// Beyond this size of t, rounding the loss takes away what a bit changes in it.
     pub(super) const LARGEST_T: f32 = 1000.0;
+    /// Beyond this size of the logit, no sample that is drawn is the less likely bit.
+    pub(super) const LARGEST_LOGIT: f32 = 30.0;
 
     /// The toy at logit 0.
     ///
@@ -48,11 +51,20 @@ impl Toy {
     pub fn t(&self) -> f32 {
         self.t
     }
+
+    /// The least expected loss, that of the bit that is always the better one.
+    pub fn least_loss(&self) -> f64 {
+        let t = f64::from(self.t);
+        (t * t).min((1.0 - t).powi(2))
+    }
 }
 
 impl Problem for Toy {
     fn name(&self) -> String {
-        format!("toy:{}", self.t)
+        match self.logits[0] {
+            0.0 => format!("toy:{}", self.t),
+            logit => format!("toy:{}:{logit}", self.t),
+        }
     }
 
     fn variables(&self) -> Variables {

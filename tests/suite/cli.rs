@@ -473,9 +473,9 @@ fn numbers_have_bounds() {
     error: --estimator: expected gumbel-rao:K:TAU with a positive number for TAU, found `gumbel-rao:3:0`
     error: --estimator: expected gumbel-rao:K:TAU with a whole number from 1 to 1000 for K, found `gumbel-rao:18446744073709551615:1`
     error: --estimator: expected concrete:POSTERIOR:PRIOR:K with a whole number from 1 to 1000 for K, found `concrete:1:1:0`
-    error: --problem: expected toy:T with T from -1000 to 1000, polynomial:POWER from 0.01 to 100, quadratic:CLASSES from 2 to 4096, or vae:LATENTSxCLASSES of at most 65536 states, found `toy:1e30`
-    error: --problem: expected toy:T with T from -1000 to 1000, polynomial:POWER from 0.01 to 100, quadratic:CLASSES from 2 to 4096, or vae:LATENTSxCLASSES of at most 65536 states, found `polynomial:1e30`
-    error: --problem: expected toy:T with T from -1000 to 1000, polynomial:POWER from 0.01 to 100, quadratic:CLASSES from 2 to 4096, or vae:LATENTSxCLASSES of at most 65536 states, found `quadratic:1`
+    error: --problem: expected toy:T or toy:T:LOGIT with T from -1000 to 1000 and LOGIT from -30 to 30, polynomial:POWER from 0.01 to 100, quadratic:CLASSES from 2 to 4096, or vae:LATENTSxCLASSES of at most 65536 states, found `toy:1e30`
+    error: --problem: expected toy:T or toy:T:LOGIT with T from -1000 to 1000 and LOGIT from -30 to 30, polynomial:POWER from 0.01 to 100, quadratic:CLASSES from 2 to 4096, or vae:LATENTSxCLASSES of at most 65536 states, found `polynomial:1e30`
+    error: --problem: expected toy:T or toy:T:LOGIT with T from -1000 to 1000 and LOGIT from -30 to 30, polynomial:POWER from 0.01 to 100, quadratic:CLASSES from 2 to 4096, or vae:LATENTSxCLASSES of at most 65536 states, found `quadratic:1`
     error: /proc/lab.jsonl: cannot write: No such file or directory (os error 2)
     ");
     let lines = [
@@ -1361,6 +1361,12 @@ fn lab_writes_what_json_md_says() {
             "samples",
             "bias",
             "bias_standard_error",
+            "length",
+            "length_standard_error",
+            "direction_cosine",
+            "direction_cosine_standard_error",
+            "squared_bias",
+            "squared_bias_standard_error",
             "variance",
             "cosine",
             "evaluations",
@@ -1373,13 +1379,14 @@ fn lab_writes_what_json_md_says() {
         let (unbiased, claims) =
             (line["unbiased"].as_bool().unwrap(), line["claims_unbiased"].as_bool().unwrap());
         assert!(unbiased || !claims, "{line}");
+        assert!(line["ns_per_gradient"].as_f64() > Some(0.0), "{line}");
     }
     let of = |problem: &str, estimator: &str| {
         lines.iter().find(|line| line["problem"] == problem && line["estimator"] == estimator)
     };
     assert!(of("toy:0.45", "disarm").is_some() && of("quadratic:3", "disarm").is_none());
     assert_eq!(of("toy:0.45", "gumbel-softmax:1").unwrap()["unbiased"], false);
-    for picture in ["histogram-toy-0.45", "histogram-quadratic-3"] {
+    for picture in ["histogram-toy-0.45", "histogram-quadratic-3", "bias-toy-0.45", "bias-quadratic-3"] {
         let svg = fs::read_to_string(desk.path(&format!("pictures/{picture}.svg"))).unwrap();
         assert!(svg.starts_with("<svg") && svg.contains("polyline"), "{picture}");
     }
@@ -1425,7 +1432,7 @@ fn lab_refuses_what_it_cannot_do() {
         ]
         .join("\n"),
         @"
-    error: --problem: expected toy:T with T from -1000 to 1000, polynomial:POWER from 0.01 to 100, quadratic:CLASSES from 2 to 4096, or vae:LATENTSxCLASSES of at most 65536 states, found `foo`
+    error: --problem: expected toy:T or toy:T:LOGIT with T from -1000 to 1000 and LOGIT from -30 to 30, polynomial:POWER from 0.01 to 100, quadratic:CLASSES from 2 to 4096, or vae:LATENTSxCLASSES of at most 65536 states, found `foo`
     error: --estimator: expected rloo:K with a whole number from 1 to 1000 for K, found `rloo:x`
     error: lab: expected an estimator that fits one of the problems, found none, see above
     error: no-such-folder: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found nothing

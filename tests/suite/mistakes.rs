@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 use reparam::data::{Batches, SplitKind};
 use reparam::distributions::{
@@ -17,7 +18,8 @@ use reparam::estimators::{
     entries, estimate_layers, parse,
 };
 use reparam::lab::{
-    DigitVae, Polynomial, Problem, Quadratic, Toy, measure, measure_named, sweep_temperatures, training_curve,
+    DigitVae, Polynomial, Problem, Quadratic, Toy, measure, measure_named, measure_timed, sweep_temperatures,
+    training_curve,
 };
 use reparam::models::{
     BeliefNet, Classifier, FewLabels, FewLabelsShape, Guidance, KnownLabels, Link, Prediction,
@@ -494,6 +496,11 @@ fn lab() -> Vec<Row> {
         ("Quadratic::new", "Quadratic", each(&[0, 1, 4097], |classes| mistake(|| Quadratic::new(classes)))),
         ("DigitVae::train", "DigitVae", vec![vae(0, 2), vae(2, 0), vae(2, 1), vae(100, 100)]),
         ("measure", "measure", vec![mistake(|| measure(&toy, &mut ScoreFunction::new(), 0, 0, noise))]),
+        (
+            "measure_timed",
+            "measure",
+            vec![mistake(|| measure_timed(&toy, &mut ScoreFunction::new(), 0, 0, noise, &|| Duration::ZERO))],
+        ),
         ("measure", "crooked", vec![mistake(|| crooked(vec![])), mistake(|| crooked(vec![0.0; 2]))]),
         ("measure_named", "no estimator", vec![mistake(|| measure_named(&toy, "roulette", 9, 1))]),
         ("sweep_temperatures", "no estimator", vec![mistake(|| sweep_temperatures(&toy, "roulette", 9, 1))]),
@@ -667,6 +674,7 @@ fn settings_out_of_their_range_are_refused() {
     Polynomial: the power must be from 0.01 to 100, it is NaN; 2 is usual
     Quadratic: from 2 to 4096 classes expected, found 0; 5 is usual
     DigitVae: at least one latent variable of two classes or more expected, found 0 categorical variable(s) of 2 classes
+    measure: at least one estimate is needed, found 0; 10000 is usual
     measure: at least one estimate is needed, found 0; 10000 is usual
     crooked: 1 bit(s) have 1 logits a row, and the problem has 0
     `roulette` is no estimator; see estimators::entries

@@ -1,12 +1,16 @@
 //! `reparam lab`: estimators of discrete gradients, compared with the exact gradient.
 
-mod histograms;
+mod pictures;
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use reparam::data::Digits;
-use reparam::estimators::{Entry, entries, parse};
-use reparam::lab::{Measurement, PROBLEMS, Problem, default_estimators, measure, parse_problem};
+use reparam::estimators::parse;
+use reparam::lab::{
+    COLUMNS, Measurement, PROBLEMS, Problem, default_estimators, heading, listing, measure_timed,
+    parse_problem,
+};
 use reparam::{Error, Noise, Result};
 
 use reparam::cli::args::{DataArgs, ThreadArgs, number, whole};
@@ -14,8 +18,9 @@ use reparam::cli::files::{check_writable, writable_dir};
 use reparam::cli::{progress, say, write_lines};
 
 #[derive(clap::Args)]
+#[command(after_long_help = COLUMNS)]
 pub(crate) struct Args {
-    /// Problems, comma-separated: toy:T, polynomial:POWER, quadratic:CLASSES, vae:LATENTSxCLASSES
+    /// Problems, comma-separated: toy:T, toy:T:LOGIT, polynomial:POWER, quadratic:CLASSES, vae:LATENTSxCLASSES
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = PROBLEMS.map(str::to_owned))]
     problem: Vec<String>,
     /// Estimators, comma-separated, like rloo:4 or gumbel-rao:100:0.5 [default: all, with usual parameters]
@@ -40,7 +45,7 @@ pub(crate) struct Args {
     /// Write the measurements to this file, one JSON object a line
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Draw a histogram of the estimates of each problem into this folder
+    /// Draw length and direction of the means, and histograms of the estimates, of each problem into this folder
     #[arg(long, value_name = "DIR")]
     plot: Option<PathBuf>,
     #[command(flatten)]
@@ -51,7 +56,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Result<i32> {
     if args.list {
-        list();
+        say!("{}", listing());
         return Ok(0);
     }
     for name in &args.estimator {
@@ -67,27 +72,13 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     args.threads.run(|| {
         let measured = measure_all(&args)?;
         if let Some(dir) = &args.plot {
-            histograms::draw(dir, &measured)?;
+            pictures::draw(dir, &measured)?;
         }
         if let Some(path) = &args.json {
             write_lines(path, &measured)?;
         }
         Ok(0)
     })
-}
-
-/// The problems of a full run, and all estimators.
-fn list() {
-    say!(
-        "problems: toy:T, polynomial:POWER, quadratic:CLASSES, vae:LATENTSxCLASSES; by default {}",
-        PROBLEMS.join(", ")
-    );
-    say!("\n{:<36} {:<17} {:<30} {:<18} usual", "estimator", "variables", "unbiased", "evaluations");
-    for entry in entries() {
-        let Entry { form, variables, unbiased, evaluations, usual, .. } = entry;
-        let usual = usual.join(" ");
-        say!("{form:<36} {variables:<17} {unbiased:<30} {evaluations:<18} {usual}");
-    }
 }
 
 fn measure_all(args: &Args) -> Result<Vec<Measurement>> {
@@ -100,14 +91,14 @@ fn measure_all(args: &Args) -> Result<Vec<Measurement>> {
     };
     let mut all = Vec::new();
     for problem in problems {
-        print_heading(problem.as_ref());
+        say!("\n{}", heading(problem.as_ref()));
         let bar = progress(0, estimators.len() as u64, "estimators");
         for &name in &estimators {
             bar.set_message(name.to_owned());
             let outcome = measure_one(args, problem.as_ref(), name);
             bar.suspend(|| match &outcome {
-                Ok(measurement) => print_row(measurement),
-                Err(reason) => say!("{name:<26} - {reason}"),
+                Ok(measurement) => say!("{measurement}"),
+                Err(reason) => say!("{name:<24} - {reason}"),
             });
             bar.inc(1);
             all.extend(outcome);
@@ -133,26 +124,6 @@ fn measure_one(args: &Args, problem: &dyn Problem, name: &str) -> std::result::R
     // Enumeration has no variance.
     let samples = if name == "exact" { 2 } else { samples };
     let adapt = args.adapt.unwrap_or(if args.quick { 100 } else { 1_000 });
-    measure(problem, estimator.as_mut(), samples, adapt, &mut noise)
-}
-
-fn print_heading(problem: &dyn Problem) {
-    say!("\n{}: {}", problem.name(), problem.variables());
-    say!(
-        "estimator                        bias        +-   variance  cosine  evals         ns  agrees with the exact gradient"
-    );
-}
-
-fn print_row(m: &Measurement) {
-    let verdict = match (m.agrees, m.claims_unbiased) {
-        (true, true) => "yes",
-        (true, false) => "as far as these samples show",
-        (false, false) => "no: biased",
-        (false, true) => "NO, and it should",
-    };
-    let Measurement { estimator, bias, bias_standard_error, variance, cosine, evaluations, .. } = m;
-    let ns = m.ns_per_gradient;
-    say!(
-        "{estimator:<26} {bias:>10.2e} {bias_standard_error:>9.1e} {variance:>10.2e} {cosine:>7.3} {evaluations:>6} {ns:>10.0}  {verdict}"
-    );
+    let start = Instant::now();
+    measure_timed(problem, estimator.as_mut(), samples, adapt, &mut noise, &|| start.elapsed())
 }
