@@ -19,6 +19,7 @@ mod learning;
 mod limits;
 mod mistakes;
 mod numerics;
+mod oracle;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod processes;
 #[cfg(feature = "gzip")]
