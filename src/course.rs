@@ -39,24 +39,24 @@ macro_rules! chapter {
     };
 }
 
-chapter!(start_here, "00-start-here");
-chapter!(a_coin, "01-a-coin");
-chapter!(reinforce, "02-reinforce", "gradients", "lab-training");
-chapter!(the_gumbel_race, "03-the-gumbel-race", "tails");
+chapter!(start_here, "00-start-here", "coin-and-gaussian");
+chapter!(a_coin, "01-a-coin", "staircase");
+chapter!(reinforce, "02-reinforce", "baseline");
+chapter!(the_gumbel_race, "03-the-gumbel-race", "race");
 chapter!(gumbel_softmax, "04-gumbel-softmax", "simplex", "tape");
 chapter!(temperature, "05-temperature", "bump", "bias-variance");
 chapter!(straight_through, "06-straight-through", "gradient-paths", "bias-arrow");
 chapter!(which_one, "07-which-one", "gradients", "lab-training");
-chapter!(the_tape, "08-the-tape");
-chapter!(a_gradient_rule, "09-a-gradient-rule");
-chapter!(checking_a_gradient, "10-checking-a-gradient");
-chapter!(fusing_a_kernel, "11-fusing-a-kernel");
+chapter!(the_tape, "08-the-tape", "tape");
+chapter!(a_gradient_rule, "09-a-gradient-rule", "rule");
+chapter!(checking_a_gradient, "10-checking-a-gradient", "gradcheck-step");
+chapter!(fusing_a_kernel, "11-fusing-a-kernel", "kernel-cost");
 chapter!(the_elbo, "12-the-elbo");
 #[cfg(feature = "embedded")]
 chapter!(a_vae_from_an_empty_file, "13-a-vae-from-an-empty-file", "digits", "code-usage");
 chapter!(densities, "A-densities");
 chapter!(more_estimators, "B-more-estimators");
-chapter!(noise_and_kernels, "C-noise-and-kernels");
+chapter!(noise_and_kernels, "C-noise-and-kernels", "tails");
 chapter!(names, "D-names");
 chapter!(estimators, "estimators", "lab-temperature", "lab-samples", "lab-training");
 #[doc = include_str!("../docs/adding-an-op.md")]
