@@ -1,11 +1,12 @@
 //! An image as a word of bits: `cargo run --release --example binary_autoencoder`.
 //!
-//! An encoder gives 32 logits for the 784 pixels of a digit, 32 bits are drawn from them, and a decoder paints the digit
-//! from these bits alone. The bits are hard in both passes; backward takes the slope of the relaxed sample
-//! sigmoid((logits + noise) / tau) with the same noise. The yardstick is the mean image, which knows nothing of the digit.
+//! An encoder gives 32 logits for the 784 pixels of a digit. We draw 32 bits from them, and a decoder paints
+//! the digit from these bits alone. The decoder sees hard bits. The backward pass differentiates the relaxed
+//! sample sigmoid((logits + noise) / tau) with the same noise. The yardstick is the mean image, which ignores
+//! the digit.
 //!
-//! Source: Y. Bengio, N. Léonard, A. Courville, "Estimating or Propagating Gradients Through Stochastic Neurons for
-//! Conditional Computation", 2013; E. Jang, S. Gu, B. Poole, ICLR 2017, section 2.2.
+//! Source: Y. Bengio, N. Léonard, A. Courville, "Estimating or Propagating Gradients Through Stochastic
+//! Neurons for Conditional Computation", 2013; E. Jang, S. Gu, B. Poole, ICLR 2017, section 2.2.
 
 use reparam::data::{Batches, Digits, Split};
 use reparam::distributions::Bernoulli;
@@ -60,7 +61,7 @@ impl Autoencoder {
     }
 }
 
-/// What the pixels cost under these probabilities, in nats per image.
+/// The cost of the pixels under these probabilities, in nats per image.
 fn cost(pixels: &[f32], probabilities: &[f32]) -> f64 {
     let of_pixel = |(&pixel, &p): (&f32, &f32)| {
         let p = f64::from(p).clamp(1e-4, 1.0 - 1e-4);
@@ -75,7 +76,7 @@ fn first_images(split: &Split, count: u32) -> Vec<f32> {
     pixels
 }
 
-/// Two images beside each other, two rows of pixels to a line.
+/// Two images side by side, two rows of pixels per line.
 fn show(left: &[f32], right: &[f32]) {
     let block = |top: f32, bottom: f32| match (top > 0.5, bottom > 0.5) {
         (true, true) => '█',
@@ -115,7 +116,7 @@ fn main() {
 fn bits_say_far_more_than_the_mean_image() {
     let (model, mean, coded) = learn(1000, 3e-3);
     assert!(coded < 0.7 * mean, "{coded} nats from bits, {mean} from the mean image");
-    // The decoder reads the code: with the neighbour's it is worse than knowing nothing.
+    // The decoder reads the code: with another image's code it does worse than the mean image.
     let pixels = first_images(Digits::embedded().validation(), 1000);
     let mut bits = model.encode(&pixels);
     bits.rotate_left(BITS);

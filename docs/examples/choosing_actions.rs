@@ -1,18 +1,20 @@
 //! Choosing actions, by trial or by a model: `cargo run --release --example choosing_actions`.
 //!
-//! A bandit of ten arms, and a maze of 5 x 5 cells. Two ways to learn which action to draw: the score function, which is
-//! told what the drawn action cost and nothing else; and straight-through Gumbel-Softmax, which asks a differentiable
-//! model what other actions would have cost. In the bandit that model is learned beside the policy, in the maze it is the
-//! transition matrix. What follows an action is the loss behind it, so the score of each is weighed by the cost to go.
+//! A bandit with ten arms, and a maze of 5 x 5 cells. There are two ways to learn which action to draw.
+//! REINFORCE (the score function) sees only the cost of the drawn action. Straight-through Gumbel-Softmax
+//! asks a differentiable model for the cost of the other actions. In the bandit that model is learned
+//! together with the policy, in the maze it is the transition matrix. The loss of an action is the cost of
+//! everything after it, so its score is weighted by the cost to go.
 //!
-//! Source: R. Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", 1992;
-//! E. Jang, S. Gu, B. Poole, ICLR 2017; W. Kool, H. van Hoof, M. Welling 2019 for the leave-one-out baseline.
+//! Source: R. Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement
+//! Learning", 1992; E. Jang, S. Gu, B. Poole, ICLR 2017; W. Kool, H. van Hoof, M. Welling 2019 for the
+//! leave-one-out baseline.
 
 use reparam::estimators::{Estimate, Estimator, parse};
 use reparam::optim::Adam;
 use reparam::{Logits, Noise, Params, Tape, Var};
 
-/// The probability that each arm pays 1.
+/// Each arm's probability to pay 1.
 const PAYS: [f32; 10] = [0.3, 0.5, 0.2, 0.6, 0.4, 0.8, 0.1, 0.5, 0.7, 0.3];
 const PULLS: usize = 16;
 
@@ -34,9 +36,10 @@ fn bandit(estimator: &str, learning_rate: f64, steps: usize) -> Vec<f32> {
             let chance = (arm.stop_gradient() * tape.input(&PAYS, [10])).sum_axis(1);
             let paid = (chance / (1.0 - chance)).ln().bernoulli(noise);
             let believed = (arm * params.on(&tape, model).stop_gradient()).sum_axis(1);
-            // The loss is what was not paid. Two gradients go with it: `fit` trains the model, which sees hard arms only; `believed`
-            // is the model's word for the pay, and the way to the policy of an arm that has a gradient (straight-through). A
-            // score function's arm has none: its policy learns from the loss itself.
+            // The loss is 1 - the pay. It carries two gradients. `fit` trains the model, which sees only hard
+            // arms. `believed` is the model's estimate of the pay, through which a straight-through arm
+            // passes its gradient to the policy. An arm of the score function has no gradient: its policy
+            // learns from the loss itself.
             let fit = ((arm.stop_gradient() * params.on(&tape, model)).sum_axis(1) - paid).square();
             (-paid).with_gradient_of(fit - believed)
         });
@@ -54,7 +57,8 @@ const SHORTEST: f32 = 8.0;
 const HORIZON: usize = 24;
 const WALKS: usize = 32;
 
-/// Where each cell and action (up, down, left, right) leads: `[cells x actions, cells]`. The goal keeps.
+/// The next cell after each cell and action (up, down, left, right): `[cells x actions, cells]`. The goal is
+/// never left.
 fn transitions(tape: &Tape) -> Var<'_> {
     tape.input_with([CELLS * 4, CELLS], |matrix| {
         matrix.fill(0.0);
@@ -68,7 +72,8 @@ fn transitions(tape: &Tape) -> Var<'_> {
     })
 }
 
-/// The steps to the goal that each walk takes from `cell` on, `[walks]`, at most the horizon; one estimator per action.
+/// The steps that each walk takes from `cell` to the goal, `[walks]`, at most the horizon; one estimator per
+/// action.
 fn walk<'t>(
     policy: Var<'t>,
     matrix: Var<'t>,

@@ -1,8 +1,9 @@
-//! An op of one's own, with its own gradient: `cargo run --release --example custom_op`.
+//! An op of your own, with its own gradient: `cargo run --release --example custom_op`.
 //!
-//! Sparsemax, the point of the simplex nearest to x: like softmax, but with exact zeros. y = max(x - t, 0) with t such that
-//! y sums to 1; its gradient passes dy less its mean over the entries that are not 0. The rule is held against finite
-//! differences, then fitted to a sparse target, which softmax can approach and never reach.
+//! Sparsemax, the point of the simplex nearest to x: like softmax, but with exact zeros. y = max(x - t, 0)
+//! with t such that y sums to 1. Its gradient is dy minus its mean over the entries that are not 0. We check
+//! the rule against finite differences and then fit it to a sparse target, which softmax can approach but
+//! never reach.
 //!
 //! Source: A. Martins, R. Astudillo, "From Softmax to Sparsemax", ICML 2016, algorithm 1 and equation 14.
 
@@ -42,7 +43,8 @@ fn sparsemax(x: Var<'_>) -> Var<'_> {
     })
 }
 
-/// The t at which max(x - t, 0) sums to 1: (the sum of the k largest - 1) / k for the largest k that it leaves above 0.
+/// The t at which max(x - t, 0) sums to 1: (the sum of the k largest - 1) / k, for the largest k that keeps k
+/// entries above 0.
 fn threshold(x: &[f32]) -> f32 {
     let mut sorted = x.to_vec();
     sorted.sort_by(|a, b| b.total_cmp(a));
@@ -56,7 +58,7 @@ fn threshold(x: &[f32]) -> f32 {
     threshold
 }
 
-/// What `squash`(x) comes to when x is fitted to the target by its squared error.
+/// `squash`(x) after x has been fitted to the target by the squared error.
 fn fit(target: &[f32], squash: fn(Var<'_>) -> Var<'_>, steps: usize, learning_rate: f64) -> Vec<f32> {
     let mut params = Params::new();
     let x = params.add("x", [1, target.len()], vec![0.0; target.len()]);
@@ -96,7 +98,7 @@ fn main() {
 fn the_gradient_is_that_of_the_value() {
     gradcheck(&[(&POINT, &[2, 4])], |tape, x| (sparsemax(x[0]) * tape.input(&WEIGHTS, [2, 4])).sum())
         .unwrap();
-    // The check can fail: here with softmax's gradient.
+    // The check can fail: here it does, with the gradient of softmax.
     let wrong = gradcheck(&[(&POINT, &[2, 4])], |tape, x| {
         (sparsemax(x[0]).with_gradient_of(x[0].softmax()) * tape.input(&WEIGHTS, [2, 4])).sum()
     });

@@ -1,11 +1,13 @@
 //! A recurrent net that skips: `cargo run --release --example discrete_gates`.
 //!
-//! One symbol of a long sequence is marked, and must be told at the end. The state is h <- g candidate + (1 - g) h with
-//! a gate g that is drawn and hard, so a closed gate copies the state exactly, over any distance. Each open gate costs a
-//! little, and one is enough. Backward takes the slope of the gate's probability (straight-through). Beside it the same net
-//! with its gates always open, which works at every symbol and in as many steps learns less, each with a rate of its own.
+//! One symbol of a long sequence is marked, and the net must name it at the end. The state is h <- g
+//! candidate + (1 - g) h with a hard gate g that is drawn, so a closed gate copies the state exactly, over
+//! any distance. Each open gate costs a little, and one is enough. The backward pass differentiates the
+//! gate's probability (straight-through). For comparison we train the same net with its gates always open. It
+//! works at every symbol, and learns less in the same number of steps.
 //!
-//! Source: Y. Bengio, N. Léonard, A. Courville 2013; V. Campos et al., "Skip RNN", ICLR 2018, for the cost of an update.
+//! Source: Y. Bengio, N. Léonard, A. Courville 2013; V. Campos et al., "Skip RNN", ICLR 2018, for the cost of
+//! an update.
 
 use reparam::nn::{Init, Linear};
 use reparam::optim::Adam;
@@ -55,7 +57,7 @@ impl GatedNet {
     }
 }
 
-/// Sequences of symbols, of which one is marked.
+/// Sequences of symbols, one of which is marked.
 struct Task {
     /// For each step `[sequences, symbols + 1]`: the one-hot symbol, and whether it is marked.
     steps: Vec<Vec<f32>>,
@@ -83,7 +85,7 @@ impl Task {
 }
 
 fn train(net: &mut GatedNet, steps: usize, length: usize, noise: &mut Noise) {
-    // Each has its own: a net that is open over all symbols takes smaller steps.
+    // Each has its own rate: a net whose gates are always open needs smaller steps.
     let learning_rate = if net.always_open { 3e-3 } else { 1e-2 };
     let (mut adam, mut tape) = (Adam::new(learning_rate), Tape::new());
     for _ in 0..steps {

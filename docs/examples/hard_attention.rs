@@ -1,12 +1,14 @@
 //! Where to look next: `cargo run --release --example hard_attention`.
 //!
-//! A reader sees a digit through three patches of 7 x 7 pixels out of a grid of 4 x 4. The first place is fixed; each
-//! further one is a categorical variable of what was seen so far, drawn and hard: what is not looked at is not seen. The
-//! rest of the glimpses is the loss behind each choice, so estimators nest, and any of them trains. The yardsticks are
-//! places drawn at random, and learned ones that are the same for every image: in so few steps only straight-through
-//! Gumbel-Softmax gets beyond these, which takes places that heed what was seen.
+//! A reader sees a digit through three patches of 7 x 7 pixels out of a grid of 4 x 4. The first place is
+//! fixed. Each further one is a categorical variable that depends on the patches seen so far. It is drawn and
+//! hard, so a patch that was not chosen stays unseen. The loss of a choice includes all later glimpses, so
+//! estimators nest, and you can use any of them. The yardsticks are places drawn at random, and learned ones
+//! that are the same for every image. In so few steps only straight-through Gumbel-Softmax gets beyond the
+//! latter, which takes places that depend on the image.
 //!
-//! Source: V. Mnih, N. Heess, A. Graves, K. Kavukcuoglu, "Recurrent Models of Visual Attention", NeurIPS 2014.
+//! Source: V. Mnih, N. Heess, A. Graves, K. Kavukcuoglu, "Recurrent Models of Visual Attention", NeurIPS
+//! 2014.
 
 use reparam::data::{Batches, Digits, Split};
 use reparam::estimators::{Estimate, Estimator, parse};
@@ -21,7 +23,7 @@ const CHOICES: usize = 2;
 const BATCH: usize = 100;
 const FIRST: usize = 5;
 
-/// What the choice of the places behind the first one may depend on.
+/// The information on which the choice of places after the first one may depend.
 #[derive(Clone, Copy, Debug)]
 enum Policy {
     Random,
@@ -48,7 +50,7 @@ impl Reader {
         Reader { params, policy, glimpse, places, classify }
     }
 
-    /// The law of the next place: `[images, 1, places]`.
+    /// The logits of the next place: `[images, 1, places]`.
     fn next_place<'t>(&self, choice: usize, state: Var<'t>) -> Logits<'t> {
         let images = state.shape().dims()[0];
         let constant = |value, width| state.tape().input_with([images, width], |x| x.fill(value));
@@ -61,7 +63,7 @@ impl Reader {
         Logits::categories(logits.slice(1, from..from + PLACES).reshape([images, 1, PLACES]))
     }
 
-    /// What a look at the one-hot `place` adds to the state, `[images, state]`.
+    /// The contribution of a look at the one-hot `place` to the state, `[images, state]`.
     fn look<'t>(&self, patches: Var<'t>, place: Var<'t>) -> Var<'t> {
         let images = patches.shape().dims()[0];
         let seen = (place.reshape([images, PLACES, 1]) * patches).sum_axis(1);
@@ -76,7 +78,7 @@ impl Reader {
         self.look(patches, patches.tape().input(&first, [1, PLACES]).broadcast_to([images, PLACES]))
     }
 
-    /// The loss per image behind the choices that are left: one estimator for each.
+    /// The loss per image after the remaining choices, with one estimator for each.
     fn loss<'t>(
         &self,
         patches: Var<'t>,
@@ -107,7 +109,8 @@ impl Reader {
         }
     }
 
-    /// The share of digits recognised with drawn places, and how many of `CHOICES` looks each place got per digit.
+    /// The share of digits recognised with drawn places, and the mean number of an image's `CHOICES` looks that
+    /// each place got.
     fn test(&self, digits: &Split, noise: &mut Noise) -> (f32, Vec<f32>) {
         let tape = Tape::inference();
         let (patches, labels) = cut(digits, &Vec::from_iter(0..2000), &tape);

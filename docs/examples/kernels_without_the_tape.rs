@@ -1,9 +1,9 @@
 //! The kernels alone, on flat slices: `cargo run --release --example kernels_without_the_tape`.
 //!
-//! `reparam-ops` knows no tape: forward and backward are functions side by side, and what is kept between them is the
-//! caller's. Here 64 rows of samples learn, by hand, the logits whose relaxed sample is worth most: the best of twelve
-//! prices. Nothing is allocated in the loop. Draws come from a stream, a place in one sequence, so the end is the same on every
-//! SIMD tier, bit for bit.
+//! `reparam-ops` knows no tape. Forward and backward are two functions, and the caller keeps the values
+//! between them. Here 64 rows of samples learn, with gradients by hand, the logits whose relaxed sample is
+//! worth most: the best of twelve prices. The loop allocates nothing. Draws come from a stream, a position in
+//! one sequence, so the result is the same on every SIMD tier, bit for bit.
 //!
 //! Source: E. Jang, S. Gu, B. Poole, ICLR 2017, section 2, for sample and gradient.
 

@@ -1,11 +1,12 @@
 //! A hundred thousand classes: `cargo run --release --example large_vocabulary`.
 //!
-//! First sampling without a gradient: `gumbel_max` streams over the logits of a Zipf law and keeps only the winner. Then
-//! learning: words are drawn from softmax(table query), half of the vocabulary masked with -inf, and the query learns to draw
-//! one word. RLOO is told how close each drawn word was, and no more; straight-through goes back through the table and
-//! learns how close every word is.
+//! First we sample without a gradient: `gumbel_max` streams over the logits of a Zipf distribution and keeps
+//! only the winner. Then we learn: words are drawn from softmax(table query) with half of the vocabulary
+//! masked with -inf, and the query learns to draw one word. RLOO sees only how close each drawn word was.
+//! Straight-through differentiates through the table, and so sees how close every word is.
 //!
-//! Source: Y. Bengio, J.-S. Senécal, 2003, for the problem; C. Maddison, D. Tarlow, T. Minka, "A* Sampling", 2014.
+//! Source: Y. Bengio, J.-S. Senécal, 2003, for the problem; C. Maddison, D. Tarlow, T. Minka, "A* Sampling",
+//! 2014.
 
 use std::time::Instant;
 
@@ -19,15 +20,15 @@ const WIDTH: usize = 16;
 const ROWS: usize = 4;
 const TARGET: usize = 41_234;
 
-/// The logits of a Zipf law: word k has probability 1 / ((k + 1) H).
+/// The logits of a Zipf distribution: word k has probability 1 / ((k + 1) H).
 fn zipf() -> Vec<f32> {
     (1..=WORDS).map(|rank| -(rank as f32).ln()).collect()
 }
 
-/// Words whose counts are held against theory: from, to.
+/// Groups of words whose counts are compared with theory: from, to.
 const GROUPS: [(usize, usize); 5] = [(0, 1), (1, 10), (10, 1000), (1000, 50_000), (50_000, WORDS)];
 
-/// Counts of each group in `samples` words, and what theory expects.
+/// Counts of each group in `samples` words, and the expected ones.
 fn count(samples: usize, noise: &mut Noise) -> Vec<(f64, f64)> {
     let tape = Tape::inference();
     let logits = tape.input(&zipf(), [1, WORDS]);
@@ -41,8 +42,8 @@ fn count(samples: usize, noise: &mut Noise) -> Vec<(f64, f64)> {
     counts.into_iter().zip(GROUPS.iter().map(expected)).collect()
 }
 
-/// What training came to: the probability of the target, the largest one and the largest score of a masked word, and the
-/// time of a step.
+/// The result of training: the probability of the target, the largest probability and the largest score of a
+/// masked word, and the time of a step.
 struct Trained {
     target: f32,
     masked: f32,
@@ -55,7 +56,7 @@ fn mask() -> Vec<f32> {
     (0..WORDS).map(|word| if word % 2 == 0 { 0.0 } else { f32::NEG_INFINITY }).collect()
 }
 
-/// Words as points on a sphere.
+/// Random points on a sphere, one per word.
 fn embeddings(noise: &mut Noise) -> Vec<f32> {
     let mut table = Init::Normal(1.0).values(WORDS, WIDTH, noise);
     for word in table.chunks_exact_mut(WIDTH) {
@@ -65,7 +66,8 @@ fn embeddings(noise: &mut Noise) -> Vec<f32> {
     table
 }
 
-/// Draws words from softmax(table query + mask) and learns the query; a drawn word costs 1 - its cosine with the target.
+/// Draws words from softmax(table query + mask) and learns the query. A drawn word costs 1 - its cosine with
+/// the target.
 fn train(estimator: &str, steps: usize, learning_rate: f64) -> Trained {
     let (mut estimator, mut noise, mask) = (parse(estimator).unwrap(), Noise::seed(1), mask());
     let mut params = Params::new();

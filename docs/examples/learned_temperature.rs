@@ -1,12 +1,13 @@
 //! A temperature that is learned: `cargo run --release --example learned_temperature`.
 //!
-//! A classifier answers with a relaxed sample y = softmax((logits + g) / tau), and is scored by its squared error against
-//! noisy labels, plus a price on hedging, y (1 - y). The squared error alone wants y to be the class probabilities, without
-//! noise: a high tau. The price wants y at a corner: a low one. The parameter is ln tau, and the op takes tau = e^(ln tau) as
-//! a value on the tape, so no step can make it negative. The slope at the start comes from finite differences of the loss.
+//! A classifier answers with a relaxed sample y = softmax((logits + g) / tau). Its loss is the squared error
+//! against noisy labels, plus a price on hedging, y (1 - y). The squared error alone is least if y is the
+//! class probabilities without noise, at a high tau. The price is least if y is at a corner, at a low tau.
+//! The parameter is ln tau, and the op takes tau = e^(ln tau) as a value on the tape, so no step can make it
+//! negative. We check the slope at the start by finite differences of the loss.
 //!
-//! Source: C. Maddison, A. Mnih, Y. W. Teh, ICLR 2017, and E. Jang, S. Gu, B. Poole, ICLR 2017, section 2: tau fixed,
-//! annealed, or learned.
+//! Source: C. Maddison, A. Mnih, Y. W. Teh, ICLR 2017, and E. Jang, S. Gu, B. Poole, ICLR 2017, section 2:
+//! tau fixed, annealed, or learned.
 
 use reparam::nn::Mlp;
 use reparam::optim::Adam;
@@ -21,7 +22,7 @@ struct Model {
     params: Params,
     classifier: Mlp,
     log_tau: ParamId,
-    /// What hedging costs.
+    /// The price of hedging.
     price: f32,
 }
 
@@ -37,7 +38,8 @@ impl Model {
         self.params.value(self.log_tau)[0].exp()
     }
 
-    /// The loss of points drawn from the four quadrants of a square, labelled by quadrant, most of them rightly.
+    /// The loss of points drawn from the four quadrants of a square, labelled by quadrant, most of them
+    /// rightly.
     fn loss<'t>(&self, tape: &'t Tape, rows: usize, noise: &mut Noise) -> Var<'t> {
         let points: Vec<f32> = (0..2 * rows).map(|_| noise.below(2001) as f32 / 1000.0 - 1.0).collect();
         let mut labels = vec![0.0; rows * CLASSES];
@@ -119,7 +121,8 @@ fn tau_goes_where_the_loss_falls() {
 
 #[test]
 fn no_step_leaves_the_domain() {
-    // The first step alone takes ln tau from ln 2 to ln 2 - 3: a step of that size would make tau itself negative.
+    // The first step alone moves ln tau from ln 2 to ln 2 - 3. A step of that size would make tau itself
+    // negative.
     let mut model = Model::new(2.0, 2f32.ln(), &mut Noise::seed(1));
     model.train(1, 3.0, &mut Noise::seed(2));
     assert!((model.tau().ln() - (2f32.ln() - 3.0)).abs() < 1e-3, "tau {}", model.tau());

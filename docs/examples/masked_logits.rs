@@ -1,14 +1,16 @@
 //! Choices that exclude each other: `cargo run --release --example masked_logits`.
 //!
-//! Six workers take six jobs, one after another, drawn from their logits; a job that is taken is masked with -inf, so its
-//! probability and its gradient are exactly 0 and it can never be taken twice. The logits learn the cheapest assignment
-//! from the cost of the drawn ones. All 720 assignments are tried for the optimum, which no learner sees.
+//! Six workers take six jobs, one after another, drawn from their logits. A taken job is masked with -inf, so
+//! its probability and its gradient are exactly 0, and nobody can take it twice. The logits learn the
+//! cheapest assignment from the cost of drawn ones. We find the optimum by trying all 720 assignments, which
+//! no learner sees.
 //!
-//! The score function finds it. Straight-through does not: its gradient sees what a job costs its worker, but not whom it is
-//! taken from, because the mask behind a choice is no function that it could differentiate. It ends at the greedy cost.
+//! REINFORCE finds it. Straight-through does not. Its gradient sees the cost of a job to its own worker, but
+//! not the loss of the worker who can no longer have it, because it cannot differentiate the mask. It ends at
+//! the greedy cost.
 //!
-//! Source: R. Plackett, "The Analysis of Permutations", 1975, for drawing without replacement; I. Bello et al., "Neural
-//! Combinatorial Optimization with Reinforcement Learning", 2016, for the use.
+//! Source: R. Plackett, "The Analysis of Permutations", 1975, for drawing without replacement; I. Bello et
+//! al., "Neural Combinatorial Optimization with Reinforcement Learning", 2016, for the use.
 
 use reparam::estimators::{Estimate, Estimator, parse};
 use reparam::optim::Adam;
@@ -17,7 +19,7 @@ use reparam::{Logits, Noise, Params, Tape, Var};
 const JOBS: usize = 6;
 const ROWS: usize = 32;
 
-/// What each worker asks for each job.
+/// The price of each worker for each job.
 const COSTS: [[f32; JOBS]; JOBS] = [
     [2.0, 1.0, 4.0, 6.0, 5.0, 7.0],
     [3.0, 1.0, 5.0, 2.0, 8.0, 6.0],
@@ -27,7 +29,7 @@ const COSTS: [[f32; JOBS]; JOBS] = [
     [5.0, 4.0, 7.0, 3.0, 2.0, 9.0],
 ];
 
-/// The cost of what the workers from `worker` on still have to take, per row.
+/// The cost of the jobs that the workers from `worker` on still have to take, per row.
 fn assign<'t>(
     policy: Var<'t>,
     taken: Var<'t>,
@@ -66,7 +68,8 @@ fn learn(estimator: &str, steps: usize, learning_rate: f64) -> Vec<f32> {
     curve
 }
 
-/// The least and the mean cost of all assignments of the jobs left to the workers from `worker` on, and their number.
+/// The least and the mean cost of all assignments of the jobs left to the workers from `worker` on, and their
+/// number.
 fn enumerate(worker: usize, left: &[usize]) -> (f32, f32, f32) {
     if left.is_empty() {
         return (0.0, 0.0, 1.0);
@@ -82,7 +85,7 @@ fn enumerate(worker: usize, left: &[usize]) -> (f32, f32, f32) {
     (least, sum / count, count)
 }
 
-/// What taking the cheapest job that is left costs, worker by worker.
+/// The cost if each worker in turn takes the cheapest remaining job.
 fn greedy() -> f32 {
     let mut left = Vec::from_iter(0..JOBS);
     let cheapest = |costs: &[f32; JOBS]| {
@@ -106,7 +109,7 @@ fn the_score_function_finds_the_optimum_and_straight_through_the_greedy_cost() {
     let (least, mean, count) = enumerate(0, &Vec::from_iter(0..JOBS));
     assert!(count == 720.0 && least < 0.7 * greedy() && greedy() < 0.8 * mean);
     let [first, .., last] = learn("moving-average", 500, 0.05)[..] else { unreachable!() };
-    // 32 random assignments, each with a deviation of at most 6.
+    // 32 random assignments, each with a standard deviation of at most 6.
     assert!((first - mean).abs() < 4.0 * 6.0 / 32f32.sqrt(), "{first} at first, {mean} in the mean");
     assert!(last < least + 0.5, "{last}, {least} is best");
     let blind = *learn("st-gumbel-softmax:1", 500, 0.05).last().unwrap();

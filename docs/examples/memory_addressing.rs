@@ -1,12 +1,14 @@
 //! Looking a value up in a small memory: `cargo run --release --example memory_addressing`.
 //!
-//! Each row has its own memory of 16 slots with random keys of length 1 and 8-bit values, and a query that is one slot's key under an
-//! unknown fixed rotation. The net must learn the rotation, from values alone: nobody tells it the address. The address
-//! is a categorical variable over slots, drawn and hard, so that one slot is read. Yardsticks: an address at random, and
-//! a soft address, which reads a blend of all slots.
+//! Each row has its own memory of 16 slots with random keys of length 1 and 8-bit values, and a query: one
+//! slot's key under an unknown fixed rotation. The net must learn the rotation from values alone, because it
+//! never sees the right address. The address is a categorical variable over slots, drawn and hard, so exactly
+//! one slot is read. The yardsticks are an address at random, and a soft address, which reads a blend of all
+//! slots.
 //!
-//! Source: A. Graves, G. Wayne, I. Danihelka, "Neural Turing Machines", 2014, section 3.3.1, for addressing by content;
-//! W. Zaremba, I. Sutskever, "Reinforcement Learning Neural Turing Machines", 2015, for hard addresses.
+//! Source: A. Graves, G. Wayne, I. Danihelka, "Neural Turing Machines", 2014, section 3.3.1, for addressing
+//! by content; W. Zaremba, I. Sutskever, "Reinforcement Learning Neural Turing Machines", 2015, for hard
+//! addresses.
 
 use reparam::distributions::OneHot;
 use reparam::estimators::{Estimate, parse};
@@ -60,7 +62,8 @@ impl<'t> Lookup<'t> {
         for row in 0..rows {
             let slot = row * SLOTS + noise.below(SLOTS as u32) as usize;
             let key = &keys[slot * KEY..][..KEY];
-            // A Householder reflection behind a shift of the axes: some orthogonal map that the net does not know.
+            // A Householder reflection after a shift of the axes: an orthogonal map that the net does not
+            // know.
             let mean = 2.0 * key.iter().sum::<f32>() / KEY as f32;
             queries.extend((0..KEY).map(|i| key[(i + 5) % KEY] - mean));
             answers.extend_from_slice(&values[slot * VALUE..][..VALUE]);
@@ -73,12 +76,12 @@ impl<'t> Lookup<'t> {
         }
     }
 
-    /// What a weight on each slot reads, `[rows, value]`.
+    /// The value read with a weight on each slot, `[rows, value]`.
     fn read(&self, weights: Var<'t>) -> Var<'t> {
         (weights.reshape([weights.shape().len() / SLOTS, SLOTS, 1]) * self.values).sum_axis(1)
     }
 
-    /// The squared error of each row's read.
+    /// The squared error of each row's value.
     fn error(&self, weights: Var<'t>) -> Var<'t> {
         (self.read(weights) - self.answers).square().sum_axis(1)
     }
@@ -105,7 +108,8 @@ fn learn(estimator: Option<&str>, steps: usize, learning_rate: f64, noise: &mut 
     reader
 }
 
-/// The share of values read with every bit right, to within 0.1: through a drawn address, and through a soft one.
+/// The share of values read with every bit right, to within 0.1: through a drawn address, and through a soft
+/// one.
 fn test(reader: &Reader, noise: &mut Noise) -> [f32; 2] {
     let tape = Tape::inference();
     let lookup = Lookup::draw(&tape, 2000, noise);

@@ -1,7 +1,7 @@
 //! An estimator and a problem of your own in the lab: `cargo run --release --example own_estimator`.
 //!
-//! The estimator is the self-critical one (S. Rennie et al., "Self-critical Sequence Training for Image Captioning", CVPR
-//! 2017): a score function whose baseline is the loss of the most probable state.
+//! The estimator is the self-critical one (S. Rennie et al., "Self-critical Sequence Training for Image
+//! Captioning", CVPR 2017): a score function whose baseline is the loss of the most probable state.
 
 use reparam::estimators::{Estimator, Trial, parse};
 use reparam::lab::{Measurement, Problem, measure};
@@ -23,7 +23,7 @@ impl Estimator for SelfCritical {
     }
 }
 
-/// Six bits, of which one should be 1.
+/// Six bits, exactly one of which should be 1.
 struct OneOfSix([f32; 6]);
 
 impl Problem for OneOfSix {

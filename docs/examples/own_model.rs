@@ -1,7 +1,8 @@
-//! A model and an estimator of your own, trained by `Run` with checkpoints: `cargo run --release --example own_model`.
+//! A model and an estimator of your own, trained by `Run` with checkpoints: `cargo run --release --example
+//! own_model`.
 //!
-//! The model is ten prototypes of digits: q(z | x) chooses one, and p(x | z) are independent pixels with its probabilities.
-//! Stop it and start it again: it resumes, and ends with the same bytes.
+//! The model is ten prototypes of digits. q(z | x) chooses one, and the pixels of p(x | z) are independent,
+//! with its probabilities. Stop it and start it again: it resumes, and ends with the same bytes.
 
 use std::path::Path;
 
@@ -46,7 +47,7 @@ impl Model for Prototypes {
     }
 }
 
-/// A score function whose baseline is the loss of the most probable state.
+/// REINFORCE with the loss of the most probable state as its baseline.
 struct SelfCritical;
 
 impl Estimator for SelfCritical {
@@ -72,7 +73,7 @@ fn begin(data: &Digits, steps: u64) -> reparam::Result<Run<'_>> {
     Run::new(training, Box::new(model), params, estimators, data)
 }
 
-/// Trains to the end from where an earlier run was stopped, if it was.
+/// Trains to the end, and resumes an earlier run if there was one.
 fn train(run: &mut Run<'_>, path: &Path) -> reparam::Result<()> {
     if path.exists() {
         run.restore(&Checkpoint::load(path)?)?;

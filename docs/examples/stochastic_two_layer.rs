@@ -1,9 +1,10 @@
 //! Two stochastic layers, an estimator for each: `cargo run --release --example stochastic_two_layer`.
 //!
-//! A sigmoid belief net: three bits b, eight bits a given b, an image given a; and, the other way, q(a | x) and q(b | a). The
-//! upper layer is part of the loss behind the lower one, so the estimators nest. The images are bars: some of the rows of a
-//! 4 x 4 grid, or some of the columns, 30 images whose entropy of 3.38 nats no -ELBO can be below. With so few bits
-//! -ELBO is reported exactly, by enumerating both layers, whatever estimator the net was trained with.
+//! A sigmoid belief net has three bits b, eight bits a given b, and an image given a. In the other direction
+//! it has q(a | x) and q(b | a). The loss of the lower layer includes the upper one, so the estimators nest.
+//! The images are bars: some of the rows of a 4 x 4 grid, or some of the columns. These 30 images have an
+//! entropy of 3.38 nats, and no -ELBO can be below it. With so few bits we report -ELBO exactly, by
+//! enumerating both layers, whichever estimator trained the net.
 //!
 //! Source: A. Mnih, K. Gregor, "Neural Variational Inference and Learning in Belief Networks", ICML 2014.
 
@@ -127,7 +128,8 @@ fn both_layers_come_near_the_entropy() {
         let mut net = train(estimator, 2000, 5e-3, 1);
         let nats = exact(&net);
         assert!((-1e-3..most).contains(&(nats - least())), "{estimator}: {nats} nats, at least {}", least());
-        // The upper layer has a share in it: with fair bits, whatever the lower ones are, it is worse.
+        // The upper layer contributes: with fair bits in its place, independent of the lower ones, the bound
+        // is worse.
         let last = *net.b_of_a.layers().last().unwrap();
         for id in [last.weight, last.bias] {
             net.params.value_mut(id).fill(0.0);

@@ -1,12 +1,13 @@
 //! A generator of token sequences, measured exactly: `cargo run --release --example token_sequences`.
 //!
-//! A recurrent net q draws eight tokens, `(`, `)` or `-`, each fed back into it. It is trained to follow the law
-//! p(x) = e^(-energy(x)) / Z, whose energy counts brackets that do not match: the free energy E_q[energy] - H(q) is least,
-//! and then -ln Z, where q = p. Its gradient goes through every drawn token (Gumbel-Softmax, hard or relaxed). There are 3^8
-//! sequences, so Z, KL(q || p) and the mass on balanced sequences are sums over all of them.
+//! A recurrent net q draws eight tokens, `(`, `)` or `-`, and gets each one as its next input. We train it to
+//! match the distribution p(x) = e^(-energy(x)) / Z, whose energy counts brackets that do not match. The free
+//! energy E_q[energy] - H(q) has its minimum, -ln Z, at q = p. The gradient passes through every drawn token
+//! (Gumbel-Softmax, hard or relaxed). There are 3^8 sequences, so Z, KL(q || p) and the mass on balanced
+//! sequences are sums over all of them.
 //!
-//! Source: M. Kusner, J. M. Hernández-Lobato, "GANs for Sequences of Discrete Elements with the Gumbel-softmax
-//! Distribution", 2016, for such a generator.
+//! Source: M. Kusner, J. M. Hernández-Lobato, "GANs for Sequences of Discrete Elements with the
+//! Gumbel-softmax Distribution", 2016, for such a generator.
 
 use reparam::distributions::OneHot;
 use reparam::nn::{Init, Linear};
@@ -34,8 +35,8 @@ impl Generator {
         Generator { params, step, token }
     }
 
-    /// Draws tokens one after another, each by `choose` from its logits `[sequences, 3]` at a position. Returns the logits
-    /// and the tokens, `[sequences, length, 3]`.
+    /// Draws tokens one after another, each with `choose` from its logits `[sequences, 3]` at a position.
+    /// Returns the logits and the tokens, `[sequences, length, 3]`.
     fn draw<'t>(
         &self,
         tape: &'t Tape,
@@ -69,7 +70,7 @@ fn energy(tokens: Var<'_>) -> Var<'_> {
     4.0 * ((-depths).relu().square().sum_axis(1) + end.square().sum_axis(1))
 }
 
-/// Goes down the free energy; the entropy of each token given those before is known in closed form.
+/// Minimises the free energy. The entropy of each token given the earlier ones has a closed form.
 fn train(net: &mut Generator, hard: bool, steps: usize, learning_rate: f64, noise: &mut Noise) {
     let (mut adam, mut tape) = (Adam::new(learning_rate), Tape::new());
     for _ in 0..steps {
@@ -87,7 +88,7 @@ fn train(net: &mut Generator, hard: bool, steps: usize, learning_rate: f64, nois
 struct Exact {
     /// KL(q || p), in nats.
     kl: f64,
-    /// The mass that q and p put on balanced sequences.
+    /// The mass of balanced sequences under q and under p.
     balanced: [f64; 2],
     log_z: f64,
 }
@@ -155,7 +156,7 @@ fn drawn_tokens_learn_the_grammar_and_keep_its_variety() {
     for hard in [false, true] {
         let Exact { kl, balanced, log_z } = measure(&learn(hard, 1500, 5e-3));
         assert!(balanced[0] > 0.5, "hard {hard}: {} of the mass is balanced", balanced[0]);
-        // Saying one balanced sequence forever costs ln Z.
+        // Always drawing the same balanced sequence costs ln Z.
         assert!(kl < 0.3 * log_z, "hard {hard}: KL {kl}, ln Z {log_z}");
     }
 }

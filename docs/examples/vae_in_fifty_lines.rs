@@ -1,9 +1,11 @@
 //! A categorical VAE in fifty lines: `cargo run --release --example vae_in_fifty_lines`.
 //!
-//! Twenty variables of ten classes, drawn by Gumbel-Softmax with a temperature that falls, trained on -ELBO and
-//! evaluated with hard samples, where -ELBO is a bound again. The yardstick is the mean image, which has no latent variable.
+//! Twenty variables of ten classes are drawn by Gumbel-Softmax with a falling temperature. We train on -ELBO,
+//! and evaluate with hard samples, for which -ELBO is a bound. The yardstick is the mean image, which has no
+//! latent variable.
 //!
-//! Source: E. Jang, S. Gu, B. Poole, "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017, section 4.2.
+//! Source: E. Jang, S. Gu, B. Poole, "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017, section
+//! 4.2.
 
 use reparam::data::{Batches, Digits, Split};
 use reparam::distributions::OneHot;
@@ -25,7 +27,7 @@ impl Vae {
         Vae { params, encoder, decoder }
     }
 
-    /// -ELBO in nats per image, with the latent variables `sample`d from their logits.
+    /// -ELBO in nats per image. `sample` draws the latent variables from their logits.
     fn negative_elbo<'t>(&self, x: Var<'t>, sample: impl FnOnce(Var<'t>) -> Var<'t>) -> Var<'t> {
         let images = x.shape().dims()[0];
         let logits = self.encoder.forward(&self.params, x).reshape([images * 20, 10]);
@@ -57,7 +59,7 @@ impl Vae {
     }
 }
 
-/// What the first 1000 images cost when each pixel has its mean as its probability, in nats per image.
+/// The cost of the first 1000 images if each pixel has its mean as its probability, in nats per image.
 fn mean_image(digits: &Digits) -> f32 {
     let tape = Tape::inference();
     let x = tape
