@@ -1,4 +1,5 @@
-//! The page of results: the tables beside the papers', made from the files that the runs wrote, with remarks on them.
+//! The page of results: the tables compared with the papers', made from the files that the runs wrote, with remarks on
+//! them. Two pages of its folder have the rest: the runs, and what the models draw.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,8 +18,9 @@ use crate::records::{CellRecord, Curve, IN_FULL, beside, picture, rate, read_lin
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Folder of the files TABLE.jsonl that the tables' commands wrote, and of remarks on them, TABLE.md, if there are any;
-    /// the pictures go there too
+    /// Folder of the files TABLE.jsonl that the tables' commands wrote, of remarks on them, TABLE.md, of the findings,
+    /// findings.md, and of a section on the main job, main-job.md. The pictures go there too, and the pages runs.md and
+    /// images.md
     #[arg(long, value_name = "DIR", default_value = "docs/results")]
     from: PathBuf,
     /// Page to write
@@ -26,48 +28,59 @@ pub(crate) struct Args {
     out: PathBuf,
 }
 
-/// A table: name, heading, what a reader must know to compare.
+/// A table: name, heading, and a note that a reader needs to compare.
 const TABLES: [(&str, &str, &str); 4] = [
     (
         "jang-table1",
         "Jang, Gu, Poole 2017, table 1",
-        "Upper bounds on negative log-likelihoods of test images in nats: of the lower half given the upper (SBN), of the \
-         whole image (VAE). The paper trains with SGD and momentum for a number of steps that it does not give.",
+        "Upper bounds on the negative log-likelihood of test images, in nats: of the lower half given the upper half (SBN), or \
+         of the whole image (VAE). Lower is better. The paper trains with SGD and momentum, for a number of steps that it does not give.",
     ),
     (
         "concrete",
         "Maddison, Mnih, Teh 2017, table 1 and figure 4 (binary)",
-        "Upper bounds on negative log-likelihoods of test images in nats. The paper trains for 10,000,000 steps and evaluates \
-         densities with 50,000 samples, predictions with 100.",
+        "Upper bounds on the negative log-likelihood of test images, in nats. Lower is better. The paper trains for 10,000,000 steps. It \
+         evaluates densities with 50,000 samples and predictions with 100.",
     ),
     (
         "semi-supervised",
         "Jang, Gu, Poole 2017, section 4.3: 100 labels",
-        "-ELBO on test images in nats, and accuracy on them. The paper's nets are convolutional, and its unlabelled images \
-         are binarized anew in each batch; it has neither random shifts of the labelled images nor virtual adversarial \
-         training and equal use of the classes for the others, which lead q(y | x) here. Settings were chosen by the accuracy \
-         on the 10,000 validation images, many beside 100 labels.",
+        "-ELBO in nats and accuracy in per cent, both on test images. These runs differ from the paper's in more than the \
+         engine. We shift the labelled images at random, and we train q(y | x) of the unlabelled images with virtual \
+         adversarial training and a term for equal use of the classes. The paper does neither. Its nets are convolutional, and \
+         it binarizes its unlabelled images anew in each batch. We chose settings by the accuracy on the 10,000 validation \
+         images, which are many compared with 100 labels.",
     ),
     (
         "modern",
         "Later estimators",
-        "Upper bounds on negative log-likelihoods of test images in nats under one VAE, 784-200-z-200-784 with ReLU; the mean \
-         over the seeds in the list of runs, three where all have been run, with the standard deviation.",
+        "Upper bounds on the negative log-likelihood of test images, in nats. Lower is better. All estimators train one VAE, 784-200-z-200-784 \
+         with ReLU. A figure is the mean over the seeds in the list of runs (three where all have been run), with their standard \
+         deviation.",
     ),
 ];
 
+/// Rows that read one row of a paper in two ways. A total counts only one of them.
+const READINGS: [(&str, &str); 2] =
+    [("VAE categorical", "784-(20x10)-784"), ("VAE categorical, 200", "784-(20x10)-200-784")];
+
 pub(crate) fn run(args: &Args) -> Result<i32> {
-    let mut page = String::from(HEAD);
+    let of_folder = |name: &str| read_text(&args.from.join(name));
+    let mut page = format!("# Results\n\n{}", of_folder("findings.md")?);
+    let inside = |name: &str| link(&args.from, &args.from.join(name));
+    page += &HEAD.replace("RUNS", &inside("runs.md")).replace("IMAGES", &inside("images.md"));
+    let (mut runs, mut images) = (String::from(RUNS_HEAD), String::from(IMAGES_HEAD));
     let mut found = 0;
     for (table, heading, note) in TABLES {
         let file = args.from.join(format!("{table}.jsonl"));
-        let lines = longest(read_lines(&file)?);
+        let all: Vec<CellRecord> = read_lines(&file)?;
+        let lines = of_each_cell(&all, u64::max);
         if lines.is_empty() {
             continue;
         }
         found += 1;
         let remarks = read_text(&file.with_extension("md"))?;
-        let parts = [note.to_owned(), summary(&lines), grid(&lines), remarks];
+        let parts = [note.to_owned(), summary(&all), figures(&lines), remarks];
         let parts: Vec<&str> =
             parts.iter().map(|part| part.trim_end()).filter(|part| !part.is_empty()).collect();
         let _ = writeln!(page, "\n## {heading}\n\n{}", parts.join("\n\n"));
@@ -76,58 +89,114 @@ pub(crate) fn run(args: &Args) -> Result<i32> {
         for (alt, picture) in draw_curves(&args.from, table, &curves)? {
             let _ = write!(page, "\n![{}]({})\n", plain(&alt), link(&args.from, &picture));
         }
-        let _ = write!(page, "\n{}", details(&lines));
-        page += &drawn(&args.from, &file, &lines);
         page += &cost_section(&args.from, &file)?;
+        let _ = write!(runs, "\n## {heading}\n\n{}", details(&lines));
+        if let Some(drawn) = drawn(&args.from, &file, &lines) {
+            let _ = write!(images, "\n## {heading}\n\n{drawn}");
+        }
     }
     if found == 0 {
         let expected =
             format!("a folder with one of {}", TABLES.map(|(table, ..)| format!("{table}.jsonl")).join(", "));
         return Err(Error::format(&args.from, expected, "none"));
     }
+    let main_job = of_folder("main-job.md")?;
+    if !main_job.is_empty() {
+        let _ = write!(page, "\n{main_job}");
+    }
     write_atomically(&args.out, page)?;
+    for (name, text) in [("runs.md", runs), ("images.md", images)] {
+        write_atomically(&args.from.join(name), text)?;
+    }
     say!("wrote {}", args.out.display());
     Ok(0)
 }
 
-const HEAD: &str = "\
-# Results
+const HEAD: &str = "
+## How to read the tables
 
-Made by `reparam-papers report` from the files in this folder's `results`, which `reparam-papers TABLE` wrote; their
-fields are in [json.md](json.md). Every cell: settings chosen and training stopped on the validation images, the figure from
-hard samples on the test images. Ours first, then the paper's, then the difference.
+`reparam-papers report` makes this page from files that `reparam-papers TABLE` wrote. [json.md](json.md) describes their fields.
+[The list of runs](RUNS) has the settings, steps and seconds of each figure, and [a page of pictures](IMAGES) shows what
+the models draw.
 
-Unless said otherwise, the budget is the full one and the images are the embedded MNIST. It was binarized once by sampling, as
-the literature's fixed one was, but it is not the same file: figures can differ by some tenths of a nat for that alone. Seconds
-are by the clock, whatever else the machine did meanwhile.
+For every cell we choose settings and stop training on the validation images. The figure comes from hard samples on the test
+images, and the standard error is over these images. The difference is ours less the paper's. It is bold where ours is as good or
+better.
+
+Unless a table says otherwise, the budget is `full` and the images are the embedded MNIST. They were binarized once by sampling, like
+the literature's, but they are not the same file. This alone can change a figure by some tenths of a nat.
 ";
 
-/// Of cells that were run with several numbers of steps, the results of the most.
-fn longest(lines: Vec<CellRecord>) -> Vec<CellRecord> {
-    let mut most: BTreeMap<[String; 2], u64> = BTreeMap::new();
+const RUNS_HEAD: &str = "\
+# The runs
+
+Made by `reparam-papers report`. There is one line per figure of the results, and two for a cell with an accuracy. Steps are those of
+the run that counts, and \"best at\" is the step whose parameters were kept. Seconds include the search for settings. They are by the
+clock of machines that did other work at the same time, so do not compare them. The label is the commit.
+";
+
+const IMAGES_HEAD: &str = "\
+# What the models draw
+
+Made by `reparam-papers report`. Each strip shows the probabilities of pixels, given hard samples of the latent variables from the
+prior. A model that predicts a lower half draws it below the upper half of a test image.
+
+*Look for digits that you can read, and for digits that come up more than once.*
+";
+
+/// The results of each cell at one number of steps. `prefer` chooses it where there are several.
+fn of_each_cell(lines: &[CellRecord], prefer: fn(u64, u64) -> u64) -> Vec<&CellRecord> {
     let cell = |line: &CellRecord| [line.row.clone(), line.column.clone()];
-    for line in &lines {
-        let most = most.entry(cell(line)).or_default();
-        *most = line.steps.max(*most);
+    let mut chosen: BTreeMap<[String; 2], u64> = BTreeMap::new();
+    for line in lines {
+        let steps = chosen.entry(cell(line)).or_insert(line.steps);
+        *steps = prefer(*steps, line.steps);
     }
-    lines.into_iter().filter(|line| line.steps == most[&cell(line)]).collect()
+    lines.iter().filter(|line| line.steps == chosen[&cell(line)]).collect()
 }
 
-/// How many cells are as good as the paper's, and how many were chosen otherwise than they would be now.
-fn summary(lines: &[CellRecord]) -> String {
-    let compared: Vec<&CellRecord> = lines.iter().filter(|line| line.paper.is_some()).collect();
-    let reached = compared.iter().filter(|line| is_reached(line)).count();
+/// How many figures are as good as the paper's, and how many were chosen differently from the others.
+fn summary(all: &[CellRecord]) -> String {
+    let lines = of_each_cell(all, u64::max);
     let mut sentences = Vec::new();
-    if !compared.is_empty() {
-        let count = compared.len();
-        sentences.push(format!("{reached} of {count} figures are as good as the paper's or better."));
+    if let Some(totals) = totals(&lines) {
+        sentences.push(format!("As good as the paper's figure or better: {totals}."));
+        let again = all.len() - lines.len();
+        if let (true, Some(first)) = (again > 0, totals_of_first_runs(all)) {
+            sentences.push(format!("{again} of these figures come from second runs. Without them: {first}."));
+        }
     }
     let earlier = lines.iter().filter(|line| !has_finals(line)).count();
     if earlier > 0 {
-        sentences.push(format!("{earlier} are of an earlier search, without the runs in full at its end."));
+        sentences.push(format!(
+            "{earlier} figures are of an earlier search, which did not end with runs in full."
+        ));
     }
-    sentences.extend(distinct(lines.iter().filter_map(how_made)));
+    sentences.extend(distinct(lines.iter().filter_map(|line| how_made(line))));
     sentences.join("\n")
+}
+
+fn totals_of_first_runs(all: &[CellRecord]) -> Option<String> {
+    totals(&of_each_cell(all, u64::min))
+}
+
+/// How many figures are as good as the paper's, for each reading of its rows; none if there is nothing to compare.
+fn totals(lines: &[&CellRecord]) -> Option<String> {
+    let has = |row: &str| lines.iter().any(|line| line.row == row);
+    let total = |without: Option<&str>| {
+        let compared = lines.iter().filter(|line| line.paper.is_some() && Some(&line.row[..]) != without);
+        let (count, reached) = compared
+            .fold((0, 0), |(count, reached), line| (count + 1, reached + usize::from(is_reached(line))));
+        (count > 0).then(|| format!("{reached} of {count}"))
+    };
+    if !READINGS.iter().all(|(row, _)| has(row)) {
+        return total(None);
+    }
+    let [(first, first_net), (second, second_net)] = READINGS;
+    let (with_first, with_second) = (total(Some(second))?, total(Some(first))?);
+    Some(format!(
+        "{with_first} figures if the paper's categorical VAE is {first_net}, {with_second} if it is {second_net}"
+    ))
 }
 
 /// What a line was made with, if not the full budget and the embedded images.
@@ -145,31 +214,89 @@ fn has_finals(line: &CellRecord) -> bool {
     line.search.iter().any(|trial| trial.choice.starts_with(IN_FULL))
 }
 
-/// Nats are the better the lower, accuracies the higher.
+/// Whether a figure is as good as the paper's.
 fn is_reached(line: &CellRecord) -> bool {
-    let better = if line.column == ACCURACY { -1.0 } else { 1.0 };
-    line.paper.is_some_and(|paper| better * (line.ours - paper) <= 0.0)
+    line.paper.is_some_and(|paper| is_as_good(line.ours, paper, &line.column))
 }
 
-/// Rows and columns as in the paper.
-fn grid(lines: &[CellRecord]) -> String {
+/// Lower is better for nats, higher for accuracies.
+fn is_as_good(ours: f64, paper: f64, column: &str) -> bool {
+    if column == ACCURACY { ours >= paper } else { ours <= paper }
+}
+
+/// The figures of a table: compared with the paper's where it has some, else in rows and columns.
+fn figures(lines: &[&CellRecord]) -> String {
+    match lines.iter().any(|line| line.paper.is_some()) {
+        true => compared(lines),
+        false => grid(lines),
+    }
+}
+
+/// One table for each row of the paper's, or for each column where those are fewer.
+fn compared(lines: &[&CellRecord]) -> String {
+    let (row, column): (NameOf<CellRecord>, NameOf<CellRecord>) = (|line| &line.row, |line| &line.column);
+    let count = |name: NameOf<CellRecord>| distinct(lines.iter().map(|line| name(line))).len();
+    let (table_of, line_of) = if count(row) <= count(column) { (row, column) } else { (column, row) };
+    let tables = distinct(lines.iter().map(|line| table_of(line))).into_iter().map(|table| {
+        let mut text = format!(
+            "**{}**\n\n| | ours | standard error | paper | difference |\n|---|---:|---:|---:|---:|\n",
+            plain(table)
+        );
+        let inside: Vec<&CellRecord> = lines.iter().copied().filter(|line| table_of(line) == table).collect();
+        for name in distinct(inside.iter().map(|line| line_of(line))) {
+            let of_cell: Vec<&CellRecord> =
+                inside.iter().copied().filter(|line| line_of(line) == name).collect();
+            let _ = writeln!(text, "| {} | {} |", plain(name), comparison(&of_cell));
+        }
+        text
+    });
+    tables.collect::<Vec<_>>().join("\n")
+}
+
+/// Ours, its standard error if there is one run, the paper's and the difference.
+fn comparison(of_cell: &[&CellRecord]) -> String {
+    let error = match of_cell {
+        [line] => format!("{:.2}", line.standard_error),
+        _ => String::new(),
+    };
+    let ours: Vec<f64> = of_cell.iter().map(|line| line.ours).collect();
+    let (Some(paper), Some((mean, _))) = (of_cell[0].paper, mean_and_spread(&ours)) else {
+        return format!("{} | {error} | | ", entry(of_cell));
+    };
+    let difference = format!("{:+.2}", mean - paper);
+    let difference = match is_as_good(mean, paper, &of_cell[0].column) {
+        true => format!("**{difference}**"),
+        false => difference,
+    };
+    format!("{} | {error} | {paper:.1} | {difference}", entry(of_cell))
+}
+
+/// Rows and columns as in the table's command, with the temperatures where the table sets them.
+fn grid(lines: &[&CellRecord]) -> String {
     let rows = distinct(lines.iter().map(|line| &line.row[..]));
     let columns = distinct(lines.iter().map(|line| &line.column[..]));
     let mut text = format!(
-        "| | {} |\n|---|{}\n",
+        "| | temperature | {} |\n|---|---|{}\n",
         columns.iter().map(|column| plain(column)).collect::<Vec<_>>().join(" | "),
         "---:|".repeat(columns.len())
     );
     for row in rows {
-        let _ = write!(text, "| {} |", plain(row));
+        let of_row: Vec<&CellRecord> = lines.iter().copied().filter(|line| line.row == row).collect();
+        let taus = distinct(of_row.iter().map(|line| temperatures(line))).join("; ");
+        let _ = write!(text, "| {} | {taus} |", plain(row));
         for &column in &columns {
             let of_cell: Vec<&CellRecord> =
-                lines.iter().filter(|line| line.row == row && line.column == column).collect();
+                of_row.iter().copied().filter(|line| line.column == column).collect();
             let _ = write!(text, " {} |", entry(&of_cell));
         }
         text += "\n";
     }
     text
+}
+
+/// The temperature at the first and the last step; nothing where the estimator keeps its own or has none.
+fn temperatures(line: &CellRecord) -> String {
+    line.tau.map_or(String::new(), |(start, end)| format!("{start} to {end}"))
 }
 
 /// Text as Markdown shows it, in a table too.
@@ -187,23 +314,22 @@ fn plain(text: &str) -> String {
     plain
 }
 
+/// The mean of a cell's figures, with the standard deviation where there are several.
 fn entry(of_cell: &[&CellRecord]) -> String {
     let ours: Vec<f64> = of_cell.iter().map(|line| line.ours).collect();
     let Some((mean, spread)) = mean_and_spread(&ours) else { return String::new() };
     let spread = spread.map_or(String::new(), |spread| format!(" ± {spread:.2}"));
-    let paper =
-        of_cell[0].paper.map_or(String::new(), |paper| format!(" / {paper:.1} / {:+.1}", mean - paper));
-    format!("{mean:.2}{spread}{paper}")
+    format!("{mean:.2}{spread}")
 }
 
-/// One line per result, with what it was made by.
-fn details(lines: &[CellRecord]) -> String {
+/// One line per result, with the settings that made it.
+fn details(lines: &[&CellRecord]) -> String {
     let mut text = String::from(
         "| row | column | seed | ours | standard error | steps | best at | estimator | optimizer | rate | tau | samples | \
          seconds | label |\n|---|---|---:|---:|---:|---:|---:|---|---|---:|---|---:|---:|---|\n",
     );
     for line in lines {
-        let tau = line.tau.map_or(String::new(), |(start, end)| format!("{start} to {end}"));
+        let tau = temperatures(line);
         let _ = writeln!(
             text,
             "| {} | {} | {} | {:.2} | {:.2} | {} | {} | {} | {} | {} | {tau} | {} | {:.0} | {} |",
@@ -225,23 +351,17 @@ fn details(lines: &[CellRecord]) -> String {
     text
 }
 
-/// What the models of a table draw, where there are pictures of it.
-fn drawn(from: &Path, file: &Path, lines: &[CellRecord]) -> String {
-    let of_line = |line: &CellRecord| {
+/// The strips that the models of a table draw, if there are pictures of it.
+fn drawn(from: &Path, file: &Path, lines: &[&CellRecord]) -> Option<String> {
+    let of_line = |line: &&CellRecord| {
         let picture = picture(file, &line.row, &line.column, line.seed);
+        let inside = picture.strip_prefix(from).unwrap_or(&picture).to_string_lossy().into_owned();
         let cell = plain(&line.label());
         (line.column != ACCURACY && picture.is_file())
-            .then(|| format!("{cell}\n\n![images of {cell}]({})\n", link(from, &picture)))
+            .then(|| format!("{cell}\n\n![images of {cell}]({inside})\n"))
     };
     let pictures: Vec<String> = lines.iter().filter_map(of_line).collect();
-    if pictures.is_empty() {
-        return String::new();
-    }
-    format!(
-        "\n### What the models draw\n\nProbabilities of pixels, given hard samples of the latent variables from the prior; where a \
-         lower half is predicted, it is drawn below the upper half of a test image.\n\n{}",
-        pictures.join("\n")
-    )
+    (!pictures.is_empty()).then(|| pictures.join("\n"))
 }
 
 /// The costs of semi-supervised steps, where they were measured.
@@ -249,7 +369,7 @@ fn cost_section(from: &Path, file: &Path) -> Result<String> {
     let lines: Vec<cost::CostRecord> = read_lines(&beside(file, "cost.jsonl"))?;
     let Some(first) = lines.first() else { return Ok(String::new()) };
     let mut text = format!(
-        "\n### The cost of a step\n\nTime of a step of marginalization over that of the method; threads: {}.\n\n\
+        "\n### The cost of a step\n\nThe ratio is the time of a step with marginalization over the time of a step with the method; threads: {}.\n\n\
          | method | classes | ms | marginalization, ms | ratio | paper |\n|---|---:|---:|---:|---:|---:|\n",
         first.threads
     );
@@ -273,7 +393,7 @@ fn cost_section(from: &Path, file: &Path) -> Result<String> {
 /// Pictures of the scores on the validation images against the step, the first seed's: one for each row of a table, or for
 /// each column where those are fewer.
 fn draw_curves(from: &Path, table: &str, curves: &[Curve]) -> Result<Vec<(String, PathBuf)>> {
-    let (row, column): (NameOf, NameOf) = (|curve| &curve.row, |curve| &curve.column);
+    let (row, column): (NameOf<Curve>, NameOf<Curve>) = (|curve| &curve.row, |curve| &curve.column);
     let count = |name| distinct(curves.iter().map(name)).len();
     match count(row) <= count(column) {
         true => draw_each(from, table, curves, row, column),
@@ -281,15 +401,15 @@ fn draw_curves(from: &Path, table: &str, curves: &[Curve]) -> Result<Vec<(String
     }
 }
 
-/// Which of a curve's names.
-type NameOf = fn(&Curve) -> &str;
+/// The row or the column of a result or a curve.
+type NameOf<T> = fn(&T) -> &str;
 
 fn draw_each(
     from: &Path,
     table: &str,
     curves: &[Curve],
-    picture_of: NameOf,
-    line_of: NameOf,
+    picture_of: NameOf<Curve>,
+    line_of: NameOf<Curve>,
 ) -> Result<Vec<(String, PathBuf)>> {
     let mut pictures = Vec::new();
     for (i, name) in distinct(curves.iter().map(picture_of)).into_iter().enumerate() {
