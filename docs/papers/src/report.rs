@@ -106,7 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<i32> {
     }
     write_atomically(&args.out, page)?;
     for (name, text) in [("runs.md", runs), ("images.md", images)] {
-        write_atomically(&args.from.join(name), text)?;
+        write_atomically(args.from.join(name), text)?;
     }
     say!("wrote {}", args.out.display());
     Ok(0)
@@ -116,8 +116,8 @@ const HEAD: &str = "
 ## How to read the tables
 
 `reparam-papers report` makes this page from files that `reparam-papers TABLE` wrote. [json.md](json.md) describes their fields.
-[The list of runs](RUNS) has the settings, steps and seconds of each figure, and [a page of pictures](IMAGES) shows what
-the models draw.
+[The list of runs](RUNS) has the settings, steps and seconds of each figure, and [a page of images](IMAGES) shows samples
+from the models.
 
 For every cell we choose settings and stop training on the validation images. The figure comes from hard samples on the test
 images, and the standard error is over these images. The difference is ours less the paper's. It is bold where ours is as good or
@@ -136,7 +136,7 @@ clock of machines that did other work at the same time, so do not compare them. 
 ";
 
 const IMAGES_HEAD: &str = "\
-# What the models draw
+# Images from the models
 
 Made by `reparam-papers report`. Each strip shows the probabilities of pixels, given hard samples of the latent variables from the
 prior. A model that predicts a lower half draws it below the upper half of a test image.

@@ -346,7 +346,7 @@ fn check_findings(desk: &Desk, page: &str) {
         "22 of 28 figures if the paper's categorical VAE is 784-(20x10)-784, 24 of 28 if it is 784-(20x10)-200-784",
         "4 of these figures come from second runs. Without them: 19 of 28",
         "22 of our 28 figures",
-        "24 of 28 if it is 784-(20x10)-200-784. Only cells above the paper's figure were run again",
+        "24 of 28 if we read it as 784-(20x10)-200-784. Only cells above the paper's figure were run again",
         "the totals are 19 and 22",
         "As good as the paper's figure or better: 0 of 18.",
         "None of our 18 figures",
