@@ -51,11 +51,11 @@ chapter!(the_tape, "08-the-tape", "tape");
 chapter!(a_gradient_rule, "09-a-gradient-rule", "rule");
 chapter!(checking_a_gradient, "10-checking-a-gradient", "gradcheck-step");
 chapter!(fusing_a_kernel, "11-fusing-a-kernel", "kernel-cost");
-chapter!(the_elbo, "12-the-elbo");
+chapter!(the_elbo, "12-the-elbo", "elbo-gap");
 #[cfg(feature = "embedded")]
 chapter!(a_vae_from_an_empty_file, "13-a-vae-from-an-empty-file", "digits", "code-usage");
-chapter!(densities, "A-densities");
-chapter!(more_estimators, "B-more-estimators");
+chapter!(densities, "A-densities", "density");
+chapter!(more_estimators, "B-more-estimators", "gradients");
 chapter!(noise_and_kernels, "C-noise-and-kernels", "tails");
 chapter!(names, "D-names");
 chapter!(estimators, "estimators", "lab-temperature", "lab-samples", "lab-training");

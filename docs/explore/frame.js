@@ -247,7 +247,7 @@ class View {
   }
 }
 
-/** Controls: { slider: key, label, min, max, step, log, format }, { choice: key, label, options: [[value, text], ...] },
+/** Controls: { slider: key, label, min, max, step, log, format } or { slider: key, label, values, format }, { choice: key, label, options: [[value, text], ...] },
  *  { check: key, label }, { button: label, key: "r", act(state, view) -> change }. */
 const controls = {
   make(view, control) {
@@ -257,13 +257,16 @@ const controls = {
     return controls.button(view, control);
   },
   slider(view, control) {
-    const { slider: key, label, min, max, log, format = short } = control;
-    const [to, from] = log ? [Math.log10, (x) => 10 ** x] : [(x) => x, (x) => x];
-    const step = control.step ?? (to(max) - to(min)) / 100;
-    const round = (x) => control.values ? control.values.reduce((a, b) => (Math.abs(to(b) - to(x)) < Math.abs(to(a) - to(x)) ? b : a)) : Number(x.toPrecision(6));
+    const { slider: key, label, values, log, format = short } = control;
+    // A slider over given values moves from one to the next; others move by hundredths of their range.
+    const nearest = (x) => values.reduce((best, v, i) => (Math.abs(v - x) < Math.abs(values[best] - x) ? i : best), 0);
+    const [to, from] = values ? [nearest, (i) => values[i]] : log ? [Math.log10, (x) => 10 ** x] : [(x) => x, (x) => x];
+    const [min, max] = values ? [0, values.length - 1] : [to(control.min), to(control.max)];
+    const step = values ? 1 : (control.step ?? (max - min) / 100);
+    const round = (x) => Number(x.toPrecision(6));
     const value = make("output");
     const input = make("input", {
-      type: "range", min: to(min), max: to(max), step, "data-slider": key,
+      type: "range", min, max, step, "data-slider": key,
       input: () => view.set({ [key]: round(from(Number(input.value))) }),
     });
     control.show = (state) => {

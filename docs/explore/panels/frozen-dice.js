@@ -10,7 +10,7 @@
       "one draw gives a staircase: flat, with a single jump, so its derivative is 0 wherever it exists. The mean of many staircases approaches p, which has a slope everywhere.",
     state: { x: [0.5, 0, 0.5], n: 1, seed: 1 },
     controls: [
-      { slider: "n", label: "draws N", min: 1, max: 10000, log: true, values: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000], step: 0.05 },
+      { slider: "n", label: "draws N", values: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000] },
       { button: "Redraw", act: (state) => ({ seed: state.seed + 1 }) },
     ],
 

@@ -4,6 +4,7 @@
 mod bench;
 mod data;
 mod eval;
+mod explore;
 mod lab;
 mod sample;
 mod scores;
@@ -39,6 +40,8 @@ enum Command {
     Bench(bench::Command),
     /// Show the tape of a small model: text, DOT, a picture, or a page that steps through it.
     Tape(tape::Args),
+    /// Serve the pages in which the engine runs, to this machine alone, and print the address.
+    Explore(explore::Args),
     /// Look at data, or pack IDX files into the embedded format.
     #[command(subcommand)]
     Data(data::Command),
@@ -65,6 +68,7 @@ fn main() {
         Command::Lab(args) => lab::run(args),
         Command::Bench(command) => bench::run(command),
         Command::Tape(args) => tape::run(args),
+        Command::Explore(args) => explore::run(args),
         Command::Data(command) => data::run(command),
     });
     match outcome {

@@ -1,0 +1,5 @@
+//! The pages in a real browser, and the engine's bits there compared with native ones.
+
+mod browser;
+mod pages;
+mod proofs;
