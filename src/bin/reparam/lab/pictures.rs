@@ -37,7 +37,7 @@ fn bias(measured: &[Measurement]) -> Result<String> {
         let names: Vec<&str> = measured.iter().rev().map(|m| m.estimator.as_str()).collect();
         let title = "length of the mean / length of the exact gradient";
         panel(&left, title, (low / 1.1..high * 1.1).log_scale(), 1.0, Some(&names), &lengths)?;
-        let title = "angle between the mean and the exact gradient, in degrees";
+        let title = "angle with the exact gradient, in degrees";
         panel(&right, title, -0.03 * most..1.05 * most, 0.0, None, &angles)
     })
 }
