@@ -8,15 +8,15 @@
   // The last number is the most estimates in one redraw, which keeps a redraw short.
   const estimators = [
     ["st-softmax:1", "straight-through", 6000],
-    ["st-gumbel-softmax:1", "straight-through Gumbel-Softmax, τ = 1", 6000],
+    ["st-gumbel-softmax:1", "ST Gumbel-Softmax, τ = 1", 6000],
     ["gumbel-softmax:1", "Gumbel-Softmax, τ = 1", 6000],
     ["gumbel-softmax:0.5", "Gumbel-Softmax, τ = 0.5", 6000],
     ["gumbel-softmax:0.1", "Gumbel-Softmax, τ = 0.1", 6000],
     ["reinmax:1", "ReinMax", 4000],
-    ["score-function", "REINFORCE (score function)", 6000],
-    ["rloo:4", "REINFORCE, leave-one-out, 4 samples", 2000],
+    ["score-function", "REINFORCE", 6000],
+    ["rloo:4", "leave-one-out, 4 samples", 2000],
     ["muprop", "MuProp", 3000],
-    ["unordered-set:2", "2 samples without replacement", 1500],
+    ["unordered-set:2", "2 without replacement", 1500],
   ];
   // The darts that are drawn at most, and the half-widths that the board can have.
   const DARTS = 600;
@@ -40,7 +40,7 @@
       { choice: "estimator", label: "estimator", options: estimators },
       { slider: "batch", label: "estimates per dart", min: 1, max: 64, log: true, values: [1, 2, 4, 8, 16, 32, 64], step: 0.05 },
       { slider: "bend", label: "bend between the classes", min: -2, max: 2, step: 0.1 },
-      { check: "equal", label: "equal evaluations: as many per dart" },
+      { check: "equal", label: "equal evaluations" },
       { button: "Redraw", act: (state) => ({ seed: state.seed + 1 }) },
     ],
 
@@ -81,7 +81,7 @@
 
       view.number("exact", "length of the exact gradient", Math.hypot(ex, ey), undefined, "exact");
       view.number("length", "length of mean / exact", s.length, rounded(s.lengthError));
-      view.number("angle", "angle from exact, degrees", rounded(s.angle), rounded(s.angleError));
+      view.number("angle", "angle, degrees", rounded(s.angle), rounded(s.angleError));
       view.number("spread", "spread (rms)", rounded(s.spread));
       view.number("error", "rms error", rounded(s.error));
       view.number("best", "rms error at the best step size", rounded(s.best));

@@ -4,13 +4,13 @@
   const STEPS = 300;
   const estimators = [
     ["st-softmax:1", "straight-through"],
-    ["st-gumbel-softmax:1", "straight-through Gumbel-Softmax, τ = 1"],
+    ["st-gumbel-softmax:1", "ST Gumbel-Softmax, τ = 1"],
     ["gumbel-softmax:1", "relaxed sample, τ = 1"],
     ["gumbel-softmax:0.5", "relaxed sample, τ = 0.5"],
     ["gumbel-softmax:0.1", "relaxed sample, τ = 0.1"],
     ["reinmax:1", "ReinMax"],
-    ["score-function", "REINFORCE (score function)"],
-    ["rloo:4", "REINFORCE, leave-one-out, 4 samples"],
+    ["score-function", "REINFORCE"],
+    ["rloo:4", "leave-one-out, 4 samples"],
     ["disarm", "DisARM"],
   ];
 
@@ -40,7 +40,7 @@
       const plot = (view.path = view.plot({
         label: "Probability of heads over the steps of a descent, with an estimator's gradients and with the exact gradient",
         x: { from: -20, to: 350, ticks: [0, 100, 200, 300], title: "steps" },
-        y: { from: -0.1, to: 1.2, ticks, title: "p(heads)" },
+        y: { from: -0.1, to: 1.2, ticks, title: "p" },
         height: 300,
       }));
       plot.handle({
