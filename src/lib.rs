@@ -19,7 +19,7 @@
 //!
 //! # Learn
 //!
-//! [The course](course) leads from an empty tape to a VAE with discrete latent variables in twelve chapters,
+//! [The course](course) leads from a coin to a VAE with discrete latent variables in thirteen chapters,
 //! and all its code runs. The [`lab`] compares any estimator of a discrete gradient with the exact gradient:
 //!
 //! ```

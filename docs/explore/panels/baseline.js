@@ -20,7 +20,7 @@
     },
     controls: [
       { slider: "logit", label: "logit", min: -4, max: 4, step: 0.1, format: plain },
-      { slider: "n", label: "draws", min: 500, max: 20000, log: true, values: sizes, step: 0.05 },
+      { slider: "n", label: "draws", values: sizes },
       { button: "Add 100 to the loss", act: ({ f }) => (Math.max(...f) <= 900 ? { f: f.map((f) => f + 100) } : {}) },
       { button: "No baseline (c = 0)", act: () => ({ c: 0 }) },
       { button: "Draw again", act: (state) => ({ seed: state.seed + 1 }) },

@@ -14,7 +14,7 @@
     title: "A cheating decoder",
     try: "raise the hump to 2 and press “Go to the best objective”. Then lower the temperature. Last, set the hump to 0 and choose the masses as the KL.",
     notice:
-      "with the relaxed densities, the best objective rises above ln p(x) as the hump grows, which no bound on ln p(x) can do, and the hard ELBO at that logit falls. The decoder gains only at half-bits, and a hard bit never is one. Without a hump, the objective stays below ln p(x) with the relaxed densities, but passes it with the masses.",
+      "with the relaxed densities, the best objective rises above ln p(x) as the hump grows, because it bounds the likelihood of another model, whose bits are relaxed; the hard ELBO at that logit falls. The decoder gains only at half-bits, and a hard bit never is one. Without a hump, the objective stays below ln p(x) with the relaxed densities, but passes it with the masses.",
     state: { logit: 0, hump: 1, tau: 1, form: 0, seed: 1 },
     check: (state) => ({
       logit: clamp(state.logit, -6, 6),
@@ -25,7 +25,7 @@
     }),
     controls: [
       { slider: "hump", label: "hump at y = ½", min: 0, max: 4, step: 0.1 },
-      { slider: "tau", label: "temperature τ", min: 0.1, max: 3, log: true, values: [0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3], step: 0.02 },
+      { slider: "tau", label: "temperature τ", values: [0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3] },
       { choice: "form", label: "KL of", options: forms },
       { button: "Go to the best objective", act: (state, view) => (view.engine ? { logit: compute(view.engine, state).best } : {}) },
       { button: "Redraw", act: (state) => ({ seed: state.seed + 1 }) },

@@ -38,7 +38,7 @@
     }),
     controls: [
       { choice: "estimator", label: "estimator", options: estimators },
-      { slider: "batch", label: "estimates per dart", min: 1, max: 64, log: true, values: [1, 2, 4, 8, 16, 32, 64], step: 0.05 },
+      { slider: "batch", label: "estimates per dart", values: [1, 2, 4, 8, 16, 32, 64] },
       { slider: "bend", label: "bend between the classes", min: -2, max: 2, step: 0.1 },
       { check: "equal", label: "equal evaluations" },
       { button: "Redraw", act: (state) => ({ seed: state.seed + 1 }) },

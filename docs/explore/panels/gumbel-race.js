@@ -21,7 +21,7 @@
     },
     controls: [
       { choice: "kind", label: "noise", options: [[0, "Gumbel"], [1, "normal"], [2, "uniform"]] },
-      { slider: "n", label: "races", min: 200, max: 20000, log: true, values: sizes, step: 0.05 },
+      { slider: "n", label: "races", values: sizes },
       { button: "Race again", act: (state) => ({ seed: state.seed + 1 }) },
     ],
 

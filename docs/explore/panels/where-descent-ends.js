@@ -30,8 +30,8 @@
     }),
     controls: [
       { choice: "estimator", label: "gradient from", options: estimators },
-      { slider: "rate", label: "rate", min: 0.5, max: 10, log: true, values: [0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10], step: 0.05 },
-      { slider: "batch", label: "estimates per step", min: 1, max: 64, log: true, values: [1, 2, 4, 8, 16, 32, 64], step: 0.05 },
+      { slider: "rate", label: "rate", values: [0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10] },
+      { slider: "batch", label: "estimates per step", values: [1, 2, 4, 8, 16, 32, 64] },
       { button: "Redraw", act: (state) => ({ seed: state.seed + 1 }) },
     ],
 

@@ -27,12 +27,24 @@ const FILES: &[(&str, &[u8])] = files![
     "style.css",
     "frame.js",
     "engine.js",
+    "baseline.html",
+    "bump.html",
+    "cheating-decoder.html",
+    "dartboard.html",
     "frozen-dice.html",
+    "gumbel-race.html",
     "live-tape.html",
     "one-temperature.html",
+    "where-descent-ends.html",
+    "panels/baseline.js",
+    "panels/bump.js",
+    "panels/cheating-decoder.js",
+    "panels/dartboard.js",
     "panels/frozen-dice.js",
+    "panels/gumbel-race.js",
     "panels/live-tape.js",
     "panels/one-temperature.js",
+    "panels/where-descent-ends.js",
 ];
 
 /// The most bytes of a request that are read.
@@ -44,7 +56,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     let refused = |error| Error::invalid("127.0.0.1", "a free port", error);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(refused)?;
     let address = format!("http://{}/", listener.local_addr().map_err(refused)?);
-    say(format_args!("the pages are at {address} on this machine alone; Ctrl-C ends"));
+    say!("the pages are at {address} on this machine alone; Ctrl-C ends");
     if args.open {
         open(&address);
     }

@@ -6,7 +6,7 @@ use crate::exchange::answer;
 use crate::statistics::{logistic_grid, moments, sigmoid};
 
 /// Pieces of the integrals over the noise.
-const PIECES: usize = 20_000;
+const PIECES: usize = 5_000;
 
 /// Estimates the gradient of E f(b) with respect to a coin's logit by `n` relaxed samples y: f'(y) dy/dx.
 ///

@@ -2,8 +2,8 @@
 
 use reparam::Variables;
 use reparam::estimators::{
-    Estimator, GumbelSoftmax, LeaveOneOut, ReinMax, ScoreFunction, StGumbelSoftmax, StraightThrough,
-    Surrogate,
+    DisArm, Estimator, GumbelSoftmax, LeaveOneOut, ReinMax, ScoreFunction, StGumbelSoftmax, StraightThrough,
+    Surrogate, UnorderedSet,
 };
 
 /// Makes an estimator from its name, as the lab writes it.
@@ -16,12 +16,14 @@ pub(crate) fn estimator(name: &str, variables: Variables) -> Box<dyn Estimator> 
     let estimator: Box<dyn Estimator> = match form {
         "score-function" => Box::new(ScoreFunction::new()),
         "rloo" => Box::new(LeaveOneOut::new(number as usize)),
+        "unordered-set" => Box::new(UnorderedSet::new(number as usize)),
+        "disarm" => Box::new(DisArm),
         "gumbel-softmax" => Box::new(GumbelSoftmax { tau: number }),
         "st-gumbel-softmax" => Box::new(StGumbelSoftmax::new(number)),
         "st-softmax" => Box::new(StraightThrough::new(Surrogate::Softmax(number))),
         "reinmax" => Box::new(ReinMax { tau: number }),
         _ => panic!(
-            "estimator: score-function, rloo:K, gumbel-softmax:TAU, st-gumbel-softmax:TAU, st-softmax:TAU or reinmax:TAU expected, {name} found"
+            "estimator: score-function, rloo:K, unordered-set:K, disarm, gumbel-softmax:TAU, st-gumbel-softmax:TAU, st-softmax:TAU or reinmax:TAU expected, {name} found"
         ),
     };
     estimator.check(variables).unwrap_or_else(|error| panic!("{error}"));
