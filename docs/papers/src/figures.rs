@@ -35,8 +35,7 @@ use reparam::cli::{progress, say};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-The same bytes at every run and any number of threads. gradients, bias-variance, digits and code-usage go through matrix
-products, whose last digits depend on the CPU's instruction set.")]
+The same bytes at every run, on any instruction set and any number of threads.")]
 pub(crate) struct Args {
     /// Folder for NAME.svg and NAME.png
     #[arg(long, value_name = "DIR", default_value = "docs/figures")]

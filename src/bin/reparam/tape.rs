@@ -32,7 +32,7 @@ pub(crate) struct Args {
 enum Model {
     /// y = x^2 + 3 x of one number, used twice: its gradient adds up
     Polynomial,
-    /// The score of a relaxed sample of three classes
+    /// The price of a relaxed coin: two classes that cost 3 and 1
     GumbelSoftmax,
     /// The same of a one-hot sample, with the relaxed one's gradient
     StraightThrough,
@@ -79,14 +79,14 @@ impl Model {
                 x * x + 3.0 * x
             }
             Model::GumbelSoftmax => {
-                let (logits, scores) = classes(tape);
-                (logits.gumbel_softmax(0.5, noise) * scores).sum()
+                let (logits, prices) = coin(tape);
+                (logits.gumbel_softmax(0.5, noise) * prices).sum()
             }
             Model::StraightThrough => {
-                let (logits, scores) = classes(tape);
+                let (logits, prices) = coin(tape);
                 let relaxed = logits.gumbel_softmax(0.5, noise);
                 let one_hot = relaxed.stop_gradient().st_argmax(0.5);
-                (one_hot.with_gradient_of(relaxed) * scores).sum()
+                (one_hot.with_gradient_of(relaxed) * prices).sum()
             }
             Model::Mlp => {
                 let mut params = Params::new();
@@ -109,7 +109,7 @@ impl Model {
     }
 }
 
-/// The logits of three classes, and the score of each.
-fn classes(tape: &Tape) -> (Var<'_>, Var<'_>) {
-    (tape.variable(&[1.0, -2.0, 2.0], [1, 3]), tape.input(&[1.0, 2.0, 3.0], [1, 3]))
+/// The logits of heads and tails, and the price of each.
+fn coin(tape: &Tape) -> (Var<'_>, Var<'_>) {
+    (tape.variable(&[1.0, 0.0], [2]), tape.input(&[3.0, 1.0], [2]))
 }

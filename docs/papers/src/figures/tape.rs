@@ -1,4 +1,4 @@
-//! The tape of a relaxed coin: two classes, heads at logit 1 and tails at 0, that cost 3 and 1.
+//! The tape of a relaxed coin, as `reparam tape gumbel-softmax --seed 2` draws it: heads at logit 1, tails at 0, prices 3 and 1.
 
 use reparam::{Noise, Tape};
 
