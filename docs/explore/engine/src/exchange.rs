@@ -20,7 +20,11 @@ thread_local! {
 /// Makes panics leave their message at [`said`]. Called once, first.
 #[unsafe(no_mangle)]
 pub extern "C" fn begin() {
-    std::panic::set_hook(Box::new(|panic| say(panic.payload_as_str().unwrap_or("panicked").to_owned())));
+    std::panic::set_hook(Box::new(|panic| {
+        let payload = panic.payload();
+        let message = payload.downcast_ref::<String>().map(String::as_str);
+        say(message.or(payload.downcast_ref::<&str>().copied()).unwrap_or("the engine panicked").to_owned());
+    }));
 }
 
 /// Room for the numbers of the next call.
