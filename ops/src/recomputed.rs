@@ -55,7 +55,8 @@ crate::simd! {
     }
 }
 
-/// [`soft_rows::backward`](crate::soft_rows::backward) at y = softmax(logits / tau), which is recomputed from the logits.
+/// [`soft_rows::backward`](crate::soft_rows::backward) at y = softmax(logits / tau), which is recomputed from the
+/// logits.
 #[track_caller]
 pub(crate) fn backward_from_logits(
     tier: Tier,

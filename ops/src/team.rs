@@ -84,8 +84,8 @@ fn cores() -> usize {
 
 /// Returns the number of threads that a region opened here may have.
 pub(crate) fn size() -> usize {
-    // Known to the compiler in WebAssembly, which then leaves out what needs threads. The pool is asked last, because that
-    // starts the global one.
+    // Known to the compiler in WebAssembly, which then leaves out what needs threads. The pool is asked last,
+    // because that starts the global one.
     if cfg!(target_family = "wasm") || cores() == 1 { 1 } else { cores().min(rayon::current_num_threads()) }
 }
 

@@ -116,7 +116,7 @@ pub(super) fn rule() -> String {
     sheet.finish()
 }
 
-/// What a relaxed sample moves through memory, composed of elementary ops and fused.
+/// The numbers that a relaxed sample moves through memory, composed of elementary ops and fused.
 pub(super) fn kernel_cost() -> String {
     const ROWS: usize = 200;
     const CLASSES: usize = 10;
