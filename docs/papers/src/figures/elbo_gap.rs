@@ -2,6 +2,7 @@
 
 use reparam::{Noise, Tape};
 
+use super::moments::mean_and_error;
 use super::sheet::*;
 
 /// The logit of q(b = 1), and the height of the hump.
@@ -68,10 +69,8 @@ pub(super) fn draw() -> String {
         let bits = logits.bernoulli(&mut seed()).to_vec();
         for (codes, colour) in [(soft, ORANGE), (bits, BLUE)] {
             let values: Vec<f64> = codes.iter().map(|&y| decoder(f64::from(y))).collect();
-            let n = SAMPLES as f64;
-            let mean = values.iter().sum::<f64>() / n;
-            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
-            plot.dot(&mut sheet, (tau, mean - kl), 2.0 * (variance / n).sqrt(), colour);
+            let (mean, error) = mean_and_error(&values);
+            plot.dot(&mut sheet, (tau, mean - kl), 2.0 * error, colour);
         }
     }
     sheet.legend(

@@ -5,7 +5,7 @@ use reparam::estimators::{Estimate, parse};
 use reparam::lab::{Problem, Quadratic, Toy, measure_named};
 use reparam::{Logits, Noise, Result, Tape};
 
-use super::moments::Moments;
+use super::moments::{Moments, mean_and_error};
 use super::sheet::*;
 
 const ESTIMATES: usize = 100_000;
@@ -83,12 +83,10 @@ pub(super) fn training() -> String {
     for (name, colour) in SHOWN {
         let runs: Vec<Vec<(f64, f64)>> =
             (1..=RUNS).map(|seed| train(name, TARGET as f32, MOST, seed)).collect();
-        let n = RUNS as f64;
         let points = (0..runs[0].len()).map(|i| {
-            let losses = runs.iter().map(|run| run[i].1);
-            let mean = losses.clone().sum::<f64>() / n;
-            let error = 2.0 * (losses.map(|loss| (loss - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt();
-            (runs[0][i].0, mean, error)
+            let losses: Vec<f64> = runs.iter().map(|run| run[i].1).collect();
+            let (mean, error) = mean_and_error(&losses);
+            (runs[0][i].0, mean, 2.0 * error)
         });
         let points: Vec<_> = points.collect();
         let band: Vec<_> = points.iter().map(|&(x, mean, error)| (x, mean - error, mean + error)).collect();

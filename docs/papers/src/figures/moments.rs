@@ -74,3 +74,11 @@ impl Moments {
         (square, (4.0 * along + 2.0 * chance).sqrt())
     }
 }
+
+/// The mean of some numbers and its standard error.
+pub(super) fn mean_and_error(numbers: &[f64]) -> (f64, f64) {
+    let n = numbers.len() as f64;
+    let mean = numbers.iter().sum::<f64>() / n;
+    let variance = numbers.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    (mean, (variance / n).sqrt())
+}

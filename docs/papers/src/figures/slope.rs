@@ -2,6 +2,7 @@
 
 use reparam::{Noise, Tape};
 
+use super::moments::mean_and_error;
 use super::sheet::*;
 
 const PRICES: [f32; 4] = [3.0, 1.0, 2.0, 5.0];
@@ -28,11 +29,8 @@ pub(super) fn draw() -> String {
     let price = |logit: f64| 10.0 / 3.0 - 7.0 / 3.0 * p(logit);
     let exact = -7.0 / 3.0 * p(AT) * (1.0 - p(AT));
     let all = slopes(AT, DRAWS, 1);
-    let n = DRAWS as f64;
-    let mean = all.iter().sum::<f64>() / n;
-    let error = (all.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt();
-    let many = slopes(AT, MANY, 2);
-    let limit = many.iter().sum::<f64>() / MANY as f64;
+    let (mean, error) = mean_and_error(&all);
+    let (limit, _) = mean_and_error(&slopes(AT, MANY, 2));
     let mut sheet = Sheet::new(430.0);
     let plot = Plot::new([84.0, 46.0, 540.0, 310.0], Scale::Linear(-4.0, 5.0), Scale::Linear(0.8, 3.8));
     let ticks: (&[f64], &[f64]) = (&[-4.0, -2.0, 0.0, 2.0, 4.0], &[1.0, 1.5, 2.0, 2.5, 3.0, 3.5]);
