@@ -110,6 +110,30 @@ function plain(x) {
   return short(x).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 }
 
+/** The number of a range that is nearest to x. */
+function clamp(x, low, high) {
+  return Math.min(Math.max(x, low), high);
+}
+
+/** The probability of heads. */
+function sigmoid(x) {
+  return 1 / (1 + Math.exp(-x));
+}
+
+/** The probabilities of logits. */
+function softmax(x) {
+  const most = Math.max(...x);
+  const weights = x.map((x) => Math.exp(x - most));
+  const sum = weights.reduce((a, b) => a + b);
+  return weights.map((weight) => weight / sum);
+}
+
+/** The end of an axis that reaches x: the next of some heads from 1 to 10 times a power of ten. */
+function nice(x, heads) {
+  const unit = 10 ** Math.floor(Math.log10(x));
+  return unit * (heads.find((head) => head * unit >= x) ?? 10);
+}
+
 /** The states of all panels of the page, in the part of the address after #: name:key=value;key=value&name:... */
 const address = {
   read(name) {
@@ -130,7 +154,7 @@ const address = {
 /** A panel on a page. */
 class View {
   constructor(root, name, declaration) {
-    Object.assign(this, { root, name, declaration, plots: [], handles: [], numbers: {} });
+    Object.assign(this, { root, name, declaration, plots: [], handles: [], shows: [], numbers: {} });
     this.state = this.stateFromAddress();
     root.classList.add("panel");
     root.setAttribute("role", "group");
@@ -191,8 +215,13 @@ class View {
   /** Changes the state, and redraws before the next frame. */
   set(change) {
     Object.assign(this.state, change);
-    history.replaceState(null, "", address.with(this.name, address.text(this.name, this.state, this.declaration.state)) || "#");
+    history.replaceState(null, "", this.hash());
     this.redraw();
+  }
+
+  /** The part of the address that holds the present state. */
+  hash() {
+    return address.with(this.name, address.text(this.name, this.state, this.declaration.state));
   }
 
   redraw() {
@@ -210,11 +239,11 @@ class View {
       this.plots.forEach((plot) => plot.clear());
       this.declaration.draw(this, this.state, this.engine);
       this.handles.forEach((handle) => handle.place());
-      (this.declaration.controls ?? []).forEach((control) => control.show?.(this.state));
+      this.shows.forEach((show) => show(this.state));
     } catch (error) {
       this.fail(error);
     }
-    this.link.href = address.with(this.name, address.text(this.name, this.state, this.declaration.state)) || "#";
+    this.link.href = this.hash();
     reparam.times.push(performance.now() - begin);
     this.root.dataset.draws = Number(this.root.dataset.draws ?? 0) + 1;
   }
@@ -225,8 +254,9 @@ class View {
     if (!(error instanceof Error) || error.name !== "Error") console.error(error);
   }
 
-  /** Shows a named number. Its full value is in data-value, where the tests read it; `error` is a standard error. */
-  number(name, label, value, error, kind = "estimate") {
+  /** Shows a named number. Its full value is in data-value, where the tests read it. `error` is a standard error, and
+   *  `kind` names the colour: estimate, exact, third, fourth, or other for none. */
+  number(name, label, value, error, kind = "estimate", text = typeof value === "number" ? short(value) : value) {
     let entry = this.numbers[name];
     if (!entry) {
       entry = this.numbers[name] = make("dd", { "data-number": name });
@@ -236,7 +266,7 @@ class View {
     if (label_.textContent !== label) label_.textContent = label;
     entry.dataset.value = value;
     if (error !== undefined) entry.dataset.error = error;
-    entry.textContent = (typeof value === "number" ? short(value) : value) + (error === undefined ? "" : ` ± ${short(error, 2)}`);
+    entry.textContent = text + (error === undefined ? "" : ` ± ${short(error, 2)}`);
   }
 
   /** Adds a plot: see Plot. */
@@ -256,6 +286,11 @@ const controls = {
     if (control.check) return controls.check(view, control);
     return controls.button(view, control);
   },
+  /** Shows the state in a control, now and after each change. */
+  follow(view, show) {
+    view.shows.push(show);
+    show(view.state);
+  },
   slider(view, control) {
     const { slider: key, label, values, log, format = short } = control;
     // A slider over given values moves from one to the next; others move by hundredths of their range.
@@ -269,12 +304,11 @@ const controls = {
       type: "range", min, max, step, "data-slider": key,
       input: () => view.set({ [key]: round(from(Number(input.value))) }),
     });
-    control.show = (state) => {
+    controls.follow(view, (state) => {
       input.value = to(state[key]);
       value.textContent = format(state[key]);
       input.setAttribute("aria-valuetext", format(state[key]));
-    };
-    control.show(view.state);
+    });
     return make("label", { class: "slider" }, make("span", {}, label, " ", value), input);
   },
   choice(view, control) {
@@ -284,15 +318,13 @@ const controls = {
       { "data-choice": key, change: () => view.set({ [key]: typeof view.declaration.state[key] === "number" ? Number(select.value) : select.value }) },
       ...options.map(([value, text]) => make("option", { value }, text)),
     );
-    control.show = (state) => (select.value = String(state[key]));
-    control.show(view.state);
+    controls.follow(view, (state) => (select.value = String(state[key])));
     return make("label", { class: "choice" }, make("span", {}, label), select);
   },
   check(view, control) {
     const { check: key, label } = control;
     const input = make("input", { type: "checkbox", "data-check": key, change: () => view.set({ [key]: input.checked ? 1 : 0 }) });
-    control.show = (state) => (input.checked = state[key] === 1);
-    control.show(view.state);
+    controls.follow(view, (state) => (input.checked = state[key] === 1));
     return make("label", { class: "check" }, input, label);
   },
   button(view, control) {
@@ -435,6 +467,12 @@ class Plot {
     this.line([[l, base], [l, y], [r, y], [r, base]], { close: true, fill: style.colour ?? "estimate", colour: "none", ...style.outline, alpha: style.alpha });
   }
 
+  /** A diamond, the mark of an exact value, at data coordinates. */
+  diamond(x, y, size = 5) {
+    const [px, py] = [this.px(x), this.py(y)];
+    this.shape([[px - size, py], [px, py - size - 1], [px + size, py], [px, py + size + 1]], { fill: "exact", colour: "exact", close: true });
+  }
+
   /** A vertical error bar at x around y. */
   error(x, y, half, { colour = "estimate", width = 1.5 } = {}) {
     this.line([[x, y - half], [x, y + half]], { colour, width });
@@ -470,6 +508,11 @@ class Plot {
     this.view.handles.push(handle);
     return handle;
   }
+}
+
+/** The place on an axis, which may run either way, that is nearest to v. */
+function within({ from, to }, v) {
+  return clamp(v, Math.min(from, to), Math.max(from, to));
 }
 
 class Handle {
@@ -509,9 +552,8 @@ class Handle {
     if (!this.held) return;
     const { plot, options } = this;
     const box = plot.box.getBoundingClientRect();
-    const clamp = (axis, v) => Math.min(Math.max(v, Math.min(axis.from, axis.to)), Math.max(axis.from, axis.to));
-    const x = clamp(plot.x, plot.atX(event.clientX - box.left));
-    const y = clamp(plot.y, plot.atY(event.clientY - box.top));
+    const x = within(plot.x, plot.atX(event.clientX - box.left));
+    const y = within(plot.y, plot.atY(event.clientY - box.top));
     plot.view.set(options.move(plot.view.state, x, y));
   }
 
@@ -523,8 +565,7 @@ class Handle {
     const [x, y] = options.at(plot.view.state);
     // A handle that moves one way only takes the keys of both ways.
     const [sx, sy] = [steps[0] || (dy ? 0 : steps[1]), steps[1] || (dx ? 0 : steps[0])];
-    const clamp = (axis, v) => Math.min(Math.max(v, Math.min(axis.from, axis.to)), Math.max(axis.from, axis.to));
-    plot.view.set(options.move(plot.view.state, clamp(plot.x, x + sx * dx), clamp(plot.y, y + sy * dy)));
+    plot.view.set(options.move(plot.view.state, within(plot.x, x + sx * dx), within(plot.y, y + sy * dy)));
     event.preventDefault();
   }
 }

@@ -10,7 +10,6 @@
       "the mean stays at the exact gradient for every c, within its error. Only the variance changes. Adding 100 moves the parabola by 100 and keeps its shape, so without a baseline the estimate becomes useless.",
     state: { logit: 1, f: [1, 3], c: 0, n: 2000, seed: 1 },
     check(state) {
-      const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
       state.logit = clamp(state.logit, -4, 4);
       state.f = state.f.map((f) => clamp(f, -1000, 1000));
       state.c = clamp(state.c, -2000, 2000);
@@ -43,7 +42,7 @@
       view.parabola.handle({
         name: "c",
         label: "constant c",
-        at: (state) => [inside(view.parabola, state.c), 0],
+        at: (state) => [within(view.parabola.x, state.c), 0],
         move,
         step: [0.1, 0],
         value: (state) => short(state.c),
@@ -53,9 +52,9 @@
     draw(view, state, engine) {
       const { logit, f, c, n, seed } = state;
       const [exact, mean, error, variance, exactVariance, best, atBest, loss, tails, heads] = engine.call("baseline", [logit, seed, n], [...f, c]);
-      const p = 1 / (1 + Math.exp(-logit));
-      // The exact variance at another c, as the engine computes it at this one.
-      const varianceAt = (c) => (1 - p) * ((f[0] - c) * p) ** 2 + p * ((f[1] - c) * (1 - p)) ** 2 - exact ** 2;
+      // The exact variance is a parabola in c, whose lowest point the engine knows.
+      const p = sigmoid(logit);
+      const varianceAt = (c) => atBest + p * (1 - p) * (c - best) ** 2;
       const size = Math.max(Math.abs(f[1] - f[0]), 0.5);
       const middle = (f[0] + f[1]) / 2;
       for (const plot of [view.parabola, view.mean]) [plot.x.from, plot.x.to] = [middle - 1.5 * size, middle + 1.5 * size];
@@ -72,28 +71,22 @@
       } else {
         view.parabola.word(outside, (view.parabola.area.left + view.parabola.area.right) / 2, view.parabola.area.top + 30, { align: "center", colour: "estimate", bold: true });
       }
-      level(view.mean, exact, inside(view.mean, c), mean, error);
+      level(view.mean, exact, within(view.mean.x, c), mean, error);
 
       view.number("mean", "mean estimate", mean, error);
       view.number("exact", "exact gradient", exact, undefined, "exact");
       view.number("variance", "variance of one", variance, errorOfVariance(mean, tails, heads, n));
       view.number("exact-variance", "exact variance", exactVariance, undefined, "exact");
       view.number("f", "loss of tails, heads", f.join(", "), undefined, "other");
-      const cents = { c: ["c", c, "other"], best: ["best constant", best, "exact"], loss: ["mean loss", loss, "exact"] };
-      for (const [name, [label, value, kind]] of Object.entries(cents)) {
-        view.number(name, label, value, undefined, kind);
-        view.numbers[name].textContent = value.toFixed(2).replace("-", "−");
-      }
+      const cents = (x) => x.toFixed(2).replace("-", "−");
+      view.number("c", "c", c, undefined, "other", cents(c));
+      view.number("best", "best constant", best, undefined, "exact", cents(best));
+      view.number("loss", "mean loss", loss, undefined, "exact", cents(loss));
       view.number("variance-at-loss", "exact variance at the mean loss", varianceAt(loss), undefined, "exact");
       view.number("tails", "estimate for tails", tails, undefined, "other");
       view.number("heads", "for heads", heads, undefined, "other");
     },
   });
-
-  /** The nearest place on the axis. */
-  function inside(plot, x) {
-    return Math.min(Math.max(x, plot.x.from), plot.x.to);
-  }
 
   /** The exact parabola, and marks on it. */
   function parabola(plot, varianceAt, marks) {
@@ -105,7 +98,7 @@
     marks.sort((a, b) => a[1] - b[1]).forEach(([name, c], i) => {
       const y = varianceAt(c);
       const [px, py] = [plot.px(c), plot.py(y)];
-      plot.shape([[px - 5, py], [px, py - 6], [px + 5, py], [px, py + 6]], { fill: "exact", colour: "exact", close: true });
+      plot.diamond(c, y);
       const align = near ? ["right", "left"][i] : "center";
       plot.shape([[px, py - 8], [px, py - 21]], { colour: "exact" });
       plot.word(name, px + { right: -3, left: 3, center: 0 }[align], py - 24, { align, colour: "exact" });

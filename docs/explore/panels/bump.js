@@ -1,9 +1,8 @@
 "use strict";
 // The bump: the relaxed gradient of a coin as the product of a density and a bump whose area is f(1) − f(0).
 (() => {
+  const heads = [1, 1.5, 2, 3, 5, 7];
   const sizes = [500, 1000, 2000, 5000, 10000];
-  const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
-  const sigmoid = (x) => 1 / (1 + Math.exp(-x));
   // The density of s, logistic noise plus the logit.
   const density = (s, logit) => sigmoid(s - logit) * sigmoid(logit - s);
 
@@ -114,8 +113,7 @@
     plot.line(points.map((s) => [s, density(s, logit)]), { colour: "third", width: 2 });
     const top = density(0, logit);
     plot.line([[0, 0], [0, 0.36]], { colour: "line", dash: [2, 3] });
-    const [px, py] = [plot.px(0), plot.py(top)];
-    plot.shape([[px - 5, py], [px, py - 6], [px + 5, py], [px, py + 6]], { fill: "exact", colour: "exact", close: true });
+    plot.diamond(0, top);
     plot.line([[logit, 0], [logit, 0.25]], { colour: "line", dash: [2, 3] });
     return top;
   }
@@ -123,8 +121,8 @@
   /** The bump, and the product whose area is the expected estimate. */
   function bumps(plot, bump, product) {
     const [low, high] = [Math.min(0, ...bump.map(([, y]) => y)), Math.max(0, ...bump.map(([, y]) => y))];
-    const unit = nice(1.1 * Math.max(high, -low, 0.02));
-    [plot.y.from, plot.y.to] = [low < -0.01 * unit ? -nice(-1.1 * low) : 0, high > 0.01 * unit ? nice(1.1 * high) : 0];
+    const unit = nice(1.1 * Math.max(high, -low, 0.02), heads);
+    [plot.y.from, plot.y.to] = [low < -0.01 * unit ? -nice(-1.1 * low, heads) : 0, high > 0.01 * unit ? nice(1.1 * high, heads) : 0];
     if (plot.y.from === plot.y.to) plot.y.to = unit;
     plot.axes();
     const { from, to } = plot.x;
@@ -148,21 +146,14 @@
   function gradients(plot, exact, expected, mean, error) {
     const ends = [0, exact, expected, mean - error, mean + error];
     const [low, high] = [Math.min(...ends), Math.max(...ends)];
-    [plot.y.from, plot.y.to] = [low < 0 ? -nice(-1.15 * low) : 0, high > 0 ? nice(1.15 * high) : 0];
+    [plot.y.from, plot.y.to] = [low < 0 ? -nice(-1.15 * low, heads) : 0, high > 0 ? nice(1.15 * high, heads) : 0];
     plot.y.to = Math.max(plot.y.to, -0.25 * plot.y.from, 0.01);
     plot.axes();
     plot.line([[0.5, 0], [3.5, 0]], { colour: "line" });
     plot.bar(2, 0.5, expected, { colour: "fourth", alpha: 0.6 });
     plot.line([[0.5, exact], [3.5, exact]], { colour: "exact", width: 2, dash: [6, 4] });
-    const [px, py] = [plot.px(1), plot.py(exact)];
-    plot.shape([[px - 6, py], [px, py - 7], [px + 6, py], [px, py + 7]], { fill: "exact", colour: "exact", close: true });
+    plot.diamond(1, exact, 6);
     plot.error(3, mean, error, { width: 3 });
     plot.dots([[3, mean]], { size: 4 });
-  }
-
-  /** The next of 1, 1.5, 2, 3, 5, 7 times a power of ten. */
-  function nice(x) {
-    const unit = 10 ** Math.floor(Math.log10(x));
-    return unit * ([1, 1.5, 2, 3, 5, 7].find((k) => k * unit >= x) ?? 10);
   }
 })();

@@ -75,14 +75,12 @@
 
       view.number("objective", "objective, sampled", estimate, error);
       view.number("integral", "objective, integrated", integral, undefined, "exact");
-      view.number("hard", "hard ELBO here", hard, undefined, "exact");
-      view.number("evidence", "ln p(x)", evidence, undefined, "exact");
+      // The numbers have the colours of their curves.
+      view.number("hard", "hard ELBO here", hard, undefined, "fourth");
+      view.number("evidence", "ln p(x)", evidence, undefined, "third");
       view.number("best", "the objective's best logit", best, undefined, "exact");
       view.number("best-objective", "objective there", atBest, undefined, "exact");
-      view.number("best-hard", "hard ELBO there", hardElbo(best), undefined, "exact");
-      // The numbers have the colours of their curves.
-      view.numbers.hard.style.color = view.numbers["best-hard"].style.color = plot.colour("fourth");
-      view.numbers.evidence.style.color = plot.colour("third");
+      view.number("best-hard", "hard ELBO there", hardElbo(best), undefined, "fourth");
     },
   });
 
@@ -97,20 +95,16 @@
 
   /** Where a curve is largest, by the parabola through its largest point and the two beside it. */
   function largest(logits, curve) {
-    const i = Math.min(Math.max(curve.indexOf(Math.max(...curve)), 1), curve.length - 2);
+    const i = clamp(curve.indexOf(Math.max(...curve)), 1, curve.length - 2);
     const [a, b, c] = curve.slice(i - 1, i + 2);
-    const step = Math.min(Math.max((a - c) / (2 * (a - 2 * b + c)), -1), 1);
+    const step = clamp((a - c) / (2 * (a - 2 * b + c)), -1, 1);
     const best = logits[i] + step * (logits[1] - logits[0]);
     return { best: Number(best.toFixed(2)), atBest: b + ((c - a) * step) / 2 + ((a - 2 * b + c) * step ** 2) / 2 };
   }
 
   /** The ELBO of a hard bit: E ln p(x | b) - KL(q || fair coin). */
   function hardElbo(logit) {
-    const q = 1 / (1 + Math.exp(-logit));
+    const q = sigmoid(logit);
     return q * Math.log(AT_1 / q) + (1 - q) * Math.log(AT_0 / (1 - q)) - Math.LN2;
-  }
-
-  function clamp(x, low, high) {
-    return Math.min(Math.max(x, low), high);
   }
 })();

@@ -15,7 +15,6 @@
     ["reinmax:1", "ReinMax", 4000],
     ["score-function", "REINFORCE", 6000],
     ["rloo:4", "leave-one-out, 4 samples", 2000],
-    ["muprop", "MuProp", 3000],
     ["unordered-set:2", "2 without replacement", 1500],
   ];
   // The darts that are drawn at most, and the half-widths that the board can have.
@@ -170,17 +169,6 @@
       // The least over a of E |a dart - exact|^2, for a >= 0.
       best: Math.sqrt(Math.max(0, exact ** 2 - Math.max(0, dot) ** 2 / (size ** 2 + variance))),
     };
-  }
-
-  function clamp(x, low, high) {
-    return Math.min(Math.max(x, low), high);
-  }
-
-  function softmax(x) {
-    const most = Math.max(...x);
-    const weights = x.map((x) => Math.exp(x - most));
-    const sum = weights.reduce((a, b) => a + b);
-    return weights.map((w) => w / sum);
   }
 
   /** The place of probabilities in the plane. */

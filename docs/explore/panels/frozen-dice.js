@@ -2,6 +2,7 @@
 // Frozen dice: with the draws held fixed, a sample is a staircase in its logits; the mean of many staircases is smooth.
 (() => {
   const names = ["A", "B", "C"];
+  const counts = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000];
 
   reparam.panel("frozen-dice", {
     title: "Frozen dice",
@@ -9,8 +10,12 @@
     notice:
       "one draw gives a staircase: flat, with a single jump, so its derivative is 0 wherever it exists. The mean of many staircases approaches p, which has a slope everywhere.",
     state: { x: [0.5, 0, 0.5], n: 1, seed: 1 },
+    check(state) {
+      state.n = counts.includes(state.n) ? state.n : 1;
+      return state;
+    },
     controls: [
-      { slider: "n", label: "draws N", values: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000] },
+      { slider: "n", label: "draws N", values: counts },
       { button: "Redraw", act: (state) => ({ seed: state.seed + 1 }) },
     ],
 

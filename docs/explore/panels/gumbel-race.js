@@ -2,6 +2,7 @@
 // The Gumbel race: clocks whose first ring is the sample; the wins of many races compared with softmax.
 (() => {
   const classes = [0, 1, 2, 3];
+  const heads = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8];
   const sizes = [200, 500, 1000, 2000, 5000, 10000, 20000];
   // The chi-squared that a correct sampler of four classes exceeds in 5 cases of 100.
   const limit = 7.815;
@@ -13,10 +14,10 @@
       "with Gumbel noise the wins agree with softmax up to chance. Normal noise has the same variance, but class 4, the outsider, wins too seldom, and more races only make this clearer.",
     state: { x: [0, 1, 0.5, -1], kind: 0, n: 2000, seed: 10 },
     check(state) {
-      state.x = state.x.map((x) => Math.min(Math.max(x, -2), 2));
+      state.x = state.x.map((x) => clamp(x, -2, 2));
       state.kind = [0, 1, 2].includes(state.kind) ? state.kind : 0;
       state.n = sizes.includes(state.n) ? state.n : 2000;
-      state.seed = Math.min(Math.max(Math.round(state.seed), 0), 1e9);
+      state.seed = clamp(Math.round(state.seed), 0, 1e9);
       return state;
     },
     controls: [
@@ -80,7 +81,7 @@
   /** One lane per class, with a mark where its clock rings. */
   function race(plot, times) {
     const order = classes.toSorted((a, b) => times[a] - times[b]);
-    plot.x.to = nice(1.6 * times[order[1]]);
+    plot.x.to = nice(1.6 * times[order[1]], heads);
     plot.axes();
     for (const k of classes) {
       const first = k === order[0];
@@ -107,21 +108,14 @@
 
   /** Bars of wins, and diamonds with two standard deviations of chance at the counts that softmax expects. */
   function counts(plot, wins, expected, p) {
-    plot.y.to = nice(1.12 * Math.max(...wins, ...expected));
+    plot.y.to = nice(1.12 * Math.max(...wins, ...expected), heads);
     plot.axes();
     for (const k of classes) {
       const [x, at] = [k + 1.25, expected[k]];
       plot.bar(k + 0.9, 0.4, wins[k]);
       plot.text(String(wins[k]), k + 0.9, wins[k], { align: "center", dy: -5 });
       plot.error(x, at, 2 * Math.sqrt(at * (1 - p[k])), { colour: "exact", width: 2 });
-      const [px, py] = [plot.px(x), plot.py(at)];
-      plot.shape([[px - 5, py], [px, py - 6], [px + 5, py], [px, py + 6]], { fill: "exact", colour: "exact", close: true });
+      plot.diamond(x, at);
     }
-  }
-
-  /** The next of 1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8 times a power of ten. */
-  function nice(x) {
-    const unit = 10 ** Math.floor(Math.log10(x));
-    return unit * ([1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8].find((k) => k * unit >= x) ?? 10);
   }
 })();

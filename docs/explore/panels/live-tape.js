@@ -11,8 +11,8 @@
       "with a straight-through op the value z is one-hot, but the gradient comes back through the soft bars (outlined), which never enter the loss. It does not pass through argmax. Blue bars are its mean over 2,000 samples. Only st_categorical at temperature 1 meets the exact gradient (dashed), because these prices are linear in z.",
     state: { x: [0, 1, 0.5, -1], f: [3, 1, 2, 5], op: 1, tau: 1, seed: 3 },
     check(state) {
-      const within = (low, high) => (v) => Math.min(Math.max(v, low), high);
-      return { ...state, x: state.x.map(within(-4, 4)), f: state.f.map(within(0, 6)), op: within(0, 2)(Math.round(state.op)), tau: within(0.1, 5)(state.tau) };
+      const [x, f] = [state.x.map((x) => clamp(x, -4, 4)), state.f.map((f) => clamp(f, 0, 6))];
+      return { ...state, x, f, op: clamp(Math.round(state.op), 0, 2), tau: clamp(state.tau, 0.1, 5) };
     },
     controls: [
       { choice: "op", label: "op", options: ops.map((op, i) => [i, op]) },

@@ -13,8 +13,8 @@
       "each point slides along a path of its own, but the largest entry of each sample stays the largest: the winner never changes with tau. The mean of the relaxed samples starts at p for small tau and drifts to the centre.",
     state: { x: [1, 0, 0.5], tau: 1, seed: 4 },
     check(state) {
-      state.tau = Math.min(Math.max(state.tau, 0.05), 10);
-      state.x = state.x.map((x) => Math.min(Math.max(x, -6), 6));
+      state.tau = clamp(state.tau, 0.05, 10);
+      state.x = state.x.map((x) => clamp(x, -6, 6));
       return state;
     },
     controls: [
@@ -75,13 +75,6 @@
       names.forEach((name, k) => view.number(`hard-${name}`, `wins of ${name}`, hard[k]));
     },
   });
-
-  function softmax(x) {
-    const most = Math.max(...x);
-    const weights = x.map((x) => Math.exp(x - most));
-    const sum = weights.reduce((a, b) => a + b);
-    return weights.map((weight) => weight / sum);
-  }
 
   /** Logits whose probabilities lie at a point of the triangle, or at the nearest that a drag can reach. */
   function logitsAt(x, y) {

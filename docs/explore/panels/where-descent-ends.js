@@ -93,10 +93,6 @@
     },
   });
 
-  function clamp(x, low, high) {
-    return Math.min(Math.max(x, low), high);
-  }
-
   /** E (b - t)^2 for a coin. */
   function loss(p, t) {
     return p * (1 - t) ** 2 + (1 - p) * t ** 2;
@@ -105,7 +101,7 @@
   /** p before each step and after the last, with the gradient (1 - 2t) p (1 - p). */
   function exactDescent(logit, t, rate) {
     return Array.from({ length: STEPS + 1 }, () => {
-      const p = 1 / (1 + Math.exp(-logit));
+      const p = sigmoid(logit);
       logit -= rate * (1 - 2 * t) * p * (1 - p);
       return p;
     });

@@ -101,7 +101,6 @@ fn kind(name: &str) -> &'static str {
     match name.rsplit('.').next() {
         Some("html") => "text/html; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
-        Some("png") => "image/png",
         _ => "text/javascript; charset=utf-8",
     }
 }

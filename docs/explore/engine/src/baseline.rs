@@ -4,7 +4,7 @@ use reparam::distributions::Bernoulli;
 use reparam::{Noise, Tape};
 
 use crate::exchange::answer;
-use crate::statistics::{moments, sigmoid};
+use crate::statistics::{in_f64, moments, sigmoid};
 
 /// Takes `n` estimates (f(b) - c) d ln p(b) of the gradient with respect to the logit.
 ///
@@ -33,7 +33,7 @@ pub extern "C" fn baseline(logit: f64, seed: u32, n: usize) -> usize {
         };
         let best = (1.0 - p) * at_1 + p * at_0;
         out.push(exact);
-        out.extend(moments(estimates.iter().map(|&g| f64::from(g))));
+        out.extend(moments(&in_f64(estimates)));
         out.extend([variance(c), best, variance(best), p * at_1 + (1.0 - p) * at_0]);
         out.extend(of(c));
     })

@@ -3,7 +3,7 @@
 use reparam::{Noise, Tape};
 
 use crate::exchange::answer;
-use crate::statistics::{logistic_grid, moments, sigmoid};
+use crate::statistics::{in_f64, logistic_grid, moments, sigmoid};
 
 /// Pieces of the integrals over the noise.
 const PIECES: usize = 5_000;
@@ -24,17 +24,18 @@ pub extern "C" fn bump(logit: f64, tau: f64, seed: u32, n: usize) -> usize {
         let x = tape.variable(&vec![logit as f32; n], [n]);
         let y = x.binary_concrete(tau as f32, &mut Noise::seed(seed.into()));
         let loss = (y * slope as f32 + y.square() * bend as f32).sum();
-        let estimates = loss.backward().of(x).expect("the logits are tracked").to_vec();
+        let gradients = loss.backward();
+        let estimates = in_f64(gradients.of(x).expect("the logits are tracked"));
 
         let p = sigmoid(logit);
         out.push(p * (1.0 - p) * (at_1 - at_0));
-        out.extend(moments(estimates.iter().map(|&g| f64::from(g))));
+        out.extend(moments(&estimates));
         let estimate = |noise: f64| {
             let y = sigmoid((logit + noise) / tau);
             (slope + 2.0 * bend * y) * y * (1.0 - y) / tau
         };
-        let [mean, _, variance] = moments(logistic_grid(PIECES).map(estimate));
+        let [mean, _, variance] = moments(&logistic_grid(PIECES).map(estimate).collect::<Vec<_>>());
         out.extend([mean, variance]);
-        out.extend(estimates.iter().map(|&g| f64::from(g)));
+        out.extend(estimates);
     })
 }

@@ -1,4 +1,4 @@
-//! Where descent ends: gradient descent on E (b - t)^2 with an estimator's gradients.
+//! Gradient descent on E (b - t)^2 with an estimator's gradients.
 
 use reparam::estimators::Estimate;
 use reparam::{Noise, Tape, Variables};

@@ -81,7 +81,8 @@ impl Decoder {
         let y = posterior.sample(&mut Noise::seed(seed.into()));
         let kl = form.binary(posterior, prior, y).value();
         let y = y.value.value();
-        moments(y.iter().zip(kl.iter()).map(|(&y, &kl)| self.ln_p(y.into()) - f64::from(kl)))
+        let terms = y.iter().zip(kl.iter()).map(|(&y, &kl)| self.ln_p(y.into()) - f64::from(kl));
+        moments(&terms.collect::<Vec<_>>())
     }
 }
 

@@ -12,16 +12,18 @@ use reparam::estimators::{
 /// If there is none of that name here, or it does not support the variables.
 pub(crate) fn estimator(name: &str, variables: Variables) -> Box<dyn Estimator> {
     let (form, number) = name.split_once(':').unwrap_or((name, ""));
-    let number: f32 = number.parse().unwrap_or(1.0);
+    let tau = || number.parse().unwrap_or_else(|_| panic!("{form}: a number expected, {number:?} found"));
+    let count =
+        || number.parse().unwrap_or_else(|_| panic!("{form}: a whole number expected, {number:?} found"));
     let estimator: Box<dyn Estimator> = match form {
         "score-function" => Box::new(ScoreFunction::new()),
-        "rloo" => Box::new(LeaveOneOut::new(number as usize)),
-        "unordered-set" => Box::new(UnorderedSet::new(number as usize)),
+        "rloo" => Box::new(LeaveOneOut::new(count())),
+        "unordered-set" => Box::new(UnorderedSet::new(count())),
         "disarm" => Box::new(DisArm),
-        "gumbel-softmax" => Box::new(GumbelSoftmax { tau: number }),
-        "st-gumbel-softmax" => Box::new(StGumbelSoftmax::new(number)),
-        "st-softmax" => Box::new(StraightThrough::new(Surrogate::Softmax(number))),
-        "reinmax" => Box::new(ReinMax { tau: number }),
+        "gumbel-softmax" => Box::new(GumbelSoftmax { tau: tau() }),
+        "st-gumbel-softmax" => Box::new(StGumbelSoftmax::new(tau())),
+        "st-softmax" => Box::new(StraightThrough::new(Surrogate::Softmax(tau()))),
+        "reinmax" => Box::new(ReinMax { tau: tau() }),
         _ => panic!(
             "estimator: score-function, rloo:K, unordered-set:K, disarm, gumbel-softmax:TAU, st-gumbel-softmax:TAU, st-softmax:TAU or reinmax:TAU expected, {name} found"
         ),

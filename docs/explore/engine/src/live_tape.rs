@@ -3,7 +3,7 @@
 use reparam::{Noise, Tape, Var};
 
 use crate::exchange::{answer, say};
-use crate::statistics::{moments, softmax};
+use crate::statistics::{in_f64, moments, softmax};
 
 /// Independent samples whose gradients are averaged beside the one on the tape.
 const SAMPLES: usize = 2000;
@@ -33,20 +33,20 @@ pub extern "C" fn live_tape(op: u32, tau: f64, seed: u32) -> usize {
         let gradients = loss.backward();
         say(tape.to_string());
 
-        extend(out, &z.value());
-        extend(out, &surrogate(op, logits, tau as f32, &mut Noise::seed(seed.into())));
-        extend(out, &paid.value());
+        out.extend(in_f64(&z.value()));
+        out.extend(in_f64(&surrogate(op, logits, tau as f32, &mut Noise::seed(seed.into()))));
+        out.extend(in_f64(&paid.value()));
         out.push(loss.item().into());
-        extend(out, gradients.of(x).expect("the logits are tracked"));
-        extend(out, gradients.of(z).expect("the sample is tracked"));
-        extend(out, gradients.of(f).expect("the prices are tracked"));
+        out.extend(in_f64(gradients.of(x).expect("the logits are tracked")));
+        out.extend(in_f64(gradients.of(z).expect("the sample is tracked")));
+        out.extend(in_f64(gradients.of(f).expect("the prices are tracked")));
 
         let p = softmax(&given.numbers[..classes]);
         let mean: f64 = p.iter().zip(prices).map(|(p, &f)| p * f64::from(f)).sum();
         out.extend(p.iter().zip(prices).map(|(p, &f)| p * (f64::from(f) - mean)));
         let many = many_gradients(op, logits, prices, tau as f32, seed);
-        let of_class = |class: usize| many.iter().skip(class).step_by(classes).map(|&g| f64::from(g));
-        let found: Vec<[f64; 3]> = (0..classes).map(|class| moments(of_class(class))).collect();
+        let of_class = |class: usize| many.iter().skip(class).step_by(classes).copied().collect::<Vec<_>>();
+        let found: Vec<[f64; 3]> = (0..classes).map(|class| moments(&of_class(class))).collect();
         out.extend(found.iter().map(|moments| moments[0]));
         out.extend(found.iter().map(|moments| moments[1]));
     })
@@ -71,15 +71,11 @@ fn surrogate(op: u32, logits: &[f32], tau: f32, noise: &mut Noise) -> Vec<f32> {
     }
 }
 
-fn many_gradients(op: u32, logits: &[f32], prices: &[f32], tau: f32, seed: u32) -> Vec<f32> {
+fn many_gradients(op: u32, logits: &[f32], prices: &[f32], tau: f32, seed: u32) -> Vec<f64> {
     let tape = Tape::new();
     let x = tape.variable(&logits.repeat(SAMPLES), [SAMPLES, logits.len()]);
     // Another stream than the sample on the tape has.
     let noise = &mut Noise::seed(seed.into()).split();
     let loss = (sample(op, x, tau, noise) * tape.input(prices, [prices.len()])).sum();
-    loss.backward().of(x).expect("the logits are tracked").to_vec()
-}
-
-fn extend(out: &mut Vec<f64>, numbers: &[f32]) {
-    out.extend(numbers.iter().map(|&x| f64::from(x)));
+    in_f64(loss.backward().of(x).expect("the logits are tracked"))
 }

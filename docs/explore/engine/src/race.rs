@@ -5,7 +5,7 @@ use reparam_ops::draw::{fill_gumbel, normal};
 use reparam_ops::{Tier, gumbel_max};
 
 use crate::exchange::answer;
-use crate::statistics::softmax;
+use crate::statistics::{in_f64, softmax};
 
 /// Runs `n` races, with Gumbel noise (`kind` 0), or with normal (1) or uniform (2) noise of the same standard
 /// deviation, pi / sqrt(6).
@@ -42,7 +42,7 @@ pub extern "C" fn race(kind: u32, seed: u32, n: usize) -> usize {
         out.extend(softmax(&given.numbers));
         let wins = |class: usize| winners.iter().filter(|&&winner| winner as usize == class).count();
         out.extend((0..classes).map(|class| wins(class) as f64));
-        out.extend(noise[..classes].iter().map(|&g| f64::from(g)));
+        out.extend(in_f64(&noise[..classes]));
     })
 }
 

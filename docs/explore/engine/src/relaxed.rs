@@ -4,7 +4,7 @@ use reparam::Noise;
 use reparam_ops::{Tier, gumbel_max, gumbel_softmax};
 
 use crate::exchange::answer;
-use crate::statistics::{shares, softmax};
+use crate::statistics::{in_f64, shares, softmax};
 
 /// Draws `n` relaxed samples, always with the same noise for a seed.
 ///
@@ -25,6 +25,6 @@ pub extern "C" fn relaxed(tau: f64, seed: u32, n: usize) -> usize {
         let mean = |class: usize| y.iter().skip(class).step_by(classes).map(|&y| f64::from(y)).sum::<f64>();
         out.extend((0..classes).map(|class| mean(class) / n as f64));
         out.extend(shares(&index, classes));
-        out.extend(y.iter().map(|&y| f64::from(y)));
+        out.extend(in_f64(&y));
     })
 }

@@ -1,4 +1,9 @@
-//! What several interactions compute of their samples and logits, in f64.
+//! Means, probabilities and the like in f64, which several interactions compute.
+
+/// Numbers of the engine, in f64.
+pub(crate) fn in_f64(numbers: &[f32]) -> Vec<f64> {
+    numbers.iter().map(|&x| f64::from(x)).collect()
+}
 
 /// The probabilities of logits.
 pub(crate) fn softmax(logits: &[f64]) -> Vec<f64> {
@@ -19,10 +24,10 @@ pub(crate) fn softplus(x: f64) -> f64 {
 }
 
 /// The mean of some numbers, its standard error, and the variance of one.
-pub(crate) fn moments(numbers: impl Iterator<Item = f64> + Clone) -> [f64; 3] {
-    let n = numbers.clone().count() as f64;
-    let mean = numbers.clone().sum::<f64>() / n;
-    let variance = numbers.map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+pub(crate) fn moments(numbers: &[f64]) -> [f64; 3] {
+    let n = numbers.len() as f64;
+    let mean = numbers.iter().sum::<f64>() / n;
+    let variance = numbers.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
     [mean, (variance / n).sqrt(), variance]
 }
 
@@ -36,6 +41,6 @@ pub(crate) fn shares(index: &[u32], classes: usize) -> Vec<f64> {
 }
 
 /// The logistic noise at the middles of `count` equally probable pieces, for integrals over the noise.
-pub(crate) fn logistic_grid(count: usize) -> impl Iterator<Item = f64> + Clone {
+pub(crate) fn logistic_grid(count: usize) -> impl Iterator<Item = f64> {
     (0..count).map(move |i| (i as f64 + 0.5) / count as f64).map(|u| (u / (1.0 - u)).ln())
 }

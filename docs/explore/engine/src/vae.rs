@@ -9,6 +9,7 @@ use reparam::optim::Adam;
 use reparam::{Noise, Params, Tape, Var, Variables};
 
 use crate::exchange::answer;
+use crate::statistics::in_f64;
 
 /// Pixels of a digit, and the bytes that hold them one bit each, the first pixel in the highest bit.
 const PIXELS: usize = 784;
@@ -100,12 +101,12 @@ pub extern "C" fn vae_encode(index: usize, seed: u32) -> usize {
             let tape = Tape::inference();
             let q = live.vae.encode(&live.params, tape.input(&pixels, [1, PIXELS]));
             let z = q.sample(&mut Noise::seed(seed.into()));
-            extend(out, &pixels);
-            extend(out, &q.probs().to_vec());
+            out.extend(in_f64(&pixels));
+            out.extend(in_f64(&q.probs().to_vec()));
             let one_hot = z.to_vec();
             let class = |row: &[f32]| row.iter().position(|&z| z == 1.0).expect("a hard sample") as f64;
             out.extend(one_hot.chunks_exact(CLASSES).map(class));
-            extend(out, &live.vae.decode(&live.params, z).sigmoid().to_vec());
+            out.extend(in_f64(&live.vae.decode(&live.params, z).sigmoid().to_vec()));
         });
     })
 }
@@ -121,7 +122,7 @@ pub extern "C" fn vae_decode() -> usize {
             }
             let tape = Tape::inference();
             let z = tape.input(&z, LATENTS.shape(1));
-            extend(out, &live.vae.decode(&live.params, z).sigmoid().to_vec());
+            out.extend(in_f64(&live.vae.decode(&live.params, z).sigmoid().to_vec()));
         });
     })
 }
@@ -169,8 +170,4 @@ fn unpack(bytes: &[u8]) -> Split {
     let pixels: Vec<bool> = bytes.iter().flat_map(bit).collect();
     let labels = vec![0; bytes.len() / BYTES];
     Split::of_bits([28, 28], &pixels, labels).unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn extend(out: &mut Vec<f64>, numbers: &[f32]) {
-    out.extend(numbers.iter().map(|&x| f64::from(x)));
 }

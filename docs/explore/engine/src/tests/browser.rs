@@ -115,7 +115,7 @@ impl Browser {
         }
     }
 
-    /// What the pages wrote to the console as errors.
+    /// The errors that the page wrote to the console since the last call.
     pub(super) fn complaints(&mut self) -> Vec<String> {
         self.evaluate("0");
         std::mem::take(&mut self.complaints)
