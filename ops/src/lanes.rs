@@ -3,6 +3,10 @@
 use crate::fma::Fma;
 use crate::simd::LANES;
 
+/// Rows of up to [`LANES`] classes have code for each length, except in WebAssembly. A page has to load that code,
+/// which would make the engine a sixth larger.
+pub(crate) const ROWS_HAVE_OWN_CODE: bool = cfg!(not(target_family = "wasm"));
+
 /// Lanes in a wide vector: four vectors side by side, so that no addition waits for the one before.
 pub(crate) const WIDE: usize = 4 * LANES;
 
@@ -185,16 +189,39 @@ pub(crate) fn sum_of_pairs(a: &[f32], b: &[f32], value: impl Fn(f32, f32) -> f32
     sum(&sums) + sum(&rest)
 }
 
+/// Sum of a row of `C` entries, or of any number if `C` is 0. A [short](is_short) row is added in halves.
+#[inline(always)]
+pub(crate) fn sum_of_row<const C: usize>(row: &[f32]) -> f32 {
+    match C {
+        0 if is_short(row) => sum_of_short(row),
+        0 => sum_of_any(row),
+        _ => sum_of_few::<C>(row),
+    }
+}
+
+/// Returns true for a row that [`by_classes!`](crate::rows::by_classes) would give code of its own, but not in
+/// WebAssembly. The sums are the same.
+#[inline(always)]
+pub(crate) fn is_short(row: &[f32]) -> bool {
+    !ROWS_HAVE_OWN_CODE && row.len() <= LANES
+}
+
+/// Sum of at most [`LANES`] entries, added in halves.
+#[inline(never)]
+fn sum_of_short(row: &[f32]) -> f32 {
+    halve(row, |a, b| a + b)
+}
+
 /// Sum of a row of `C` entries, at most [`LANES`], added in halves.
 #[inline(always)]
 pub(crate) fn sum_of_few<const C: usize>(row: &[f32]) -> f32 {
-    halve_few::<C>(row, |a, b| a + b)
+    halve(&row[..C], |a, b| a + b)
 }
 
 /// Largest of `C` entries, at most [`LANES`], compared in halves. If there is a NaN, it is any number or NaN.
 #[inline(always)]
 pub(crate) fn max_of_few<const C: usize>(row: &[f32]) -> f32 {
-    halve_few::<C>(row, |low, high| larger(high, low))
+    halve(&row[..C], |low, high| larger(high, low))
 }
 
 /// Sum of `a * (b - shift)` over `C` entries, at most [`LANES`], added in halves.
@@ -207,11 +234,22 @@ pub(crate) fn dot_shifted_of_few<const C: usize>(a: &[f32], b: &[f32], shift: f3
     sum_of_few::<C>(&products)
 }
 
+/// Sum of `a * (b - shift)` over a [short](is_short) row, added in halves.
+#[inline(never)]
+pub(crate) fn dot_shifted_of_short(a: &[f32], b: &[f32], shift: f32) -> f32 {
+    let mut products = [0.0; LANES];
+    for ((product, &a), &b) in products.iter_mut().zip(a).zip(b) {
+        *product = a * (b - shift);
+    }
+    sum_of_short(&products[..a.len()])
+}
+
+/// Combines at most [`LANES`] entries in halves.
 #[inline(always)]
-fn halve_few<const C: usize>(row: &[f32], combine: impl Fn(f32, f32) -> f32) -> f32 {
+fn halve(row: &[f32], combine: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0; LANES];
-    lanes[..C].copy_from_slice(&row[..C]);
-    let mut len = C;
+    lanes[..row.len()].copy_from_slice(row);
+    let mut len = row.len();
     while len > 1 {
         let half = len.next_power_of_two() / 2;
         for lane in half..len {

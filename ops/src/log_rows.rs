@@ -22,12 +22,12 @@ fn slopes<F: Fma, const C: usize>(classes: usize, p: &[f32], h: &mut [f32]) {
     let classes = if C == 0 { classes } else { C };
     for (p, h) in p.chunks_exact(classes).zip(h.chunks_exact_mut(classes)) {
         row_by_row();
-        let total = if C == 0 { lanes::sum_of_any(h) } else { lanes::sum_of_few::<C>(h) };
+        let total = lanes::sum_of_row::<C>(h);
         for (h, &p) in h.iter_mut().zip(p) {
             let slope = F::mul_add(-p, total, *h);
             *h = if p > NEARLY_CERTAIN { 0.0 } else { slope };
         }
-        let others = if C == 0 { lanes::sum_of_any(h) } else { lanes::sum_of_few::<C>(h) };
+        let others = lanes::sum_of_row::<C>(h);
         for (h, &p) in h.iter_mut().zip(p) {
             *h = if p > NEARLY_CERTAIN { -others } else { *h };
         }

@@ -67,7 +67,7 @@ pub(crate) fn row_by_row() {
 /// compiler knows the length of a row, it unrolls the loops over the row.
 macro_rules! by_classes {
     ($f:ident$(::<$fma:ident>)?($classes:expr, $($arg:expr),*)) => {
-        match $classes {
+        match if $crate::lanes::ROWS_HAVE_OWN_CODE { $classes } else { 0 } {
             1 => $f::<$($fma,)? 1>(1, $($arg),*),
             2 => $f::<$($fma,)? 2>(2, $($arg),*),
             3 => $f::<$($fma,)? 3>(3, $($arg),*),
@@ -84,7 +84,7 @@ macro_rules! by_classes {
             14 => $f::<$($fma,)? 14>(14, $($arg),*),
             15 => $f::<$($fma,)? 15>(15, $($arg),*),
             16 => $f::<$($fma,)? 16>(16, $($arg),*),
-            classes => $f::<$($fma,)? 0>(classes, $($arg),*),
+            _ => $f::<$($fma,)? 0>($classes, $($arg),*),
         }
     };
 }

@@ -217,7 +217,7 @@ fn scale_rows<const C: usize>(classes: usize, y: &mut [f32]) {
     let classes = if C == 0 { classes } else { C };
     for row in y.chunks_exact_mut(classes) {
         row_by_row();
-        let scale = 1.0 / if C == 0 { lanes::sum(row) } else { lanes::sum_of_few::<C>(row) };
+        let scale = 1.0 / lanes::sum_of_row::<C>(row);
         change_row::<C>(row, |y| y * scale);
     }
 }
@@ -299,6 +299,10 @@ fn jacobian_rows<F: Fma, const C: usize>(
 /// both subtracted nothing cancels, even when y is almost one-hot.
 #[inline(always)]
 fn means<F: Fma, const C: usize>(y: &[f32], dy: &[f32]) -> (f32, f32) {
+    if C == 0 && lanes::is_short(y) {
+        let mean = lanes::dot_shifted_of_short(y, dy, 0.0);
+        return (mean, lanes::dot_shifted_of_short(y, dy, mean));
+    }
     if C == 0 && y.len() > lanes::PIECE {
         let mean = lanes::dot_shifted_of_any::<F>(y, dy, 0.0);
         return (mean, lanes::dot_shifted_of_any::<F>(y, dy, mean));
