@@ -1129,7 +1129,7 @@ fn help_is_stable() {
       lab      Compare estimators of discrete gradients with the exact gradient: bias, variance, cosine, cost
       bench    Measure kernels and training steps on this machine
       tape     Show the tape of a small model: text, DOT, a picture, or a page that steps through it
-      explore  Serve the pages in which the engine runs, to this machine alone, and print the address
+      explore  Serve the course, with pages in which the engine runs, to this machine alone, and print the address
       data     Look at data, or pack IDX files into the embedded format
       help     Print this message or the help of the given subcommand(s)
 
@@ -1454,6 +1454,18 @@ fn asked(address: &str, request: &str) -> String {
     answer
 }
 
+/// The path of a link in a folder of a site. A link out of the site stays in its root, as in a browser.
+fn in_site(folder: &str, link: &str) -> String {
+    let mut path: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in link.split('/') {
+        match part {
+            ".." => drop(path.pop()),
+            part => path.push(part),
+        }
+    }
+    path.join("/")
+}
+
 #[test]
 fn explore_serves_the_pages_to_this_machine() {
     let mut server =
@@ -1464,16 +1476,24 @@ fn explore_serves_the_pages_to_this_machine() {
     assert!(address.starts_with("127.0.0.1:"), "{line}");
     let index = asked(address, "GET /");
     assert!(index.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n"), "{index}");
-    // Each page that the index links to is there, with its script and the engine.
-    let pages: Vec<&str> = index.split("href=\"").skip(1).filter_map(|link| link.split('"').next()).collect();
-    assert!(pages.len() > 9, "{pages:?}");
-    let scripts =
-        pages.iter().filter_map(|page| page.strip_suffix(".html")).map(|name| format!("panels/{name}.js"));
-    let files = pages.iter().map(|page| page.to_string()).chain(scripts).chain(["engine.js".to_owned()]);
-    for file in files {
+    // All that the pages link to, show or load, from the first page on, is there.
+    let (mut found, mut open) = (HashSet::from(["index.html".to_owned()]), vec!["index.html".to_owned()]);
+    while let Some(file) = open.pop() {
         let answer = asked(address, &format!("GET /{file}?x"));
         assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.len() > 500, "{file}: {answer}");
+        let parts = if file.ends_with(".html") { answer.split(['"']).collect() } else { vec![] };
+        let targets = parts.windows(2).filter(|pair| pair[0].ends_with("href=") || pair[0].ends_with("src="));
+        for target in targets.map(|pair| pair[1]).filter(|target| !target.contains("://")) {
+            let path = target.split('#').next().unwrap();
+            let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let next = if path.is_empty() { file.clone() } else { in_site(folder, path) };
+            if found.insert(next.clone()) {
+                open.push(next);
+            }
+        }
     }
+    let count = |end: &str| found.iter().filter(|file| file.ends_with(end)).count();
+    assert!(count(".html") > 27 && count(".js") > 10 && count(".svg") > 15, "{found:?}");
     assert!(asked(address, "HEAD /frame.js").ends_with("\r\n\r\n"));
     assert!(asked(address, "GET /../Cargo.toml").starts_with("HTTP/1.1 404"));
     assert!(asked(address, "POST /").starts_with("HTTP/1.1 405"));

@@ -6,6 +6,7 @@ mod cell;
 mod choice;
 mod concrete;
 mod cost;
+mod course;
 mod figures;
 mod jang;
 mod modern;
@@ -55,6 +56,8 @@ enum Command {
     Report(report::Args),
     /// Draw the pictures of the documentation
     Figures(figures::Args),
+    /// Write the chapters as web pages, with the panels in their text
+    Course(course::Args),
 }
 
 /// Flags of all tables.
@@ -173,6 +176,7 @@ fn run(command: Command) -> Result<i32> {
         Command::Modern(args) => run_table("modern", modern::cells(args.budgeted(500, 10_000)), &args),
         Command::Report(args) => report::run(&args),
         Command::Figures(args) => figures::run(args),
+        Command::Course(args) => course::run(&args),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `reparam explore`: serves the pages in which the engine runs, to this machine alone.
+//! `reparam explore`: serves the course and the pages in which the engine runs, to this machine alone.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -15,14 +15,16 @@ pub(crate) struct Args {
     open: bool,
 }
 
-/// The files of docs/explore, by their path from there.
+/// Files of a folder, by their path from it.
 macro_rules! files {
-    ($($path:literal),* $(,)?) => {
-        &[$(($path, include_bytes!(concat!("../../../docs/explore/", $path)))),*]
+    ($folder:literal, $($path:literal),* $(,)?) => {
+        &[$(($path, include_bytes!(concat!("../../../", $folder, $path)))),*]
     };
 }
 
-const FILES: &[(&str, &[u8])] = files![
+/// The pages in docs/explore, which is the root of the site.
+const PAGES: &[(&str, &[u8])] = files![
+    "docs/explore/",
     "index.html",
     "style.css",
     "frame.js",
@@ -36,6 +38,24 @@ const FILES: &[(&str, &[u8])] = files![
     "live-tape.html",
     "one-temperature.html",
     "where-descent-ends.html",
+    "course/00-start-here.html",
+    "course/01-a-coin.html",
+    "course/02-reinforce.html",
+    "course/03-the-gumbel-race.html",
+    "course/04-gumbel-softmax.html",
+    "course/05-temperature.html",
+    "course/06-straight-through.html",
+    "course/07-which-one.html",
+    "course/08-the-tape.html",
+    "course/09-a-gradient-rule.html",
+    "course/10-checking-a-gradient.html",
+    "course/11-fusing-a-kernel.html",
+    "course/12-the-elbo.html",
+    "course/13-a-vae-from-an-empty-file.html",
+    "course/A-densities.html",
+    "course/B-more-estimators.html",
+    "course/C-noise-and-kernels.html",
+    "course/D-names.html",
     "panels/baseline.js",
     "panels/bump.js",
     "panels/cheating-decoder.js",
@@ -45,6 +65,32 @@ const FILES: &[(&str, &[u8])] = files![
     "panels/live-tape.js",
     "panels/one-temperature.js",
     "panels/where-descent-ends.js",
+];
+
+/// The pictures of the chapters. On disk they are beside the root, where a browser asks for `../figures`, which is
+/// `/figures` to a server.
+const PICTURES: &[(&str, &[u8])] = files![
+    "docs/",
+    "figures/baseline.svg",
+    "figures/bias-arrow.svg",
+    "figures/bias-variance.svg",
+    "figures/bump.svg",
+    "figures/code-usage.svg",
+    "figures/coin-and-gaussian.svg",
+    "figures/density.svg",
+    "figures/digits.svg",
+    "figures/elbo-gap.svg",
+    "figures/gradcheck-step.svg",
+    "figures/gradient-paths.svg",
+    "figures/gradients.svg",
+    "figures/kernel-cost.svg",
+    "figures/lab-training.svg",
+    "figures/race.svg",
+    "figures/rule.svg",
+    "figures/simplex.svg",
+    "figures/staircase.svg",
+    "figures/tails.svg",
+    "figures/tape.svg",
 ];
 
 /// The most bytes of a request that are read.
@@ -78,7 +124,7 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let path = target.split(['?', '#']).next().unwrap_or_default().trim_start_matches('/');
     let path = if path.is_empty() { "index.html" } else { path };
-    let file = FILES.iter().find(|(name, _)| *name == path);
+    let file = PAGES.iter().chain(PICTURES).find(|(name, _)| *name == path);
     let (status, kind, body): (_, _, &[u8]) = match file {
         _ if !["GET", "HEAD"].contains(&method) => {
             ("405 Method Not Allowed", "text/plain", b"GET or HEAD expected\n")
@@ -101,6 +147,7 @@ fn kind(name: &str) -> &'static str {
     match name.rsplit('.').next() {
         Some("html") => "text/html; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
         _ => "text/javascript; charset=utf-8",
     }
 }

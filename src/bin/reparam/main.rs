@@ -40,7 +40,7 @@ enum Command {
     Bench(bench::Command),
     /// Show the tape of a small model: text, DOT, a picture, or a page that steps through it.
     Tape(tape::Args),
-    /// Serve the pages in which the engine runs, to this machine alone, and print the address.
+    /// Serve the course, with pages in which the engine runs, to this machine alone, and print the address.
     Explore(explore::Args),
     /// Look at data, or pack IDX files into the embedded format.
     #[command(subcommand)]
