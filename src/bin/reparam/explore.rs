@@ -56,6 +56,8 @@ const PAGES: &[(&str, &[u8])] = files![
     "course/B-more-estimators.html",
     "course/C-noise-and-kernels.html",
     "course/D-names.html",
+    "stills/frozen-dice.png",
+    "stills/where-descent-ends.png",
     "panels/baseline.js",
     "panels/bump.js",
     "panels/cheating-decoder.js",
@@ -147,6 +149,7 @@ fn kind(name: &str) -> &'static str {
     match name.rsplit('.').next() {
         Some("html") => "text/html; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
+        Some("png") => "image/png",
         Some("svg") => "image/svg+xml",
         _ => "text/javascript; charset=utf-8",
     }
