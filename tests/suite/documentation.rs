@@ -172,7 +172,9 @@ fn every_picture_of_a_chapter_is_in_the_documentation_too() {
         let mut names = chapter.split('"').skip(1).step_by(2);
         let file = format!("docs/{}.md", names.next().unwrap());
         let mut listed: Vec<String> = names.map(|name| format!("figures/{name}.svg")).collect();
-        let mut shown: Vec<String> = Page::of(&read(&file)).pictures.into_iter().map(|p| p.0).collect();
+        let pictures = Page::of(&read(&file)).pictures.into_iter().map(|p| p.0);
+        // The pages to touch are not among the API documentation, so neither are their stills.
+        let mut shown: Vec<String> = pictures.filter(|name| !name.starts_with("explore/")).collect();
         listed.sort();
         shown.sort();
         assert_eq!(listed, shown, "src/course.rs lists other pictures than {file} shows");
