@@ -6,9 +6,9 @@
 
   reparam.panel("frozen-dice", {
     title: "Frozen dice",
-    try: "drag the logit of class A along the axis, then raise N from 1 to 10,000. Press Redraw for other dice.",
+    try: "drag the logit of class A along the axis, then raise N from 1 to 10,000. Press Redraw for other draws. The logits of B and C stay at 0 and 0.5.",
     notice:
-      "one draw gives a staircase: flat, with a single jump, so its derivative is 0 wherever it exists. The mean of many staircases approaches p, which has a slope everywhere.",
+      "one draw gives a step: flat, with a single jump, so its derivative is 0 wherever it exists. The mean of many steps is a staircase that approaches p, which has a slope everywhere.",
     state: { x: [0.5, 0, 0.5], n: 1, seed: 1 },
     check(state) {
       state.n = counts.includes(state.n) ? state.n : 1;

@@ -29,7 +29,7 @@
     build(view) {
       view.lanes = view.plot({
         label: "The first race: the time at which the clock of each class rings",
-        x: { from: 0, to: 5, title: "time of the ring, e^−(logit + noise)" },
+        x: { from: 0, to: 5, title: "time of the ring, exp(−logit − noise)" },
         y: { from: 4.6, to: 0.4, ticks: [1, 2, 3, 4], format: (k) => `class ${k}` },
         height: 190,
       });
@@ -71,7 +71,7 @@
       const rough = Math.min(...expected) < 5;
       view.number("chi2", rough ? "χ² against softmax (rough: under 5 wins expected)" : "χ² against softmax", chi2);
       view.number("df", "degrees of freedom", 3, undefined, "exact");
-      view.number("limit", "softmax itself stays below, 95 times in 100", limit, undefined, "exact");
+      view.number("limit", "95 % of true softmax draws stay below", limit, undefined, "exact");
       const share = wins[3] / state.n;
       view.number("share-4", "share of class 4", share, Math.sqrt((share * (1 - share)) / state.n));
       view.number("p-4", "softmax of class 4", p[3], undefined, "exact");

@@ -1,13 +1,13 @@
 "use strict";
-// Where descent ends: gradient descent on E (b - t)^2 for a coin, with an estimator's gradients and with the exact one.
+// Where descent ends: gradient descent on E (z - t)^2 for a coin, with an estimator's gradients and with the exact one.
 (() => {
   const STEPS = 300;
   const estimators = [
     ["st-softmax:1", "straight-through"],
     ["st-gumbel-softmax:1", "ST Gumbel-Softmax, τ = 1"],
-    ["gumbel-softmax:1", "relaxed sample, τ = 1"],
-    ["gumbel-softmax:0.5", "relaxed sample, τ = 0.5"],
-    ["gumbel-softmax:0.1", "relaxed sample, τ = 0.1"],
+    ["gumbel-softmax:1", "Gumbel-Softmax, τ = 1"],
+    ["gumbel-softmax:0.5", "Gumbel-Softmax, τ = 0.5"],
+    ["gumbel-softmax:0.1", "Gumbel-Softmax, τ = 0.1"],
     ["reinmax:1", "ReinMax"],
     ["score-function", "REINFORCE"],
     ["rloo:4", "leave-one-out, 4 samples"],
@@ -93,7 +93,7 @@
     },
   });
 
-  /** E (b - t)^2 for a coin. */
+  /** E (z - t)^2 for a coin. */
   function loss(p, t) {
     return p * (1 - t) ** 2 + (1 - p) * t ** 2;
   }

@@ -205,7 +205,7 @@ pub(super) fn baseline() -> String {
         (588.0, 54.0),
         &[(Mark::Line(Pen::new(INK)), &name), (Mark::Bar(BLUE), "1,000 estimates ± 2 standard errors")],
     );
-    let note = "the coin at logit 1: f(1) = 3, f(0) = 1; one estimate is (f(b) − c) (b − p)";
+    let note = "the coin at logit 1: f(1) = 3, f(0) = 1; one estimate is (f(z) − c) (z − p)";
     sheet.text((480.0, 436.0), Side::Middle, SMALL, INK, note);
     sheet.finish()
 }
@@ -215,7 +215,7 @@ pub(super) fn bump() -> String {
     const TAUS: [f64; 3] = [0.2, 0.8, 2.0];
     const COLOURS: [&str; 3] = [BLUE, ORANGE, GREEN];
     let density = |s: f64| sigmoid(s) * sigmoid(-s);
-    // f(b) = 1 + b + b^2.
+    // f(y) = 1 + y + y^2.
     let slope = |b: f64| 1.0 + 2.0 * b;
     let bump = |s: f64, tau: f64| slope(sigmoid(s / tau)) * density(s / tau) / tau;
     // Sums of thin strips.
@@ -252,7 +252,7 @@ pub(super) fn bump() -> String {
     sheet.note((672.0, 184.0), INK, "to the right, and the bump stays");
 
     let plot = Plot::new([84.0, 282.0, 560.0, 210.0], x, Scale::Linear(0.0, 3.0));
-    let title = "the bump f′(σ(s/τ)) σ′(s/τ) / τ, for f(b) = 1 + b + b²";
+    let title = "the bump f′(σ(s/τ)) σ′(s/τ) / τ, for f(y) = 1 + y + y²";
     plot.axes(&mut sheet, title, ("score s", "bump"), (&x_ticks, &[0.0, 1.0, 2.0, 3.0]));
     let mut entries = Vec::new();
     for (tau, colour) in TAUS.into_iter().zip(COLOURS) {

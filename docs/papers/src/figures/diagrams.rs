@@ -67,10 +67,10 @@ pub(super) fn gradient_paths() -> String {
             }
         }
         let note = [
-            "z is soft; the gradient follows the path of the value",
-            "z is one-hot; the gradient sees the same noise",
-            "z is one-hot; the gradient sees no noise",
-            "z is one-hot and not random; no noise at all",
+            "the sample is soft; the gradient follows the path of the value",
+            "the sample is one-hot; the gradient sees the same noise",
+            "the sample is one-hot; the gradient sees no noise",
+            "it is one-hot and not random; no noise at all",
         ][i];
         sheet.text(at(220.0, 184.0), Side::Middle, SMALL, INK, note);
     }

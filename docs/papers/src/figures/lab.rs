@@ -74,7 +74,7 @@ pub(super) fn training() -> String {
     let mut sheet = Sheet::new(540.0);
     let plot = Plot::new([92.0, 46.0, 620.0, 410.0], Scale::Linear(0.0, MOST), Scale::Linear(0.2, 0.26));
     let x_ticks = [0.0, 2000.0, 4000.0, 6000.0, 8000.0, 10_000.0];
-    let title = "gradient descent on the toy (b − 0.45)², one estimate a step";
+    let title = "gradient descent on the toy (z − 0.45)², one estimate a step";
     let names = ("evaluations of the loss", "expected loss, exact");
     plot.axes(&mut sheet, title, names, (&x_ticks, &[0.2, 0.21, 0.22, 0.23, 0.24, 0.25, 0.26]));
     let best = TARGET * TARGET;
