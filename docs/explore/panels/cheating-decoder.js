@@ -50,7 +50,7 @@
 
     draw(view, state, engine) {
       const { logit } = state;
-      const { evidence, hard, integral, estimate, error, logits, hardCurve, objective, best, atBest } = compute(engine, state);
+      const { evidence, hard, integral, estimate, error, logits, hardCurve, objective, best, atBest, hardAtBest } = compute(engine, state);
       const plot = view.curves;
       const highest = Math.max(evidence, ...objective, estimate + error);
       const lowest = Math.min(-2.5, integral, estimate - error);
@@ -65,8 +65,8 @@
       plot.line([[-6, evidence], [6, evidence]], { colour: "third", width: 1.5, dash: [2, 3] });
       plot.line(curve(hardCurve), { colour: "fourth", width: 2, dash: [10, 3] });
       plot.line(curve(objective), { colour: "exact", width: 2, dash: [6, 4] });
-      plot.line([[best, hardElbo(best)], [best, atBest]], { colour: "soft", dash: [2, 3] });
-      plot.dots([[best, hardElbo(best)]], { size: 3.5, colour: "fourth" });
+      plot.line([[best, hardAtBest], [best, atBest]], { colour: "soft", dash: [2, 3] });
+      plot.dots([[best, hardAtBest]], { size: 3.5, colour: "fourth" });
       plot.dots([[best, atBest]], { size: 3.5, colour: "exact" });
       plot.line([[logit, plot.y.from], [logit, Math.max(estimate, hard)]], { colour: "line", dash: [2, 3] });
       plot.error(logit, estimate, error, { width: 2 });
@@ -80,7 +80,7 @@
       view.number("evidence", "ln p(x)", evidence, undefined, "third");
       view.number("best", "the objective's best logit", best, undefined, "exact");
       view.number("best-objective", "objective there", atBest, undefined, "exact");
-      view.number("best-hard", "hard ELBO there", hardElbo(best), undefined, "fourth");
+      view.number("best-hard", "hard ELBO there", hardAtBest, undefined, "fourth");
     },
   });
 
@@ -90,21 +90,23 @@
     const [evidence, hard, integral, estimate, error, ...curves] = found;
     const points = curves.length / 3;
     const [logits, hardCurve, objective] = [0, 1, 2].map((k) => curves.slice(k * points, (k + 1) * points));
-    return { evidence, hard, integral, estimate, error, logits, hardCurve, objective, ...largest(logits, objective) };
+    return { evidence, hard, integral, estimate, error, logits, hardCurve, objective, ...largest(logits, objective, hardCurve) };
   }
 
-  /** Where a curve is largest, by the parabola through its largest point and the two beside it. */
-  function largest(logits, curve) {
-    const i = clamp(curve.indexOf(Math.max(...curve)), 1, curve.length - 2);
+  /** The logit at which the objective is largest, by the parabola through its largest point and the two beside it, and
+   *  the objective and the hard ELBO there, each by such a parabola. */
+  function largest(logits, objective, hardCurve) {
+    const i = clamp(objective.indexOf(Math.max(...objective)), 1, objective.length - 2);
+    const [a, b, c] = objective.slice(i - 1, i + 2);
+    const width = logits[1] - logits[0];
+    const best = Number((logits[i] + width * clamp((a - c) / (2 * (a - 2 * b + c)), -1, 1)).toFixed(2));
+    const step = (best - logits[i]) / width;
+    return { best, atBest: between(objective, i, step), hardAtBest: between(hardCurve, i, step) };
+  }
+
+  /** A curve at `step` points after its i-th, on the parabola through that point and the two beside it. */
+  function between(curve, i, step) {
     const [a, b, c] = curve.slice(i - 1, i + 2);
-    const step = clamp((a - c) / (2 * (a - 2 * b + c)), -1, 1);
-    const best = logits[i] + step * (logits[1] - logits[0]);
-    return { best: Number(best.toFixed(2)), atBest: b + ((c - a) * step) / 2 + ((a - 2 * b + c) * step ** 2) / 2 };
-  }
-
-  /** The ELBO of a hard bit: E ln p(x | b) - KL(q || fair coin). */
-  function hardElbo(logit) {
-    const q = sigmoid(logit);
-    return q * Math.log(AT_1 / q) + (1 - q) * Math.log(AT_0 / (1 - q)) - Math.LN2;
+    return b + ((c - a) * step) / 2 + ((a - 2 * b + c) * step ** 2) / 2;
   }
 })();
