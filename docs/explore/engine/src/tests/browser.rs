@@ -193,8 +193,20 @@ impl Browser {
 
     /// A number that the page shows, to its full precision.
     pub(super) fn number(&mut self, name: &str) -> f64 {
-        let shown = self.evaluate(&format!("document.querySelector('[data-number={name}]').dataset.value"));
-        shown.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{name} is {shown}"))
+        self.shown(name, "value")
+    }
+
+    /// The standard error of a number that the page shows.
+    pub(super) fn error(&mut self, name: &str) -> f64 {
+        self.shown(name, "error")
+    }
+
+    fn shown(&mut self, name: &str, part: &str) -> f64 {
+        let shown = self.evaluate(&format!("document.querySelector('[data-number={name}]').dataset.{part}"));
+        shown
+            .as_str()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_else(|| panic!("{part} of {name} is {shown}"))
     }
 }
 
