@@ -1,4 +1,4 @@
-//! Does each page open from a file, and work by keyboard alone?
+//! Does each page open from a file, fast, and work by keyboard alone?
 
 use std::fs;
 
@@ -125,5 +125,33 @@ fn the_link_holds_the_state_and_reset_returns_to_the_first() {
         browser.tab_to("[data-reset]");
         browser.press("Enter");
         assert_eq!(browser.evaluate(numbers), first, "{page}: Reset");
+    }
+}
+
+/// Notes when the first panel has drawn with the engine.
+const NOTE_FIRST_DRAW: &str = "new MutationObserver((_, observer) => {
+    if (!document.querySelector('[data-draws]')) return;
+    window.firstDraw = performance.now();
+    observer.disconnect();
+}).observe(document, { subtree: true, attributes: true, attributeFilter: ['data-draws'] })";
+
+#[test]
+fn the_text_is_there_at_once_and_the_panel_soon() {
+    let Some(mut browser) = browser::start() else { return };
+    browser.command("Page.addScriptToEvaluateOnNewDocument", json!({ "source": NOTE_FIRST_DRAW }));
+    // A machine under load may take longer; on a quiet one the text is there in less than 1,000 ms.
+    let most = 3_000.0;
+    for page in pages() {
+        browser.open(&browser::file(&page));
+        browser.wait("performance.getEntriesByName('first-contentful-paint').length === 1");
+        let paint = browser.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime");
+        let paint = paint.as_f64().expect("milliseconds");
+        println!("{page}: {paint:.0} ms to the first paint");
+        assert!(paint < most, "{page}: {paint} ms to the first paint");
+        if browser.evaluate("document.querySelector('[data-panel]') !== null") == json!(true) {
+            let draw = browser.evaluate("firstDraw").as_f64().expect("milliseconds");
+            println!("{page}: {draw:.0} ms to the panel");
+            assert!(draw < most, "{page}: {draw} ms to the panel");
+        }
     }
 }
