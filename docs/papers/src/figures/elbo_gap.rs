@@ -5,14 +5,14 @@ use reparam::{Noise, Tape};
 use super::moments::mean_and_error;
 use super::sheet::*;
 
-/// The logit of q(b = 1), and the height of the hump.
+/// The logit of q(z = 1), and the height of the hump. The states are the chapter's.
 const LOGIT: f64 = 2.0;
 const HUMP: f64 = 1.0;
 const SAMPLES: usize = 2000;
 
-/// ln p(x | y): -2 at 0, -1 at 1, and a hump between them.
+/// ln p(x | y): ln 0.2 at 0, ln 0.6 at 1, and a hump between them.
 fn decoder(y: f64) -> f64 {
-    -2.0 + y + HUMP * 4.0 * y * (1.0 - y)
+    (1.0 - y) * 0.2f64.ln() + y * 0.6f64.ln() + HUMP * 4.0 * y * (1.0 - y)
 }
 
 pub(super) fn draw() -> String {
@@ -30,8 +30,8 @@ pub(super) fn draw() -> String {
     };
     let mut sheet = Sheet::new(430.0);
 
-    let plot = Plot::new([84.0, 48.0, 320.0, 300.0], Scale::Linear(-0.05, 1.05), Scale::Linear(-3.0, 0.0));
-    let ticks: (&[f64], &[f64]) = (&[0.0, 0.25, 0.5, 0.75, 1.0], &[-3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0]);
+    let plot = Plot::new([84.0, 48.0, 320.0, 300.0], Scale::Linear(-0.05, 1.05), Scale::Linear(-2.0, 0.5));
+    let ticks: (&[f64], &[f64]) = (&[0.0, 0.25, 0.5, 0.75, 1.0], &[-2.0, -1.5, -1.0, -0.5, 0.0, 0.5]);
     plot.axes(&mut sheet, "the decoder", ("code y", "ln p(x | y)"), ticks);
     plot.curve(&mut sheet, spaced(0.0, 1.0, 101).map(|y| (y, decoder(y))), Pen::new(ORANGE));
     for y in [0.0, 1.0] {
@@ -45,9 +45,9 @@ pub(super) fn draw() -> String {
         ],
     );
 
-    let plot = Plot::new([524.0, 48.0, 400.0, 300.0], Scale::Log(0.05, 5.0), Scale::Linear(-1.6, -0.4));
+    let plot = Plot::new([524.0, 48.0, 400.0, 300.0], Scale::Log(0.05, 5.0), Scale::Linear(-1.1, 0.1));
     let ticks: (&[f64], &[f64]) =
-        (&[0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0], &[-1.6, -1.4, -1.2, -1.0, -0.8, -0.6, -0.4]);
+        (&[0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0], &[-1.0, -0.8, -0.6, -0.4, -0.2, 0.0]);
     plot.axes(&mut sheet, "the objective, with q held fixed", ("temperature τ", "nats"), ticks);
     let (low, high) = (0.05, 5.0);
     plot.curve(&mut sheet, [(low, evidence), (high, evidence)], Pen::new(INK).width(2.5));
@@ -82,7 +82,7 @@ pub(super) fn draw() -> String {
         ],
     );
     let note = format!(
-        "dots: 2,000 samples ± 2 standard errors; q(b = 1) = sigmoid({LOGIT}) = {q:.2}; ln p(x) = {evidence:.3}; ELBO {hard:.3}"
+        "dots: 2,000 samples ± 2 standard errors; q(z = 1) = sigmoid({LOGIT}) = {q:.2}; ln p(x) = {evidence:.3}; ELBO {hard:.3}"
     );
     sheet.text((480.0, 412.0), Side::Middle, SMALL, INK, &note.replace("= -", "= −").replace("O -", "O −"));
     sheet.finish()
