@@ -61,6 +61,9 @@ fn is_chapter(file: &str) -> bool {
     numbered && file.ends_with(".md")
 }
 
+/// A formula within a line is scrolled on its own if its LaTeX is longer, because browsers do not break formulas.
+const WIDE: usize = 40;
+
 type Events<'e> = Vec<Event<'e>>;
 
 /// A chapter on its way from Markdown to HTML.
@@ -126,6 +129,8 @@ impl<'a> Page<'a> {
                     let before = without(out.pop(), |text| text.strip_suffix('$'));
                     let after = without(events.next(), |text| text.strip_prefix('$'));
                     let formula = self.formula(&code, MathDisplay::Inline)?;
+                    let wide = code.len() > WIDE;
+                    let formula = if wide { format!("<span class=\"wide\">{formula}</span>") } else { formula };
                     out.extend([before, Event::InlineHtml(formula.into()), after]);
                 }
                 event => out.push(event),
