@@ -19,23 +19,23 @@ pub struct Hyper {
     pub beta2: f64,
     /// Added to the root of the second moment.
     pub epsilon: f64,
-    /// Decoupled weight decay, times the learning rate per step; 0 is Adam.
+    /// Decoupled weight decay, multiplied by the learning rate at each step; 0 gives Adam.
     pub weight_decay: f64,
 }
 
-/// The largest decay of a moment. The moments decay by the nearest `f32`, but the corrections use the `f64`.
-/// Here they are 0.14 % apart, and nearer to 1 much more.
+/// The largest decay rate of a moment. The moments decay by the nearest `f32`, but the bias corrections use
+/// the `f64`. At this rate the two are 0.14 % apart, and nearer to 1 the gap is much larger.
 pub const LARGEST_BETA: f64 = 0.99999;
 
-/// The largest entry of a gradient whose square is finite. A larger one counts as this. A step depends on the
+/// The largest gradient entry whose square is finite. Larger entries are clamped to it. A step depends on the
 /// ratios of gradients, and with an infinite second moment the parameter would never move again.
 const LARGEST_GRADIENT: f32 = 1.844_674_3e19;
 
-/// The smallest mean of gradients that is kept. Without new gradients a mean decays, and would stay among the subnormal
-/// numbers for ever. An update from there would take three times as long if one weight in ten were such.
+/// The smallest gradient mean that is kept. Without new gradients a mean would decay until it is subnormal
+/// and stay there. An update takes three times as long if one weight in ten has such a mean.
 const SMALLEST_MEAN: f32 = 1e-30;
 
-/// The constants with the bias corrections of a given step worked in, so that the loop has a single division.
+/// The constants of one step with the bias corrections folded in, so that the loop has a single division.
 #[derive(Clone, Copy)]
 struct Step {
     beta1: f32,
@@ -81,8 +81,9 @@ crate::simd! {
 /// m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2,
 /// p = (1 - lr wd) p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon).
 ///
-/// An entry of the gradient larger than 1.8e19 in size, even an infinite one, counts as 1.8e19 with its sign,
-/// so that its square stays finite. A mean below 1e-30 in size becomes 0, as does a mean square below 1.2e-38.
+/// A gradient entry larger than 1.8e19 in magnitude, even an infinite one, is clamped to 1.8e19 with its
+/// sign, so that its square stays finite. A mean below 1e-30 in magnitude becomes 0, as does a mean square
+/// below 1.2e-38.
 #[track_caller]
 pub fn update(
     tier: Tier,
@@ -94,7 +95,7 @@ pub fn update(
     parameter: &mut [f32],
 ) {
     let n = parameter.len();
-    assert!(gradient.len() == n && mean.len() == n && square.len() == n, "one length");
+    assert!(gradient.len() == n && mean.len() == n && square.len() == n, "lengths must be equal");
     assert!(step >= 1, "steps count from 1");
     let step = Step::new(hyper, step);
     let parts = (Rows(gradient, 1), RowsMut(mean, 1), RowsMut(square, 1), RowsMut(parameter, 1));

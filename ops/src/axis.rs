@@ -70,8 +70,8 @@ pub fn sum(tier: Tier, x: &[f32]) -> f32 {
     sum_rows(x.len(), 1, (Rows(x, 1),), |_, (Rows(x, _),)| sum_piece(tier, x))
 }
 
-/// Adds sums over the middle axis: y\[o, i\] += sum over r of x\[o, r, i\]. `x` is `outer x n x inner`, and `y` is
-/// `outer x inner`. The terms are summed first, and the sum is added to `y` once.
+/// Adds sums over the middle axis: y\[o, i\] += sum over r of x\[o, r, i\]. `x` is `outer x n x inner`, and
+/// `y` is `outer x inner`. The terms are summed first, and the sum is added to `y` once.
 #[track_caller]
 pub fn add_sum(tier: Tier, n: usize, inner: usize, x: &[f32], y: &mut [f32]) {
     assert_eq!(x.len(), y.len() * n, "x must hold n = {n} times the elements of y");
@@ -128,7 +128,7 @@ pub fn add_transpose(rows: usize, columns: usize, x: &[f32], y: &mut [f32]) {
 
 #[track_caller]
 fn each_transposed(rows: usize, columns: usize, x: &[f32], y: &mut [f32], put: impl Fn(&mut f32, f32)) {
-    assert_eq!(x.len(), y.len(), "x and y must have one length");
+    assert_eq!(x.len(), y.len(), "x and y must have the same length");
     if x.is_empty() {
         return;
     }

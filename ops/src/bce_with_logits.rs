@@ -9,19 +9,19 @@ use crate::math;
 use crate::noise::PIECE;
 use crate::parallel::{Rows, RowsMut, for_rows};
 
-/// Below it, ln(1 + e) rounds to e. We do not compute it, because the square of such an e may be subnormal.
+/// Below this, ln(1 + e) rounds to e. We skip the logarithm, because e^2 may be subnormal.
 const SMALL: f32 = 1e-8;
 
 crate::simd! {
     fn forward_piece<F>(logits: &[f32], target: &[f32], loss: &mut [f32]) {
         for ((logits, target), loss) in logits.chunks(PIECE).zip(target.chunks(PIECE)).zip(loss.chunks_mut(PIECE)) {
-            // The exponentials have a loop of their own, for the reason given in `draw` for noise.
+            // The exponentials have a separate loop, for the reason given in `draw` for noise.
             for (e, &x) in loss.iter_mut().zip(logits) {
                 *e = math::exp_nonpositive::<F>(-x.abs());
             }
             for ((loss, &x), &t) in loss.iter_mut().zip(logits).zip(target) {
-                // The part of the target on the other side of x costs |x|. Neither term is negative, so
-                // nothing cancels.
+                // The part of the target that contradicts the sign of x costs |x|. Neither term is negative,
+                // so nothing cancels.
                 let weight = if x > 0.0 { 1.0 - t } else { t };
                 let log = math::log1p_moderate::<F>(math::at_least(*loss, SMALL));
                 let rest = if *loss < SMALL { *loss } else { log };
@@ -44,7 +44,7 @@ crate::simd! {
 /// Writes loss = -t ln sigmoid(x) - (1 - t) ln(1 - sigmoid(x)), elementwise in nats.
 #[track_caller]
 pub fn forward(tier: Tier, logits: &[f32], target: &[f32], loss: &mut [f32]) {
-    assert!(logits.len() == target.len() && logits.len() == loss.len(), "one length");
+    assert!(logits.len() == target.len() && logits.len() == loss.len(), "lengths must be equal");
     let parts = (Rows(logits, 1), Rows(target, 1), RowsMut(loss, 1));
     for_rows(logits.len(), 1, parts, |_, (Rows(logits, _), Rows(target, _), RowsMut(loss, _))| {
         forward_piece(tier, logits, target, loss);
@@ -54,8 +54,8 @@ pub fn forward(tier: Tier, logits: &[f32], target: &[f32], loss: &mut [f32]) {
 /// Adds the gradient of the logits, elementwise: dlogits += dloss (sigmoid(x) - t).
 #[track_caller]
 pub fn backward(tier: Tier, logits: &[f32], target: &[f32], dloss: &[f32], dlogits: &mut [f32]) {
-    assert!(logits.len() == target.len() && logits.len() == dloss.len(), "one length");
-    assert_eq!(logits.len(), dlogits.len(), "one length");
+    assert!(logits.len() == target.len() && logits.len() == dloss.len(), "lengths must be equal");
+    assert_eq!(logits.len(), dlogits.len(), "lengths must be equal");
     let parts = (Rows(logits, 1), Rows(target, 1), Rows(dloss, 1), RowsMut(dlogits, 1));
     for_rows(logits.len(), 1, parts, |_, (Rows(x, _), Rows(t, _), Rows(dloss, _), RowsMut(dlogits, _))| {
         backward_piece(tier, x, t, dloss, dlogits);
@@ -72,7 +72,7 @@ pub fn backward_target(tier: Tier, logits: &[f32], dloss: &[f32], dtarget: &mut 
             }
         }
     }
-    assert!(logits.len() == dloss.len() && logits.len() == dtarget.len(), "one length");
+    assert!(logits.len() == dloss.len() && logits.len() == dtarget.len(), "lengths must be equal");
     let parts = (Rows(logits, 1), Rows(dloss, 1), RowsMut(dtarget, 1));
     for_rows(logits.len(), 1, parts, |_, (Rows(x, _), Rows(dloss, _), RowsMut(dt, _))| {
         piece(tier, x, dloss, dt)

@@ -22,10 +22,10 @@ crate::simd! {
 /// Samples y = 1 where logits + l > 0 and 0 elsewhere, with standard logistic noise l: an exact sample of
 /// Bernoulli(sigmoid(logits)), elementwise.
 ///
-/// Element i takes draw i. A NaN stays.
+/// Element i takes draw i. NaN stays NaN.
 ///
 /// # Panics
-/// If the slices differ in length, or if there are injected draws but not one per logit.
+/// If the slices differ in length, or if the injected draws are not one per logit.
 #[track_caller]
 pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &mut [f32]) {
     binary_samples(tier, draws, logits, y);
@@ -40,7 +40,7 @@ pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &mut [f32]) {
 /// If the slices differ in length.
 #[track_caller]
 pub fn st_backward(tier: Tier, logits: &[f32], dy: &[f32], dlogits: &mut [f32]) {
-    assert!(logits.len() == dy.len() && logits.len() == dlogits.len(), "one length");
+    assert!(logits.len() == dy.len() && logits.len() == dlogits.len(), "lengths must be equal");
     let parts = (Rows(logits, 1), Rows(dy, 1), RowsMut(dlogits, 1));
     for_rows(dy.len(), 1, parts, |_, (Rows(logits, _), Rows(dy, _), RowsMut(dlogits, _))| {
         st_backward_piece(tier, logits, dy, dlogits);

@@ -56,7 +56,7 @@ crate::simd! {
 /// If the slices differ in length.
 #[track_caller]
 pub fn forward(tier: Tier, p: &[f32], q: &[f32], kl: &mut [f32]) {
-    assert!(p.len() == q.len() && p.len() == kl.len(), "one length");
+    assert!(p.len() == q.len() && p.len() == kl.len(), "lengths must be equal");
     let parts = (Rows(p, 1), Rows(q, 1), RowsMut(kl, 1));
     for_rows(p.len(), 1, parts, |_, (Rows(p, _), Rows(q, _), RowsMut(kl, _))| forward_piece(tier, p, q, kl));
 }
@@ -67,7 +67,7 @@ pub fn forward(tier: Tier, p: &[f32], q: &[f32], kl: &mut [f32]) {
 /// If the slices differ in length.
 #[track_caller]
 pub fn backward_p(tier: Tier, p: &[f32], q: &[f32], dkl: &[f32], dp: &mut [f32]) {
-    assert!(p.len() == q.len() && p.len() == dkl.len() && p.len() == dp.len(), "one length");
+    assert!(p.len() == q.len() && p.len() == dkl.len() && p.len() == dp.len(), "lengths must be equal");
     let parts = (Rows(p, 1), Rows(q, 1), Rows(dkl, 1), RowsMut(dp, 1));
     for_rows(p.len(), 1, parts, |_, (Rows(p, _), Rows(q, _), Rows(dkl, _), RowsMut(dp, _))| {
         backward_p_piece(tier, p, q, dkl, dp);
@@ -80,7 +80,7 @@ pub fn backward_p(tier: Tier, p: &[f32], q: &[f32], dkl: &[f32], dp: &mut [f32])
 /// If the slices differ in length.
 #[track_caller]
 pub fn backward_q(tier: Tier, p: &[f32], q: &[f32], dkl: &[f32], dq: &mut [f32]) {
-    assert!(p.len() == q.len() && p.len() == dkl.len() && p.len() == dq.len(), "one length");
+    assert!(p.len() == q.len() && p.len() == dkl.len() && p.len() == dq.len(), "lengths must be equal");
     let parts = (Rows(p, 1), Rows(q, 1), Rows(dkl, 1), RowsMut(dq, 1));
     for_rows(p.len(), 1, parts, |_, (Rows(p, _), Rows(q, _), Rows(dkl, _), RowsMut(dq, _))| {
         backward_q_piece(tier, p, q, dkl, dq);

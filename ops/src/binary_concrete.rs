@@ -119,17 +119,20 @@ fn slopes_of_scores<F: Fma>(
     if want_tau { lanes::sum(terms) } else { 0.0 }
 }
 
-/// Samples y = sigmoid((logits + l) / tau) with standard logistic noise l, elementwise, and writes the rest of
-/// each sample, which [`backward`] needs. Element i takes draw i.
+/// Samples y = sigmoid((logits + l) / tau) with standard logistic noise l, elementwise, and writes the rest
+/// of each sample, which [`backward`] needs. Element i takes draw i.
 ///
 /// # Precision
 /// Both y and the rest are within 2 ulp of the exact values at the score.
 ///
 /// # Panics
-/// If the slices differ in length, or if there are injected draws but not one per logit.
+/// If the slices differ in length, or if the injected draws are not one per logit.
 #[track_caller]
 pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], tau: f32, y: &mut [f32], rest: &mut [f32]) {
-    assert!(logits.len() == y.len() && logits.len() == rest.len(), "logits, y and rest must have one length");
+    assert!(
+        logits.len() == y.len() && logits.len() == rest.len(),
+        "logits, y and rest must have the same length"
+    );
     draws.check(logits.len());
     let parts = (Rows(logits, 1), RowsMut(y, 1), RowsMut(rest, 1));
     for_rows(logits.len(), 1, parts, |first, (Rows(logits, _), RowsMut(y, _), RowsMut(rest, _))| {
@@ -144,15 +147,15 @@ pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], tau: f32, y: &mut [
 /// gradients are 0 for an infinite logit.
 ///
 /// # Precision
-/// dlogits is accurate on both sides, even where y rounded to 1. For tau far above the logits, y is near 1/2
-/// and keeps only what rounding left of its logit. dtau then has a relative error of about 1e-7 tau /
+/// dlogits is accurate in both tails, even where y rounded to 1. For tau far above the logits, y is near 1/2,
+/// and rounding removes most digits of its logit. dtau then has a relative error of about 1e-7 tau /
 /// |logits + l|.
 ///
 /// # Panics
 /// If the slices differ in length.
 #[track_caller]
 pub fn backward(tier: Tier, rest: &[f32], dy: &[f32], tau: f32, want_tau: bool, dlogits: &mut [f32]) -> f32 {
-    assert!(rest.len() == dy.len() && rest.len() == dlogits.len(), "one length");
+    assert!(rest.len() == dy.len() && rest.len() == dlogits.len(), "lengths must be equal");
     let parts = (Rows(rest, 1), Rows(dy, 1), RowsMut(dlogits, 1));
     if !want_tau {
         for_light_rows(rest.len(), 1, parts, |_, (Rows(rest, _), Rows(dy, _), RowsMut(dlogits, _))| {
@@ -169,20 +172,20 @@ pub fn backward(tier: Tier, rest: &[f32], dy: &[f32], tau: f32, want_tau: bool, 
 /// Samples y = 1 where logits + l > 0 and 0 elsewhere, with standard logistic noise l: an exact sample of
 /// Bernoulli(sigmoid(logits)), elementwise.
 ///
-/// Element i takes draw i. A NaN stays.
+/// Element i takes draw i. NaN stays NaN.
 ///
 /// # Panics
-/// If the slices differ in length, or if there are injected draws but not one per logit.
+/// If the slices differ in length, or if the injected draws are not one per logit.
 #[track_caller]
 pub fn st_forward(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &mut [f32]) {
     binary_samples(tier, draws, logits, y);
 }
 
-/// Like [`st_forward`], but also writes the scores logits + l, from which [`st_backward_from_scores`] computes
-/// the gradient without drawing the noise again.
+/// Like [`st_forward`], but also writes the scores logits + l, from which [`st_backward_from_scores`]
+/// computes the gradient without drawing the noise again.
 ///
 /// # Panics
-/// The same as [`st_forward`].
+/// In the same cases as [`st_forward`].
 #[track_caller]
 pub fn st_forward_and_scores(
     tier: Tier,
@@ -203,7 +206,7 @@ pub fn st_forward_and_scores(
 /// s does not pass through y, so dtau stays accurate for large tau.
 ///
 /// # Panics
-/// If the slices differ in length, or if there are injected draws but not one per logit.
+/// If the slices differ in length, or if the injected draws are not one per logit.
 #[track_caller]
 pub fn st_backward(
     tier: Tier,
@@ -214,7 +217,7 @@ pub fn st_backward(
     want_tau: bool,
     dlogits: &mut [f32],
 ) -> f32 {
-    assert!(logits.len() == dy.len() && logits.len() == dlogits.len(), "one length");
+    assert!(logits.len() == dy.len() && logits.len() == dlogits.len(), "lengths must be equal");
     draws.check(logits.len());
     let h_logit = sum_rows(
         dy.len(),
@@ -240,7 +243,7 @@ pub fn st_backward_from_scores(
     want_tau: bool,
     dlogits: &mut [f32],
 ) -> f32 {
-    assert!(scores.len() == dy.len() && scores.len() == dlogits.len(), "one length");
+    assert!(scores.len() == dy.len() && scores.len() == dlogits.len(), "lengths must be equal");
     let parts = (Rows(scores, 1), Rows(dy, 1), RowsMut(dlogits, 1));
     let h_logit = sum_rows(dy.len(), 1, parts, |_, (Rows(scores, _), Rows(dy, _), RowsMut(dlogits, _))| {
         st_backward_from_scores_piece(tier, scores, dy, 1.0 / tau, want_tau, dlogits)

@@ -1,4 +1,4 @@
-//! Numbers that start at a cache line.
+//! A buffer of numbers aligned to a cache line.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -12,10 +12,10 @@ const NUMBERS: usize = LINE / size_of::<f32>();
 #[repr(C, align(64))]
 struct Line([f32; NUMBERS]);
 
-/// A slice of numbers on the heap that starts at a cache line.
+/// A slice of numbers on the heap, aligned to a cache line.
 ///
-/// The allocator aligns a `Vec<f32>` to 16 bytes, and then every vector of 64 bytes crosses two lines. Matrix products
-/// take 7 to 17 % longer. Kernels accept slices of any alignment.
+/// The allocator aligns a `Vec<f32>` to 16 bytes. Every vector of 64 bytes then crosses two lines, and matrix
+/// products take 7 to 17 % longer. Kernels accept slices of any alignment.
 ///
 /// ```
 /// use reparam_ops::Buffer;
@@ -37,7 +37,7 @@ impl Buffer {
         Buffer { lines: Vec::new(), len: 0 }
     }
 
-    /// Changes the length. Numbers that were not there before are 0 or what an earlier, longer content left.
+    /// Changes the length. New numbers are 0 or left over from earlier, longer contents.
     #[inline]
     pub fn resize(&mut self, len: usize) {
         let lines = len.div_ceil(NUMBERS);
@@ -47,7 +47,7 @@ impl Buffer {
         self.len = len;
     }
 
-    /// Apart, because in most steps no length changes.
+    /// A separate function, because in most steps no length changes.
     #[cold]
     fn resize_lines(&mut self, lines: usize) {
         self.lines.reserve_exact(lines.saturating_sub(self.lines.len()));

@@ -1,5 +1,5 @@
-//! `categorical`: exact samples of categorical variables as one-hot vectors, one-hot of argmax(logits + g),
-//! with one draw per logit. There is no gradient.
+//! `categorical`: exact samples of categorical variables as one-hot vectors of argmax(logits + g), with one
+//! draw per logit. There is no gradient.
 //!
 //! With the same draws, [`gumbel_max`](crate::gumbel_max) gives the position of the 1, and
 //! [`st_categorical`](crate::st_categorical) the same vectors with a gradient.
@@ -23,8 +23,7 @@ use crate::rows::MaskedRow;
 /// [`MaskedRow`] for a row whose classes are all masked.
 ///
 /// # Panics
-/// If the slices differ in length or do not hold whole rows, or if there are injected draws but not one per
-/// logit.
+/// If the slices differ in length or do not hold whole rows, or if the injected draws are not one per logit.
 #[track_caller]
 pub fn forward(
     tier: Tier,

@@ -18,7 +18,7 @@ use crate::soft_rows::shift_block;
 use crate::sums::sum_in_runs;
 
 /// Writes `shifted` = logits - largest logit of the row, and `exps` = e^shifted, for a block of rows. One
-/// flat pass over the exponentials fills whole vectors, however few the classes are.
+/// flat pass over the exponentials fills whole vectors, even with few classes.
 #[inline(always)]
 fn shift_and_exp<F: Fma>(
     tier: Tier,
@@ -136,7 +136,7 @@ pub fn uniform_forward(tier: Tier, logits: &[f32], classes: usize, kl: &mut [f32
     let (rows, parts) = (kl.len(), (Rows(logits, classes), RowsMut(kl, 1)));
     check_rows(rows, classes, parts, |_, (Rows(logits, _), RowsMut(kl, _))| {
         retry_settled(tier, logits, classes, |logits| {
-            // A block of logits and one of exponentials, and at most as many sums.
+            // Room for a block of logits, a block of exponentials, and at most as many sums.
             scratch::with(3 * block_len(classes), |scratch| {
                 uniform_forward_piece(tier, logits, classes, scratch, kl)
             })
@@ -149,7 +149,7 @@ pub fn uniform_forward(tier: Tier, logits: &[f32], classes: usize, kl: &mut [f32
 /// `logits` and `dlogits` are rows of `classes`, and `dkl` has an entry per row.
 ///
 /// # Panics
-/// If the lengths do not fit.
+/// If the lengths do not match.
 #[track_caller]
 pub fn uniform_backward(tier: Tier, logits: &[f32], classes: usize, dkl: &[f32], dlogits: &mut [f32]) {
     let rows = count_rows(logits, classes, dlogits);
@@ -183,8 +183,8 @@ crate::simd! {
             let (p_norm, q_norm) = (normalizer::<F>(p, r)?, normalizer::<F>(q, r)?);
             let ratio = |p, q| log_ratio(p, q, p_norm, q_norm);
             let total = sum_in_runs(p, q, |p, q| probability::<F>(p, p_norm) * ratio(p, q));
-            // An infinite ratio counts even if the probability of a class that only q masks underflows: 0 times
-            // infinity is NaN.
+            // A class that only q masks makes kl infinite even if its probability underflows, where 0 times
+            // infinity would be NaN.
             let excluded = |(&p, &q): (&f32, &f32)| ratio(p, q) == f32::INFINITY;
             *kl = if !total.is_finite() && p.iter().zip(q).any(excluded) { f32::INFINITY } else { total };
         }
@@ -201,7 +201,7 @@ crate::simd! {
             // negative for the others.
             let kl = math::at_most(kl, f32::MAX);
             for ((dp, &p), &q) in dp.iter_mut().zip(p).zip(q) {
-                // A class without probability has no slope, even if the other factor is infinite.
+                // A class with probability 0 has slope 0, even if the other factor is infinite.
                 let slope = weighted(probability::<F>(p, p_norm), log_ratio(p, q, p_norm, q_norm) - kl);
                 *dp = F::mul_add(dkl, slope, *dp);
             }
@@ -241,7 +241,7 @@ fn with_settled_pair<T>(
 /// [`MaskedRow`] for a row whose classes are all masked.
 ///
 /// # Panics
-/// If the lengths do not fit.
+/// If the lengths do not match.
 #[track_caller]
 pub fn forward(tier: Tier, p: &[f32], q: &[f32], classes: usize, kl: &mut [f32]) -> Result<(), MaskedRow> {
     assert!(p.len() == q.len() && p.len() == kl.len() * classes, "logits must be rows x classes");
@@ -262,7 +262,7 @@ pub fn forward(tier: Tier, p: &[f32], q: &[f32], classes: usize, kl: &mut [f32])
 /// `p`, `q` and `dp` are rows of `classes`; `kl`, the output of [`forward`], and `dkl` have an entry per row.
 ///
 /// # Panics
-/// If the lengths do not fit.
+/// If the lengths do not match.
 #[track_caller]
 pub fn backward_p(tier: Tier, p: &[f32], q: &[f32], classes: usize, kl: &[f32], dkl: &[f32], dp: &mut [f32]) {
     let rows = count_rows(p, classes, dp);
@@ -285,7 +285,7 @@ pub fn backward_p(tier: Tier, p: &[f32], q: &[f32], classes: usize, kl: &[f32], 
 /// `p`, `q` and `dq` are rows of `classes`, and `dkl` has an entry per row.
 ///
 /// # Panics
-/// If the lengths do not fit.
+/// If the lengths do not match.
 #[track_caller]
 pub fn backward_q(tier: Tier, p: &[f32], q: &[f32], classes: usize, dkl: &[f32], dq: &mut [f32]) {
     let rows = count_rows(p, classes, dq);

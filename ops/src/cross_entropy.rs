@@ -2,7 +2,7 @@
 //! logits\[target\].
 //!
 //! A target whose class is masked is impossible: its loss is +inf. A class is masked if its logit is -inf, or
-//! if its logit is finite and another of its row is inf.
+//! if its logit is finite and another logit of its row is inf.
 
 use crate::Tier;
 use crate::lanes;
@@ -52,8 +52,8 @@ crate::simd! {
     }
 }
 
-/// Writes loss\[r\] = ln sum_k e^logits\[r, k\] - logits\[r, targets\[r\]\] in nats; +inf if the class of the
-/// target is masked.
+/// Writes loss\[r\] = ln sum_k e^logits\[r, k\] - logits\[r, targets\[r\]\] in nats; +inf if the target class
+/// is masked.
 ///
 /// `logits` are rows of `classes`; `targets` and `loss` have an entry per row.
 ///
@@ -61,7 +61,7 @@ crate::simd! {
 /// [`MaskedRow`] for a row whose classes are all masked.
 ///
 /// # Panics
-/// If a target is not below `classes`, or if the lengths do not fit.
+/// If a target is not below `classes`, or if the lengths do not match.
 #[track_caller]
 pub fn forward(
     tier: Tier,
@@ -84,11 +84,10 @@ pub fn forward(
 /// get exactly 0.
 ///
 /// # Precision
-/// The entry of the target is accurate where the target is nearly certain, even where its probability rounds
-/// to 1.
+/// The target's entry is accurate when the target is nearly certain, even where its probability rounds to 1.
 ///
 /// # Panics
-/// If a target is not below `classes`, or if the lengths do not fit.
+/// If a target is not below `classes`, or if the lengths do not match.
 #[track_caller]
 pub fn backward(
     tier: Tier,

@@ -1,4 +1,4 @@
-//! The noise that one 32-bit draw of a generator stands for.
+//! Noise distributions, each as a function of one 32-bit draw.
 //!
 //! A draw `x` stands for the number `v = (x + 1/2) 2^-32`, the middle of its interval. So `v` is never 0 or
 //! 1, the draws `x` and `!x` stand for `v` and `1 - v` exactly, and each number below is a quantile function
@@ -7,7 +7,7 @@
 //! The usual recipe first turns the draw into a float `u` of 24 bits, and clamps it or adds an epsilon where
 //! a logarithm would fail. That truncates the distribution: `-ln(1 - u)` ends at 16.6, and its smallest
 //! values are multiples of 6e-8. Here both tails come from the integer, with all 32 bits of the draw. The
-//! smaller of `v` and `1 - v` is taken to full relative accuracy before anything is rounded against 1.
+//! smaller of `v` and `1 - v` is computed to full relative accuracy before anything is rounded relative to 1.
 //!
 //! The functions are branch-free, like those in [`math`]. The error bounds hold for all 2^32 draws, measured
 //! against `f64` by `tests/math_exhaustive.rs`, in ulps of the exact value.
@@ -28,7 +28,7 @@ fn midpoint<F: Fma>(k: u32) -> f32 {
     F::scale_add(k as i32 as f32, STEP, 0.5 * STEP)
 }
 
-/// The draw, or its complement if that is in the lower half. It stands for the smaller of `v` and `1 - v`.
+/// The draw or its complement, whichever is in the lower half. It stands for the smaller of `v` and `1 - v`.
 #[inline(always)]
 fn folded(x: u32) -> u32 {
     x ^ (x as i32 >> 31) as u32
@@ -52,7 +52,7 @@ pub fn uniform(x: u32) -> f32 {
     uniform_by::<Hardware>(x)
 }
 
-/// [`uniform`] in a kernel.
+/// [`uniform`] for use in a kernel.
 #[inline(always)]
 pub fn uniform_by<F: Fma>(x: u32) -> f32 {
     // Both parts are exact, so the sum is rounded once.
@@ -63,20 +63,20 @@ pub fn uniform_by<F: Fma>(x: u32) -> f32 {
     if v > BELOW_ONE { BELOW_ONE } else { v }
 }
 
-/// A bit, true where `v < p`. Its probability is `p` rounded to a multiple of 2^-32; nothing else is rounded.
-/// It is never true for p = 0, and always for p = 1.
+/// Returns true where `v < p`. The probability is `p`, rounded only to a multiple of 2^-32. The result is
+/// never true for p = 0 and always true for p = 1.
 #[inline(always)]
 pub fn bernoulli(x: u32, p: f64) -> bool {
     (f64::from(x) + 0.5) * f64::from(STEP) < p
 }
 
-/// An exponential number of rate 1: `-ln(1 - v)`, within 2 ulp. From 1.2e-10 to 22.87.
+/// An exponential number with rate 1: `-ln(1 - v)`, within 2 ulp. From 1.2e-10 to 22.87.
 #[inline]
 pub fn exponential(x: u32) -> f32 {
     exponential_by::<Hardware>(x)
 }
 
-/// [`exponential`] in a kernel.
+/// [`exponential`] for use in a kernel.
 #[inline(always)]
 pub fn exponential_by<F: Fma>(x: u32) -> f32 {
     // 1 - v is 1 - b in the lower half and -b in the upper. The mask is arithmetic, because from a select the
@@ -87,28 +87,28 @@ pub fn exponential_by<F: Fma>(x: u32) -> f32 {
 
 /// A standard Gumbel number: `-ln(-ln(1 - v))`, within 2 ulp or 2e-7, whichever is more. From -3.13 to 22.87.
 ///
-/// The absolute part is needed only near 0, where the inner logarithm is near 1 and has itself been rounded.
+/// The absolute bound matters only near 0, where the inner logarithm is near 1 and has itself been rounded.
 #[inline]
 pub fn gumbel(x: u32) -> f32 {
     gumbel_by::<Hardware>(x)
 }
 
-/// [`gumbel`] in a kernel.
+/// [`gumbel`] for use in a kernel.
 #[inline(always)]
 pub fn gumbel_by<F: Fma>(x: u32) -> f32 {
     math::minus_ln_normal::<F>(exponential_by::<F>(x))
 }
 
-/// An upper bound on [`gumbel`], most often within 0.1 where that is large, in a tenth of its instructions.
+/// An upper bound on [`gumbel`] in a tenth of its instructions, usually within 0.1 of large values.
 ///
-/// `-ln(-ln(1 - v))` is at most `-ln v`, and `log2` is at least the straight lines between the powers of 2,
-/// which the bits of a float give.
+/// `-ln(-ln(1 - v))` is at most `-ln v`, and `log2` is never below the straight lines between the powers of
+/// 2, which we read from the bits of a float.
 #[inline(always)]
 pub(crate) fn gumbel_at_most<F: Fma>(x: u32) -> f32 {
     const LN_2: f32 = std::f32::consts::LN_2;
     // More than all rounding errors here and in `gumbel`.
     const ROUNDING: f32 = 1e-4;
-    // v 2^31, or a half less.
+    // v 2^31, or 1/2 less.
     let v = (x >> 1) as i32 as f32 + 0.25;
     // The bits of v 2^31, times 2^-23, are 127 + 31 more than log2 v at the powers of 2.
     F::step(v.to_bits() as i32 as f32, -LN_2 / 8_388_608.0, (127.0 + 31.0) * LN_2 + ROUNDING)
@@ -121,7 +121,7 @@ pub fn logistic(x: u32) -> f32 {
     logistic_by::<Hardware>(x)
 }
 
-/// [`logistic`] in a kernel.
+/// [`logistic`] for use in a kernel.
 #[inline(always)]
 pub fn logistic_by<F: Fma>(x: u32) -> f32 {
     logistic_of_ratio::<F>(logistic_ratio::<F>(x), x)
@@ -137,14 +137,14 @@ fn logistic_ratio<F: Fma>(x: u32) -> f32 {
 /// [`logistic`] from its ratio.
 #[inline(always)]
 fn logistic_of_ratio<F: Fma>(ratio: f32, x: u32) -> f32 {
-    // ln((1 - a) / a) as log1p((1 - 2a) / a), where the logarithms would cancel near a = 1/2.
+    // ln((1 - a) / a) as log1p((1 - 2a) / a), because two logarithms would cancel near a = 1/2.
     with_side(math::log1p_moderate::<F>(ratio), x)
 }
 
 /// `sqrt(pi / 2)`, the value of `z / (1 - 2a)` at `a = 1/2`.
 const NORMAL_AT_HALF: f32 = 1.253_314_1;
 
-/// Approximately the slope of `z / (1 - 2a)` over `w`.
+/// Approximately the slope of `z / (1 - 2a)` with respect to `w`.
 const NORMAL_SLOPE: f32 = 0.218_75;
 
 /// The rest of that slope, a rational function of `w = -ln(4a (1 - a))` on [0, 21.5]: minimax for the
@@ -169,7 +169,7 @@ pub fn normal(x: u32) -> f32 {
     normal_by::<Hardware>(x)
 }
 
-/// [`normal`] in a kernel.
+/// [`normal`] for use in a kernel.
 #[inline(always)]
 pub fn normal_by<F: Fma>(x: u32) -> f32 {
     normal_of_log::<F>(normal_log::<F>(x), x)
@@ -196,7 +196,7 @@ fn normal_of_log<F: Fma>(w: f32, x: u32) -> f32 {
 // A logarithm is a chain of a dozen multiply-adds, each of which waits for the one before. Meanwhile the
 // processor works on later numbers, as far ahead as its window of a few hundred instructions reaches. With
 // two such chains in one loop that is not far enough, so each has its own loop over a piece that stays in the
-// nearest cache. The bits are the same.
+// L1 cache. The bits are the same.
 
 /// Exponential noise, one number per draw.
 #[inline(always)]
@@ -334,7 +334,7 @@ mod tests {
         }
     }
 
-    /// Of 2^32 draws, the lowest ones are true.
+    /// The lowest of the 2^32 draws are true.
     #[test]
     fn bernoulli_is_true_for_the_right_number_of_draws() {
         let step = f64::from(STEP);

@@ -1,4 +1,4 @@
-//! Elementwise ops: one module per function with `forward` and `backward`, and the sums they share.
+//! Elementwise ops: one module per function with `forward` and `backward`, then arithmetic for several ops.
 //!
 //! All forwards overwrite `y`; all backwards add to `dx`.
 
@@ -32,7 +32,7 @@ macro_rules! unary {
             /// y = f(x), elementwise.
             #[track_caller]
             pub fn forward(tier: Tier, x: &[f32], y: &mut [f32]) {
-                assert_eq!(x.len(), y.len(), "x and y must have one length");
+                assert_eq!(x.len(), y.len(), "x and y must have the same length");
                 for_rows(x.len(), 1, (Rows(x, 1), RowsMut(y, 1)), |_, (Rows(x, _), RowsMut(y, _))| {
                     forward_piece(tier, x, y);
                 });
@@ -41,7 +41,10 @@ macro_rules! unary {
             /// dx += f'(x) dy, elementwise; `y` is the output of `forward`.
             #[track_caller]
             pub fn backward(tier: Tier, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]) {
-                assert!(x.len() == y.len() && x.len() == dy.len() && x.len() == dx.len(), "one length");
+                assert!(
+                    x.len() == y.len() && x.len() == dy.len() && x.len() == dx.len(),
+                    "lengths must be equal"
+                );
                 let parts = (Rows(x, 1), Rows(y, 1), Rows(dy, 1), RowsMut(dx, 1));
                 for_rows(x.len(), 1, parts, |_, (Rows(x, _), Rows(y, _), Rows(dy, _), RowsMut(dx, _))| {
                     backward_piece(tier, x, y, dy, dx);
@@ -70,7 +73,7 @@ unary! {
     softplus: |x| math::softplus::<F>(x), |y| math::sigmoid::<F>(x);
     /// y = tanh x; the slope comes from x, because y rounds to 1 from x = 9 on
     tanh: |x| math::tanh::<F>(x), |y| 4.0 * math::sigmoid_slope::<F>(2.0 * x);
-    /// y = max(x, 0); the slope at 0 is 0; a NaN stays
+    /// y = max(x, 0); the slope at 0 is 0; NaN stays NaN
     relu: |x| if x < 0.0 { 0.0 } else { x }, |y| if x > 0.0 { 1.0 } else { 0.0 };
 }
 
@@ -97,7 +100,7 @@ pub mod leaky_relu {
     /// y = x where x > 0, `slope` x elsewhere. A slope of 0 gives 0 even at -inf.
     #[track_caller]
     pub fn forward(tier: Tier, slope: f32, x: &[f32], y: &mut [f32]) {
-        assert_eq!(x.len(), y.len(), "x and y must have one length");
+        assert_eq!(x.len(), y.len(), "x and y must have the same length");
         if slope == 0.0 {
             return relu::forward(tier, x, y);
         }
@@ -109,7 +112,7 @@ pub mod leaky_relu {
     /// dx += dy where x > 0, `slope` dy elsewhere.
     #[track_caller]
     pub fn backward(tier: Tier, slope: f32, x: &[f32], dy: &[f32], dx: &mut [f32]) {
-        assert!(x.len() == dy.len() && x.len() == dx.len(), "one length");
+        assert!(x.len() == dy.len() && x.len() == dx.len(), "lengths must be equal");
         let parts = (Rows(x, 1), Rows(dy, 1), RowsMut(dx, 1));
         for_rows(x.len(), 1, parts, |_, (Rows(x, _), Rows(dy, _), RowsMut(dx, _))| {
             backward_piece(tier, slope, x, dy, dx);
@@ -129,7 +132,7 @@ macro_rules! zipped {
                     }
                 }
             }
-            assert!(a.len() == b.len() && a.len() == out.len(), "one length");
+            assert!(a.len() == b.len() && a.len() == out.len(), "lengths must be equal");
             let parts = (Rows(a, 1), Rows(b, 1), RowsMut(out, 1));
             for_rows(a.len(), 1, parts, |_, (Rows(a, _), Rows(b, _), RowsMut(out, _))| piece(tier, a, b, out));
         }
@@ -161,7 +164,7 @@ pub fn div_backward_denominator(tier: Tier, b: &[f32], y: &[f32], dy: &[f32], db
             }
         }
     }
-    assert!(b.len() == y.len() && b.len() == dy.len() && b.len() == db.len(), "one length");
+    assert!(b.len() == y.len() && b.len() == dy.len() && b.len() == db.len(), "lengths must be equal");
     let parts = (Rows(b, 1), Rows(y, 1), Rows(dy, 1), RowsMut(db, 1));
     for_rows(b.len(), 1, parts, |_, (Rows(b, _), Rows(y, _), Rows(dy, _), RowsMut(db, _))| {
         piece(tier, b, y, dy, db);
@@ -178,7 +181,7 @@ pub fn affine(tier: Tier, scale: f32, shift: f32, x: &[f32], y: &mut [f32]) {
             }
         }
     }
-    assert_eq!(x.len(), y.len(), "x and y must have one length");
+    assert_eq!(x.len(), y.len(), "x and y must have the same length");
     for_rows(x.len(), 1, (Rows(x, 1), RowsMut(y, 1)), |_, (Rows(x, _), RowsMut(y, _))| {
         piece(tier, scale, shift, x, y);
     });
@@ -194,7 +197,7 @@ pub fn add_scaled(tier: Tier, scale: f32, x: &[f32], y: &mut [f32]) {
             }
         }
     }
-    assert_eq!(x.len(), y.len(), "x and y must have one length");
+    assert_eq!(x.len(), y.len(), "x and y must have the same length");
     for_rows(x.len(), 1, (Rows(x, 1), RowsMut(y, 1)), |_, (Rows(x, _), RowsMut(y, _))| {
         piece(tier, scale, x, y)
     });

@@ -2,10 +2,10 @@
 //! standard Gumbel noise g. `exp_concrete_log_prob`, its log-density in nats.
 //!
 //! Small entries of a sample underflow, but their logarithms do not, so the density is a function of the
-//! logarithm. A class masked by a logit of -inf has log_y = -inf and does not count: the row has the density
-//! of its other classes. If log_y is -inf at an unmasked class, or finite at a masked one, the density is 0,
-//! its logarithm is -inf, and no gradient passes through the row. A logit of inf masks the finite logits of
-//! its row. A single one makes the row certain, and the row's own sample then has log-density 0.
+//! logarithm. A class masked by a logit of -inf has log_y = -inf and does not count, so the row has the
+//! density of its other classes. If log_y is -inf at an unmasked class, or finite at a masked one, the
+//! density is 0, its logarithm is -inf, and the row passes no gradient. A logit of inf masks the finite
+//! logits of its row. A single one makes the row certain, and its own sample then has log-density 0.
 //!
 //! # Source
 //! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, appendix C.3.2.
@@ -40,7 +40,7 @@ crate::simd! {
                 return Err(MaskedRow(r));
             }
             for s in row.iter_mut() {
-                // Only a masked class is at an infinite distance, and no other may end up there.
+                // Only a masked class may end up at an infinite distance.
                 let below = *s - max;
                 let scaled = math::at_least(below * inverse_tau, -f32::MAX);
                 *s = if below > f32::NEG_INFINITY { scaled } else { below };
@@ -57,15 +57,14 @@ crate::simd! {
 
 /// Samples y = log_softmax((logits + g) / tau) with standard Gumbel noise g.
 ///
-/// `logits` and `y` are rows of `classes`. Element i takes draw i. Masked classes stay at -inf. The others are at
-/// least -3.4e38, unless a logit of inf masks them.
+/// `logits` and `y` are rows of `classes`. Element i takes draw i. Masked classes stay at -inf. The others
+/// are at least -3.4e38, unless a logit of inf masks them.
 ///
 /// # Errors
 /// [`MaskedRow`] for a row whose classes are all masked.
 ///
 /// # Panics
-/// If the slices differ in length or do not hold whole rows, or if there are injected draws but not one per
-/// logit.
+/// If the slices differ in length or do not hold whole rows, or if the injected draws are not one per logit.
 #[track_caller]
 pub fn forward(
     tier: Tier,
@@ -170,7 +169,7 @@ crate::simd! {
             }
             // Relative to the largest score, the sum and n times the logarithm cancel least.
             let max = lanes::max(scores);
-            // In f64, because we subtract it n times and its rounding error would grow n times.
+            // In f64, because we subtract it n times, which multiplies its rounding error by n.
             let log_sum = f64::from(sum_exp::<F>(scores, max)).ln();
             for u in scores.iter_mut() {
                 *u = if *u != f32::NEG_INFINITY { *u - max } else { 0.0 };
@@ -276,7 +275,7 @@ crate::simd! {
 /// [`MaskedRow`] for a row whose classes are all masked.
 ///
 /// # Panics
-/// If the lengths do not fit.
+/// If the lengths do not match.
 #[track_caller]
 pub fn log_prob_forward(
     tier: Tier,
@@ -305,7 +304,7 @@ pub fn log_prob_forward(
 /// `dlog_prob` have an entry per row. Masked classes get exactly 0.
 ///
 /// # Panics
-/// If the lengths do not fit.
+/// If the lengths do not match.
 #[track_caller]
 #[allow(clippy::too_many_arguments)]
 pub fn log_prob_backward(
@@ -344,10 +343,10 @@ pub fn log_prob_backward(
 
 /// Returns the gradient of tau: dtau = sum over the rows of dlog_prob (n - 1) / tau - sum_k log_y_k h_k.
 ///
-/// `h` is the gradient that [`log_prob_backward`] adds to zeros. The other slices are the same as there.
+/// `h` is the gradient that [`log_prob_backward`] adds to a zeroed slice. The other slices are the same.
 ///
 /// # Panics
-/// If the lengths do not fit.
+/// If the lengths do not match.
 #[track_caller]
 #[allow(clippy::too_many_arguments)]
 pub fn log_prob_backward_tau(

@@ -1,7 +1,7 @@
 //! `gaussian_rsample`, the reparameterised sample of a normal variable, z = mean + e^log_std eps; and
 //! `gaussian_kl_standard`, its divergence from the standard normal, in nats.
 //!
-//! The noise eps is [`draw::normal`] of a draw for each element, or injected as [`Draws::Normals`].
+//! The noise eps is [`draw::normal`] of one draw per element, or injected as [`Draws::Normals`].
 //!
 //! # Source
 //! D. Kingma, M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014, section 2.4 and appendix B.
@@ -22,7 +22,7 @@ enum NormalReader<'a> {
 }
 
 impl<'a> NormalReader<'a> {
-    /// A reader that starts at the number of element `first`.
+    /// Returns a reader that starts at the normal of element `first`.
     #[inline(always)]
     fn new(noise: Draws<'a>, first: usize) -> NormalReader<'a> {
         match noise {
@@ -31,7 +31,7 @@ impl<'a> NormalReader<'a> {
         }
     }
 
-    /// The next `out.len()` numbers, at most [`PIECE`].
+    /// Writes the next `out.len()` numbers, at most [`PIECE`].
     #[inline(always)]
     fn fill<F: Fma>(&mut self, out: &mut [f32]) {
         match self {
@@ -76,7 +76,7 @@ crate::simd! {
 /// Writes z = mean + e^log_std eps, elementwise.
 #[track_caller]
 pub fn rsample_forward(tier: Tier, noise: Draws<'_>, mean: &[f32], log_std: &[f32], z: &mut [f32]) {
-    assert!(mean.len() == log_std.len() && mean.len() == z.len(), "one length");
+    assert!(mean.len() == log_std.len() && mean.len() == z.len(), "lengths must be equal");
     noise.check_count(z.len());
     let parts = (Rows(mean, 1), Rows(log_std, 1), RowsMut(z, 1));
     for_rows(mean.len(), 1, parts, |first, (Rows(mean, _), Rows(log_std, _), RowsMut(z, _))| {
@@ -84,8 +84,8 @@ pub fn rsample_forward(tier: Tier, noise: Draws<'_>, mean: &[f32], log_std: &[f3
     });
 }
 
-/// Adds the gradient of log_std: dlog_std += dz eps e^log_std. It takes the noise again, because z - mean
-/// would have lost its small parts. (The gradient of the mean is dz itself.)
+/// Adds the gradient of log_std: dlog_std += dz eps e^log_std. It reads the noise again, because its small
+/// values are lost in z - mean. (The gradient of the mean is dz itself.)
 #[track_caller]
 pub fn rsample_backward_log_std(
     tier: Tier,
@@ -94,7 +94,7 @@ pub fn rsample_backward_log_std(
     dz: &[f32],
     dlog_std: &mut [f32],
 ) {
-    assert!(log_std.len() == dz.len() && log_std.len() == dlog_std.len(), "one length");
+    assert!(log_std.len() == dz.len() && log_std.len() == dlog_std.len(), "lengths must be equal");
     noise.check_count(dz.len());
     let parts = (Rows(log_std, 1), Rows(dz, 1), RowsMut(dlog_std, 1));
     for_rows(dz.len(), 1, parts, |first, (Rows(log_std, _), Rows(dz, _), RowsMut(dlog_std, _))| {
@@ -125,7 +125,7 @@ crate::simd! {
 /// inf where the mean or log_std is infinite.
 #[track_caller]
 pub fn kl_standard_forward(tier: Tier, mean: &[f32], log_std: &[f32], kl: &mut [f32]) {
-    assert!(mean.len() == log_std.len() && mean.len() == kl.len(), "one length");
+    assert!(mean.len() == log_std.len() && mean.len() == kl.len(), "lengths must be equal");
     let parts = (Rows(mean, 1), Rows(log_std, 1), RowsMut(kl, 1));
     for_rows(mean.len(), 1, parts, |_, (Rows(mean, _), Rows(log_std, _), RowsMut(kl, _))| {
         kl_piece(tier, mean, log_std, kl);
@@ -141,7 +141,7 @@ pub fn kl_standard_backward_mean(tier: Tier, mean: &[f32], dkl: &[f32], dmean: &
 /// Adds the gradient of log_std, elementwise: dlog_std += dkl (e^(2 log_std) - 1).
 #[track_caller]
 pub fn kl_standard_backward_log_std(tier: Tier, log_std: &[f32], dkl: &[f32], dlog_std: &mut [f32]) {
-    assert!(log_std.len() == dkl.len() && log_std.len() == dlog_std.len(), "one length");
+    assert!(log_std.len() == dkl.len() && log_std.len() == dlog_std.len(), "lengths must be equal");
     let parts = (Rows(log_std, 1), Rows(dkl, 1), RowsMut(dlog_std, 1));
     for_rows(dkl.len(), 1, parts, |_, (Rows(log_std, _), Rows(dkl, _), RowsMut(dlog_std, _))| {
         kl_backward_log_std_piece(tier, log_std, dkl, dlog_std);

@@ -72,7 +72,7 @@ crate::simd! {
 /// [`MaskedRow`] for a row whose classes are all masked.
 ///
 /// # Panics
-/// If `logits` is not `index.len()` rows of `classes`, or if there are injected draws but not one per logit.
+/// If `logits` is not `index.len()` rows of `classes`, or if the injected draws are not one per logit.
 #[track_caller]
 pub fn forward(
     tier: Tier,

@@ -7,8 +7,8 @@
 //!
 //! Given D, the perturbed logits have a simple form. Let p = softmax(logits), and let E be independent
 //! exponential numbers. Up to a constant for the row, the winner has `-ln E_D` and every other class has
-//! `-ln(E_j / p_j + E_D)`. Read as a race, the numbers inside the logarithms are the times of arrival, and
-//! the winner arrives first.
+//! `-ln(E_j / p_j + E_D)`. Read as a race, the numbers inside the logarithms are arrival times, and the
+//! winner arrives first.
 //!
 //! # Source
 //! M. Paulus, C. Maddison, A. Krause, "Rao-Blackwellizing the Straight-Through Gumbel-Softmax Gradient
@@ -26,7 +26,7 @@ use crate::scratch;
 use crate::soft_rows::{InPlace, jacobian, normalize};
 use crate::sums::{RUN, add_to_totals, add_totals, run_length};
 
-/// The least probability that can divide an exponential number, which is at most 22.9, without overflow.
+/// The smallest probability that can divide an exponential number, which is at most 22.9, without overflow.
 const RAREST: f32 = 1e-36;
 
 /// Writes exponential numbers, one per draw.
@@ -37,7 +37,7 @@ fn exponentials<F: Fma>(reader: &mut Reader<'_>, out: &mut [f32]) {
     }
 }
 
-/// Replaces exponential numbers with times of arrival, sample by sample. The winner takes the first number of
+/// Replaces exponential numbers with arrival times, sample by sample. The winner takes the first number of
 /// each sample, and class 0 takes the number at the index of the winner.
 #[inline(always)]
 fn arrivals<F: Fma, const C: usize>(classes: usize, winner: usize, inverse_p: &[f32], block: &mut [f32]) {
@@ -49,7 +49,7 @@ fn arrivals<F: Fma, const C: usize>(classes: usize, winner: usize, inverse_p: &[
         for (time, &inverse_p) in sample.iter_mut().zip(inverse_p) {
             *time = F::mul_add(*time, inverse_p, first);
         }
-        // These come last: loading a vector right after storing one of its entries would stall.
+        // These come last, because loading a vector right after storing one of its entries would stall.
         sample[0] = F::mul_add(of_class_0, inverse_p[0], first);
         sample[winner] = first;
     }
@@ -71,8 +71,8 @@ fn scores_in_logs<F: Fma>(winner: usize, minus_ln_p: &[f32], block: &mut [f32]) 
     }
 }
 
-/// Writes 1 / p for p = softmax(logits). Where a class is so rare that this overflows, it writes -ln p for all
-/// classes and returns true.
+/// Writes 1 / p for p = softmax(logits). Where a class is so rare that this overflows, it writes -ln p for
+/// all classes and returns true.
 #[inline(always)]
 fn invert_probabilities<F: Fma>(tier: Tier, logits: &[f32], inverse_p: &mut [f32]) -> bool {
     // Every row has an unmasked class, because it has a winner.
@@ -159,8 +159,7 @@ crate::simd! {
 /// [`MaskedRow`] for a row whose classes are all masked.
 ///
 /// # Panics
-/// If the slices differ in length or do not hold whole rows, or if there are injected draws but not one per
-/// logit.
+/// If the slices differ in length or do not hold whole rows, or if the injected draws are not one per logit.
 #[track_caller]
 pub fn forward(
     tier: Tier,
@@ -175,16 +174,16 @@ pub fn forward(
 /// Adds the mean gradient of the relaxed sample over `samples` of the noise G given the winner: dlogits +=
 /// the mean of h / tau with y = softmax((logits + G) / tau) and h = y (dy - <y, dy>), per row.
 ///
-/// The slices are rows of `classes`, and `one_hot` is the output of [`forward`]. `draws` are not the draws of
-/// the forward pass. Sample k of row r takes `classes` of them, from draw (r samples + k) classes on. Masked
-/// classes get exactly 0, and a row of NaN gets NaN.
+/// The slices are rows of `classes`, and `one_hot` is the output of [`forward`]. `draws` are separate from
+/// the draws of the forward pass. Sample k of row r takes `classes` of them, from draw (r samples + k)
+/// classes on. Masked classes get exactly 0, and a row of NaN gets NaN.
 ///
 /// # Precision
 /// The mean has the precision of the sums in [`axis`](crate::axis), for any number of samples.
 ///
 /// # Panics
-/// If `samples` is 0, if the slices differ in length or do not hold whole rows, or if there are injected
-/// draws but not `samples` per logit.
+/// If `samples` is 0, if the slices differ in length or do not hold whole rows, or if the injected draws are
+/// not `samples` per logit.
 #[track_caller]
 #[allow(clippy::too_many_arguments)]
 pub fn backward(

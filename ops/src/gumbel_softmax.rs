@@ -69,15 +69,14 @@ crate::simd! {
 /// gets exactly 0.
 ///
 /// # Precision
-/// y is accurate to a few ulp times the spread of the scores. An entry is 0 if it is below 1.8e-25 times the largest of
-/// its row.
+/// y is accurate to a few ulp times the spread of the scores. An entry is 0 if it is below 1.8e-25 times the
+/// largest entry of its row.
 ///
 /// # Errors
 /// [`MaskedRow`] for a row whose classes are all masked.
 ///
 /// # Panics
-/// If the slices differ in length or do not hold whole rows, or if there are injected draws but not one per
-/// logit.
+/// If the slices differ in length or do not hold whole rows, or if the injected draws are not one per logit.
 #[track_caller]
 pub fn forward(
     tier: Tier,
@@ -104,8 +103,8 @@ pub fn forward(
 ///
 /// # Precision
 /// dlogits stays accurate where y is almost one-hot. For tau far above the spread of the logits, y is nearly
-/// uniform, and ln y keeps only what rounding left of logits / tau. dtau then has a relative error of about
-/// 6e-8 tau / spread.
+/// uniform, and rounding removes most digits of logits / tau from ln y. dtau then has a relative error of
+/// about 6e-8 tau / spread.
 ///
 /// # Panics
 /// If the slices differ in length or do not hold whole rows.
@@ -132,8 +131,7 @@ pub fn backward(
 /// [`MaskedRow`] for a row whose classes are all masked.
 ///
 /// # Panics
-/// If the slices differ in length or do not hold whole rows, or if there are injected draws but not one per
-/// logit.
+/// If the slices differ in length or do not hold whole rows, or if the injected draws are not one per logit.
 #[track_caller]
 pub fn st_forward(
     tier: Tier,
@@ -147,16 +145,16 @@ pub fn st_forward(
 
 /// Like [`st_forward`], but also writes the scores, from which [`st_backward_from_scores`] computes the
 /// gradient without drawing the noise again. The two passes take a quarter less time this way, but need a
-/// buffer of the size of the logits. For rows wider than 512 plain [`st_forward`] is faster, because it
+/// buffer of the size of the logits. For rows wider than 512, plain [`st_forward`] is faster, because it
 /// computes only a few of the scores.
 ///
-/// The scores are logits + g, but rows with a logit beyond 1e30 are moved so that their largest logit is 0.
+/// The scores are logits + g, but rows with a logit beyond 1e30 are shifted so that their largest logit is 0.
 ///
 /// # Errors
 /// [`MaskedRow`] for a row whose classes are all masked.
 ///
 /// # Panics
-/// The same as [`st_forward`].
+/// In the same cases as [`st_forward`].
 #[track_caller]
 pub fn st_forward_and_scores(
     tier: Tier,
@@ -178,8 +176,7 @@ pub fn st_forward_and_scores(
 /// The same as for [`backward`].
 ///
 /// # Panics
-/// If the slices differ in length or do not hold whole rows, or if there are injected draws but not one per
-/// logit.
+/// If the slices differ in length or do not hold whole rows, or if the injected draws are not one per logit.
 #[track_caller]
 #[allow(clippy::too_many_arguments)]
 pub fn st_backward(

@@ -26,10 +26,10 @@ impl Span {
     #[track_caller]
     fn check(self, whole: usize, part: usize) {
         assert!(self.start + self.len <= self.axis, "{self:?} goes beyond its axis");
-        assert_eq!(whole * self.len, part * self.axis, "whole and part must be those of {self:?}");
+        assert_eq!(whole * self.len, part * self.axis, "the lengths of whole and part must fit {self:?}");
     }
 
-    /// Pairs each stretch of the whole with its stretch of the part.
+    /// Pairs each stretch of the whole with the matching stretch of the part.
     fn zip<'a>(
         self,
         whole: &'a [f32],
@@ -118,7 +118,7 @@ crate::simd! {
     fn add_one_by_one(indices: &[u32], width: usize, dy: &[f32], dx: &mut [f32]) {
         for (&index, dy) in indices.iter().zip(dy.chunks_exact(width)) {
             let start = index as usize * width;
-            // We add by eights, because many rows are too short for the compiler's own vectorization.
+            // We add eight entries at a time, because many rows are too short for the compiler to vectorize.
             let (eights, rest) = dx[start..start + width].as_chunks_mut::<8>();
             let (dy_eights, dy_rest) = dy.as_chunks::<8>();
             for (dx, dy) in eights.iter_mut().zip(dy_eights) {
@@ -133,12 +133,12 @@ crate::simd! {
     }
 }
 
-/// Number of repetitions from which we sum the terms of an entry before adding them. With fewer, the rounding
+/// From this many repetitions on, we sum the terms of an entry before adding them. With fewer, the rounding
 /// errors stay below 1e-6.
 const MANY: u32 = 16;
 
-/// Returns false only if each index repeats fewer than [`MANY`] times. Indices that agree in their low bits are
-/// counted together, so that the cost depends only on the number of indices.
+/// Returns false only if each index repeats fewer than [`MANY`] times. Indices that agree in their low bits
+/// are counted together, so that the cost depends only on the number of indices.
 fn some_repeat_often(indices: &[u32]) -> bool {
     if indices.len() < MANY as usize {
         return false;

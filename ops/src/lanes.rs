@@ -3,11 +3,11 @@
 use crate::fma::Fma;
 use crate::simd::LANES;
 
-/// Rows of up to [`LANES`] classes have code for each length, except in WebAssembly. A page has to load that code,
-/// which would make the engine a sixth larger.
+/// True if rows of up to [`LANES`] classes have separate code for each length. WebAssembly has none, because
+/// a page would have to load an engine a sixth larger.
 pub(crate) const ROWS_HAVE_OWN_CODE: bool = cfg!(not(target_family = "wasm"));
 
-/// Lanes in a wide vector: four vectors side by side, so that no addition waits for the one before.
+/// Lanes in a wide vector: four vectors side by side, so that no addition waits for the previous one.
 pub(crate) const WIDE: usize = 4 * LANES;
 
 /// Number of wide vectors that are added up before their sum joins the total, so that rounding errors do not
@@ -199,8 +199,8 @@ pub(crate) fn sum_of_row<const C: usize>(row: &[f32]) -> f32 {
     }
 }
 
-/// Returns true for a row that [`by_classes!`](crate::rows::by_classes) would give code of its own, but not in
-/// WebAssembly. The sums are the same.
+/// Returns true in WebAssembly for a row that has separate code in [`by_classes!`](crate::rows::by_classes)
+/// elsewhere. The sums are the same.
 #[inline(always)]
 pub(crate) fn is_short(row: &[f32]) -> bool {
     !ROWS_HAVE_OWN_CODE && row.len() <= LANES

@@ -1,14 +1,14 @@
-//! Kernels on flat `f32` slices: forward and backward side by side. They know no tape, no shape beyond
-//! rows x classes and no file, and you can use them without the engine.
+//! Kernels on flat `f32` slices, forward and backward side by side. They know of no tape, no file and no
+//! shape beyond rows x classes, so you can use them without the engine.
 //!
 //! Most kernels take the [`Tier`] to run on as their first argument, usually [`Tier::best`]. Results are
-//! bit-for-bit the same on every tier, at any number of threads and on every machine. A kernel works on as many
-//! threads as the current rayon pool has, but on no more than there are cores. Forwards overwrite their output,
-//! and backwards add to the gradient. A kernel that can do either takes a [`Write`].
+//! bit-for-bit the same on every tier, at any number of threads and on every machine. A kernel uses as many
+//! threads as the current rayon pool has, up to the number of cores. Forwards overwrite their output, and
+//! backwards add to the gradient. A kernel that can do either takes a [`Write`].
 //!
 //! Stochastic kernels take [`noise::Draws`], one 32-bit draw per number: a position in a stream, or injected
-//! draws. The Gaussian kernels also take injected standard normals. No kernel stores noise. None allocates,
-//! except the working memory of each thread at its first use.
+//! draws. The Gaussian kernels also take injected standard normals. No kernel stores noise or allocates,
+//! except for the working memory of each thread at its first use.
 //!
 //! ```
 //! use reparam_ops::noise::Stream;
@@ -24,7 +24,7 @@
 //!
 //! # The catalogue
 //!
-//! One line per op. Backward reads the incoming gradient and what is listed under `saved`.
+//! One line per op. Backward reads the incoming gradient and the values listed under `saved`.
 //!
 //! | op | module | forward | backward | saved | source |
 //! | --- | --- | --- | --- | --- | --- |

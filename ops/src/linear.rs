@@ -13,14 +13,14 @@ use crate::sparse;
 /// backward needs only the output.
 ///
 /// The slopes of sigmoid and tanh have an error of at most 2e-7. They are 0 where the output rounds to 1 in
-/// size, which is from z = 17 on for sigmoid, and from |z| = 9 on for tanh. The elementwise ops compute their
-/// slopes from the input instead.
+/// magnitude, which is from z = 17 on for sigmoid, and from |z| = 9 on for tanh. The elementwise ops compute
+/// their slopes from the input instead.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub enum Activation {
     /// y = z
     #[default]
     Identity,
-    /// y = max(z, 0); a NaN stays
+    /// y = max(z, 0); NaN stays NaN
     Relu,
     /// y = z for z > 0, slope times z elsewhere; the slope must not be negative
     LeakyRelu(f32),
@@ -79,14 +79,15 @@ crate::simd! {
     }
 }
 
-/// Writes y = activation(x W + b). For an `x` of mostly zeros and a finite weight, the product skips the zeros.
+/// Writes y = activation(x W + b). If `x` is mostly zeros and the weight is finite, the product skips the
+/// zeros.
 ///
 /// # Precision
 /// The product has the precision of [`matmul`](fn@crate::matmul::matmul). Where it skips the zeros of up to
 /// 1024 inputs, it adds the products one after another, and the error is below 2e-5 if they are equal.
 ///
 /// # Panics
-/// If the sizes do not fit, or if the slope of a leaky ReLU is negative.
+/// If the sizes do not match, or if the slope of a leaky ReLU is negative.
 #[track_caller]
 pub fn forward(
     tier: Tier,
@@ -100,7 +101,7 @@ pub fn forward(
     assert_eq!(x.columns, weight.rows, "the inner dimensions of a product must agree");
     assert!(
         weight.columns == outputs && y.len() == rows * outputs,
-        "y must be rows x outputs, as many as biases"
+        "weight must have a column per bias, and y must be rows x outputs"
     );
     if let Activation::LeakyRelu(slope) = activation {
         assert!(slope >= 0.0, "the slope of a leaky ReLU must not be negative, found {slope}");
@@ -126,7 +127,7 @@ pub fn forward(
 /// The same as for [`matmul`](fn@crate::matmul::matmul), for any number of rows.
 ///
 /// # Panics
-/// If the sizes do not fit.
+/// If the sizes do not match.
 #[track_caller]
 pub fn backward_weight(tier: Tier, x: &[f32], dz: &[f32], rows: usize, write: Write, dweight: &mut [f32]) {
     if rows == 0 || dweight.is_empty() {
@@ -136,7 +137,7 @@ pub fn backward_weight(tier: Tier, x: &[f32], dz: &[f32], rows: usize, write: Wr
     }
     let (inputs, outputs) = (x.len() / rows, dz.len() / rows);
     assert!(x.len() == rows * inputs && dz.len() == rows * outputs, "x and dz must be whole rows");
-    assert_eq!(dweight.len(), inputs * outputs, "the gradient is {inputs} x {outputs}");
+    assert_eq!(dweight.len(), inputs * outputs, "dweight must be {inputs} x {outputs}");
     if sparse::pays(tier, x, dz, rows, outputs) {
         sparse::backward_weight(tier, x, dz, inputs, outputs, write, dweight);
     } else {
@@ -150,7 +151,7 @@ pub fn backward_weight(tier: Tier, x: &[f32], dz: &[f32], rows: usize, write: Wr
 /// If the slices differ in length.
 #[track_caller]
 pub fn backward_activation(tier: Tier, activation: Activation, y: &[f32], dy: &[f32], dz: &mut [f32]) {
-    assert!(y.len() == dy.len() && y.len() == dz.len(), "one length");
+    assert!(y.len() == dy.len() && y.len() == dz.len(), "lengths must be equal");
     let parts = (Rows(y, 1), Rows(dy, 1), RowsMut(dz, 1));
     for_rows(y.len(), 1, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dz, _))| {
         differentiate_piece(tier, activation, y, dy, dz);

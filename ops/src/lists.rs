@@ -14,7 +14,7 @@ impl Lists<'_> {
     }
 }
 
-/// Replaces the length of each list with its start. Filling the list moves the start to the end.
+/// Replaces the length of each list with its start. Filling a list then moves its start to its end.
 pub(crate) fn lengths_to_starts(lengths: &mut [u32]) {
     let mut start = 0;
     for length in lengths {

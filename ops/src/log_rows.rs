@@ -10,13 +10,13 @@ use crate::parallel::{Rows, RowsMut, sum_rows};
 use crate::rows::{block_len, by_classes, count_rows, row_by_row};
 use crate::scratch;
 
-/// The probability from which a class is nearly certain. A row has at most one such class.
+/// The probability from which a class counts as nearly certain. A row has at most one such class.
 const NEARLY_CERTAIN: f32 = 0.75;
 
 /// Replaces the dy of each row, in `h`, with h = dy - p sum(dy).
 ///
-/// Where p is nearly 1, dy - p sum(dy) would lose 1 - p. But the entries of h in a row sum to 0, so h of a nearly
-/// certain class is minus the sum of the others.
+/// Where p is nearly 1, dy - p sum(dy) would lose 1 - p. But the entries of h in a row sum to 0, so h of a
+/// nearly certain class is minus the sum of the others.
 #[inline(always)]
 fn slopes<F: Fma, const C: usize>(classes: usize, p: &[f32], h: &mut [f32]) {
     let classes = if C == 0 { classes } else { C };
@@ -69,9 +69,9 @@ crate::simd! {
     }
 }
 
-/// Adds the gradient of y = log_softmax(logits / tau), from y alone: dlogits += h / tau with h = dy - e^y sum(dy),
-/// per row of `classes`. Returns dtau = -sum(h y) / tau if `want_tau`, else 0. Masked classes get exactly 0, and
-/// their dy does not count.
+/// Adds the gradient of y = log_softmax(logits / tau), from y alone: dlogits += h / tau with h = dy - e^y
+/// sum(dy), per row of `classes`. Returns dtau = -sum(h y) / tau if `want_tau`, else 0. Masked classes get
+/// exactly 0, and their dy does not count.
 #[track_caller]
 pub(crate) fn backward(
     tier: Tier,
@@ -83,7 +83,7 @@ pub(crate) fn backward(
     dlogits: &mut [f32],
 ) -> f32 {
     let rows = count_rows(y, classes, dlogits);
-    assert_eq!(y.len(), dy.len(), "y and dy must have one length");
+    assert_eq!(y.len(), dy.len(), "y and dy must have the same length");
     let parts = (Rows(y, classes), Rows(dy, classes), RowsMut(dlogits, classes));
     let h_y = sum_rows(rows, classes, parts, |_, (Rows(y, _), Rows(dy, _), RowsMut(dlogits, _))| {
         scratch::with(2 * block_len(classes), |room| {

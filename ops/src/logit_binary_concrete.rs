@@ -2,8 +2,8 @@
 //! logistic noise l. `logit_binary_concrete_log_prob`, its log-density in nats. sigmoid(y) is the
 //! `binary_concrete` sample.
 //!
-//! An entry with an infinite logit is certain: its sample is the same infinity. It adds nothing to the
-//! density or to the gradients. An infinite sample of another logit, finite or not, has density 0.
+//! An entry with an infinite logit is certain, and its sample is the same infinity. It adds nothing to the
+//! density or to the gradients. An infinite sample of any other logit has density 0.
 //!
 //! # Source
 //! C. Maddison, A. Mnih, Y. W. Teh, "The Concrete Distribution", ICLR 2017, appendix C.3.1.
@@ -27,10 +27,10 @@ crate::simd! {
 /// Samples y = (logits + l) / tau with standard logistic noise l, elementwise. Element i takes draw i.
 ///
 /// # Panics
-/// If the slices differ in length, or if there are injected draws but not one per logit.
+/// If the slices differ in length, or if the injected draws are not one per logit.
 #[track_caller]
 pub fn forward(tier: Tier, draws: Draws<'_>, logits: &[f32], tau: f32, y: &mut [f32]) {
-    assert_eq!(logits.len(), y.len(), "logits and y must have one length");
+    assert_eq!(logits.len(), y.len(), "logits and y must have the same length");
     draws.check(logits.len());
     for_rows(y.len(), 1, (Rows(logits, 1), RowsMut(y, 1)), |first, (Rows(logits, _), RowsMut(y, _))| {
         forward_piece(tier, draws, first, logits, 1.0 / tau, y);
@@ -59,7 +59,7 @@ pub fn backward_tau(tier: Tier, y: &[f32], dy: &[f32], tau: f32) -> f32 {
             total
         }
     }
-    assert_eq!(y.len(), dy.len(), "one length");
+    assert_eq!(y.len(), dy.len(), "lengths must be equal");
     let parts = (Rows(y, 1), Rows(dy, 1));
     let total = sum_rows(y.len(), 1, parts, |_, (Rows(y, _), Rows(dy, _))| piece(tier, y, dy));
     -total / tau
@@ -76,7 +76,7 @@ crate::simd! {
         let distance = |y: f32, logit: f32| F::mul_add(-tau, y, logit).abs();
         let pieces = y.chunks(PIECE).zip(logits.chunks(PIECE)).zip(log_prob.chunks_mut(PIECE));
         for ((y, logits), log_prob) in pieces {
-            // The exponentials have a loop of their own, for the reason given in `draw` for noise.
+            // The exponentials have a separate loop, for the reason given in `draw` for noise.
             for ((e, &y), &logit) in log_prob.iter_mut().zip(y).zip(logits) {
                 *e = math::exp_nonpositive::<F>(-distance(y, logit));
             }
@@ -121,7 +121,7 @@ crate::simd! {
 /// If the slices differ in length.
 #[track_caller]
 pub fn log_prob_forward(tier: Tier, y: &[f32], logits: &[f32], tau: f32, log_prob: &mut [f32]) {
-    assert!(y.len() == logits.len() && y.len() == log_prob.len(), "one length");
+    assert!(y.len() == logits.len() && y.len() == log_prob.len(), "lengths must be equal");
     let log_tau = f64::from(tau).ln() as f32;
     let parts = (Rows(y, 1), Rows(logits, 1), RowsMut(log_prob, 1));
     for_rows(y.len(), 1, parts, |_, (Rows(y, _), Rows(logits, _), RowsMut(log_prob, _))| {
@@ -143,7 +143,10 @@ pub fn log_prob_backward(
     dlog_prob: &[f32],
     dlogits: &mut [f32],
 ) {
-    assert!(y.len() == logits.len() && y.len() == dlog_prob.len() && y.len() == dlogits.len(), "one length");
+    assert!(
+        y.len() == logits.len() && y.len() == dlog_prob.len() && y.len() == dlogits.len(),
+        "lengths must be equal"
+    );
     let parts = (Rows(y, 1), Rows(logits, 1), Rows(dlog_prob, 1), RowsMut(dlogits, 1));
     for_rows(y.len(), 1, parts, |_, (Rows(y, _), Rows(logits, _), Rows(d, _), RowsMut(dlogits, _))| {
         log_prob_backward_piece(tier, y, logits, tau, d, dlogits);
@@ -151,13 +154,13 @@ pub fn log_prob_backward(
 }
 
 /// Returns the gradient of tau: dtau = sum(dlog_prob / tau - y h). `h` is the gradient that
-/// [`log_prob_backward`] adds to zeros.
+/// [`log_prob_backward`] adds to a zeroed slice.
 ///
 /// # Panics
 /// If the slices differ in length.
 #[track_caller]
 pub fn log_prob_backward_tau(tier: Tier, y: &[f32], tau: f32, dlog_prob: &[f32], h: &[f32]) -> f32 {
-    assert!(y.len() == dlog_prob.len() && y.len() == h.len(), "one length");
+    assert!(y.len() == dlog_prob.len() && y.len() == h.len(), "lengths must be equal");
     sum_rows(
         y.len(),
         1,

@@ -3,25 +3,25 @@
 //!
 //! There are no tables, no calls and no float-to-integer casts: only IEEE additions, multiplications, fused
 //! multiply-adds, divisions, selects, and integer operations on the bits. So every tier gives the same bits,
-//! and a value does not depend on whether it sat in a full vector or in a loop's tail. The type parameter is the
-//! tier's [`Fma`], and [`Hardware`](crate::Hardware) fits a single number.
+//! and a value does not depend on whether it sat in a full vector or in a loop's tail. The type parameter is
+//! the tier's [`Fma`]. For a single number, use [`Hardware`](crate::Hardware).
 //!
 //! An "ulp" in the error bounds is the distance between the `f32` values next to the exact result (2^-149
-//! where that is subnormal). Every bound holds for all 2^32 inputs, subnormal ones and results included, as
-//! measured against `f64` by `tests/math_exhaustive.rs`. NaN in gives NaN out.
+//! where that is subnormal). Every bound holds for all 2^32 inputs, including subnormal inputs and results,
+//! as checked against `f64` by `tests/math_exhaustive.rs`. NaN gives NaN.
 //!
 //! The polynomials are minimax fits made for this crate by Remez exchange in 160-bit arithmetic. Each
 //! coefficient in turn is rounded to `f32`, and the later ones are fitted again.
 
 use crate::fma::Fma;
 
-/// The smaller one, or `x` if it is NaN. `f32::min` would drop the NaN and take more instructions.
+/// The smaller of the two, or `x` if it is NaN. `f32::min` would drop the NaN and take more instructions.
 #[inline(always)]
 pub(crate) fn at_most(x: f32, limit: f32) -> f32 {
     if x > limit { limit } else { x }
 }
 
-/// The larger one, or `x` if it is NaN.
+/// The larger of the two, or `x` if it is NaN.
 #[inline(always)]
 pub(crate) fn at_least(x: f32, limit: f32) -> f32 {
     if x < limit { limit } else { x }
@@ -29,7 +29,7 @@ pub(crate) fn at_least(x: f32, limit: f32) -> f32 {
 
 // ---- exponentials: x = n ln 2 + r, then 2^n e^r ----
 
-/// Added to a float below 2^22 in size, this leaves the nearest integer in the low bits of the sum.
+/// Added to a float below 2^22 in magnitude, this leaves the nearest integer in the low bits of the sum.
 const ROUNDER: f32 = 12_582_912.0; // 1.5 * 2^23
 
 /// ln 2 in two parts. The first has 15 bits, so that `x - n LN2_HIGH` is exact for the `n` nearest to `x / ln
@@ -75,7 +75,7 @@ pub fn exp<F: Fma>(x: f32) -> f32 {
     exp_of_remainder::<F>(r) * f32::from_bits(first) * f32::from_bits(second)
 }
 
-/// `e^x` for `x <= 0`: the bits of [`exp`] with four fewer instructions.
+/// `e^x` for `x <= 0`, with the bits of [`exp`] in four fewer instructions.
 #[inline(always)]
 pub fn exp_nonpositive<F: Fma>(x: f32) -> f32 {
     // With n = -150 ... 0 a fixed second power is enough: 2^(n + 63) is in range, with exponent field n +
@@ -85,8 +85,8 @@ pub fn exp_nonpositive<F: Fma>(x: f32) -> f32 {
     exp_of_remainder::<F>(r) * f32::from_bits(bits << 23) * SECOND
 }
 
-/// `e^x` for `x <= 0`, with the bits of [`exp`], or 0 where x is below `least`, which is -81 or more. So neither the
-/// result nor what is computed from it is subnormal: see [`or_zero`].
+/// `e^x` for `x <= 0`, with the bits of [`exp`], or 0 where x is below `least`, which is -81 or more. So
+/// neither the result nor what is computed from it is subnormal: see [`or_zero`].
 #[inline(always)]
 pub(crate) fn exp_or_zero<F: Fma>(x: f32, least: f32) -> f32 {
     let (bits, r) = split::<F>(at_least(x, least), 126.0);
@@ -94,8 +94,8 @@ pub(crate) fn exp_or_zero<F: Fma>(x: f32, least: f32) -> f32 {
     if x < least { 0.0 } else { y }
 }
 
-/// `x`, or 0 if it is smaller than `limit` in size. Many CPUs take a hundred times as long for arithmetic with
-/// subnormal numbers, and a mean that decays by a factor would get stuck at one.
+/// `x`, or 0 if it is smaller than `limit` in magnitude. Many CPUs take a hundred times as long for
+/// arithmetic with subnormal numbers, and a decaying mean would get stuck at one.
 #[inline(always)]
 pub(crate) fn or_zero(x: f32, limit: f32) -> f32 {
     if x.abs() < limit { 0.0 } else { x }
@@ -150,7 +150,7 @@ fn quotient_by_one_and<F: Fma>(e: f32, numerator: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn sigmoid_and_rest<F: Fma>(x: f32) -> (f32, f32) {
     let e = exp_nonpositive::<F>(-x.abs());
-    // The smaller of y and 1 - y. The subtraction from 1 adds at most half an ulp, because this is at most 1/2.
+    // The smaller of y and 1 - y. The subtraction from 1 adds at most half an ulp, because `smaller` <= 1/2.
     let smaller = quotient_by_one_and::<F>(e, e);
     (if x < 0.0 { smaller } else { 1.0 - smaller }, smaller.copysign(-x))
 }
@@ -248,7 +248,7 @@ pub fn ln<F: Fma>(x: f32) -> f32 {
     with_edges(ln_of_parts::<F>(e as i32 as f32 + shift, fraction(scaled, e)), x, 0.0)
 }
 
-/// `ln x` for a positive, finite, normal `x`: the bits of [`ln`] in two thirds of the instructions.
+/// `ln x` for a positive, finite, normal `x`, with the bits of [`ln`] in two thirds of the instructions.
 #[inline(always)]
 pub fn ln_normal<F: Fma>(x: f32) -> f32 {
     let e = exponent(x);

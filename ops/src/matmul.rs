@@ -1,12 +1,12 @@
 //! `matmul`: matrix products.
 //!
-//! The result is cut into blocks, one for each leaf of a team, and never along the inner dimension. Each
-//! entry is up to 256 products one after another, then the sums of such runs, on every tier and at any number of
+//! We cut the result into blocks, one for each leaf of a team, and never cut the inner dimension. Each entry
+//! adds up to 256 products one after another, then the sums of such runs, on every tier and at any number of
 //! threads. The gradients of a product are products with a transposed factor: da += dc b' and db += a' dc.
 //!
 //! # Source
-//! K. Goto, R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008: the levels of blocks, and
-//! the packing of the second factor.
+//! K. Goto, R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008: the levels of blocks,
+//! and the packing of the second factor.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m512};
@@ -32,18 +32,18 @@ const LEAVES_PER_THREAD: usize = 4;
 /// Number of products that are added one after another.
 const RUN: usize = 256;
 
-/// Rows of the first factor that are used while they are in the second cache.
+/// Rows of the first factor that stay in the L2 cache while they are used.
 const ROWS: usize = 36 * MOST_ROWS;
 
-/// Tiles above each other that are worth packing the second factor for.
+/// The number of stacked tiles from which packing the second factor pays off.
 const WORTH_PACKING: usize = 3;
 
-/// The length of a run, and tiles beside each other, that are worth packing a transposed first factor for. Its columns
-/// may be so far apart that they share few places in the caches.
+/// The length of a run and the number of tiles side by side from which packing a transposed first factor pays
+/// off. Its columns may be so far apart that they share few places in the caches.
 const WORTH_PACKING_FIRST: (usize, usize) = (128, 4);
 
-/// The largest inner dimension whose runs are added in `f32`. For a longer one, we add the sums of the stretches in
-/// `f64`.
+/// The largest inner dimension whose runs are added in `f32`. For a longer one, we add the sums of the
+/// stretches in `f64`.
 const STRETCH: usize = 8192;
 
 /// Computes c = a b or, with [`Write::Add`], c += a b. `c` is row-major.
@@ -54,11 +54,11 @@ const STRETCH: usize = 8192;
 /// terms of both signs.
 ///
 /// # Panics
-/// If the sizes do not fit.
+/// If the sizes do not match.
 #[track_caller]
 pub fn matmul(tier: Tier, a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
     assert_eq!(a.columns, b.rows, "the inner dimensions of a product must agree");
-    assert_eq!(a.rows.checked_mul(b.columns), Some(c.len()), "the product is {} x {}", a.rows, b.columns);
+    assert_eq!(a.rows.checked_mul(b.columns), Some(c.len()), "c must be {} x {}", a.rows, b.columns);
     if c.is_empty() {
         return;
     }
@@ -85,7 +85,7 @@ struct Product<'a> {
 // SAFETY: `c` stands for an exclusive borrow of the result, of which each block is computed once.
 unsafe impl Sync for Product<'_> {}
 
-/// Cuts the result by columns, so that each leaf packs factors of its own, and by rows if there are too few.
+/// Cuts the result by columns, so that each leaf packs different factors, and by rows if columns are too few.
 fn in_leaves(tier: Tier, a: Matrix<'_>, b: Matrix<'_>, write: Write, c: &mut [f32]) {
     let (rows, columns) = (a.rows, b.columns);
     let product = Product { a, b, write, c: c.as_mut_ptr() };
@@ -114,7 +114,7 @@ impl Product<'_> {
             && run >= WORTH_PACKING_FIRST.0
             && columns.len() >= WORTH_PACKING_FIRST.1 * MOST_COLUMNS;
         let first_factor = if packs_first { ROWS.min(rows.len()) * run } else { 0 };
-        // A tile, packed columns of b, and packed rows of a.
+        // Room for a tile, packed columns of b, and packed rows of a.
         let most = (MOST_ROWS + run) * MOST_COLUMNS + first_factor;
         scratch::with(most, |memory| match tier.set() {
             // SAFETY: a `Tier` exists only for instruction sets that were detected on this CPU.
@@ -143,7 +143,7 @@ impl Product<'_> {
                 pack_first(self.a, rows.clone(), run.clone(), T::ROWS, packed);
                 for first in columns.clone().step_by(width) {
                     let columns = first..(first + width).min(columns.end);
-                    // SAFETY: as promised to this function.
+                    // SAFETY: guaranteed by the caller.
                     unsafe {
                         self.column_of_tiles::<T>(rows.clone(), run.clone(), columns, packed, panel, edge)
                     };
@@ -152,7 +152,7 @@ impl Product<'_> {
         }
     }
 
-    /// Computes tiles above each other: the share of one run in some rows and at most two vectors.
+    /// Computes a column of tiles: the share of one run in some rows and at most two vectors.
     ///
     /// # Safety
     /// The CPU must have the instruction set of the tiles.
@@ -175,7 +175,7 @@ impl Product<'_> {
             b_first = b_first.wrapping_add(columns.start);
         } else {
             b_stride = vectors * T::LANES;
-            // SAFETY: as promised to this function.
+            // SAFETY: guaranteed by the caller.
             unsafe { pack::<T>(b, run.clone(), columns.clone(), b_stride, panel) };
             b_first = panel.as_ptr();
         }
@@ -195,10 +195,10 @@ impl Product<'_> {
             }
             let c = self.c.wrapping_add(row * b.columns + columns.start);
             let place = Place { c, stride: b.columns, add };
-            // A tile that ends in the middle of a vector is computed aside.
+            // A tile that ends in the middle of a vector is computed in `edge`, then copied.
             let aside = Place { c: edge.as_mut_ptr(), stride: b_stride, add: false };
             let target = if is_whole { place } else { aside };
-            // SAFETY: rows, run and columns are inside the matrices, and `edge` has room for the largest tile.
+            // SAFETY: rows, run and columns are in the matrices, and `edge` has room for the largest tile.
             unsafe {
                 T::tile(height, vectors, by_rows, &factors, &target);
                 if !is_whole {
@@ -209,13 +209,14 @@ impl Product<'_> {
     }
 }
 
-/// Returns the first row of a tile and the number of its rows. The tiles above each other are of about one height.
+/// Returns the first row of a tile and the number of its rows. Stacked tiles have about the same height.
 fn tile_rows(rows: &Range<usize>, tile: usize, tiles: usize) -> (usize, usize) {
     let first = |tile: usize| rows.start + rows.len() * tile / tiles;
     (first(tile), first(tile + 1) - first(tile))
 }
 
-/// Copies the rows of each tile of a transposed factor, one column of the tile after another, unless `packed` is empty.
+/// Copies the rows of each tile of a transposed factor, one column of the tile after another, unless `packed`
+/// is empty.
 fn pack_first(a: Matrix<'_>, rows: Range<usize>, run: Range<usize>, tile: usize, packed: &mut [f32]) {
     if packed.is_empty() {
         return;
@@ -236,7 +237,7 @@ fn pack_first(a: Matrix<'_>, rows: Range<usize>, run: Range<usize>, tile: usize,
 /// The place must have room for `rows` and `columns`.
 unsafe fn copy_tile(tile: &[f32], stride: usize, rows: usize, columns: usize, place: &Place) {
     for (r, sums) in tile.chunks_exact(stride).take(rows).enumerate() {
-        // SAFETY: as promised to this function.
+        // SAFETY: guaranteed by the caller.
         let c = unsafe { std::slice::from_raw_parts_mut(place.c.add(r * place.stride), columns) };
         for (c, sum) in c.iter_mut().zip(sums) {
             *c = if place.add { *c + sum } else { *sum };
@@ -244,7 +245,8 @@ unsafe fn copy_tile(tile: &[f32], stride: usize, rows: usize, columns: usize, pl
     }
 }
 
-/// Copies a run of rows of b, in some columns, to rows of `width` in a panel, with zeros in the columns that b lacks.
+/// Copies a run of rows of b, in some columns, to rows of `width` in a panel, with zeros where b lacks
+/// columns.
 ///
 /// # Safety
 /// The CPU must have the instruction set of the tiles.
@@ -265,7 +267,7 @@ unsafe fn pack<T: Tiles>(
         }
         return;
     }
-    // The entries of a column of b are adjacent in memory: we transpose whole strips, then what is left.
+    // The entries of a column of b are adjacent in memory, so we transpose whole strips, then the rest.
     let (length, across) = (run.len() / STRIP * STRIP, columns.len() / STRIP * STRIP);
     for j in (0..across).step_by(STRIP) {
         let from = b.place(run.start, columns.start + j);

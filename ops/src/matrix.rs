@@ -11,13 +11,13 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// `data` as `rows x columns`, row-major.
+    /// Reads `data` as `rows x columns`, row-major.
     ///
     /// # Panics
     /// If `data` does not have `rows * columns` entries.
     #[track_caller]
     pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
-        assert_eq!(rows.checked_mul(columns), Some(data.len()), "a {rows} x {columns} matrix");
+        assert_eq!(rows.checked_mul(columns), Some(data.len()), "data must hold a {rows} x {columns} matrix");
         Matrix { data, rows, columns, row_stride: columns, column_stride: 1 }
     }
 
@@ -42,7 +42,7 @@ impl<'a> Matrix<'a> {
         self.data[row * self.row_stride + column * self.column_stride]
     }
 
-    /// Returns a pointer to an entry, which is valid if there is such an entry.
+    /// Returns a pointer to an entry, which is valid if the matrix has that entry.
     #[inline(always)]
     pub(crate) fn place(self, row: usize, column: usize) -> *const f32 {
         self.data.as_ptr().wrapping_add(row * self.row_stride + column * self.column_stride)

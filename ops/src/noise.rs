@@ -15,8 +15,8 @@ use std::mem::MaybeUninit;
 
 use crate::simd::LANES;
 
-/// The number of elements that a kernel works on at a time, and of draws that it asks for. They stay in the
-/// nearest cache until they are used.
+/// The number of elements that a kernel works on, and of draws that it requests, at a time. They stay in the
+/// L1 cache until they are used.
 pub(crate) const PIECE: usize = 512;
 
 /// The generator's multiplier `A`.
@@ -97,7 +97,7 @@ fn jump(mut state: u64, mut steps: u64) -> u64 {
     state
 }
 
-/// Jumps side by side, for loops over them.
+/// Jumps in two arrays, for vectorized loops over them.
 #[repr(align(64))]
 struct Jumps {
     multiply: [u64; PIECE / 2],
@@ -116,7 +116,7 @@ impl Jumps {
         jumps
     }
 
-    /// The first `count` of them.
+    /// The first `count` jumps.
     #[inline(always)]
     fn iter(&self, count: usize) -> impl Iterator<Item = Affine> {
         let affine = |(&multiply, &add)| Affine { multiply, add };
@@ -132,7 +132,7 @@ fn output(high: u32, low: u32) -> u32 {
     xorshifted.rotate_right(high >> 27)
 }
 
-/// A position in a sequence of 32-bit draws: the start of the sequence and the number of draws before.
+/// A position in a sequence of 32-bit draws: the start of the sequence and the number of draws before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stream {
     origin: u64,
@@ -187,8 +187,7 @@ impl Stream {
     }
 }
 
-/// The noise that a kernel takes: from a stream, or injected number by number. It can be taken again and is
-/// the same.
+/// The noise of a kernel, from a stream or injected number by number. Every reading gives the same noise.
 #[derive(Clone, Copy, Debug)]
 pub enum Draws<'a> {
     /// Element `i` gets draw `i` from here on.
@@ -207,7 +206,7 @@ impl From<Stream> for Draws<'_> {
 }
 
 impl<'a> Draws<'a> {
-    /// A reader that starts at the draw of element `first`.
+    /// Returns a reader that starts at the draw of element `first`.
     ///
     /// # Panics
     /// If normals were injected.
@@ -221,7 +220,7 @@ impl<'a> Draws<'a> {
         Reader { source, high: Words::UNWRITTEN, low: Words::UNWRITTEN }
     }
 
-    /// The draws of the first `elements` elements, and the draws of the others.
+    /// Returns the draws of the first `elements` elements, and the draws of the others.
     #[track_caller]
     pub fn split_at(self, elements: usize) -> (Draws<'a>, Draws<'a>) {
         match self {
@@ -266,10 +265,9 @@ fn refuse_normals() -> ! {
 
 /// Hands out consecutive draws in pieces.
 ///
-/// The draws of a piece are jumps of different length from the same state, so none of them waits for another.
-/// The words of their states pass through memory, two to an entry, so that the compiler makes two loops, one
-/// of 64-bit and one of 32-bit arithmetic. In a single loop it would take vectors apart and put them together
-/// again.
+/// The draws of a piece are jumps of different lengths from the same state, so none waits for another. We
+/// store the words of their states in memory, two to an entry, so that the compiler makes one loop of 64-bit
+/// and one of 32-bit arithmetic. In a single loop it would take vectors apart and reassemble them.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     source: Source<'a>,
@@ -278,8 +276,8 @@ pub struct Reader<'a> {
     low: Words,
 }
 
-/// The words of a piece, aligned to a cache line, because a vector across two lines takes twice as long. They
-/// are not initialised, which would take longer than a small piece itself.
+/// The words of a piece, aligned to a cache line, because a vector that crosses two lines takes twice as
+/// long. They are uninitialised, because filling them would take longer than a small piece.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 struct Words([MaybeUninit<u64>; PIECE / 2]);
@@ -294,7 +292,7 @@ impl Words {
     #[inline(always)]
     unsafe fn written(&mut self, len: usize) -> &mut [u32] {
         debug_assert!(len <= PIECE);
-        // SAFETY: there are `PIECE` words, those asked for were written, and any bits are a word.
+        // SAFETY: there are `PIECE` words, the requested ones were written, and any bits are a valid word.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), len) }
     }
 }
@@ -303,7 +301,7 @@ impl Words {
 enum Source<'a> {
     /// The generator's state at the next draw.
     State(u64),
-    /// The draws that are left.
+    /// The remaining draws.
     Given(&'a [u32]),
 }
 
@@ -351,7 +349,7 @@ pub fn mix(seed: u64) -> u64 {
 }
 
 crate::simd! {
-    /// Draws as they are: `out[i]` is the draw of element `i`.
+    /// Copies the draws: `out[i]` is the draw of element `i`.
     pub fn draws_forward(draws: Draws<'_>, out: &mut [u32]) {
         let mut reader = draws.from_element(0);
         for out in out.chunks_mut(PIECE) {

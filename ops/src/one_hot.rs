@@ -83,7 +83,7 @@ fn one_hot<const C: usize>(classes: usize, block: &mut [f32]) -> Checked {
     Ok(())
 }
 
-/// Keeps the first of several ones in a row. A row of NaN stays.
+/// Keeps the first of several ones in a row. A row of NaN stays as it is.
 #[cold]
 #[inline(never)]
 fn keep_first_of_ties(block: &mut [f32], classes: usize) {

@@ -59,13 +59,13 @@ split_tuples! {
 }
 
 /// Calls `work(first_row, piece)` on pieces of at most about 8,192 elements, several threads at a time.
-/// `width` is the number of elements a row costs.
+/// `width` is the cost of a row in elements.
 pub(crate) fn for_rows<P: Split>(rows: usize, width: usize, parts: P, work: impl Fn(usize, P) + Sync) {
     fold_rows(rows, width, parts, work, |(), ()| ());
 }
 
-/// Like [`for_rows`], with pieces eight times as large, for work of a few instructions per element, which is not worth
-/// waking a thread for.
+/// Like [`for_rows`], with pieces eight times as large, for work of a few instructions per element, which is
+/// not worth waking a thread for.
 pub(crate) fn for_light_rows<P: Split>(rows: usize, width: usize, parts: P, work: impl Fn(usize, P) + Sync) {
     run(rows, 8 * GRAIN / width.max(1), parts, work, |(), ()| ());
 }
@@ -106,8 +106,8 @@ fn run<P: Split, T: Send>(
     on_a_team(&tree, rows, parts)
 }
 
-/// Works on the leaves of a tree on several threads. It is apart because its leaves are ten kilobytes on the stack,
-/// which a small kernel would have to make room for as well.
+/// Works on the leaves of a tree on several threads. It is a separate function because its leaves take ten
+/// kilobytes of stack, which small kernels would otherwise reserve too.
 #[inline(never)]
 fn on_a_team<P: Split, T: Send>(
     tree: &Tree<impl Fn(usize, P) -> T + Sync, impl Fn(T, T) -> T + Sync>,
@@ -120,7 +120,7 @@ fn on_a_team<P: Split, T: Send>(
     let count = team::LEAVES - free.len();
     team::run(count, &|leaf| {
         let mut leaf = leaves[leaf].lock().expect(UNBROKEN);
-        let Some(Leaf::Waiting(first, rows, parts)) = leaf.take() else { unreachable!("taken once") };
+        let Some(Leaf::Waiting(first, rows, parts)) = leaf.take() else { unreachable!("leaf taken twice") };
         *leaf = Some(Leaf::Done(tree.halve(first, rows, parts)));
     });
     let mut results = leaves.into_iter().map(|leaf| match leaf.into_inner().expect(UNBROKEN) {
@@ -164,7 +164,7 @@ impl<W, C> Tree<W, C> {
         (self.combine)(head, self.halve(first + middle, rows - middle, tail))
     }
 
-    /// Writes the subtrees that are `levels` further down, or end before, to the next free leaves.
+    /// Writes the subtrees `levels` further down, or any that end earlier, to the next free leaves.
     fn cut<'l, P: Split + 'l, T: 'l>(
         &self,
         levels: u32,
@@ -174,7 +174,7 @@ impl<W, C> Tree<W, C> {
         free: &mut impl Iterator<Item = &'l mut Mutex<Option<Leaf<P, T>>>>,
     ) {
         if levels == 0 || rows <= self.grain {
-            let leaf = free.next().expect("2 to the levels are leaves enough");
+            let leaf = free.next().expect("a free leaf for each subtree");
             *leaf = Mutex::new(Some(Leaf::Waiting(first, rows, parts)));
             return;
         }

@@ -50,8 +50,8 @@ impl<'a> Perturbed<'a> {
     }
 }
 
-/// The [`Scores::LEAST`] of a relaxed sample. e^-57 = 1.8e-25: the products of such a sample with gradients and
-/// weights are not subnormal either.
+/// The [`Scores::LEAST`] of a relaxed sample. At e^-57 = 1.8e-25 its products with gradients and weights are
+/// not subnormal either.
 const LEAST: f32 = -57.0;
 
 impl Scores for Perturbed<'_> {
@@ -111,7 +111,7 @@ pub(crate) fn winner_of_wide<F: Fma>(reader: &mut Reader<'_>, logits: &[f32]) ->
         if bounds[promising] < best.score || bounds[promising] == f32::NEG_INFINITY {
             continue;
         }
-        // Few other bounds exceed its score, most often none.
+        // Few other bounds exceed its score, and usually none does.
         best.see_vector::<F>(p * PIECE, promising / LANES, draws, logits);
         let (vectors, rest) = bounds.as_chunks::<LANES>();
         for (v, bounds) in vectors.iter().enumerate() {
@@ -126,7 +126,7 @@ pub(crate) fn winner_of_wide<F: Fma>(reader: &mut Reader<'_>, logits: &[f32]) ->
     is_usual(best.score).then_some(best.place)
 }
 
-/// The largest score so far, and the first index that has it.
+/// The largest score so far and its first index.
 struct Best {
     score: f32,
     place: usize,
@@ -204,7 +204,7 @@ crate::simd! {
     }
 }
 
-/// [`one_hot_samples`] that also writes the scores logits + g, [settled](with_settled).
+/// Like [`one_hot_samples`], but also writes the scores logits + g, [settled](with_settled).
 #[track_caller]
 pub(crate) fn one_hot_samples_and_scores(
     tier: Tier,
@@ -236,7 +236,7 @@ pub(crate) fn logistic_scores<F: Fma>(reader: &mut Reader<'_>, logits: &[f32], o
     }
 }
 
-/// Returns 1 for a positive score and 0 for another. A NaN stays.
+/// Returns 1 for a positive score, 0 for any other, and NaN for NaN.
 #[inline(always)]
 fn bit(score: f32) -> f32 {
     let sample = if score > 0.0 { 1.0 } else { 0.0 };
@@ -269,17 +269,17 @@ crate::simd! {
 }
 
 /// Writes y = 1 where logits + l > 0 and 0 elsewhere: exact samples of Bernoulli(sigmoid(logits)). Element i
-/// takes draw i, and a NaN stays.
+/// takes draw i, and NaN stays NaN.
 #[track_caller]
 pub(crate) fn binary_samples(tier: Tier, draws: Draws<'_>, logits: &[f32], y: &mut [f32]) {
-    assert_eq!(logits.len(), y.len(), "logits and y must have one length");
+    assert_eq!(logits.len(), y.len(), "logits and y must have the same length");
     draws.check(logits.len());
     for_rows(y.len(), 1, (Rows(logits, 1), RowsMut(y, 1)), |first, (Rows(logits, _), RowsMut(y, _))| {
         binary_piece(tier, draws, first, logits, y);
     });
 }
 
-/// [`binary_samples`] that also writes the scores logits + l.
+/// Like [`binary_samples`], but also writes the scores logits + l.
 #[track_caller]
 pub(crate) fn binary_samples_and_scores(
     tier: Tier,
@@ -288,7 +288,7 @@ pub(crate) fn binary_samples_and_scores(
     y: &mut [f32],
     scores: &mut [f32],
 ) {
-    assert!(logits.len() == y.len() && logits.len() == scores.len(), "one length");
+    assert!(logits.len() == y.len() && logits.len() == scores.len(), "lengths must be equal");
     draws.check(logits.len());
     let parts = (Rows(logits, 1), RowsMut(y, 1), RowsMut(scores, 1));
     for_rows(logits.len(), 1, parts, |first, (Rows(logits, _), RowsMut(y, _), RowsMut(scores, _))| {
@@ -357,7 +357,7 @@ mod tests {
         let draw_of = |fits: &dyn Fn(f32, f32) -> bool| {
             let found =
                 (0..u32::MAX).step_by(1 << 16).find(|&x| fits(draw::gumbel(x), draw::gumbel_at_most::<H>(x)));
-            found.expect("a draw in so wide a range")
+            found.expect("a draw in this range")
         };
         (logits[10], logits[70]) = (16_777_216.0, 16_777_216.0);
         (draws[10], draws[70]) =

@@ -1,4 +1,4 @@
-//! Backward passes that compute soft rows again, block by block, because their op kept only logits or scores.
+//! Backward passes that recompute soft rows block by block, because their op kept only logits or scores.
 
 use crate::Tier;
 use crate::fma::Fma;
@@ -55,8 +55,8 @@ crate::simd! {
     }
 }
 
-/// [`soft_rows::backward`](crate::soft_rows::backward) at y = softmax(logits / tau), which is recomputed from the
-/// logits.
+/// [`soft_rows::backward`](crate::soft_rows::backward) at y = softmax(logits / tau), which is recomputed from
+/// the logits.
 #[track_caller]
 pub(crate) fn backward_from_logits(
     tier: Tier,
@@ -74,9 +74,9 @@ pub(crate) fn backward_from_logits(
     })
 }
 
-/// The frame of a backward pass that recomputes y from `x`: logits or scores. `piece` adds h / tau for some rows, of
-/// which the first has the number that it gets, and returns the sum of h ln y. It computes y block by block in the room
-/// that it is lent. Returns dtau.
+/// Runs a backward pass that recomputes y from `x`, which holds logits or scores. Returns dtau. `piece(first,
+/// x, dy, soft, dlogits)` computes y block by block in `soft`, adds h / tau for the rows from `first` on, and
+/// returns the sum of h ln y.
 #[track_caller]
 pub(crate) fn backward_by_blocks(
     x: &[f32],

@@ -45,7 +45,7 @@ pub(crate) fn check_rows<P: Split>(
     fold_rows(rows, width, parts, piece, |earlier, later| earlier.and(later))
 }
 
-/// Elements in a block of rows, about: few enough for the nearest cache, enough to fill vectors.
+/// The approximate size of a block of rows, in elements: few enough for the L1 cache, enough to fill vectors.
 pub(crate) const BLOCK: usize = 2048;
 
 /// Returns the number of elements in a block: whole rows, at least one. If sixteen rows fit, the number of
@@ -90,11 +90,12 @@ macro_rules! by_classes {
 }
 pub(crate) use by_classes;
 
-/// Returns true if a row of logits, or of logits with noise, has no class left or an entry beyond `most`, which is
-/// too large for a kernel to work on. `max` is its largest entry apart from NaN, and a NaN is not a mask.
+/// Returns true if a row of logits, or of logits with noise, has no class left or an entry beyond `most`,
+/// which is too large for a kernel to work on. `max` is its largest entry apart from NaN, which is not a
+/// mask.
 ///
-/// A kernel reports both as a [`MaskedRow`], and [`retry_settled`] tells them apart. This takes one range check
-/// per row; a pass of its own in search of large logits would cost a fused kernel up to a tenth of its time.
+/// A kernel reports both as a [`MaskedRow`], and [`retry_settled`] tells them apart. This takes one range
+/// check per row. A separate search for large logits would cost a fused kernel up to a tenth of its time.
 #[inline(always)]
 pub(crate) fn is_unusual(row: &[f32], max: f32, most: f32) -> bool {
     // A single comparison, which rows of ordinary logits pass.
@@ -135,8 +136,8 @@ crate::simd! {
     }
 }
 
-/// Calls `work` with rows of logits. If it reports an [unusual](is_unusual) row and there are large ones, it calls
-/// `work` again with rows [settled](with_settled).
+/// Calls `work` with rows of logits. If `work` reports an [unusual](is_unusual) row and some are large, this
+/// calls it again with the rows [settled](with_settled).
 #[inline]
 pub(crate) fn retry_settled(
     tier: Tier,
@@ -150,7 +151,7 @@ pub(crate) fn retry_settled(
     }
 }
 
-/// Returns true if a row would be settled.
+/// Returns true if any row would be settled.
 pub(crate) fn has_large(tier: Tier, logits: &[f32]) -> bool {
     largest(tier, logits) > MODERATE
 }
@@ -177,7 +178,7 @@ fn on_settled_copy<T>(logits: &[f32], classes: usize, work: impl FnOnce(&[f32]) 
     })
 }
 
-/// Moves a row so that its largest entry is 0, if it was not moderate.
+/// Shifts a row so that its largest entry is 0, unless that entry is moderate.
 #[cold]
 fn settle(row: &mut [f32]) {
     let max = lanes::max(row);

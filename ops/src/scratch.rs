@@ -1,7 +1,7 @@
 //! Working memory of each thread, kept between calls so that a steady state allocates nothing.
 //!
 //! A buffer leaves its pool while it is lent. So kernels that borrow scratch may call each other, and a
-//! thread that picks up other work while it waits may borrow scratch too. What is lent starts at a cache line,
+//! thread that picks up other work while it waits may borrow scratch too. Lent memory starts at a cache line,
 //! because a vector that crosses two lines takes twice as long.
 
 use std::cell::Cell;

@@ -14,8 +14,8 @@ crate::simd! {
     }
 }
 
-/// Makes one update, in place: v = momentum v + (g + weight_decay p), p = p - learning_rate v. A
-/// subnormal velocity, below 1.2e-38 in size, becomes 0.
+/// Makes one update, in place: v = momentum v + (g + weight_decay p), p = p - learning_rate v. A subnormal
+/// velocity, below 1.2e-38 in magnitude, becomes 0.
 #[track_caller]
 pub fn update(
     tier: Tier,
@@ -27,7 +27,7 @@ pub fn update(
     parameter: &mut [f32],
 ) {
     let n = parameter.len();
-    assert!(gradient.len() == n && velocity.len() == n, "one length");
+    assert!(gradient.len() == n && velocity.len() == n, "lengths must be equal");
     let parts = (Rows(gradient, 1), RowsMut(velocity, 1), RowsMut(parameter, 1));
     for_rows(n, 1, parts, |_, (Rows(g, _), RowsMut(v, _), RowsMut(p, _))| {
         piece(tier, learning_rate, momentum, weight_decay, g, v, p);

@@ -2,9 +2,9 @@
 //!
 //! A kernel's body is plain scalar Rust over slices. The [`simd!`](macro@crate::simd) macro compiles it again
 //! under `#[target_feature]` for every tier, and the generated function takes the [`Tier`] to run as its
-//! first argument. Every tier executes the same IEEE operations in the same order (an [`Fma`](crate::Fma) rounds
-//! once everywhere, reductions run over [`LANES`] fixed lanes), so results are bit-for-bit equal; only the speed
-//! differs.
+//! first argument. Every tier executes the same IEEE operations in the same order (an [`Fma`](crate::Fma)
+//! rounds once everywhere, reductions run over [`LANES`] fixed lanes), so results are bit-for-bit equal; only
+//! the speed differs.
 //!
 //! The portable tier multiplies and adds in `f64` and takes 10 to 20 times as long as AVX2. The NEON tier is
 //! compiled on AArch64 but has never been run by its authors.
@@ -37,7 +37,8 @@ pub enum Set {
 impl Tier {
     /// The tier that runs on any CPU. It is slow where the CPU has no fused multiply-add, or the compiler's
     /// target does not include it, because it then multiplies and adds in `f64`. The forward pass of
-    /// `gumbel_softmax` at 2000 x 10 takes about 27 ns per element with it, 1.9 with AVX2 and 1.3 with AVX-512.
+    /// `gumbel_softmax` at 2000 x 10 takes about 27 ns per element with it, 1.9 with AVX2 and 1.3 with
+    /// AVX-512.
     pub const PORTABLE: Tier = Tier(Set::Portable);
 
     /// The fastest tier of this machine, or the one that `REPARAM_SIMD` names, unless that is empty.
@@ -109,7 +110,7 @@ impl fmt::Display for Tier {
 ///
 /// The body must be safe, portable code; helpers it calls must be `#[inline(always)]`, or they are compiled
 /// for the baseline instruction set only. A body that multiplies and adds declares a type parameter, which is
-/// the tier's [`Fma`](crate::Fma), and helpers that do take it from there. A body that calls another such function
+/// the tier's [`Fma`](crate::Fma), and passes it to its helpers. A body that calls another such function
 /// declares a name for the tier, as in `fn double<F>(tier; x: &[f32])`.
 ///
 /// ```
@@ -141,7 +142,8 @@ macro_rules! simd {
             #[allow(clippy::extra_unused_type_parameters, clippy::too_many_arguments)]
             fn body<$fma: $crate::Fma>(#[allow(unused_variables)] $tier: $crate::Tier, $($arg: $ty),*) $(-> $ret)? $body
 
-            // Apart, as the others are: a caller that works on pieces would have the body once for each way to them.
+            // Not inlined, like the others. Otherwise a caller that works on pieces would contain the body
+            // once for each call.
             #[inline(never)]
             fn portable($tier: $crate::Tier, $($arg: $ty),*) $(-> $ret)? {
                 body::<$crate::fma::Portable>($tier, $($arg),*)

@@ -14,7 +14,7 @@ use crate::simd::LANES;
 use crate::soft_vectors;
 use crate::vectors::has_few;
 
-/// The most classes for which we work on blocks of rows, in several passes. Wider rows have their turn one by one.
+/// The most classes for which we work on blocks of rows, in several passes. Wider rows go one by one.
 const NARROW: usize = 512;
 
 /// A source of rows of scores. It is a trait because a closure cannot be marked `#[inline(always)]`, and
@@ -23,15 +23,15 @@ pub(crate) trait Scores {
     /// The largest score that a row may have. [`normalize`] reports a row with a larger one.
     const MOST: f32 = MODERATE;
 
-    /// The least distance from the largest score, times 1 / tau. Beyond it, at e^-80.6 = 1e-35, an exponential
-    /// becomes 0.
+    /// The least distance from the largest score, times 1 / tau. Exponentials below this, e^-80.6 = 1e-35,
+    /// become 0.
     const LEAST: f32 = -80.6;
 
     /// Writes the next `out.len()` scores.
     fn fill<F: Fma>(&mut self, out: &mut [f32]);
 }
 
-/// Logits are scores as they are.
+/// Logits serve as scores unchanged.
 impl Scores for &[f32] {
     #[inline(always)]
     fn fill<F: Fma>(&mut self, out: &mut [f32]) {
@@ -80,7 +80,7 @@ pub(crate) fn normalize<F: Fma, S: Scores>(
 }
 
 /// [`normalize`] for a row that is too wide to pass over several times from memory. We finish each piece
-/// while it is in the nearest cache.
+/// while it is in the L1 cache.
 #[inline(always)]
 fn normalize_wide<F: Fma, S: Scores>(inverse_tau: f32, scores: &mut S, y: &mut [f32]) -> Checked {
     let mut max = f32::NEG_INFINITY;
@@ -143,8 +143,8 @@ fn change_row<const C: usize>(row: &mut [f32], change: impl Fn(f32) -> f32) {
 // Loops over short rows are compiled for many lengths, so the kernels share them. A call takes no time beside a block.
 
 crate::simd! {
-    /// Replaces each score with inverse_tau (score - largest score of the row). An [unusual](is_unusual) row is an
-    /// error.
+    /// Replaces each score with inverse_tau (score - largest score of the row). An [unusual](is_unusual) row
+    /// is an error.
     pub(crate) fn shift_block(classes: usize, inverse_tau: f32, most: f32, y: &mut [f32]) -> Checked {
         by_classes!(shift_rows(classes, inverse_tau, most, y))
     }
@@ -193,8 +193,8 @@ fn shift_rows<const C: usize>(classes: usize, inverse_tau: f32, most: f32, y: &m
     Ok(())
 }
 
-/// Replaces y with e^y, for y <= 0, and with 0 where y is below `least`. We fill up an incomplete last vector,
-/// which costs as much as a single number.
+/// Replaces y with e^y, for y <= 0, and with 0 where y is below `least`. We fill up an incomplete last
+/// vector, which costs as much as a single number.
 #[inline(always)]
 fn exponentials<F: Fma>(least: f32, y: &mut [f32]) {
     let (vectors, rest) = y.as_chunks_mut::<LANES>();
@@ -223,7 +223,7 @@ fn scale_rows<const C: usize>(classes: usize, y: &mut [f32]) {
 }
 
 crate::simd! {
-    /// [`jacobian`] that returns the sum of h ln y, which is -tau dtau.
+    /// Like [`jacobian`], but also returns the sum of h ln y, which is -tau dtau.
     pub(crate) fn jacobian_and_tau<F>(
         tier;
         classes: usize,
@@ -349,8 +349,8 @@ fn sum_of_h_ln_y<F: Fma>(h: &[f32], y: &[f32]) -> f32 {
     lanes::sum_of_pairs(h, y, |h, y| if y < f32::MIN_POSITIVE { 0.0 } else { h * math::ln_normal::<F>(y) })
 }
 
-/// The gradient of y = softmax((logits + g) / tau) for a constant g, from y alone: dlogits += h / tau with
-/// h = y (dy - <y, dy>). Returns dtau = -sum(h ln y) / tau if `want_tau`, else 0.
+/// Adds the gradient of y = softmax((logits + g) / tau) for a constant g, from y alone: dlogits += h / tau
+/// with h = y (dy - <y, dy>). Returns dtau = -sum(h ln y) / tau if `want_tau`, else 0.
 #[track_caller]
 pub(crate) fn backward(
     tier: Tier,

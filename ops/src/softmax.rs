@@ -21,9 +21,9 @@ crate::simd! {
     }
 }
 
-/// Writes y = softmax(logits / tau), rows of `classes`. A row of y sums to 1, and masked classes get
-/// exactly 0. So does a class whose share is below 1e-35 times the largest, because many CPUs take a hundred times as
-/// long for arithmetic with the subnormal numbers that are not far below.
+/// Writes y = softmax(logits / tau), rows of `classes`. A row of y sums to 1, and masked classes get exactly
+/// 0. So does a class whose probability is below 1e-35 times the largest. Numbers not far below are
+/// subnormal, and many CPUs take a hundred times as long for arithmetic with those.
 ///
 /// # Errors
 /// [`MaskedRow`] for a row whose classes are all masked.
@@ -46,8 +46,8 @@ pub fn forward(tier: Tier, logits: &[f32], classes: usize, tau: f32, y: &mut [f3
 ///
 /// # Precision
 /// dlogits stays accurate where y is almost one-hot. For tau far above the spread of the logits, y is nearly
-/// uniform, and ln y keeps only what rounding left of logits / tau. dtau then has a relative error of about
-/// 6e-8 tau / spread.
+/// uniform, and rounding removes most digits of logits / tau from ln y. dtau then has a relative error of
+/// about 6e-8 tau / spread.
 ///
 /// # Panics
 /// If the slices differ in length or do not hold whole rows.
@@ -113,7 +113,7 @@ pub fn logsumexp_forward(tier: Tier, logits: &[f32], classes: usize, y: &mut [f3
 /// per row. A fully masked row, where y is -inf, gets 0. Several logits of inf share dy equally.
 ///
 /// # Panics
-/// If the lengths do not fit.
+/// If the lengths do not match.
 #[track_caller]
 pub fn logsumexp_backward(
     tier: Tier,
@@ -123,7 +123,7 @@ pub fn logsumexp_backward(
     dy: &[f32],
     dlogits: &mut [f32],
 ) {
-    assert_eq!(y.len(), dy.len(), "y and dy must have one length");
+    assert_eq!(y.len(), dy.len(), "y and dy must have the same length");
     let rows = count_rows(logits, classes, dlogits);
     assert_eq!(rows, y.len(), "y must have an entry per row");
     let parts = (Rows(logits, classes), Rows(y, 1), Rows(dy, 1), RowsMut(dlogits, classes));
@@ -146,8 +146,8 @@ crate::simd! {
     }
 }
 
-/// Writes y = logits - logsumexp(logits), per row of `classes`. Masked classes stay at -inf. The others are at least
-/// -3.4e38, unless a logit of inf masks them.
+/// Writes y = logits - logsumexp(logits), per row of `classes`. Masked classes stay at -inf. The others are
+/// at least -3.4e38, unless a logit of inf masks them.
 ///
 /// # Errors
 /// [`MaskedRow`] for a row whose classes are all masked.

@@ -1,7 +1,7 @@
 //! Products with a matrix that is mostly zeros, such as binary pixels or one-hot samples. We sum the rows of
 //! the other factor where the matrix is not zero.
 //!
-//! The path that a product takes depends only on its numbers, and each entry is summed in one order. So
+//! The path that a product takes depends only on its numbers, and each entry is summed in a fixed order. So
 //! results are the same on every tier and at any number of threads.
 
 use std::ops::Range;
@@ -16,12 +16,12 @@ use crate::scratch;
 use crate::simd::LANES;
 use crate::sums::{RUN, RowSums, add_in_stretches, run_length, with_room};
 
-/// The sparse product pays off if at most one entry in this many is not zero, because a dense product does
-/// far more at a time.
+/// The sparse product pays off if at most one entry in this many is not zero, because a dense product handles
+/// far more entries at a time.
 const SPARSITY: usize = 5;
 
-/// Returns true if the sparse product is the faster way to multiply the `rows x inputs` matrix `x` with `factor`,
-/// which has rows of `outputs`, and gives the same result as the dense product.
+/// Returns true if the sparse product is the faster way to multiply the `rows x inputs` matrix `x` with
+/// `factor`, which has rows of `outputs`, and gives the same result as the dense product.
 pub(crate) fn pays(tier: Tier, x: &[f32], factor: &[f32], rows: usize, outputs: usize) -> bool {
     // With one row, the sparse product of even a dense matrix reads the other factor once and packs nothing.
     let is_faster = outputs >= LANES && (rows == 1 || is_mostly_zeros(tier, x));
@@ -51,7 +51,7 @@ fn nonzero_bits(x: &[f32]) -> u64 {
     x.iter().enumerate().fold(0, |bits, (i, &x)| bits | u64::from(x != 0.0) << i)
 }
 
-/// Calls `visit` with the number of each bit that is set. This costs less than a branch for each entry of a row.
+/// Calls `visit` with the position of each set bit. This costs less than a branch for each entry of a row.
 #[inline(always)]
 fn for_each_bit(mut bits: u64, mut visit: impl FnMut(usize)) {
     while bits != 0 {
@@ -92,8 +92,8 @@ fn list_columns<'a>(
 /// Number of inputs whose non-zero entries are the bits of a word.
 const BLOCK: usize = u64::BITS as usize;
 
-/// Number of outputs whose sums stay in registers: eight of the widest vectors. A block of a panel of the weight
-/// stays in the nearest cache.
+/// Number of outputs whose sums stay in registers: eight of the widest vectors. A block of a panel of the
+/// weight stays in the L1 cache.
 const PANEL: usize = 128;
 
 /// Rows in a piece of a product. Each piece reads the whole weight.
@@ -139,7 +139,7 @@ impl Block<'_> {
     }
 }
 
-/// Adds to a sum an entry of a row times the row's weight.
+/// Adds an entry of a row, times the row's weight, to a sum.
 #[inline(always)]
 fn add_product<F: Fma>(sum: f32, weight: &f32, entry: f32) -> f32 {
     F::mul_add(*weight, entry, sum)
@@ -225,8 +225,7 @@ mod tests {
     use crate::matmul::matmul;
     use crate::matrix::Matrix;
 
-    /// Small whole numbers, of which one in seven is not zero. Products are exact, so both paths must give
-    /// the same bits.
+    /// Small whole numbers, one in seven nonzero. Products are exact, so both paths must give the same bits.
     fn sparse(n: usize) -> Vec<f32> {
         (0..n).map(|i| if i % 7 == 3 { (i % 5) as f32 - 2.0 } else { 0.0 }).collect()
     }

@@ -1,6 +1,6 @@
 //! `st_categorical`: an exact one-hot sample, differentiated as if it were softmax(logits / tau).
 //!
-//! With the same draws, the sample equals the one of `st_gumbel_softmax`. The gradient contains no noise.
+//! With the same draws, the sample equals the sample of `st_gumbel_softmax`. The gradient contains no noise.
 //!
 //! # Source
 //! Y. Bengio, N. Léonard, A. Courville, "Estimating or Propagating Gradients Through Stochastic Neurons for
@@ -22,8 +22,7 @@ use crate::rows::MaskedRow;
 /// [`MaskedRow`] for a row whose classes are all masked.
 ///
 /// # Panics
-/// If the slices differ in length or do not hold whole rows, or if there are injected draws but not one per
-/// logit.
+/// If the slices differ in length or do not hold whole rows, or if the injected draws are not one per logit.
 #[track_caller]
 pub fn forward(
     tier: Tier,

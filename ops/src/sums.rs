@@ -1,9 +1,9 @@
 //! Sums whose rounding error does not grow with the number of terms.
 //!
 //! The rounding errors of similar terms do not cancel. Ten million equal numbers, added one after another in
-//! `f32`, can be off by a tenth. So we add the terms of a short run one after another, and the sums of the runs
-//! in `f64`. The runs depend only on the number of terms. Sums therefore have the same bits on every tier and
-//! at any number of threads.
+//! `f32`, can be off by a tenth. So we add the terms of a short run one after another, and the sums of the
+//! runs in `f64`. The runs depend only on the number of terms. Sums therefore have the same bits on every
+//! tier and at any number of threads.
 //!
 //! # Precision
 //! The error of a long sum is at most 1e-6 times the sum of the absolute values of its terms. It comes from
@@ -120,7 +120,7 @@ pub(crate) fn add_in_stretches(
 }
 
 /// Adds the columns of rows of up to `N` entries to `y`, summed one after another. We add whole vectors. The
-/// entries after the end of a row fall into columns that do not count.
+/// entries after the end of a row land in columns that we ignore.
 #[inline(always)]
 fn add_narrow_run<const N: usize>(x: &[f32], y: &mut [f32]) {
     let (width, mut rest) = (y.len(), x);
@@ -141,7 +141,7 @@ fn add_narrow_run<const N: usize>(x: &[f32], y: &mut [f32]) {
     }
 }
 
-/// Number of columns that are summed at a time, small enough for the nearest cache.
+/// Number of columns that are summed at a time, small enough for the L1 cache.
 const PANEL: usize = 256;
 
 /// Lends room for the sums of rows and their totals to `work`.

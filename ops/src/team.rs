@@ -1,12 +1,14 @@
 //! Threads that work on a kernel together, and that stay awake from one kernel to the next.
 //!
-//! To wake a sleeping thread takes 60 to 100 us on a virtual machine, which is longer than most kernels. So a helper
-//! that has done its share keeps looking for the next region, for half a millisecond, and then sleeps. The thread that
-//! opens a region never waits for a sleeper: it starts at once, and takes every leaf that no helper has taken.
+//! Waking a sleeping thread takes 60 to 100 us on a virtual machine, which is longer than most kernels. So a
+//! helper that has done its share keeps looking for the next region for half a millisecond and then sleeps.
+//! The thread that opens a region never waits for a sleeper. It starts at once and takes every leaf that no
+//! helper has taken.
 //!
-//! A process has one team. A region may have as many threads as the current rayon pool, but no more than the machine
-//! has cores. While a thread has a region open, the regions of others, and those opened inside a leaf, run on their own
-//! thread alone. Nothing here allocates, except for the first region of a process, which starts the helpers.
+//! A process has one team. A region may have as many threads as the current rayon pool, but no more than the
+//! machine has cores. While a thread has a region open, a region that is opened by another thread or inside a
+//! leaf runs only on the thread that opens it. Nothing here allocates, except for the first region of a
+//! process, which starts the helpers.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -23,19 +25,19 @@ pub(crate) const LEAVES: usize = u64::BITS as usize;
 /// The time that a helper waits for the next region before it sleeps.
 const IDLE: Duration = Duration::from_micros(500);
 
-/// The time that a thread spins before it lets others run between its looks.
+/// The time that a thread spins before it yields between its checks.
 const IMPATIENT: Duration = Duration::from_micros(50);
 
-/// Looks between two readings of the clock.
+/// Checks between two readings of the clock.
 const LOOKS: u32 = 64;
 
-/// Set in [`Team::state`] while helpers may enter the region. Below it is the number of helpers inside, above it
-/// the number of the region.
+/// Set in [`Team::state`] while helpers may enter the region. The bits below count the helpers inside, and
+/// the bits above hold the number of the region.
 const OPEN: u64 = 1 << 16;
 const REGION: u64 = OPEN << 1;
 const INSIDE: u64 = OPEN - 1;
 
-/// The leaves of a region, to be called by number.
+/// The leaves of a region, called by number.
 pub(crate) type Work<'a> = &'a (dyn Fn(usize) + Sync + 'a);
 
 #[derive(Clone, Copy)]
@@ -46,25 +48,25 @@ struct Region {
 }
 
 struct Team {
-    /// Set while a thread has a region.
+    /// Set while a thread has a region open.
     owned: AtomicBool,
     state: AtomicU64,
     /// Written only while the region is closed and no helper is inside.
     region: UnsafeCell<Option<Region>>,
-    /// A bit for each leaf that somebody has taken.
+    /// A bit for each leaf, set once a thread has taken it.
     taken: AtomicU64,
     helpers: OnceLock<Vec<Helper>>,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
-/// A thread that helps, apart from the one that opens a region.
+/// A thread that helps the one that opened a region.
 struct Helper {
     thread: Thread,
     sleeps: &'static AtomicBool,
 }
 
-// SAFETY: the region is the only field that is not `Sync` by itself. A helper reads it between entering, which it
-// can only while the region is open, and leaving. The owner writes it only when nobody is inside.
+// SAFETY: the region is the only field that is not `Sync` by itself. A helper reads it only between entering,
+// which requires an open region, and leaving. The owner writes it only when nobody is inside.
 unsafe impl Sync for Team {}
 
 static TEAM: Team = Team {
@@ -84,7 +86,7 @@ fn cores() -> usize {
 
 /// Returns the number of threads that a region opened here may have.
 pub(crate) fn size() -> usize {
-    // Known to the compiler in WebAssembly, which then leaves out what needs threads. The pool is asked last,
+    // In WebAssembly the compiler knows the size and leaves out the code for threads. We ask the pool last,
     // because that starts the global one.
     if cfg!(target_family = "wasm") || cores() == 1 { 1 } else { cores().min(rayon::current_num_threads()) }
 }
@@ -96,8 +98,8 @@ pub fn run(leaves: usize, work: Work<'_>) {
     if threads < 2 || TEAM.owned.swap(true, Ordering::Acquire) {
         return (0..leaves).for_each(work);
     }
-    // SAFETY: only the lifetime changes. `Opened` is dropped before this function returns or unwinds, and then no
-    // helper is inside or can enter.
+    // SAFETY: only the lifetime changes. `Opened` is dropped before this function returns or unwinds, and
+    // then no helper is inside or can enter.
     let work = unsafe { std::mem::transmute::<Work<'_>, Work<'static>>(work) };
     let opened = TEAM.open(Region { work, leaves, threads });
     TEAM.take_leaves(0);
@@ -127,10 +129,10 @@ impl Team {
         let sleeps: &AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
         let work = move || self.help(place, sleeps);
         let thread = thread::Builder::new().name(format!("reparam {place}")).spawn(work);
-        Helper { thread: thread.expect("a thread can be started").thread().clone(), sleeps }
+        Helper { thread: thread.expect("a helper thread must start").thread().clone(), sleeps }
     }
 
-    /// Helps in region after region.
+    /// Helps in one region after another.
     fn help(&self, place: usize, sleeps: &AtomicBool) {
         let (mut helped, mut since) = (0, Instant::now());
         loop {
@@ -161,11 +163,11 @@ impl Team {
         state & OPEN != 0 && state / REGION != helped && enter(state)
     }
 
-    /// Works on the leaves that nobody has taken. Each place begins at leaves of its own, the same in each region of
-    /// one size, so that a thread finds in its cache what it wrote before.
+    /// Works on the leaves that nobody has taken. Each place begins at a different leaf, the same in all
+    /// regions of one size, so that a thread finds its earlier results in its cache.
     fn take_leaves(&self, place: usize) {
         // SAFETY: this thread owns the region or has entered it, so nobody writes.
-        let Region { work, leaves, threads } = unsafe { *self.region.get() }.expect("it is open");
+        let Region { work, leaves, threads } = unsafe { *self.region.get() }.expect("an open region");
         if place >= threads {
             return;
         }
@@ -184,13 +186,13 @@ impl Team {
 struct Opened(&'static Team);
 
 impl Opened {
-    /// Ends the region, and returns what a helper panicked with.
+    /// Ends the region and returns the panic of a helper, if there is one.
     fn close(self) -> Option<Box<dyn Any + Send>> {
         self.wait_for_helpers();
         self.0.panic.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Returns when every leaf that was taken is done. Helpers can no longer enter.
+    /// Keeps further helpers out and waits until every taken leaf is done.
     fn wait_for_helpers(&self) {
         let state = &self.0.state;
         state.fetch_and(!OPEN, Ordering::Relaxed);
@@ -209,7 +211,7 @@ impl Drop for Opened {
     }
 }
 
-/// Returns true as soon as `done` does, and false if it did not in the given time.
+/// Returns true as soon as `done` does, or false after the given time.
 fn wait(since: Instant, most: Duration, mut done: impl FnMut() -> bool) -> bool {
     loop {
         for _ in 0..LOOKS {

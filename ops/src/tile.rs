@@ -1,8 +1,8 @@
-//! Tiles of a matrix product: a few rows by two vectors of the result, kept in registers while the inner dimension
-//! passes by.
+//! Tiles of a matrix product: a few rows by two vectors of the result, kept in registers throughout the inner
+//! dimension.
 //!
-//! Each entry is the sum of its products one after another, each multiplied and added with a single rounding. So
-//! the bits are the same on every tier.
+//! Each entry is the sum of its products one after another, each multiplied and added with a single rounding.
+//! So the bits are the same on every tier.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
@@ -31,8 +31,8 @@ pub(crate) unsafe trait Tiles {
     /// Computes a tile of at most [`Self::ROWS`] rows and one or two vectors.
     ///
     /// # Safety
-    /// The CPU must have the instruction set. The factors must have `inner` columns and rows, and the place must have
-    /// room for the tile.
+    /// The CPU must have the instruction set. The factors must have `inner` columns and rows, and the place
+    /// must have room for the tile.
     unsafe fn tile(rows: usize, vectors: usize, by_rows: bool, factors: &Factors, place: &Place);
 
     /// Transposes a strip of [`STRIP`] rows and `length` columns.
@@ -42,7 +42,7 @@ pub(crate) unsafe trait Tiles {
     unsafe fn transpose(length: usize, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
         for column in 0..length {
             for row in 0..STRIP {
-                // SAFETY: as promised to this method.
+                // SAFETY: guaranteed by the caller.
                 unsafe { *to.add(column * to_stride + row) = *from.add(row * from_stride + column) };
             }
         }
@@ -52,7 +52,7 @@ pub(crate) unsafe trait Tiles {
 /// A vector register of a CPU that multiplies and adds with a single rounding.
 ///
 /// # Safety
-/// The CPU must have the instruction set of the vector. Pointers must be valid for what is read or written there.
+/// The CPU must have the instruction set of the vector. Pointers must be valid for what is read or written.
 unsafe trait Vector: Copy {
     const LANES: usize;
     unsafe fn splat(x: f32) -> Self;
@@ -79,12 +79,12 @@ pub(crate) struct Factors {
 pub(crate) struct Place {
     pub(crate) c: *mut f32,
     pub(crate) stride: usize,
-    /// Adds to what is there.
+    /// True to add to the result, false to overwrite it.
     pub(crate) add: bool,
 }
 
-/// Writes `what` for each of the first R rows. Loops over rows would not always be unrolled, and then the sums are
-/// in memory.
+/// Invokes `what` for each of the first R rows. A loop would not always be unrolled, and the sums would then
+/// be in memory.
 macro_rules! for_each_row {
     ($rows:ident, $what:ident) => {
         for_each_row!($rows, $what, 0 1 2 3 4 5 6 7 8 9 10 11 12 13)
@@ -106,11 +106,11 @@ unsafe fn tile<V: Vector, const R: usize, const W: usize, const BY_ROWS: bool>(
     place: &Place,
 ) {
     let &Factors { inner, a, a_stride, b, b_stride } = factors;
-    // SAFETY: as promised to this function.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         // Two arrays and no loops over vectors, because each tile is compiled many times.
         let (mut left, mut right) = ([V::splat(0.0); MOST_ROWS], [V::splat(0.0); MOST_ROWS]);
-        // Addresses at most two strides from a base need no register of their own.
+        // An address at most two strides from a base needs no extra register.
         let mut bases = [a; MOST_ROWS.div_ceil(3)];
         for (i, base) in bases.iter_mut().enumerate() {
             *base = a.wrapping_add(3 * i * a_stride);
@@ -148,17 +148,17 @@ unsafe fn tile<V: Vector, const R: usize, const W: usize, const BY_ROWS: bool>(
     }
 }
 
-/// Writes a vector, or adds it.
+/// Writes a vector, or adds it to the result.
 ///
 /// # Safety
 /// The CPU must have the instruction set of V, and `c` must have room for a vector.
 #[inline(always)]
 unsafe fn write<V: Vector>(sum: V, c: *mut f32, add: bool) {
-    // SAFETY: as promised to this function.
+    // SAFETY: guaranteed by the caller.
     unsafe { if add { V::load(c).add(sum).store(c) } else { sum.store(c) } }
 }
 
-/// The constants and the tiles of [`Tiles`], made of vectors and with these numbers of rows.
+/// Implements [`Tiles`] with these vectors and numbers of rows.
 macro_rules! tiles_of {
     ($(#[$features:meta])? $vector:ty, $most:literal: $($rows:literal)*) => {
         const LANES: usize = <$vector as Vector>::LANES;
@@ -166,7 +166,7 @@ macro_rules! tiles_of {
         unsafe fn tile(rows: usize, vectors: usize, by_rows: bool, factors: &Factors, place: &Place) {
             $(#[$features])?
             unsafe fn of<const R: usize, const W: usize, const BY_ROWS: bool>(factors: &Factors, place: &Place) {
-                // SAFETY: as promised to this function.
+                // SAFETY: guaranteed by the caller.
                 unsafe { tile::<$vector, R, W, BY_ROWS>(factors, place) }
             }
             let tile: unsafe fn(&Factors, &Place) = match (rows, vectors, by_rows) {
@@ -178,7 +178,7 @@ macro_rules! tiles_of {
                 )*
                 _ => unreachable!("a tile of {rows} rows and {vectors} vectors"),
             };
-            // SAFETY: as promised to this function.
+            // SAFETY: guaranteed by the caller.
             unsafe { tile(factors, place) }
         }
     };
@@ -312,9 +312,9 @@ unsafe fn transpose_in_registers(
     to_stride: usize,
 ) {
     for column in (0..length).step_by(4) {
-        // SAFETY: as promised to this function.
+        // SAFETY: guaranteed by the caller.
         unsafe {
-            // Four numbers of a row, and of the row four below: the halves of a register.
+            // Four numbers of a row, and four of the row four below, in the halves of a register.
             let mut halves = [_mm256_setzero_ps(); 4];
             for (row, halves) in halves.iter_mut().enumerate() {
                 let upper = _mm_loadu_ps(from.add(row * from_stride + column));

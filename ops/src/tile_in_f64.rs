@@ -2,10 +2,10 @@
 //!
 //! In `f64` the product of two `f32` values is exact. So a multiply-add is rounded twice, first to `f64` and
 //! then to the digits of an `f32`. That is wrong only if the first rounding ended halfway between two `f32`
-//! values. We compute a stretch of steps in this way and look for such sums. If there is one, which happens
-//! by chance about once in a hundred million steps, we compute the stretch again with [`Fma::mul_add`].
+//! values. We compute a stretch of steps in this way and look for such sums. If we find one, which happens by
+//! chance about once in a hundred million steps, we compute the stretch again with [`Fma::mul_add`].
 //!
-//! Sums of 0 and 1 times a number, as in samples and pixels, often end in the middle. But those products need no
+//! Sums of 0 and 1 times a number, as in samples and pixels, often end halfway, but those products need no
 //! `f64` at all.
 
 use crate::fma::{Fma, HALF, InF64, REST};
@@ -19,7 +19,7 @@ unsafe impl Tiles for InF64 {
     const LANES: usize = 8;
     const ROWS: usize = MOST_ROWS;
     unsafe fn tile(rows: usize, vectors: usize, by_rows: bool, factors: &Factors, place: &Place) {
-        // SAFETY: as promised to this function.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             match vectors {
                 1 => tile::<8>(rows, by_rows, factors, place),
@@ -41,14 +41,14 @@ unsafe fn tile<const N: usize>(rows: usize, by_rows: bool, factors: &Factors, pl
     for start in (0..inner).step_by(STEPS) {
         let steps = STEPS.min(inner - start);
         for p in 0..steps {
-            // SAFETY: as promised to this function.
+            // SAFETY: guaranteed by the caller.
             panel.rows[p] = unsafe { b.add((start + p) * b_stride).cast::<[f32; N]>().read_unaligned() };
         }
         panel.prepare(steps);
         for (r, sums) in sums.iter_mut().enumerate().take(rows) {
             let mut entries = [0.0; STEPS];
             for (p, entry) in entries.iter_mut().enumerate().take(steps) {
-                // SAFETY: as promised to this function.
+                // SAFETY: guaranteed by the caller.
                 *entry = unsafe { *a.add(r * row_stride + (start + p) * column_stride) };
             }
             panel.add_products(&entries, steps, sums);
@@ -56,7 +56,7 @@ unsafe fn tile<const N: usize>(rows: usize, by_rows: bool, factors: &Factors, pl
     }
     for (r, sums) in sums.iter().enumerate().take(rows) {
         for (j, sum) in sums.iter().enumerate() {
-            // SAFETY: as promised to this function.
+            // SAFETY: guaranteed by the caller.
             let c = unsafe { &mut *place.c.add(r * place.stride + j) };
             *c = if place.add { *c + sum } else { *sum };
         }
@@ -67,7 +67,7 @@ unsafe fn tile<const N: usize>(rows: usize, by_rows: bool, factors: &Factors, pl
 /// compiler may compare integers in any order.
 #[derive(Clone, Copy)]
 struct Sizes {
-    /// The least size apart from 0, less 1.
+    /// The least magnitude apart from 0, minus 1.
     least: i32,
     most: i32,
 }
@@ -97,8 +97,8 @@ impl Sizes {
         const LARGE: i32 = ((1u64 << 59) as f32).to_bits() as i32;
         const LARGE_SUM: i32 = ((1u128 << 127) as f32).to_bits() as i32;
         let are_moderate = self.most < LARGE && other.most < LARGE && sums.most < LARGE_SUM;
-        // All products are multiples of the smallest `f32`. Then so are their sums, and one of subnormal size has no
-        // digits that could be rounded.
+        // All products are multiples of the smallest `f32`. So are their sums, and a subnormal sum has no
+        // digits to round.
         let least = |sizes: Sizes| f32::from_bits(sizes.least as u32);
         are_moderate && least(self) * least(other) >= 1.0 / (1u128 << 100) as f32
     }
@@ -136,11 +136,11 @@ impl<const N: usize> Panel<N> {
     }
 }
 
-/// Adds products, or returns false if a sum is in the middle between two `f32` values.
+/// Adds products, or returns false if a sum is halfway between two `f32` values.
 #[inline(never)]
 fn add_rounded_twice<const N: usize>(entries: &[f64], rows: &[[f64; N]], sums: &mut [f32; N]) -> bool {
     let mut wide = sums.map(f64::from);
-    // Negative where a sum was in the middle.
+    // Negative where a sum was halfway.
     let mut middles = [0i32; 8];
     for (entry, row) in entries.iter().zip(rows) {
         for j in 0..N {

@@ -1,9 +1,9 @@
 //! Rows of two to four vectors.
 //!
-//! The last vector of a row ends where the row ends, so it overlaps the one before unless the row is a multiple of
-//! [`LANES`]. No entry is left over, and the compiler knows the number of vectors and keeps them in registers.
-//! Otherwise the code would process the last entries of a row one by one, which takes up to three times as
-//! long.
+//! The last vector of a row ends where the row ends, so it overlaps the previous one unless the row is a
+//! multiple of [`LANES`]. No entry is left over, and the compiler knows the number of vectors and keeps them
+//! in registers. Otherwise the code would process the last entries of a row one by one, which takes up to
+//! three times as long.
 
 use crate::lanes;
 use crate::rows::row_by_row;
@@ -28,7 +28,7 @@ macro_rules! by_vectors {
 }
 pub(crate) use by_vectors;
 
-/// Keeps the compiler from working on the same entry of four vectors at once, which it would gather and scatter.
+/// Keeps the compiler from working on the same entry of four vectors at once by gathering and scattering.
 #[inline(always)]
 fn vector_by_vector() {
     row_by_row();
@@ -76,7 +76,7 @@ impl<const V: usize> Vectors<V> {
         self
     }
 
-    /// Combines each entry with the one of another row.
+    /// Combines each entry with the same entry of another row.
     #[inline(always)]
     pub(crate) fn zip(mut self, other: &Self, combine: impl Fn(f32, f32) -> f32) -> Self {
         for (vector, other) in self.0.iter_mut().zip(&other.0) {

@@ -1,5 +1,5 @@
 //! `with_logits_gradient`: a loss per row with a ready-made gradient for the logits. Its value is the loss
-//! itself, so the gradient is all there is to compute.
+//! itself, so only the gradient is computed here.
 
 use crate::Tier;
 use crate::parallel::{Rows, RowsMut, for_rows};
