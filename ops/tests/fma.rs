@@ -1,5 +1,5 @@
-//! The multiply-adds of the tiers, and their products, on numbers that are hard to round: a million cases in each test
-//! run, and 500 million with `--ignored`.
+//! Multiply-adds and matrix products of all tiers on numbers that are hard to round: a million cases in each
+//! test run, and 500 million with `--ignored`.
 
 use reparam_ops::matmul::matmul;
 use reparam_ops::noise::mix;
@@ -26,7 +26,7 @@ impl Numbers {
         ((u64::from(self.bits()) * u64::from(end)) >> 32) as u32
     }
 
-    /// A number of either sign with an exponent in a range around `middle`, and at most `digits` binary digits.
+    /// A number of either sign, with an exponent in a range around `middle` and at most `digits` bits.
     fn near(&mut self, middle: i32, range: u32, digits: u32) -> f32 {
         let exponent = middle + self.below(2 * range + 1) as i32 - range as i32;
         let significand = (1 << (digits - 1)) | (self.bits() >> (33 - digits));
@@ -51,7 +51,7 @@ impl Numbers {
         if self.bits() & 1 == 0 { x } else { -x }
     }
 
-    /// A product, and a number that takes the sum as close as possible to the middle between two values.
+    /// Two factors and a summand that take the sum as close as possible to halfway between two values.
     fn close_to_middle(&mut self, exponent: i32) -> [f32; 3] {
         let (a, b) = (self.near(exponent, 30, 24), self.near(0, 1, 24));
         let result = self.near(exponent, 30, 24);
@@ -68,7 +68,7 @@ impl Numbers {
             2 => [0; 3].map(|_| self.special()),
             // Few digits: exact ties.
             3 => [self.near(0, 12, 12), self.near(0, 12, 12), self.near(0, 12, 12)],
-            // A product in the middle between two values, and a number that is small, or very small.
+            // A product halfway between two values, and a summand that is small or very small.
             4 => [self.near(0, 2, 13), self.near(0, 2, 12), self.near(-60, 60, 24)],
             5 => self.close_to_middle(0),
             // Subnormal results.
@@ -141,7 +141,8 @@ fn every_tier_rounds_once_in_products() {
         let mut a = vec![0.0; CASES * 2 * CASES];
         let mut b: Vec<f32> = (0..2 * CASES * CASES).map(|_| numbers.near(0, 3, 24)).collect();
         for t in 0..CASES {
-            // Extreme numbers in every fourth round, because one of them would decide how all others are computed.
+            // Extreme numbers only in every fourth round, because one would decide how all others are
+            // computed.
             let [x, y, z] = match (round % 4, numbers.below(3)) {
                 (0, _) => numbers.case(),
                 (_, 0) => [numbers.near(0, 2, 13), numbers.near(0, 2, 12), numbers.near(-40, 20, 24)],
@@ -180,7 +181,7 @@ fn every_tier_rounds_once_in_products_of_bits_and_of_numbers_of_any_size() {
 
 #[test]
 fn a_sum_that_overflows_stays_infinite_on_every_tier() {
-    // The first product is the largest number. Much later the sum leaves the range, and products lead it back.
+    // The first product is the largest number. Much later the sum leaves the range, and products return it.
     let (mut a, b) = ([0.0; 64], [2f32.powi(58); 64]);
     (a[0], a[32], a[33], a[34]) = (f32::MAX / b[0], 2e16, -2e16, -2e16);
     check_product([1, 64, 1], &a, &b);

@@ -1,9 +1,10 @@
-//! Every function of `math` and every law of `draw` against `f64`: a stride in each test run, and all 2^32 inputs
-//! with `--ignored` (minutes; add `--nocapture` to see the worst errors). The portable tier must give the same bits.
+//! Checks every function of `math` and every distribution of `draw` against `f64`, on a stride in each test
+//! run and on all 2^32 inputs with `--ignored` (minutes; add `--nocapture` to see the worst errors). The
+//! portable tier must give the same bits.
 
 use reparam_ops::{Tier, draw, math, simd};
 
-/// A function under test: `f32` inputs travel as bits, so that draws and floats are the same thing here.
+/// A function under test. It takes `f32` inputs as bits, so that draws and floats have the same type.
 struct Subject {
     name: &'static str,
     run: fn(Tier, &[u32], &mut [f32]),
@@ -13,7 +14,7 @@ struct Subject {
     ulps: f64,
     /// Absolute error that is always allowed.
     floor: f64,
-    /// Inputs the function is stated for.
+    /// Inputs that the bound covers.
     domain: fn(u32) -> bool,
 }
 
@@ -67,7 +68,7 @@ const SUBJECTS: [Subject; 14] = [
     float("normal", run_normal, normal, 3.0),
 ];
 
-/// A subject with no absolute allowance, stated for every input.
+/// A subject without absolute allowance, whose bound covers every input.
 const fn float(
     name: &'static str,
     run: fn(Tier, &[u32], &mut [f32]),
@@ -108,15 +109,15 @@ fn exponential(x: u32) -> f64 {
 }
 
 fn logistic(x: u32) -> f64 {
-    // The odds less one are small near v = 1/2, where ln v - ln(1 - v) would cancel.
+    // The odds minus 1 are small near v = 1/2, where ln v - ln(1 - v) would cancel.
     let (v, rest) = (midpoint(x), midpoint(!x));
     if v >= rest { ((v - rest) / rest).ln_1p() } else { -((rest - v) / v).ln_1p() }
 }
 
-/// The inverse normal distribution function, good to about 1e-16 for the probabilities that draws stand for.
+/// The inverse normal distribution function, accurate to about 1e-16 for the probabilities of draws.
 ///
-/// M. J. Wichura, "Algorithm AS 241: The Percentage Points of the Normal Distribution", Applied Statistics 37 (1988),
-/// routine PPND16, without its branch for tails beyond 1.4e-11.
+/// M. J. Wichura, "Algorithm AS 241: The Percentage Points of the Normal Distribution", Applied Statistics 37
+/// (1988), routine PPND16, without its branch for tails beyond 1.4e-11.
 #[allow(clippy::excessive_precision)] // the digits as published
 fn normal(x: u32) -> f64 {
     const A: [f64; 8] = [
@@ -180,7 +181,7 @@ fn ulp(x: f64) -> f64 {
     f64::from_bits((exponent.clamp(1023 - 126, 1023 + 127) - 23) << 52)
 }
 
-/// How far `got` is from `truth`; infinity counts as 2^128, the first value past the largest float.
+/// The distance between `got` and `truth`. Infinity counts as 2^128, the first value past the largest float.
 fn distance(got: f32, truth: f64) -> f64 {
     let finite = |x: f64| x.clamp(-(2f64.powi(128)), 2f64.powi(128));
     let distance = (finite(f64::from(got)) - finite(truth)).abs();
@@ -191,7 +192,7 @@ fn distance(got: f32, truth: f64) -> f64 {
     }
 }
 
-/// The largest value so far of a measure, and the input it occurred at.
+/// The largest value of a measure so far, and its input.
 #[derive(Clone, Copy, Default)]
 struct Peak {
     value: f64,
@@ -211,7 +212,7 @@ impl Peak {
 struct Worst {
     ulps: Peak,
     absolute: Peak,
-    /// Error as a share of what is allowed: above 1 the bound is broken.
+    /// Error as a fraction of the bound; above 1 the bound is broken.
     share: Peak,
 }
 
@@ -232,12 +233,12 @@ impl Worst {
     }
 }
 
-/// The worst error over every `stride`-th of the inputs `from .. to`.
+/// The worst error on every `stride`-th of the inputs `from .. to`.
 fn worst_in(subject: &Subject, from: u64, to: u64, stride: u64) -> Worst {
     const BLOCK: usize = 1024;
     let mut worst = Worst::default();
     let (mut inputs, mut outputs, mut portable) = (Vec::with_capacity(BLOCK), [0.0; BLOCK], [0.0; BLOCK]);
-    // The first on the stride: what is tested must not depend on how many parts there are.
+    // We start on the stride, so that the tested inputs do not depend on the number of parts.
     let mut next = from.next_multiple_of(stride);
     while next < to {
         inputs.clear();
@@ -252,7 +253,7 @@ fn worst_in(subject: &Subject, from: u64, to: u64, stride: u64) -> Worst {
         let bits = |y: f32| if y.is_nan() { f32::NAN } else { y }.to_bits();
         let differ = |i: &usize| bits(outputs[*i]) != bits(portable[*i]);
         if let Some(i) = (0..inputs.len()).find(differ) {
-            panic!("{}: other bits on the portable tier at {:#010x}", subject.name, inputs[i]);
+            panic!("{}: the portable tier gives other bits at {:#010x}", subject.name, inputs[i]);
         }
         for (&x, &got) in inputs.iter().zip(&outputs) {
             worst.see(subject, x, got);
@@ -261,7 +262,7 @@ fn worst_in(subject: &Subject, from: u64, to: u64, stride: u64) -> Worst {
     worst
 }
 
-/// Checks the bound over every `stride`-th bit pattern, over all cores.
+/// Checks the bound on every `stride`-th bit pattern, on all cores.
 fn check(subject: &Subject, stride: u64) {
     let parts = std::thread::available_parallelism().map_or(1, |n| n.get()) as u64;
     let length = (1u64 << 32) / parts;
@@ -297,7 +298,7 @@ fn a_stride_of_inputs_keeps_the_bounds() {
 
 #[test]
 fn every_tier_gives_the_same_bits() {
-    // Odd length: the tail of a loop is scalar code.
+    // The length is odd, so that the tail of a loop is scalar code.
     let inputs: Vec<u32> = (0..(1u64 << 32)).step_by(99_991).map(|x| x as u32).chain(edges()).collect();
     for subject in &SUBJECTS {
         let inputs: Vec<u32> = inputs.iter().copied().filter(|&x| (subject.domain)(x)).collect();
