@@ -9,7 +9,7 @@ use crate::math;
 use crate::noise::PIECE;
 use crate::parallel::{Rows, RowsMut, for_rows};
 
-/// Below this, ln(1 + e) rounds to e. We skip the logarithm, because e^2 may be subnormal.
+/// Below this, ln(1 + e) rounds to e. We skip the logarithm, because e * e may be subnormal.
 const SMALL: f32 = 1e-8;
 
 crate::simd! {

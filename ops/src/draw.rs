@@ -9,7 +9,7 @@
 //! values are multiples of 6e-8. Here both tails come from the integer, with all 32 bits of the draw. The
 //! smaller of `v` and `1 - v` is computed to full relative accuracy before anything is rounded relative to 1.
 //!
-//! The functions are branch-free, like those in [`math`]. The error bounds hold for all 2^32 draws, measured
+//! The functions are branch-free, like those in [`math`]. The error bounds hold for all 2^32 draws, checked
 //! against `f64` by `tests/math_exhaustive.rs`, in ulps of the exact value.
 
 use crate::Tier;
@@ -79,8 +79,8 @@ pub fn exponential(x: u32) -> f32 {
 /// [`exponential`] for use in a kernel.
 #[inline(always)]
 pub fn exponential_by<F: Fma>(x: u32) -> f32 {
-    // 1 - v is 1 - b in the lower half and -b in the upper. The mask is arithmetic, because from a select the
-    // compiler makes two copies of the logarithm.
+    // 1 - v is 1 - b in the lower half and -b in the upper. The mask is arithmetic, because the compiler
+    // turns a select into two copies of the logarithm.
     let whole = f32::from_bits(1f32.to_bits() & !(x as i32 >> 31) as u32);
     math::minus_ln_of_difference::<F>(whole, midpoint::<F>(x))
 }

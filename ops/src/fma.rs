@@ -78,8 +78,8 @@ impl Fma for InF64 {
         // One term is what the sum lost, and the other is 0 or has the same sign. We need only the sign.
         let lost = (product - (sum - c)) + (c - (sum - product));
         // The second rounding would be wrong if the first one ended exactly halfway between two `f32` values.
-        // So we round to odd. Where the sum lost something, we take the odd one of its two neighbours, which
-        // is never halfway. If the sum is infinite, `lost` is NaN.
+        // So we round to odd. Where the sum lost something, we take the odd one of the exact sum's two
+        // neighbours, which is never halfway. If the sum is infinite, `lost` is NaN.
         let inexact = u64::from(lost.abs() > 0.0);
         let away_from_zero = (lost.to_bits() ^ sum.to_bits()) >> 63;
         let below = sum.to_bits() - (away_from_zero & inexact);

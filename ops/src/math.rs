@@ -86,7 +86,7 @@ pub fn exp_nonpositive<F: Fma>(x: f32) -> f32 {
 }
 
 /// `e^x` for `x <= 0`, with the bits of [`exp`], or 0 where x is below `least`, which is -81 or more. So
-/// neither the result nor what is computed from it is subnormal: see [`or_zero`].
+/// neither the result nor what is computed from it is subnormal (see [`or_zero`]).
 #[inline(always)]
 pub(crate) fn exp_or_zero<F: Fma>(x: f32, least: f32) -> f32 {
     let (bits, r) = split::<F>(at_least(x, least), 126.0);

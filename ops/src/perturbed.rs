@@ -50,7 +50,7 @@ impl<'a> Perturbed<'a> {
     }
 }
 
-/// The [`Scores::LEAST`] of a relaxed sample. At e^-57 = 1.8e-25 its products with gradients and weights are
+/// The [`Scores::LEAST`] of a relaxed sample. At e^-57 = 1.8e-25, its products with gradients and weights are
 /// not subnormal either.
 const LEAST: f32 = -57.0;
 
@@ -347,8 +347,8 @@ mod tests {
             draws[place] = draw;
             check(&draws, &logits);
         }
-        // Logits so large that rounding removes the noise: two equal scores, and the later one has the better
-        // draw.
+        // Logits so large that rounding removes the noise. Two scores are equal, and the later one has the
+        // better draw.
         (logits[40], logits[60]) = (1e9, 1e9);
         draws[60] = 0;
         check(&draws, &logits);

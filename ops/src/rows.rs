@@ -1,8 +1,8 @@
 //! Rows of classes: masked rows, blocks of rows, and row lengths that the compiler knows.
 //!
-//! A logit of -inf masks its class: its probability and its gradient are exactly 0. A row with no other class
-//! has no softmax, and forwards report it as [`MaskedRow`]. A NaN is not a mask: it spreads to the result of
-//! its whole row.
+//! A logit of -inf masks its class, so its probability and its gradient are exactly 0. A row with no other
+//! class has no softmax, and forwards report it as [`MaskedRow`]. A NaN is not a mask. It spreads to the
+//! result of its whole row.
 //!
 //! A logit of inf makes its class certain, because it masks every finite logit of its row. Several of them
 //! share the probability equally, in samples too. A finite logit never masks another. A distance beyond the

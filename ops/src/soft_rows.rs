@@ -121,7 +121,7 @@ fn exponentials_and_sum<F: Fma, S: Scores>(max: f32, inverse_tau: f32, y: &mut [
     lanes::sum(&sums) + lanes::sum(rest)
 }
 
-/// Replaces each entry of a row. We go through a row of unknown length vector by vector: left to itself, the
+/// Replaces each entry of a row. We go through a row of unknown length vector by vector. Left to itself, the
 /// compiler takes several vectors at a time, and single entries in a row that has fewer.
 #[inline(always)]
 fn change_row<const C: usize>(row: &mut [f32], change: impl Fn(f32) -> f32) {

@@ -1,7 +1,7 @@
 //! `softmax`, `log_softmax` and `logsumexp` over rows of classes.
 //!
-//! A logit of -inf masks its class: its probability and its gradient are exactly 0. A logit of inf makes its
-//! class certain, as if it masked the finite logits.
+//! A logit of -inf masks its class, so its probability and its gradient are exactly 0. A logit of inf makes
+//! its class certain, as if it masked the finite logits.
 
 use crate::Tier;
 use crate::log_rows;
