@@ -140,7 +140,8 @@ fn change_row<const C: usize>(row: &mut [f32], change: impl Fn(f32) -> f32) {
     }
 }
 
-// Loops over short rows are compiled for many lengths, so the kernels share them. A call takes no time beside a block.
+// Loops over short rows are compiled for many lengths, so the kernels share them. Next to a block the call costs
+// nothing.
 
 crate::simd! {
     /// Replaces each score with inverse_tau (score - largest score of the row). An [unusual](is_unusual) row
@@ -361,7 +362,7 @@ pub(crate) fn backward(
     want_tau: bool,
     dlogits: &mut [f32],
 ) -> f32 {
-    assert_eq!(y.len(), dy.len(), "y and dy must have one length");
+    assert_eq!(y.len(), dy.len(), "y and dy must have the same length");
     let rows = count_rows(y, classes, dlogits);
     let parts = (Rows(y, classes), Rows(dy, classes), RowsMut(dlogits, classes));
     if !want_tau {
