@@ -35,7 +35,8 @@ pub extern "C" fn bump(logit: f64, tau: f64, seed: u32, n: usize) -> usize {
             (slope + 2.0 * bend * y) * y * (1.0 - y) / tau
         };
         let [mean, _, variance] = moments(&logistic_grid(PIECES).map(estimate).collect::<Vec<_>>());
-        out.extend([mean, variance]);
+        // The grid is all of the noise, and not a sample of it.
+        out.extend([mean, variance * (1.0 - 1.0 / PIECES as f64)]);
         out.extend(estimates);
     })
 }
