@@ -25,7 +25,7 @@
     title: "Dartboard",
     try: "compare REINFORCE with Gumbel-Softmax at τ = 1, first with 1 estimate per dart, then with 64. Then choose straight-through, and drag the bend to 0.",
     notice:
-      "with 1, unbiased REINFORCE misses by several times as much. With 64, both have about the same rms error, but REINFORCE's is spread. That of Gumbel-Softmax is mostly length, which a step size corrects. The price is f · z + bend · (1 − |z|²): the bend curves it between the classes and is 0 at each of them, so the exact gradient ignores it. Without it, straight-through is exact.",
+      "with 1, unbiased REINFORCE misses by several times as much. With 64, both have about the same rms error, but REINFORCE's is spread and Gumbel-Softmax's is mostly length, which a step size corrects. The price is f · z + bend · (1 − |z|²). The bend curves it between the classes and is 0 at each of them, so the exact gradient ignores it. Without it, straight-through is exact.",
     state: { x: [1, 0, 0.5], estimator: "st-softmax:1", batch: 8, equal: 0, bend: 1, seed: 1 },
     check: (state) => ({
       x: state.x.map((x) => clamp(x, -4, 4)),

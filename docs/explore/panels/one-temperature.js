@@ -61,6 +61,7 @@
       triangle.dots(points, { size: 1.6, alpha: 0.45 });
       triangle.dots([place(first)], { colour: "third", size: 6 });
       triangle.arrow(place(p), place(mean), { colour: "exact" });
+      triangle.text("mean", ...place(mean), { colour: "exact", align: "center", bold: true, dy: 28 });
 
       bars.axes();
       names.forEach((_, k) => {

@@ -210,13 +210,13 @@ pub(super) fn baseline() -> String {
     sheet.finish()
 }
 
-/// The density of a coin's score, and what multiplies it under the integral that is the gradient of a relaxed sample.
+/// The density of a coin's perturbed logit, and what multiplies it under the integral that is the gradient of a relaxed sample.
 pub(super) fn bump() -> String {
     const TAUS: [f64; 3] = [0.2, 0.8, 2.0];
     const COLOURS: [&str; 3] = [BLUE, ORANGE, GREEN];
     let density = |s: f64| sigmoid(s) * sigmoid(-s);
     // f(y) = 1 + y + y^2.
-    let slope = |b: f64| 1.0 + 2.0 * b;
+    let slope = |y: f64| 1.0 + 2.0 * y;
     let bump = |s: f64, tau: f64| slope(sigmoid(s / tau)) * density(s / tau) / tau;
     // Sums of thin strips.
     let integral = |f: &dyn Fn(f64) -> f64| spaced(-60.0, 60.0, 60_001).map(|s| 0.002 * f(s)).sum::<f64>();
@@ -227,7 +227,7 @@ pub(super) fn bump() -> String {
     let plot = Plot::new([84.0, 44.0, 560.0, 170.0], x, Scale::Linear(0.0, 0.3));
     plot.axes(
         &mut sheet,
-        "the density of the score s = x + logistic noise",
+        "the density of the perturbed logit, s = x + logistic noise",
         ("", "density"),
         (&x_ticks, &[0.0, 0.1, 0.2, 0.3]),
     );
@@ -253,7 +253,7 @@ pub(super) fn bump() -> String {
 
     let plot = Plot::new([84.0, 282.0, 560.0, 210.0], x, Scale::Linear(0.0, 3.0));
     let title = "the bump f′(σ(s/τ)) σ′(s/τ) / τ, for f(y) = 1 + y + y²";
-    plot.axes(&mut sheet, title, ("score s", "bump"), (&x_ticks, &[0.0, 1.0, 2.0, 3.0]));
+    plot.axes(&mut sheet, title, ("perturbed logit s", "bump"), (&x_ticks, &[0.0, 1.0, 2.0, 3.0]));
     let mut entries = Vec::new();
     for (tau, colour) in TAUS.into_iter().zip(COLOURS) {
         let points: Vec<_> = spaced(-6.0, 6.0, 481).map(|s| (s, 0.0, bump(s, tau))).collect();

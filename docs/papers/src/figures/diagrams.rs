@@ -26,7 +26,7 @@ pub(super) fn gradient_paths() -> String {
         let middle = 100.0;
         let (high, low) = if hard { (60.0, 140.0) } else { (middle, middle) };
         let x = node(&mut sheet, 0.0, middle, 36.0, LEAF, "x");
-        let z = node(&mut sheet, 336.0, middle, 36.0, LEAF, "z");
+        let z = node(&mut sheet, 336.0, middle, 36.0, LEAF, if hard { "z" } else { "y" });
         let f = node(&mut sheet, 408.0, middle, 36.0, OP, "f");
         let both = |sheet: &mut Sheet, from: At, to: At| {
             sheet.arrow(&[(from.0 + 2.0, from.1 - 7.0), (to.0 - 3.0, to.1 - 7.0)], FORWARD);
@@ -67,7 +67,7 @@ pub(super) fn gradient_paths() -> String {
             }
         }
         let note = [
-            "the sample is soft; the gradient follows the path of the value",
+            "the sample is relaxed; the gradient follows the path of the value",
             "the sample is one-hot; the gradient sees the same noise",
             "the sample is one-hot; the gradient sees no noise",
             "it is one-hot and not random; no noise at all",
