@@ -36,7 +36,7 @@
       view.mean = view.plot({
         label: "The mean of the estimates at this c, with its standard error, beside the exact gradient",
         x: { from: -1, to: 5, title: "constant c, subtracted from the loss" },
-        y: { from: 0, to: 1, title: "mean estimate ± standard error", format: (y) => y.toFixed(3).replace("-", "−") },
+        y: { from: 0, to: 1, title: "mean estimate ± standard error", format: (y) => y.toFixed(2).replace("-", "−") },
         height: 190,
       });
       view.parabola.handle({
