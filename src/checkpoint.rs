@@ -37,7 +37,7 @@ use crate::shape::Shape;
 /// let path = std::env::temp_dir().join("reparam-checkpoint-example");
 /// checkpoint.save(&path)?;
 ///
-/// // Later, into a model, an optimizer and a noise that were made as these.
+/// // Later, into a model, an optimizer and a noise that were made in the same way.
 /// let checkpoint = Checkpoint::load(&path)?;
 /// let step: u64 = checkpoint.get("step")?;
 /// params.restore("", &checkpoint)?;
@@ -96,7 +96,7 @@ impl Checkpoint {
         self.tensors.insert(name.to_owned(), (shape.clone(), value.to_vec()));
     }
 
-    /// A setting as text, if it is there.
+    /// A setting as text, if present.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.settings.get(key).map(String::as_str)
     }
@@ -111,7 +111,7 @@ impl Checkpoint {
         text.parse().map_err(|_| self.unfit(expected, format_args!("`{text}`")))
     }
 
-    /// A setting as a value, if it is there.
+    /// A setting as a value, if present.
     ///
     /// # Errors
     /// If it is not a `T`.

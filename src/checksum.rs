@@ -36,7 +36,7 @@ impl fmt::Display for Checksum {
     }
 }
 
-/// Adds a word to a polynomial in an odd number. This is cheap, and gives every word a weight of its own.
+/// Adds a word to a polynomial in an odd number. This is cheap, and gives every word a different weight.
 pub(crate) fn mix_in(sum: u64, word: u32) -> u64 {
     sum.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(u64::from(word))
 }

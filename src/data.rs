@@ -1,8 +1,8 @@
 //! Data sets of small labelled images, and the order in which training sees them.
 //!
-//! [`Digits::embedded`] is MNIST, binarized once and for all, carried inside the crate.
-//! [`Digits::read_dir`] reads IDX files: MNIST itself, Fashion-MNIST, or any set in that format.
-//! [`Digits::of_splits`] takes images of your own from memory.
+//! [`Digits::embedded`] is MNIST with fixed binary pixels, embedded in the crate. [`Digits::read_dir`] reads
+//! IDX files: MNIST itself, Fashion-MNIST, or any set in that format. [`Digits::of_splits`] takes your own
+//! images from memory.
 //!
 //! ```
 //! # #[cfg(feature = "embedded")] {
@@ -61,8 +61,8 @@ pub struct Digits {
 
 /// The fewest training images that leave one for validation.
 const FEWEST: usize = 6;
-/// The expectation in the error for fewer.
-const ENOUGH: &str = "at least 6 images, of which a sixth are for validation";
+/// The expectation in the error message for fewer images.
+const ENOUGH: &str = "at least 6 images, a sixth of which are for validation";
 
 impl Digits {
     /// MNIST with fixed binary pixels: each pixel was drawn once, 1 with probability intensity / 255.
@@ -85,9 +85,10 @@ impl Digits {
     /// `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`, each plain or gzip (with or without `.gz`; gzip
     /// needs the feature `gzip`). Images may have any size and up to 256 classes.
     ///
-    /// EMNIST's names work as well: `emnist-letters-train-images-idx3-ubyte`, with `test` for `t10k`. Where a folder holds
-    /// several data sets, add the name of one to its path: `emnist/emnist-letters`. EMNIST's images are
-    /// [`transposed`](Self::transposed). Labels that begin at another number than 0 are counted from 0.
+    /// EMNIST's names work as well: `emnist-letters-train-images-idx3-ubyte`, with `test` for `t10k`. If a
+    /// folder holds several data sets, add the name of one to its path: `emnist/emnist-letters`. EMNIST's
+    /// images are [`transposed`](Self::transposed). Labels that start at a number other than 0 are shifted to
+    /// start at 0.
     ///
     /// The pixels are intensities; [`Split::sample_pixels_into`] binarizes them anew each time.
     ///
@@ -105,7 +106,7 @@ impl Digits {
         packed::read(path.as_ref())
     }
 
-    /// Images of your own, in three parts: see [`Split::of_intensities`].
+    /// Your own images, in three parts: see [`Split::of_intensities`].
     ///
     /// # Errors
     /// If a part has no image, or the images of two parts differ in size or kind of pixel.
@@ -124,7 +125,7 @@ impl Digits {
         Ok(Digits::in_order(train, validation, test))
     }
 
-    /// Parts whose pixels are binarized with one draw after another.
+    /// The three parts, whose pixels are binarized with consecutive draws.
     fn in_order(train: Split, validation: Split, test: Split) -> Digits {
         let pixels = |split: &Split| split.len() * split.pixels();
         let (first, second) = (pixels(&train), pixels(&train) + pixels(&validation));

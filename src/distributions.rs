@@ -7,8 +7,8 @@
 //! | `sample(noise)` | a value of this distribution, taken as a constant without gradient |
 //! | `rsample(noise)` | the same value as a function of parameters and noise, with its gradient; continuous distributions only |
 //! | `log_prob(value)` | the logarithm of its probability or density |
-//! | `entropy()`, `mean()`, `mode()` | where there is a closed form |
-//! | `kl(q)` | KL(self \|\| q), where there is a closed form |
+//! | `entropy()`, `mean()`, `mode()` | if there is a closed form |
+//! | `kl(q)` | KL(self \|\| q), if there is a closed form |
 //!
 //! A discrete variable has only logits, because probabilities would round to 0 and 1. Its last axis holds the
 //! classes, which `log_prob`, `entropy` and `kl` sum over; distributions of single numbers work elementwise.

@@ -35,7 +35,7 @@
 //! An estimator that learns does so at every call. An estimator of an earlier layer calls it once per
 //! evaluation of the loss, which is seven times per step under an adapting `rebar` or `relax`.
 //!
-//! # An estimator of your own
+//! # Your own estimator
 //!
 //! Implement [`Estimator`]: a name, whether it is unbiased, and [`run`](Estimator::run), which gets a
 //! [`Trial`] with the variables, their samples, the loss and the score. The lab, the models and the training
@@ -125,8 +125,8 @@ pub trait Estimator: Send {
         Objective::Expected
     }
 
-    /// Sets the temperature of its relaxed sample, or of the softmax whose derivative it takes. Returns
-    /// whether it has a temperature that can be annealed.
+    /// Sets the temperature of its relaxed sample, or of the softmax whose derivative it takes. Returns true
+    /// if it has a temperature that can be annealed.
     fn set_temperature(&mut self, tau: f32) -> bool {
         let _ = tau;
         false

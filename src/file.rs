@@ -56,13 +56,13 @@ fn open_beside(target: &Path) -> io::Result<(File, Beside)> {
     };
     let (file, beside) = Beside::file(target)?;
     if let Some(old) = old {
-        like(&old, &beside.path)?;
+        copy_owner(&old, &beside.path)?;
     }
     Ok((file, beside))
 }
 
 /// Gives the file or folder at `path` the owner and the permissions of an older one.
-fn like(old: &Metadata, path: &Path) -> io::Result<()> {
+fn copy_owner(old: &Metadata, path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::{MetadataExt, chown};

@@ -180,7 +180,7 @@ pub fn gradcheck(
     }
     match check.weights.iter().any(|&weight| weight != 0.0) {
         true => Ok(GradcheckReport { directions, worst }),
-        false => Err(GradcheckError::Nothing("the function gives no number, or -inf alone")),
+        false => Err(GradcheckError::Nothing("the function returns no numbers, or only -inf")),
     }
 }
 
@@ -197,7 +197,7 @@ fn check_inputs(inputs: &[(&[f32], &[usize])]) -> Result<(), GradcheckError> {
     }
     match inputs.iter().any(|(data, _)| data.iter().any(|x| x.is_finite())) {
         true => Ok(()),
-        false => Err(GradcheckError::Nothing("no input has an entry that is finite")),
+        false => Err(GradcheckError::Nothing("no input has a finite entry")),
     }
 }
 

@@ -28,9 +28,9 @@ pub struct Interrupt {
 /// The effect of the first signal.
 enum Manner {
     /// The signal is noted, and the work stops when it can.
-    Asks,
+    Note,
     /// The command prints its last words and ends.
-    Ends(Box<dyn FnOnce() + Send>),
+    End(Box<dyn FnOnce() + Send>),
 }
 
 impl Interrupt {
@@ -40,7 +40,7 @@ impl Interrupt {
     /// # Errors
     /// If the system does not allow a signal handler.
     pub fn listen() -> Result<Interrupt> {
-        let manner = Arc::new(Mutex::new(Manner::Ends(Box::new(|| {}))));
+        let manner = Arc::new(Mutex::new(Manner::End(Box::new(|| {}))));
         let interrupt = Interrupt { asked: Arc::default(), manner };
         interrupt.begin().map_err(|error| Error::invalid("Ctrl-C", "a signal handler", error))?;
         Ok(interrupt)
@@ -74,14 +74,14 @@ impl Interrupt {
 
     /// Makes the first signal from now on a request, which the work checks with [`is_asked`](Self::is_asked).
     pub fn asks(&self) {
-        *self.manner.lock().unwrap_or_else(PoisonError::into_inner) = Manner::Asks;
+        *self.manner.lock().unwrap_or_else(PoisonError::into_inner) = Manner::Note;
     }
 
     /// Makes the first signal from now on print the last words and end the command. If one has already
     /// arrived, that happens at once.
     pub fn ends(&self, last_words: impl FnOnce() + Send + 'static) {
         let mut manner = self.manner.lock().unwrap_or_else(PoisonError::into_inner);
-        *manner = Manner::Ends(Box::new(last_words));
+        *manner = Manner::End(Box::new(last_words));
         if self.is_asked() {
             end(&mut manner);
         }
@@ -92,18 +92,18 @@ impl Interrupt {
 fn answer(manner: &Mutex<Manner>) {
     let mut manner = manner.lock().unwrap_or_else(PoisonError::into_inner);
     match &*manner {
-        Manner::Asks => above_bar(|| {
+        Manner::Note => above_bar(|| {
             let _ = writeln!(
                 io::stderr(),
                 "stopping at the end of this step; press Ctrl-C again to stop at once"
             );
         }),
-        Manner::Ends(_) => end(&mut manner),
+        Manner::End(_) => end(&mut manner),
     }
 }
 
 fn end(manner: &mut Manner) {
-    if let Manner::Ends(last_words) = std::mem::replace(manner, Manner::Asks) {
+    if let Manner::End(last_words) = std::mem::replace(manner, Manner::Note) {
         above_bar(last_words);
     }
     Lock::remove_all();

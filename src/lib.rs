@@ -34,15 +34,14 @@
 //!
 //! # Build
 //!
-//! - [`Var`] has the ops, [`nn`] the layers, [`optim`] Adam and SGD. [`gradcheck`] checks a [`Rule`] of your
-//!   own.
+//! - [`Var`] has the ops, [`nn`] the layers, [`optim`] Adam and SGD. [`gradcheck`] checks your own [`Rule`].
 //! - [`distributions`] has samples, densities and divergences of bits, classes and their relaxations.
 //! - [`estimators`] passes a gradient through [`Logits`] of bits or classes: relaxed, straight-through,
 //!   score-function.
-//! - [`models`] has VAEs, belief nets, a semi-supervised model, a classifier, and the trait for a model of
-//!   your own.
+//! - [`models`] has VAEs, belief nets, a semi-supervised model, a classifier, and the trait for your own
+//!   model.
 //! - [`train`] trains any model with any estimator that fits it, with checkpoints, on the embedded digits or
-//!   [`data`] of your own.
+//!   your own [`data`].
 //!
 //! ```
 //! use reparam::nn::Mlp;
@@ -85,7 +84,7 @@
 //! | --- | --- |
 //! | `embedded` | `data::Digits::embedded`: 70,000 digits inside the crate, 2.3 MB |
 //! | `gzip` | compressed IDX files |
-//! | `cli` | the command `reparam`, and `reparam::cli` for a command line of your own |
+//! | `cli` | the command `reparam`, and `reparam::cli` for your own command line |
 //!
 //! The engine alone: `cargo add reparam --no-default-features`.
 //!
@@ -148,7 +147,7 @@ pub mod internal {
     pub use crate::tape::MOST_SCORES;
 }
 
-/// The README, whose code runs with the tests, as the course's does.
+/// The README, whose code runs with the tests, like the course's.
 #[cfg(all(doctest, feature = "embedded"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

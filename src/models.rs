@@ -1,8 +1,8 @@
 //! Models, ready to train: a variational autoencoder, sigmoid belief nets that predict or generate,
 //! semi-supervised models and an MLP classifier.
 //!
-//! Each implements [`Model`], which is all that training, evaluation and drawing need. A model of your own
-//! implements the same trait. [`ModelShape`] lists the models that the command line trains and checkpoints
+//! Each implements [`Model`], which is all that training, evaluation and drawing need. Your own model can
+//! implement the same trait. [`ModelShape`] lists the models that the command line trains and checkpoints
 //! name.
 
 mod belief_net;
@@ -93,13 +93,14 @@ pub trait Model: Send + Sync {
     /// their estimators.
     fn layers(&self) -> Vec<Variables>;
 
-    /// Returns true if the model reads intensities. For others, an evaluation binarizes 8-bit images, always in the same way.
+    /// Returns true if the model reads intensities. For others, an evaluation binarizes 8-bit images, always
+    /// in the same way.
     fn reads_intensities(&self) -> bool {
         false
     }
 
-    /// The loss of each image of a batch, `[images]`, or one number for all, in nats, with the gradient of the batch's
-    /// estimators.
+    /// The loss of each image of a batch, `[images]`, or one number for all, in nats, with the gradient of
+    /// the batch's estimators.
     fn loss<'t>(&self, batch: &mut Batch<'_, 't>) -> Var<'t>;
 
     /// Returns true if [`loss`](Self::loss) is -ELBO or the negative of another bound, and nothing else.
@@ -107,7 +108,8 @@ pub trait Model: Send + Sync {
         !self.layers().is_empty()
     }
 
-    /// The bounds of each image from `samples` hard samples. A model that draws nothing gives [`HardBound::exact`].
+    /// The bounds of each image from `samples` hard samples. A model that samples nothing returns
+    /// [`HardBound::exact`].
     fn bounds(
         &self,
         params: &Params,
@@ -146,18 +148,18 @@ pub trait Model: Send + Sync {
 #[track_caller]
 fn check_sizes(model: &str, sizes: &[(&str, &[usize])]) {
     for (what, sizes) in sizes {
-        assert!(!sizes.contains(&0), "{model}: {what} of at least 1 expected, found {sizes:?}");
+        assert!(!sizes.contains(&0), "{model}: expected {what} of at least 1, found {sizes:?}");
     }
 }
 
 /// Panics unless there are layers, each with at least one variable of at least two values.
 #[track_caller]
 fn check_layers(model: &str, layers: &[Variables]) {
-    assert!(!layers.is_empty(), "{model}: at least one layer of variables expected, found none");
+    assert!(!layers.is_empty(), "{model}: expected at least one layer of variables, found none");
     for layer in layers {
         assert!(
             layer.count() > 0 && layer.values() > 1,
-            "{model}: at least one variable of two values or more expected, found {layer}"
+            "{model}: expected at least one variable of two values or more, found {layer}"
         );
     }
 }

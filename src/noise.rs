@@ -59,7 +59,7 @@ pub(crate) use source::{draws_for, normals_for};
 /// # use reparam::{Noise, Tape};
 /// # let tape = Tape::new();
 /// # let logits = tape.variable(&[1.0, 2.0, 3.0], [1, 3]);
-/// // One draw for all classes is no noise.
+/// // The same draw for every class adds no noise.
 /// let without_noise = logits.gumbel_softmax(0.5, &mut &[1 << 31; 3][..]);
 /// assert!((without_noise.to_vec()[2] - (logits / 0.5).softmax().to_vec()[2]).abs() < 1e-6);
 /// ```

@@ -26,7 +26,7 @@ impl ParamId {
     }
 
     /// True if both ids belong to the same [`Params`].
-    pub(crate) fn is_beside(self, other: ParamId) -> bool {
+    pub(crate) fn shares_params_with(self, other: ParamId) -> bool {
         self.store == other.store
     }
 }

@@ -69,12 +69,12 @@ impl NodeView<'_> {
         self.rule.map_or(0, |rule| rule.saved_bytes() + size_of_val(self.kept))
     }
 
-    /// Its value, to write out.
+    /// Its value, in a form to print.
     pub(crate) fn numbers(&self) -> Numbers<'_> {
         Numbers { values: self.value, classes: self.shape.classes(), are_indices: self.is_indices }
     }
 
-    /// A gradient of it, to write out.
+    /// A gradient with respect to it, in a form to print.
     pub(crate) fn gradient_numbers<'a>(&self, gradient: &'a [f32]) -> Numbers<'a> {
         Numbers { values: gradient, classes: self.shape.classes(), are_indices: false }
     }
@@ -126,7 +126,7 @@ impl Tape {
         aligned(&rows)
     }
 
-    /// The gradient of each node, where it has one.
+    /// The gradient of each node that has one.
     #[track_caller]
     pub(crate) fn gradient_of_each<'a>(&self, gradients: Option<&'a Gradients>) -> Vec<Option<&'a [f32]>> {
         let mut found = vec![None; self.len()];

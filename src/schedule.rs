@@ -81,15 +81,15 @@ impl Schedule {
         let (numbers, steps) = match self {
             Schedule::Fixed(value) => ([value; 3], Ok(())),
             Schedule::Anneal { start, rate, floor, every } => {
-                ([start, rate, floor], if every > 0 { Ok(()) } else { Err("EVERY of at least 1 expected") })
+                ([start, rate, floor], if every > 0 { Ok(()) } else { Err("expected EVERY of at least 1") })
             }
             Schedule::Tail { start, end, from, to } => {
-                ([start, end, end], if from < to { Ok(()) } else { Err("TO after FROM expected") })
+                ([start, end, end], if from < to { Ok(()) } else { Err("expected TO after FROM") })
             }
         };
         match numbers.iter().all(|number| number.is_finite()) {
             true => steps,
-            false => Err("finite numbers expected"),
+            false => Err("expected finite numbers"),
         }
     }
 }

@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 pub struct Shape(SmallVec<[usize; 4]>);
 
 impl Clone for Shape {
-    // A derived clone pushes the axes one by one, which a node of a small tape would feel.
+    // A derived clone pushes the axes one by one, which slows down small tapes.
     fn clone(&self) -> Shape {
         Shape(SmallVec::from_slice(&self.0))
     }
@@ -32,7 +32,7 @@ impl Shape {
     /// Number of elements: the product of the axes, 1 for a scalar.
     ///
     /// # Panics
-    /// If it is more than a `usize` holds.
+    /// If it exceeds a `usize`.
     #[allow(clippy::len_without_is_empty)]
     #[track_caller]
     pub fn len(&self) -> usize {

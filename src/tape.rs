@@ -63,7 +63,8 @@ pub trait Rule: Any + fmt::Debug + Send {
     /// Adds this node's contribution to the gradients of its inputs, one input after another.
     fn backward(&self, node: Recorded<'_>, gradients: &mut InputGradients<'_>);
 
-    /// The bytes that it saves, which are those of the struct. A rule that owns a buffer counts that as well.
+    /// The bytes that it saves, by default the size of the struct. A rule that owns a buffer adds the
+    /// buffer's.
     fn saved_bytes(&self) -> usize {
         size_of_val(self)
     }
@@ -142,8 +143,8 @@ impl Tape {
     fn nodes(&self) -> Ref<'_, Nodes> {
         let Ok(nodes) = self.nodes.try_borrow() else {
             panic!(
-                "the tape is being written: an op's `forward` reads its inputs by their position, other values with \
-                 .to_vec() beforehand"
+                "the tape is being written; inside an op's `forward`, read its inputs by position, and copy other \
+                 values beforehand with .to_vec()"
             )
         };
         nodes
@@ -292,7 +293,7 @@ impl Tape {
         let shape = &nodes.slots[root as usize].shape;
         assert!(
             self.recording,
-            "backward: this tape was made by Tape::inference and keeps nothing to go back along"
+            "backward: this tape was made by Tape::inference and keeps nothing for a backward pass"
         );
         assert!(
             shape.len() == 1,

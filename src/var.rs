@@ -118,7 +118,7 @@ impl<'t> Var<'t> {
     #[track_caller]
     pub fn item(self) -> f32 {
         let value = self.value();
-        assert!(value.len() == 1, "item: one number expected, the shape is {}", self.shape());
+        assert!(value.len() == 1, "item: expected one number, the shape is {}", self.shape());
         value[0]
     }
 
@@ -178,7 +178,7 @@ pub(crate) fn one_shape(
     let (shape, other_shape) = (value.shape(), other.shape());
     assert!(
         shape == other_shape,
-        "{op}: {name} is {shape} and {other_name} {other_shape}; they must have one shape{}",
+        "{op}: {name} is {shape} and {other_name} {other_shape}; they must have the same shape{}",
         to_one_shape(&shape, &other_shape)
     );
     shape

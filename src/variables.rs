@@ -111,7 +111,7 @@ impl Variables {
         let (len, elements) = (logits.shape().len(), self.elements());
         assert!(
             elements > 0 && len.is_multiple_of(elements),
-            "{self} have {elements} logits a row; {} do not make whole rows",
+            "{self} have {elements} logits per row; {} do not make whole rows",
             logits.shape()
         );
         Logits { variables: self, var: logits.reshape(self.shape(len / elements)) }

@@ -1,7 +1,7 @@
 //! Does a steady state allocate, and does memory stay flat?
 //!
-//! We count the threads that work for a test: its own pool, and the team that helps. There is one team, so the tests take
-//! turns.
+//! We count the threads that work for a test: its own pool, and the team that helps. There is one team, so
+//! the tests take turns.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;
@@ -26,7 +26,7 @@ use reparam_ops::{Buffer, internal};
 struct Counters {
     count: AtomicU64,
     live: AtomicI64,
-    /// Asks for the place of the last one.
+    /// Asks for a trace of the last allocation.
     traced: AtomicBool,
     trace: Mutex<String>,
 }
@@ -55,7 +55,7 @@ impl Counting {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         Counting::count(layout, 0);
-        // SAFETY: the caller's promises are those that `System` asks for.
+        // SAFETY: the caller makes the promises that `System` requires.
         unsafe { System.alloc(layout) }
     }
 
@@ -78,8 +78,9 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Runs `work` inside a pool of `threads`, all of which are counted, as are the team's. Each thread keeps working memory
-/// from its first share of some work on; which share that is, and when, is chance, so all threads have theirs beforehand.
+/// Runs `work` inside a pool of `threads`, and counts all of them and the team's. Each thread keeps working
+/// memory from its first share of some work on. Which share that is, and when, is chance, so all threads get
+/// theirs beforehand.
 fn in_pool<T: Send>(threads: usize, work: impl FnOnce(&'static Counters) -> T + Send) -> T {
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,7 +117,7 @@ fn warm_up_memory() {
     internal::scratch::with_indices(LARGE, LARGE, |_, _| ());
 }
 
-/// What `steps` calls of `step` allocated after `warm_up` calls.
+/// The allocations of `steps` calls of `step`, after `warm_up` calls.
 fn steady(counters: &Counters, warm_up: usize, steps: usize, mut step: impl FnMut()) -> u64 {
     (0..warm_up).for_each(|_| step());
     let before = counters.count.load(Relaxed);
@@ -137,7 +138,7 @@ fn assert_flat(counters: &Counters, steps: usize, mut step: impl FnMut()) {
     assert_eq!(count_now - count, 0, "allocations in {steps} steps");
 }
 
-/// Images of 28 x 28 with three of twenty pixels lit, as in MNIST, where `lit` says so; grey ones otherwise.
+/// Images of 28 x 28: if `lit`, three of twenty pixels are lit, as in MNIST; otherwise all are grey.
 fn images(lit: bool) -> Digits {
     let folder = tempfile::tempdir().unwrap();
     for (name, count) in [("train", 600u32), ("t10k", 10)] {
@@ -220,8 +221,8 @@ fn so_does_the_main_job() {
     }
 }
 
-/// A sample, a density and a divergence of each kind of distribution, with masked classes too, and the gradient of their
-/// sum.
+/// A sample, a density and a divergence of each kind of distribution, with masked classes too, and the
+/// gradient of their sum.
 #[test]
 fn so_does_a_step_with_distributions() {
     const SHAPE: [usize; 2] = [64, 8];
@@ -272,7 +273,7 @@ fn gradients_that_are_dropped_do_not_pile_up() {
     assert!(kept <= most, "{kept} bytes are kept of 500 gradients, at most {most} expected");
 }
 
-/// A net whose inputs and activations are never zero, so that every product is a dense one.
+/// A net whose inputs and activations are never zero, so that every product is dense.
 struct Net {
     params: Params,
     mlp: Mlp,

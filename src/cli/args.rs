@@ -11,11 +11,12 @@ use crate::error::{Error, Result};
 /// The data of a command.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct DataArgs {
-    /// Folder of IDX files (MNIST, Fashion-MNIST, EMNIST, ...; plain or .gz), binarized afresh in every batch except for mlp,
-    /// or a file that `reparam data pack` wrote, instead of the embedded fixed-binarized MNIST
+    /// Folder of IDX files (MNIST, Fashion-MNIST, EMNIST, ...; plain or .gz), binarized afresh in every batch
+    /// except for mlp, or a file that `reparam data pack` wrote, instead of the embedded fixed-binarized
+    /// MNIST
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// Exchange rows and columns of the images, as EMNIST's files need it
+    /// Exchange rows and columns of the images, as EMNIST's files require
     #[arg(long, requires = "data")]
     pub transpose: bool,
 }
@@ -70,7 +71,7 @@ pub fn embedded() -> Result<Digits> {
 /// The threads of a command.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ThreadArgs {
-    /// Threads to work on; what is computed does not depend on it [default: one per core]
+    /// Number of threads; the results do not depend on it [default: one per core]
     #[arg(long, value_name = "N", value_parser = whole(1..=u16::MAX))]
     threads: Option<u16>,
 }
@@ -94,7 +95,7 @@ impl ThreadArgs {
 /// Reads a number.
 ///
 /// # Errors
-/// One sentence that says what was expected and found.
+/// A sentence that names what was expected and what was found.
 pub fn number<T: FromStr>(text: &str) -> std::result::Result<T, String> {
     text.parse().map_err(|_| {
         let kind = if "0.5".parse::<T>().is_ok() { "a number" } else { "a whole number" };

@@ -20,7 +20,8 @@ pub enum PlanArgs {
     /// A variational autoencoder of binary images
     #[command(allow_negative_numbers = true, after_help = defaults(&Plan::vae()))]
     Vae {
-        /// Widths of the encoder's hidden layers, like 512,256, or "none"; the decoder mirrors them [default: 512,256]
+        /// Widths of the encoder's hidden layers, like 512,256, or "none"; the decoder mirrors them [default:
+        /// 512,256]
         #[arg(long, help_heading = MODEL, value_name = "WIDTHS")]
         hidden: Option<Widths>,
         /// The latent variables
@@ -29,7 +30,7 @@ pub enum PlanArgs {
         /// The estimator
         #[command(flatten)]
         sampling: SamplingFlags,
-        /// What every model has
+        /// The flags of every model
         #[command(flatten)]
         run: RunArgs,
     },
@@ -42,27 +43,27 @@ pub enum PlanArgs {
         /// The estimator
         #[command(flatten)]
         sampling: SamplingFlags,
-        /// What every model has
+        /// The flags of every model
         #[command(flatten)]
         run: RunArgs,
     },
     /// A sigmoid belief net with a learned prior
     #[command(allow_negative_numbers = true, after_help = defaults(&Plan::belief()))]
     Belief {
-        /// Bits of each layer, the one next to the pixels first [default: 200,200]
+        /// Bits of each layer, the layer next to the pixels first [default: 200,200]
         #[arg(long, help_heading = MODEL, value_name = "WIDTHS")]
         layers: Option<Widths>,
-        /// How a layer depends on the one before: linear or nonlinear [default: nonlinear]
+        /// A layer's dependence on the one before: linear or nonlinear [default: nonlinear]
         #[arg(long, help_heading = MODEL, value_name = "LINK")]
         link: Option<Link>,
         /// The estimator
         #[command(flatten)]
         sampling: SamplingFlags,
-        /// What every model has
+        /// The flags of every model
         #[command(flatten)]
         run: RunArgs,
     },
-    /// A semi-supervised model of images of which a hundred have a label
+    /// A semi-supervised model of images, a hundred of them labelled
     #[command(allow_negative_numbers = true, after_help = defaults(&Plan::semi()))]
     Semi {
         /// Widths of the hidden layers of each net, like 400 or 500,300 [default: 400]
@@ -74,7 +75,7 @@ pub enum PlanArgs {
         /// The estimator
         #[command(flatten)]
         sampling: SamplingFlags,
-        /// What every model has
+        /// The flags of every model
         #[command(flatten)]
         run: RunArgs,
     },
@@ -84,10 +85,10 @@ pub enum PlanArgs {
         /// Widths of the hidden layers, like 256,128, or "none" [default: 256,128]
         #[arg(long, help_heading = MODEL, value_name = "WIDTHS")]
         hidden: Option<Widths>,
-        /// Refused in one line: there is nothing to estimate
+        /// Rejected in one line, because there is nothing to estimate
         #[arg(long, value_name = "NAME", hide = true)]
         estimator: Option<String>,
-        /// What every model has
+        /// The flags of every model
         #[command(flatten)]
         run: RunArgs,
     },
@@ -117,11 +118,11 @@ pub struct VariableFlags {
 pub struct SamplingFlags {
     #[arg(long, value_name = "NAME", help = estimator_help())]
     estimator: Option<String>,
-    /// Temperature of the estimator: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO [default: the one in
-    /// the estimator's name; without --estimator as below]
+    /// Temperature of the estimator: a number, anneal:START,RATE,FLOOR,EVERY or tail:START,END,FROM,TO
+    /// [default: the one in the estimator's name, or as below without --estimator]
     #[arg(long, value_name = "SCHEDULE")]
     tau: Option<Schedule>,
-    /// First step whose samples are straight-through instead: st-gumbel-softmax from there on [default: never]
+    /// Step from which samples are straight-through (st-gumbel-softmax) [default: never]
     #[arg(long, value_name = "N", value_parser = number::<u64>)]
     straight_through_from: Option<u64>,
 }
@@ -136,10 +137,10 @@ pub struct RunArgs {
     /// Folder for model.safetensors, metrics.jsonl and digits.png [default: out/MODEL]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// File for the metrics, one JSON object a line [default: metrics.jsonl in the output folder]
+    /// File for the metrics, one JSON object per line [default: metrics.jsonl in the output folder]
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Resume the run in the output folder, with the settings it was begun with
+    /// Resume the run in the output folder, with its original settings
     #[arg(long)]
     pub resume: bool,
     /// Replace the run in the output folder, if any; it is removed as soon as the new run has a checkpoint
@@ -155,7 +156,7 @@ pub struct RunArgs {
     training: TrainingFlags,
 }
 
-/// Widths of layers, as a flag has them.
+/// Layer widths given by a flag.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Widths(Vec<usize>);
 
@@ -206,7 +207,7 @@ impl PlanArgs {
     /// If a flag is given that the model or its optimizer would not read.
     pub fn plan(&self) -> Result<Plan> {
         if let (PlanArgs::Mlp { .. }, Some(_)) = (self, self.run().samples) {
-            return Err(Error::invalid("--samples", "it with a model that samples", "mlp"));
+            return Err(Error::invalid("--samples", "a model that samples", "mlp"));
         }
         let mut plan = self.run().training.apply(self.defaults())?;
         self.shape(&mut plan.model);
@@ -255,7 +256,7 @@ impl PlanArgs {
         if self.plan()? == self.defaults() {
             return Ok(());
         }
-        let expected = "no settings: the run continues with those it was begun with";
+        let expected = "no other settings, because a resumed run keeps its own";
         Err(Error::invalid("--resume", expected, "flags that change them"))
     }
 }
@@ -295,7 +296,10 @@ impl SamplingFlags {
 /// The estimators, for help texts.
 fn estimator_help() -> String {
     let forms: Vec<&str> = entries().map(|entry| entry.form).collect();
-    format!("How the gradient passes through the variables, one of {} [default: as below]", forms.join(", "))
+    format!(
+        "Estimator of the gradient through the variables, one of {} [default: as below]",
+        forms.join(", ")
+    )
 }
 
 /// The settings of a plan, for help texts.

@@ -83,7 +83,8 @@ pub fn sans(pixels: f64) -> (&'static str, f64) {
     ("sans-serif", pixels * 1.24)
 }
 
-/// An SVG of curves with logarithmic axes and a mark at each point; points that are not positive are left out.
+/// An SVG of curves with logarithmic axes and a mark at each point; points that are not positive are left
+/// out.
 ///
 /// # Errors
 /// If they cannot be drawn.
@@ -113,7 +114,7 @@ pub fn linear(axes: &Axes<'_>, curves: &[Curve]) -> Result<String> {
     picture(SIZE, |area| draw(area, axes, curves, left..right, bottom..top + room, false))
 }
 
-/// The numbers at a logarithmic axis: 1, 2 and 5 times powers of 10, or the powers alone where there are many.
+/// The numbers at a logarithmic axis: 1, 2 and 5 times powers of 10, or only the powers if there are many.
 fn decades(range: &std::ops::Range<f64>) -> Vec<f64> {
     let (first, last) = (range.start.log10().floor() as i32, range.end.log10().ceil() as i32);
     let heads: &[f64] = if last - first > 4 { &[1.0] } else { &[1.0, 2.0, 5.0] };
@@ -140,7 +141,7 @@ where
 {
     let mut chart = ChartBuilder::on(area)
         .margin(16)
-        // Half of the last number at the axis.
+        // Half of the last number on the axis.
         .margin_right(44)
         .x_label_area_size(44)
         .y_label_area_size(76)

@@ -33,7 +33,7 @@ pub fn progress(start: u64, total: u64, unit: &str) -> ProgressBar {
     bar
 }
 
-/// Prints with the bar, if there is one, out of the way.
+/// Prints above the bar, if there is one.
 pub(crate) fn above_bar(print: impl FnOnce()) {
     match SHOWN.lock().ok().and_then(|shown| shown.as_ref().and_then(WeakProgressBar::upgrade)) {
         Some(bar) => bar.suspend(print),

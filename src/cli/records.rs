@@ -57,8 +57,8 @@ impl Metrics {
     }
 }
 
-/// The lines of a metrics file that were written before `step` was passed, and the time of the last. A line
-/// cut short by a kill is dropped.
+/// The lines of a metrics file that were written before `step` was passed, and the time of the last. It drops
+/// a line that a kill cut short.
 fn lines_up_to(path: &Path, step: u64) -> Result<(Vec<u8>, f64)> {
     let contents = std::fs::read(path).map_err(|error| Error::io(path, "read", error))?;
     let (mut kept, mut seconds) = (Vec::new(), 0.0);

@@ -7,11 +7,11 @@ use crate::error::{Error, Result};
 use crate::schedule::Schedule;
 use crate::train::{MOST_STEPS, OptimizerPlan, Plan, Validation};
 
-/// How the parameters move.
+/// The flags of the optimizer and of the run's length.
 #[derive(Clone, Debug, Default, PartialEq, Args)]
 #[command(next_help_heading = "Training")]
 pub(super) struct TrainingFlags {
-    /// Where all randomness comes from [default: 1]
+    /// Seed of all random numbers [default: 1]
     #[arg(long, value_name = "N", value_parser = number::<u64>)]
     seed: Option<u64>,
     /// Steps; the default schedules end with them
@@ -38,13 +38,14 @@ pub(super) struct TrainingFlags {
     /// Weight decay of adamw and sgd [default: 0]
     #[arg(long, value_name = "X", value_parser = number::<f64>)]
     weight_decay: Option<f64>,
-    /// Largest norm of the gradient; 0 for no limit [default: 0]
+    /// Largest norm of the gradient; larger gradients are scaled down; 0 for no limit [default: 0]
     #[arg(long, value_name = "X", value_parser = number::<f64>)]
     clip_norm: Option<f64>,
     /// Steps between evaluations on the validation images; 0 for none [default: 2000]
     #[arg(long, value_name = "N", value_parser = number::<u64>)]
     validate_every: Option<u64>,
-    /// Stop after so many evaluations without improvement and keep the best parameters; 0 for never [default: 0]
+    /// Stop after this many evaluations without improvement and keep the best parameters; 0 for never
+    /// [default: 0]
     #[arg(long, value_name = "N", value_parser = number::<u64>)]
     patience: Option<u64>,
 }
@@ -97,7 +98,7 @@ impl TrainingFlags {
         ];
         if let Some((flag, _, _, with)) = flags.into_iter().find(|&(_, given, read, _)| given && !read) {
             let found = if is_sgd { "sgd" } else { "adam" };
-            return Err(Error::invalid(flag, format!("it with {with} only"), found));
+            return Err(Error::invalid(flag, format!("this flag only with {with}"), found));
         }
         let (beta1, beta2) = (self.beta1.unwrap_or(beta1), self.beta2.unwrap_or(beta2));
         let weight_decay = self.weight_decay.unwrap_or(0.0);

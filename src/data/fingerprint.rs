@@ -1,4 +1,4 @@
-//! A short text that tells data sets apart, so that a run cannot continue on other data than it began with.
+//! A short text that identifies a data set, so that a run cannot continue on different data.
 
 use crate::checksum::mix_in;
 use crate::data::{Digits, Split};

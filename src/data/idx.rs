@@ -36,7 +36,7 @@ fn count_from_zero(sets: [&mut Vec<u8>; 2]) {
     sets.into_iter().flatten().for_each(|label| *label -= first);
 }
 
-/// A file of a data set: what its name says besides the data set and `.gz`.
+/// The name of one of the four files, without the data set's name and `.gz`.
 struct Name {
     stem: &'static str,
     /// EMNIST's word for it.
@@ -51,7 +51,8 @@ const NAMES: [Name; 4] = [
 ];
 
 impl Name {
-    /// What a file of that name begins with before it: the data set, as in `emnist-letters-`, or nothing.
+    /// The part of `file` before this name, if `file` has it: the data set, as in `emnist-letters-`, or
+    /// nothing.
     fn data_set(&self, file: &str) -> Option<String> {
         // Some mirrors write a dot before `idx`.
         let plain = file.strip_suffix(".gz").unwrap_or(file).replace(".idx", "-idx");
@@ -60,7 +61,8 @@ impl Name {
     }
 }
 
-/// The four files of the data set in a folder; of the one named last in a path like `emnist/emnist-letters`.
+/// The four files of the data set in a folder, or of the data set that a path like `emnist/emnist-letters`
+/// ends in.
 fn find(path: &Path) -> Result<[PathBuf; 4]> {
     let wanted: Vec<&str> = NAMES.iter().map(|name| name.stem).collect();
     let wanted = format!("{} (or the same with .gz)", wanted.join(", "));
@@ -110,7 +112,7 @@ fn files(dir: &Path) -> io::Result<Vec<String>> {
     Ok(files)
 }
 
-/// What the names of a folder's data set begin with. One without a name of its own comes first.
+/// The prefix that names a folder's data set. Files without a prefix take precedence.
 fn only_data_set(dir: &Path, files: &[String]) -> Result<String> {
     let found: BTreeSet<String> = files.iter().filter_map(|file| NAMES[0].data_set(file)).collect();
     match (found.first(), found.len()) {

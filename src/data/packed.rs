@@ -18,11 +18,11 @@ const VERSION: u32 = 1;
 /// order of the IDX files, training images first.
 pub const PACKED_SEED: u64 = 2008;
 
-/// Makes a packed file: each pixel of 8-bit images is drawn once, 1 with probability intensity / 255. From MNIST, it is the
-/// file that [`Digits::embedded`] carries, byte for byte.
+/// Makes a packed file, with each pixel of 8-bit images drawn once, 1 with probability intensity / 255. From
+/// MNIST, it makes the file that [`Digits::embedded`] carries, byte for byte.
 ///
-/// The file does not say where the validation images begin: when it is read, they are the last sixth of the images that are
-/// not for the test.
+/// The file does not say where the validation images begin. When it is read, they are the last sixth of all
+/// images except the test images.
 #[cfg(feature = "gzip")]
 pub fn pack(digits: &Digits) -> Vec<u8> {
     use std::io::Write;

@@ -94,8 +94,8 @@ fn gunzip(_: &Path, reader: impl BufRead + 'static) -> Result<Box<dyn Read>> {
     Ok(Box::new(Members { decoder: Some(GzDecoder::new(reader)) }))
 }
 
-/// The contents of a gzip file: streams one after another, and at the end zeros, with which tapes and some tools fill up a
-/// block. Anything else behind a stream is damage.
+/// The contents of a gzip file, which are consecutive streams, and zeros at the end, with which tapes and
+/// some tools fill up a block. Anything else after a stream is damage.
 #[cfg(feature = "gzip")]
 struct Members<R> {
     /// `None` once the file is at its end.

@@ -33,7 +33,7 @@ impl Split {
         Split { rows, cols, pixels, labels, first_draw: 0 }
     }
 
-    /// The same with the draws that follow `draws` others.
+    /// The same images, whose pixels are binarized with the draws that follow `draws` others.
     pub(super) fn after_draws(self, draws: usize) -> Split {
         Split { first_draw: draws as u64, ..self }
     }
@@ -70,7 +70,7 @@ impl Split {
         Ok(Split::new(size, Pixels::Bits(bits), labels))
     }
 
-    /// Returns the same images with rows and columns exchanged, as EMNIST's files need it.
+    /// Returns the same images with rows and columns exchanged, as EMNIST's files require.
     pub fn transposed(&self) -> Split {
         let (rows, cols, labels) = (self.rows, self.cols, self.labels.clone());
         let places = || (0..cols).flat_map(|col| (0..rows).map(move |row| row * cols + col));
@@ -117,7 +117,7 @@ impl Split {
         self.rows * self.cols
     }
 
-    /// Returns true if the pixels were binarized once and for all, so that they are 0 or 1 as stored.
+    /// Returns true if the pixels were binarized once, so that they are 0 or 1 as stored.
     pub fn is_binary(&self) -> bool {
         matches!(self.pixels, Pixels::Bits(_))
     }
@@ -145,8 +145,8 @@ impl Split {
         }
     }
 
-    /// Writes the chosen images, one per row of `out`, as they are stored: 0 or 1 if they were binarized once
-    /// and for all, intensity / 255 otherwise.
+    /// Writes the chosen images, one per row of `out`, as they are stored: 0 or 1 if they were binarized
+    /// once, intensity / 255 otherwise.
     ///
     /// # Panics
     /// If `out` is not `indices.len()` times [`pixels`](Self::pixels) long, or an index is out of range.
@@ -168,8 +168,8 @@ impl Split {
     }
 
     /// Writes the chosen images, one per row of `out`, every pixel 0 or 1. Intensities are sampled: 1 with
-    /// probability intensity / 255, with one draw per pixel. If the pixels were binarized once and for all,
-    /// this is [`pixels_into`](Self::pixels_into) and takes no draws.
+    /// probability intensity / 255, with one draw per pixel. If the pixels were binarized once, this is
+    /// [`pixels_into`](Self::pixels_into) and takes no draws.
     ///
     /// # Panics
     /// The same as [`pixels_into`](Self::pixels_into).
@@ -186,11 +186,11 @@ impl Split {
         }
     }
 
-    /// Writes the chosen images, one per row of `out`, every pixel 0 or 1, the same at every call: intensities are sampled as
-    /// `pack` samples them, with the draws of [`PACKED_SEED`](super::PACKED_SEED).
+    /// Writes the chosen images, one per row of `out`, every pixel 0 or 1, the same at every call.
+    /// Intensities are sampled as `pack` samples them, with the draws of [`PACKED_SEED`](super::PACKED_SEED).
     ///
     /// # Panics
-    /// As [`pixels_into`](Self::pixels_into).
+    /// The same as [`pixels_into`](Self::pixels_into).
     #[track_caller]
     pub fn binarized_pixels_into(&self, indices: &[u32], out: &mut [f32]) {
         self.check_room("binarized_pixels_into", indices, out);
@@ -201,7 +201,8 @@ impl Split {
         }
     }
 
-    /// The first images, or all where there are fewer, as [`sample_pixels_into`](Self::sample_pixels_into) gives them.
+    /// The first `count` images, or all if there are fewer, from
+    /// [`sample_pixels_into`](Self::sample_pixels_into).
     pub fn sample_first(&self, count: usize, noise: &mut Noise) -> Vec<f32> {
         let indices: Vec<u32> = (0..count.min(self.len()) as u32).collect();
         let mut pixels = vec![0.0; indices.len() * self.pixels()];

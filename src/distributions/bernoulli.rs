@@ -13,11 +13,11 @@ use crate::var::{Var, one_shape};
 /// use reparam::{Noise, Tape};
 ///
 /// let tape = Tape::new();
-/// let law = Bernoulli::new(tape.variable(&[0.0, 3.0], [2]));
-/// let z = law.sample(&mut Noise::seed(1));
+/// let distribution = Bernoulli::new(tape.variable(&[0.0, 3.0], [2]));
+/// let z = distribution.sample(&mut Noise::seed(1));
 /// assert!(z.to_vec().iter().all(|&z| z == 0.0 || z == 1.0));
-/// assert!((law.log_prob(z).to_vec()[0] + 2f32.ln()).abs() < 1e-6);
-/// assert_eq!(law.mode().to_vec(), [0.0, 1.0]);
+/// assert!((distribution.log_prob(z).to_vec()[0] + 2f32.ln()).abs() < 1e-6);
+/// assert_eq!(distribution.mode().to_vec(), [0.0, 1.0]);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Bernoulli<'t> {
@@ -68,7 +68,8 @@ impl<'t> Bernoulli<'t> {
         self.logits.sigmoid()
     }
 
-    /// -p ln p - (1 - p) ln(1 - p), elementwise, in nats: from 0 to ln 2, never below 0, and 0 for an infinite logit.
+    /// -p ln p - (1 - p) ln(1 - p), elementwise, in nats: from 0 to ln 2, never below 0, and 0 for an
+    /// infinite logit.
     ///
     /// dlogits = -d logits p (1 - p).
     ///

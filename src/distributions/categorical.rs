@@ -18,10 +18,10 @@ use crate::var::Var;
 /// use reparam::{Noise, Tape};
 ///
 /// let tape = Tape::new();
-/// let law = Categorical::new(tape.variable(&[0.0, 0.0, 0.0, 9.0], [2, 2]));
-/// let classes = law.sample(&mut Noise::seed(1));
-/// assert_eq!(law.log_prob(&classes).shape().dims(), [2]);
-/// assert_eq!(law.mode(), [0, 1]);
+/// let distribution = Categorical::new(tape.variable(&[0.0, 0.0, 0.0, 9.0], [2, 2]));
+/// let classes = distribution.sample(&mut Noise::seed(1));
+/// assert_eq!(distribution.log_prob(&classes).shape().dims(), [2]);
+/// assert_eq!(distribution.mode(), [0, 1]);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Categorical<'t> {
@@ -92,7 +92,7 @@ impl<'t> Categorical<'t> {
     #[track_caller]
     pub fn mode(self) -> Vec<u32> {
         const OP: &str = "Categorical::mode";
-        self.logits.check_index_can_tell(OP);
+        self.logits.panic_on_nan(OP);
         self.logits.unless_masked(OP, self.logits.check_rows());
         let logits = self.logits.value();
         let rows = logits.chunks_exact(self.logits.shape().classes());

@@ -19,10 +19,10 @@ const EULER: f32 = 0.577_215_7;
 ///
 /// let tape = Tape::new();
 /// let (loc, log_scale) = (tape.variable(&[1.0], [1]), tape.variable(&[0.0], [1]));
-/// let law = Gumbel::new(loc, log_scale);
-/// let x = law.rsample(&mut Noise::seed(1));
+/// let distribution = Gumbel::new(loc, log_scale);
+/// let x = distribution.rsample(&mut Noise::seed(1));
 /// assert_eq!(x.sum().backward().of(loc).unwrap(), [1.0]);
-/// assert!((law.log_prob(loc).item() + 1.0).abs() < 1e-6);
+/// assert!((distribution.log_prob(loc).item() + 1.0).abs() < 1e-6);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Gumbel<'t> {

@@ -18,10 +18,10 @@ use crate::var::{Var, one_shape};
 ///
 /// let tape = Tape::new();
 /// let (loc, log_scale) = (tape.variable(&[1.0], [1]), tape.variable(&[0.0], [1]));
-/// let law = Logistic::new(loc, log_scale);
-/// let x = law.rsample(&mut Noise::seed(1));
+/// let distribution = Logistic::new(loc, log_scale);
+/// let x = distribution.rsample(&mut Noise::seed(1));
 /// assert_eq!(x.sum().backward().of(loc).unwrap(), [1.0]);
-/// assert!((law.log_prob(loc).item() - 0.25f32.ln()).abs() < 1e-6);
+/// assert!((distribution.log_prob(loc).item() - 0.25f32.ln()).abs() < 1e-6);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Logistic<'t> {
@@ -63,7 +63,8 @@ impl<'t> Logistic<'t> {
         self.loc + self.log_scale.exp() * noise_like("Logistic", self.loc, noise, fill_logistic)
     }
 
-    /// The log-density of x, elementwise, in nats: -|z| - 2 softplus(-|z|) - log_scale with z = (x - loc) / scale.
+    /// The log-density of x, elementwise, in nats: -|z| - 2 softplus(-|z|) - log_scale with z = (x - loc) /
+    /// scale.
     ///
     /// # Panics
     /// If the shapes differ.

@@ -17,9 +17,9 @@ use crate::var::{Temperature, Var, one_shape};
 /// use reparam::{Noise, Tape};
 ///
 /// let tape = Tape::new();
-/// let law = LogitRelaxedBernoulli::new(tape.variable(&[0.5, -9.0], [2]), 0.01);
-/// let y = law.rsample(&mut Noise::seed(1));
-/// assert!(law.log_prob(y).to_vec().iter().all(|log_prob| log_prob.is_finite()));
+/// let distribution = LogitRelaxedBernoulli::new(tape.variable(&[0.5, -9.0], [2]), 0.01);
+/// let y = distribution.rsample(&mut Noise::seed(1));
+/// assert!(distribution.log_prob(y).to_vec().iter().all(|log_prob| log_prob.is_finite()));
 /// ```
 ///
 /// # Source

@@ -16,11 +16,11 @@ pub(super) const HALF_LN_2PI: f32 = 0.918_938_5;
 ///
 /// let tape = Tape::new();
 /// let (mean, log_std) = (tape.variable(&[1.0], [1]), tape.variable(&[0.0], [1]));
-/// let law = Normal::new(mean, log_std);
-/// let x = law.rsample(&mut Noise::seed(1));
+/// let distribution = Normal::new(mean, log_std);
+/// let x = distribution.rsample(&mut Noise::seed(1));
 /// assert_eq!(x.sum().backward().of(mean).unwrap(), [1.0]);
-/// assert!((law.log_prob(mean).item() + 0.918_938_5).abs() < 1e-6);
-/// assert_eq!(law.kl(law).item(), 0.0);
+/// assert!((distribution.log_prob(mean).item() + 0.918_938_5).abs() < 1e-6);
+/// assert_eq!(distribution.kl(distribution).item(), 0.0);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Normal<'t> {

@@ -15,11 +15,11 @@ use crate::var::{Var, one_shape};
 /// use reparam::{Noise, Tape};
 ///
 /// let tape = Tape::new();
-/// let law = OneHot::new(tape.variable(&[0.0, 0.0, f32::NEG_INFINITY], [1, 3]));
-/// let z = law.sample(&mut Noise::seed(1));
+/// let distribution = OneHot::new(tape.variable(&[0.0, 0.0, f32::NEG_INFINITY], [1, 3]));
+/// let z = distribution.sample(&mut Noise::seed(1));
 /// assert_eq!(z.sum().item(), 1.0);
-/// assert!((law.log_prob(z).item() + 2f32.ln()).abs() < 1e-6);
-/// assert!((law.entropy().item() - 2f32.ln()).abs() < 1e-6);
+/// assert!((distribution.log_prob(z).item() + 2f32.ln()).abs() < 1e-6);
+/// assert!((distribution.entropy().item() - 2f32.ln()).abs() < 1e-6);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct OneHot<'t> {

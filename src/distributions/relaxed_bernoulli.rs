@@ -6,7 +6,7 @@ use crate::noise::NoiseSource;
 use crate::var::{Temperature, Var, one_shape};
 
 /// A number in (0, 1) for each element, together with its logit. The number itself rounds to 1 for a logit of
-/// 17.4 or more, which a sample at a low temperature easily has.
+/// 17.4 or more, which is common at a low temperature.
 ///
 /// # Examples
 /// ```
@@ -44,10 +44,10 @@ impl<'t> RelaxedBit<'t> {
 /// use reparam::{Noise, Tape};
 ///
 /// let tape = Tape::new();
-/// let law = RelaxedBernoulli::new(tape.variable(&[0.0, 1.0], [2]), 0.5);
-/// let y = law.rsample(&mut Noise::seed(1));
+/// let distribution = RelaxedBernoulli::new(tape.variable(&[0.0, 1.0], [2]), 0.5);
+/// let y = distribution.rsample(&mut Noise::seed(1));
 /// assert!(y.value.to_vec().iter().all(|&y| 0.0 < y && y < 1.0));
-/// assert_eq!(law.log_prob(y).shape().dims(), [2]);
+/// assert_eq!(distribution.log_prob(y).shape().dims(), [2]);
 /// ```
 ///
 /// # Source
@@ -90,8 +90,8 @@ impl<'t> RelaxedBernoulli<'t> {
     /// The same as [`rsample`](Self::rsample).
     #[track_caller]
     pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> RelaxedBit<'t> {
-        let law = RelaxedBernoulli { logits: self.logits.stop_gradient(), tau: constant(self.tau) };
-        law.rsample(noise)
+        let distribution = RelaxedBernoulli { logits: self.logits.stop_gradient(), tau: constant(self.tau) };
+        distribution.rsample(noise)
     }
 
     /// A sample as a function of logits and tau, one draw per element. With the same draws its value equals

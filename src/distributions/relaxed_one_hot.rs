@@ -6,7 +6,7 @@ use crate::noise::NoiseSource;
 use crate::var::{Temperature, Var, one_shape};
 
 /// A point on the simplex for each row, together with its logarithm. An f32 on the simplex rounds to 0 for a
-/// logarithm of -104 or less, which a sample at a low temperature easily has.
+/// logarithm of -104 or less, which is common at a low temperature.
 ///
 /// # Examples
 /// ```
@@ -48,10 +48,10 @@ impl<'t> Simplex<'t> {
 ///
 /// let tape = Tape::new();
 /// let logits = tape.variable(&[1.0, 2.0, 3.0], [1, 3]);
-/// let law = RelaxedOneHot::new(logits, 0.5);
-/// let y = law.rsample(&mut Noise::seed(1));
+/// let distribution = RelaxedOneHot::new(logits, 0.5);
+/// let y = distribution.rsample(&mut Noise::seed(1));
 /// assert!((y.value.sum().item() - 1.0).abs() < 1e-6);
-/// assert!(law.log_prob(y).item().is_finite());
+/// assert!(distribution.log_prob(y).item().is_finite());
 /// assert!(y.value.is_tracked());
 /// ```
 ///
@@ -101,8 +101,8 @@ impl<'t> RelaxedOneHot<'t> {
     /// The same as [`rsample`](Self::rsample).
     #[track_caller]
     pub fn sample(self, noise: &mut (impl NoiseSource + ?Sized)) -> Simplex<'t> {
-        let law = RelaxedOneHot { logits: self.logits.stop_gradient(), tau: constant(self.tau) };
-        law.rsample(noise)
+        let distribution = RelaxedOneHot { logits: self.logits.stop_gradient(), tau: constant(self.tau) };
+        distribution.rsample(noise)
     }
 
     /// A sample as a function of logits and tau, `[.., classes]`, one draw per logit. With the same draws its

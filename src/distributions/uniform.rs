@@ -14,10 +14,10 @@ use crate::var::{Var, one_shape};
 /// use reparam::{Noise, Tape};
 ///
 /// let tape = Tape::new();
-/// let law = Uniform::new(tape.input(&[-1.0, 0.0], [2]), tape.variable(&[1.0, 4.0], [2]));
-/// let x = law.rsample(&mut Noise::seed(1)).to_vec();
+/// let distribution = Uniform::new(tape.input(&[-1.0, 0.0], [2]), tape.variable(&[1.0, 4.0], [2]));
+/// let x = distribution.rsample(&mut Noise::seed(1)).to_vec();
 /// assert!(-1.0 <= x[0] && x[0] <= 1.0 && 0.0 <= x[1] && x[1] <= 4.0);
-/// let log_prob = law.log_prob(tape.input(&[0.0, 5.0], [2]));
+/// let log_prob = distribution.log_prob(tape.input(&[0.0, 5.0], [2]));
 /// assert_eq!(log_prob.to_vec(), [-2f32.ln(), f32::NEG_INFINITY]);
 /// ```
 #[derive(Clone, Copy, Debug)]

@@ -174,7 +174,7 @@ fn texts(lines: &[String]) -> String {
     list(lines.iter().map(|line| text(line)))
 }
 
-/// A string in JSON that is safe inside a script, because nothing in it ends one.
+/// A string in JSON that is safe inside a script, because no part of it ends the script.
 fn text(text: &str) -> String {
     let mut quoted = String::from('"');
     for c in text.chars() {

@@ -18,10 +18,10 @@ const MARGIN: f64 = 16.5;
 
 impl Tape {
     /// The tape as a picture in SVG, inputs on the left. A node is a box with its position, op, name, shape,
-    /// bytes of its own value and bytes of its rule, with what that keeps; above the wire that leaves it is its value, and
-    /// below it, if `gradients` are given, the gradient of the loss with respect to it. Both have three
-    /// digits and show all numbers if they are few, otherwise mean, least and largest entry. Lines are dashed
-    /// where no gradient flows.
+    /// the bytes of its own value, the bytes of its rule, and what the rule keeps. Its value is above the
+    /// wire that leaves it, and below it, if `gradients` are given, the gradient of the loss with respect to
+    /// it. Both have three digits and show all numbers if they are few, otherwise mean, least and largest
+    /// entry. Lines are dashed where no gradient flows.
     ///
     /// # Panics
     /// If the gradients belong to another tape.

@@ -112,7 +112,7 @@ impl<'t> Sample<'t> {
         let (shape, samples) = (x.shape(), self.logits.rows());
         assert!(
             shape.rank() == 2 && samples.is_multiple_of(shape.dims()[0]),
-            "Sample::repeat: [rows, width] with a whole number of the {samples} samples a row expected, the shape is {shape}"
+            "Sample::repeat: expected [rows, width] with rows dividing the {samples} samples, found {shape}"
         );
         repeat_rows(x, samples.checked_div(shape.dims()[0]).unwrap_or(1))
     }
@@ -172,7 +172,7 @@ pub fn estimate_layers<'t>(
     };
     assert!(
         estimators.iter().all(|estimator| estimator.objective() == objective),
-        "estimators of one objective expected; a bound of several samples needs the same estimator for every layer"
+        "expected estimators of one objective; a bound of several samples needs the same estimator for every layer"
     );
     let mistake = Mistake::default();
     let value = match objective {

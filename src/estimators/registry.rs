@@ -73,7 +73,7 @@ pub(super) struct Parameters<'n> {
     texts: Vec<&'n str>,
 }
 
-/// More samples of one variable than anyone takes for a gradient.
+/// The most samples in a name, which is more than a gradient of one variable needs.
 const MOST_SAMPLES: usize = 1000;
 
 impl Parameters<'_> {

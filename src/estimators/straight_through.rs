@@ -44,7 +44,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         form: "st-identity",
         type_name: "StraightThrough",
-        summary: "the gradient of the sample is that of the logits",
+        summary: "the sample's gradient is passed to the logits unchanged",
         variables: "both",
         unbiased: "no",
         evaluations: "1",

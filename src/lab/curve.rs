@@ -38,7 +38,7 @@ pub fn training_curve(
     assert!(every > 0, "training_curve: at least one step between points is needed, found 0");
     assert!(
         learning_rate >= 0.0 && learning_rate.is_finite(),
-        "training_curve: the learning rate must be finite and from 0 on, it is {learning_rate}; 0.1 is usual"
+        "training_curve: the learning rate must be finite and at least 0, it is {learning_rate}; 0.1 is usual"
     );
     estimator.check(toy.variables())?;
     let mut logit = toy.logits()[0];

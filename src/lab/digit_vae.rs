@@ -42,7 +42,7 @@ impl DigitVae {
         let variables = Variables::Categories { count: latents, classes };
         assert!(
             latents > 0 && classes > 1,
-            "DigitVae: at least one latent variable of two classes or more expected, found {variables}"
+            "DigitVae: expected at least one latent variable of two classes or more, found {variables}"
         );
         if let Err(reason) = countable_states(variables) {
             panic!("DigitVae: {reason}");

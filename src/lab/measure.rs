@@ -83,8 +83,8 @@ impl Measurement {
         self.square_error
     }
 
-    /// The length and the ends of its interval of two standard errors, from low to high. `None` if it is NaN or
-    /// 0.
+    /// The length and the ends of its interval of two standard errors, from low to high. `None` if it is NaN
+    /// or 0.
     pub fn length_interval(&self) -> Option<[f64; 3]> {
         let (length, error) = (self.length, 2.0 * self.length_standard_error);
         (length > 0.0).then_some([length - error, length, length + error])

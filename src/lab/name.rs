@@ -45,8 +45,8 @@ pub fn listing() -> String {
     text
 }
 
-/// Makes the problem with a name such as `toy:0.49`, `toy:0.49:1` (at logit 1) or `vae:2x8`. `digits` is called
-/// only if the problem needs images.
+/// Makes the problem with a name such as `toy:0.49`, `toy:0.49:1` (at logit 1) or `vae:2x8`. `digits` is
+/// called only if the problem needs images.
 ///
 /// # Errors
 /// If the name is invalid, with a list of the names, or if there are no images.

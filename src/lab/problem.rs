@@ -36,7 +36,7 @@ pub(super) fn check_logits(problem: &(impl Problem + ?Sized)) {
     let (variables, found) = (problem.variables(), problem.logits().len());
     assert!(
         found == variables.elements() && found > 0,
-        "{}: {variables} have {} logits a row, and the problem has {found}",
+        "{}: {variables} have {} logits per row, and the problem has {found}",
         problem.name(),
         variables.elements()
     );

@@ -13,7 +13,9 @@ const TAUS: [f32; 9] = [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0, 4.0];
 /// If there is no such name.
 #[track_caller]
 pub fn measure_named(problem: &dyn Problem, name: &str, samples: usize, seed: u64) -> Option<Measurement> {
-    let Ok(mut estimator) = parse(name) else { panic!("`{name}` is no estimator; see estimators::entries") };
+    let Ok(mut estimator) = parse(name) else {
+        panic!("`{name}` is not an estimator; see estimators::entries")
+    };
     measure(problem, estimator.as_mut(), samples, 0, &mut Noise::seed(seed)).ok()
 }
 

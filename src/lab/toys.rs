@@ -21,9 +21,9 @@ pub struct Toy {
 }
 
 impl Toy {
-    /// Beyond this size of t, rounding the loss takes away what a bit changes in it.
+    /// Beyond this size of t, rounding the loss hides the effect of a bit.
     pub(super) const LARGEST_T: f32 = 1000.0;
-    /// Beyond this size of the logit, no sample that is drawn is the less likely bit.
+    /// Beyond this size of the logit, the less likely bit is never drawn.
     pub(super) const LARGEST_LOGIT: f32 = 30.0;
 
     /// The toy at logit 0.
@@ -52,7 +52,7 @@ impl Toy {
         self.t
     }
 
-    /// The least expected loss, that of the bit that is always the better one.
+    /// The least expected loss, which is the loss of the better bit.
     pub fn least_loss(&self) -> f64 {
         let t = f64::from(self.t);
         (t * t).min((1.0 - t).powi(2))
@@ -93,7 +93,7 @@ pub struct Polynomial {
 impl Polynomial {
     const BITS: usize = 128;
     const TARGET: f32 = 0.45;
-    /// Beyond these the terms of all bits are equal in f32, or none is left.
+    /// Beyond these powers, the terms of all bits are equal in f32, or all 0.
     pub(super) const POWERS: RangeInclusive<f32> = 0.01..=100.0;
 
     /// The problem with this power.
@@ -184,7 +184,7 @@ impl Quadratic {
         let most = Quadratic::MOST_CLASSES;
         assert!(
             (2..=most).contains(&classes),
-            "Quadratic: from 2 to {most} classes expected, found {classes}; 5 is usual"
+            "Quadratic: expected 2 to {most} classes, found {classes}; 5 is usual"
         );
         let matrix =
             (0..classes * classes).map(|at| (-2.0 * (at / classes).abs_diff(at % classes) as f32).exp());

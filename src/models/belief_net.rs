@@ -73,7 +73,7 @@ impl BeliefNet {
     #[track_caller]
     pub fn declare(layers: &[usize], link: Link, pixels: usize, params: &mut Params) -> BeliefNet {
         let Some(&top) = layers.last() else {
-            panic!("BeliefNet: at least one layer of bits expected, found none")
+            panic!("BeliefNet: expected at least one layer of bits, found none")
         };
         check_sizes("BeliefNet", &[("pixels", &[pixels]), ("layers", layers)]);
         let tanh = Activation::Tanh;
@@ -118,8 +118,8 @@ impl BeliefNet {
     }
 
     /// -ELBO of each image of a batch `[images, pixels]`, in nats, with the gradient of one estimator per
-    /// layer, the one next to the pixels first. Estimators of a K-sample bound give -ln(1/K sum_k p(x, h_k) /
-    /// q(h_k | x)), which is the bound of the relaxed model for relaxed samples and VIMCO's for hard ones.
+    /// layer, the layer next to the pixels first. Estimators of a K-sample bound give -ln(1/K sum_k p(x, h_k)
+    /// / q(h_k | x)), which is the bound of the relaxed model for relaxed samples and VIMCO's for hard ones.
     ///
     /// # Panics
     /// If the number of estimators is not the number of layers, if one does not support bits, or if the

@@ -6,14 +6,15 @@ use crate::var::Var;
 /// The bounds of one image from hard samples, in nats.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct HardBound {
-    /// -ELBO, the mean over the samples of -ln w, or of a term with the divergence in closed form where the model has one.
+    /// -ELBO, the mean over the samples of -ln w, or of a term with the divergence in closed form if the
+    /// model has one.
     pub negative_elbo: Drawn,
     /// The bound of all samples on -ln p.
     pub nll: Drawn,
 }
 
 impl HardBound {
-    /// The bound of a model that sums over its states, or has none: nothing is drawn.
+    /// The bound of a model that sums over its states, or has none, so that nothing is sampled.
     pub fn exact(nll: f64) -> HardBound {
         let exact = Drawn { value: nll, variance: Some(0.0) };
         HardBound { negative_elbo: exact, nll: exact }
@@ -39,16 +40,18 @@ impl Drawn {
     }
 }
 
-/// Bounds per image, in nats, from m = `samples` rounds. `log_weights(round, out)` writes ln w of a fresh sample for each
-/// image. The bound is -ln(1/m sum_k w_k), and -ELBO is the mean of -ln w_k. With w = p(x, z) / q(z | x) the bound is an upper
-/// bound on -ln p(x) in expectation, which gets tighter with more samples; with w = p(y | z), z drawn from p(z | x), it is an
-/// upper bound on -ln p(y | x). The variance of the bound is the jackknife's, which is on the low side where few samples carry the weight.
+/// Bounds per image, in nats, from m = `samples` rounds. `log_weights(round, out)` writes ln w of a fresh
+/// sample for each image. The bound is -ln(1/m sum_k w_k), and -ELBO is the mean of -ln w_k. With w = p(x, z)
+/// / q(z | x) the bound is an upper bound on -ln p(x) in expectation, which gets tighter with more samples;
+/// with w = p(y | z), z drawn from p(z | x), it is an upper bound on -ln p(y | x). The variance of the bound
+/// is the jackknife's, which is too low if few samples carry the weight.
 ///
 /// # Panics
 /// If `samples` is 0.
 ///
 /// # Source
-/// Burda, Grosse, Salakhutdinov 2016, equation 8; B. Efron, C. Stein, "The Jackknife Estimate of Variance", 1981.
+/// Burda, Grosse, Salakhutdinov 2016, equation 8; B. Efron, C. Stein, "The Jackknife Estimate of
+/// Variance", 1981.
 #[track_caller]
 pub fn multi_sample_bound(
     images: usize,
@@ -110,7 +113,8 @@ impl LogMean {
 
 /// (n - 1)/n sum_k (t_k - mean of t)^2 over the logarithms t_k of sums that leave the k-th of n weights out.
 fn jackknife(weights: impl Iterator<Item = f64> + Clone, sum: f64) -> f64 {
-    // The largest weight is 1. Taken from a sum that it makes up almost alone, it would leave rounding errors.
+    // The largest weight is 1. Taken from a sum that it makes up almost alone, it would leave rounding
+    // errors.
     let largest = weights.clone().position(|weight| weight == 1.0);
     let others: f64 = weights.clone().enumerate().filter(|&(k, _)| Some(k) != largest).map(|(_, w)| w).sum();
     let without =
@@ -118,7 +122,7 @@ fn jackknife(weights: impl Iterator<Item = f64> + Clone, sum: f64) -> f64 {
     let logs: Vec<f64> = without.map(f64::ln).collect();
     let mean = logs.iter().sum::<f64>() / logs.len() as f64;
     if mean == f64::NEG_INFINITY {
-        // All the weight is that of one sample.
+        // One sample has all the weight.
         return f64::INFINITY;
     }
     let squares: f64 = logs.iter().map(|log| (log - mean).powi(2)).sum();
@@ -136,7 +140,7 @@ mod tests {
         assert!((mean.value - expected).abs() < 1e-12);
     }
 
-    /// By leaving out each value in turn; one of the weights is e^50 times the others.
+    /// Computed by leaving out each value in turn; one of the weights is e^50 times the others.
     #[test]
     fn the_variance_of_a_log_mean_is_the_jackknifes() {
         for values in [vec![-1.0, -2.5, -0.5], vec![3.0, 4.0], vec![50.0, 0.0, -1.0, 0.5]] {

@@ -160,7 +160,7 @@ impl FewLabels {
     /// Initialises the parameters, and chooses the images whose class is known.
     ///
     /// # Errors
-    /// If a class has fewer images than are to be labelled.
+    /// If a class has fewer images than the labels need.
     ///
     /// # Panics
     /// If `pixel_mean` does not have one entry from 0 to 1 per pixel.

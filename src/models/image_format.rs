@@ -59,7 +59,7 @@ impl ImageFormat {
         let pixels = rows.checked_mul(cols).unwrap_or(0);
         if pixels == 0 || pixels > 1 << 28 || !(1..=256).contains(&classes) {
             let found = format!("{rows} x {cols} pixels, {classes} classes");
-            return Err(checkpoint.unfit("images that can be", found));
+            return Err(checkpoint.unfit("a possible image format", found));
         }
         Ok(ImageFormat { rows, cols, classes })
     }

@@ -114,7 +114,7 @@ impl Prediction {
         check_rows("Prediction", "x", x, self.inputs);
         check_rows("Prediction", "y", y, self.last().outputs(params));
         let (rows, found) = (x.shape().dims()[0], y.shape().dims()[0]);
-        assert!(rows == found, "Prediction: x has {rows} rows and y {found}; they must be as many");
+        assert!(rows == found, "Prediction: x has {rows} rows and y {found}; they must have the same number");
         let first = self.layers[0].logits(self.first_logits(params, x));
         estimate_layers(estimators, first, noise, |layer, _, h, _| self.step(params, y, layer, h))
     }
@@ -143,7 +143,7 @@ impl Prediction {
     }
 
     /// Rows of x and the means of y given x and one hard sample of h. `rows` holds whole rows of x and y,
-    /// such as images whose lower half is to be drawn. y is ignored.
+    /// such as images with a lower half to predict. y is ignored.
     ///
     /// # Panics
     /// If `rows` does not hold whole rows.

@@ -51,7 +51,7 @@ impl SemiSupervisedShape {
             &[("pixels", &[pixels]), ("classes", &[classes]), ("latents", &[latents]), ("hidden", hidden)],
         );
         let Some((&first, others)) = hidden.split_first() else {
-            panic!("{MODEL}: at least one hidden layer expected, found none");
+            panic!("{MODEL}: expected at least one hidden layer, found none");
         };
         let mirrored: Vec<usize> = hidden.iter().rev().copied().collect();
         Nets {

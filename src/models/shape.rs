@@ -32,7 +32,7 @@ pub enum ModelShape {
     },
     /// `belief`: a sigmoid belief net with a learned prior.
     BeliefNet {
-        /// Bits of each layer, the one next to the pixels first.
+        /// Bits of each layer, the layer next to the pixels first.
         layers: Vec<usize>,
         /// The link between all layers, in both directions.
         link: Link,

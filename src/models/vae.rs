@@ -141,9 +141,9 @@ impl Vae {
         })
     }
 
-    /// With hard samples, per image and in nats: -ELBO with the closed KL, a mean over
-    /// `samples` samples of z, and -ln(1/m sum p(x, z) / q(z | x)) from all of them (Burda, Grosse, Salakhutdinov 2016, equation 8).
-    /// `pixels` holds whole images.
+    /// With hard samples, per image and in nats: -ELBO with the closed KL, a mean over `samples` samples of
+    /// z, and -ln(1/m sum p(x, z) / q(z | x)) from all of them (Burda, Grosse, Salakhutdinov 2016, equation
+    /// 8). `pixels` holds whole images.
     ///
     /// # Panics
     /// If `samples` is 0 or `pixels` is not whole images.

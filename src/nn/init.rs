@@ -45,7 +45,7 @@ impl Init {
     pub fn values(self, fan_in: usize, fan_out: usize, noise: &mut Noise) -> Vec<f32> {
         assert!(
             fan_in > 0 && fan_out > 0,
-            "Init::values: at least one input and one output expected, found {fan_in} and {fan_out}"
+            "Init::values: expected at least one input and one output, found {fan_in} and {fan_out}"
         );
         let count = Shape::from([fan_in, fan_out]).len();
         self.check();
@@ -71,7 +71,7 @@ impl Init {
             }
             Init::Normal(deviation) => assert!(
                 deviation >= 0.0 && deviation.is_finite(),
-                "Init::Normal: the standard deviation must be finite and from 0 on, it is {deviation}; 0.01 is usual"
+                "Init::Normal: the standard deviation must be finite and at least 0, it is {deviation}; 0.01 is usual"
             ),
             Init::GlorotUniform | Init::GlorotNormal | Init::HeUniform | Init::HeNormal => {}
         }

@@ -51,11 +51,11 @@ impl Linear {
     ) -> Linear {
         assert!(
             inputs > 0 && outputs > 0,
-            "Linear `{name}`: at least one input and one output expected, found {inputs} and {outputs}"
+            "Linear `{name}`: expected at least one input and one output, found {inputs} and {outputs}"
         );
         assert!(
             inputs.checked_mul(outputs).is_some(),
-            "Linear `{name}`: {inputs} x {outputs} weights are more than can be"
+            "Linear `{name}`: {inputs} x {outputs} weights are too many"
         );
         Linear {
             weight: params.zeros(&format!("{name}.weight"), [inputs, outputs]),

@@ -49,9 +49,9 @@ impl Mlp {
     pub fn declare(params: &mut Params, name: &str, sizes: &[usize], hidden: Activation) -> Mlp {
         assert!(
             sizes.len() >= 2,
-            "Mlp `{name}`: at least an input and an output size expected, found {sizes:?}"
+            "Mlp `{name}`: expected at least an input and an output size, found {sizes:?}"
         );
-        assert!(!sizes.contains(&0), "Mlp `{name}`: sizes of at least 1 expected, found {sizes:?}");
+        assert!(!sizes.contains(&0), "Mlp `{name}`: expected sizes of at least 1, found {sizes:?}");
         let count = sizes.len() - 1;
         let mut layers = Vec::with_capacity(count);
         for i in 0..count {

@@ -30,7 +30,7 @@ impl Replay {
         }
     }
 
-    /// Bytes of the numbers it keeps in a buffer of its own.
+    /// Bytes of the numbers it keeps in its own buffer.
     pub(crate) fn buffer_bytes(&self) -> usize {
         match self {
             Replay::Stream(_) => 0,
@@ -50,7 +50,7 @@ pub(crate) enum Scores {
 }
 
 impl Scores {
-    /// Bytes of the numbers it keeps in a buffer of its own.
+    /// Bytes of the numbers it keeps in its own buffer.
     pub(crate) fn buffer_bytes(&self) -> usize {
         match self {
             Scores::Kept => 0,

@@ -7,9 +7,9 @@ use crate::error::Result;
 use crate::params::{ParamId, Params};
 use crate::shape::Shape;
 
-/// The error message for an update of other parameters than the buffers'.
+/// The error message for an update of parameters that the buffers do not belong to.
 pub(super) const OTHER_PARAMS: &str =
-    "the optimizer has already updated other Params; each Params needs an optimizer of its own";
+    "the optimizer has already updated other Params; each Params needs its own optimizer";
 
 /// A buffer as long as each parameter, from its first gradient on, for the parameters of one [`Params`].
 #[derive(Clone, Default, Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Buffers {
 impl Buffers {
     /// The buffer of a parameter, zero when first used; `None` if the buffers belong to other [`Params`].
     pub(super) fn get(&mut self, id: ParamId, len: usize) -> Option<&mut [f32]> {
-        if !self.first.get_or_insert(id).is_beside(id) {
+        if !self.first.get_or_insert(id).shares_params_with(id) {
             return None;
         }
         if self.of.len() <= id.index() {

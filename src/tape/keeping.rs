@@ -32,8 +32,8 @@ impl Tape {
     }
 
     /// Records a straight-through sample, whose backward pass needs the scores. If the sample has at most
-    /// [`MOST_SCORES`] elements and an input has a gradient, `forward` gets a buffer to write the scores to, and the
-    /// rule is made with [`Scores::Kept`]. Otherwise the backward pass replays `draws`.
+    /// [`MOST_SCORES`] elements and an input has a gradient, `forward` gets a buffer to write the scores to,
+    /// and the rule is made with [`Scores::Kept`]. Otherwise the backward pass replays `draws`.
     #[track_caller]
     pub(crate) fn record_straight_through<'t, R: Rule>(
         &'t self,

@@ -10,7 +10,7 @@ use crate::variables::Variables;
 /// Makes the estimator of a layer.
 type Maker = Box<dyn Fn(Variables) -> Box<dyn Estimator>>;
 
-/// The source of each layer's estimator: a name, or a closure for estimators of your own.
+/// The source of each layer's estimator: a name, or a closure that makes your own estimators.
 ///
 /// ```
 /// use reparam::estimators::{LeaveOneOut, UnorderedSet};

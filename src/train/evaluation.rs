@@ -9,29 +9,32 @@ use crate::models::{Drawn, Examples, HardBound, Model};
 use crate::noise::Noise;
 use crate::params::Params;
 
-/// Means per image over some images. A standard error is the one over the images: of the mean as an estimate for all images
-/// of that kind. A draw error is the one over the draws: how far another seed moves the mean over these images.
+/// Means per image over some images. A standard error is over the images: the error of the mean as an
+/// estimate for all images of that kind. A draw error is over the draws: how far another seed moves the mean
+/// over these images.
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[cfg_attr(feature = "cli", derive(serde::Serialize))]
 pub struct Scores {
-    /// The evidence lower bound, a mean over the samples of each image, in nats; `None` for a model without variables.
+    /// The evidence lower bound, a mean over the samples of each image, in nats; `None` for a model without
+    /// variables.
     pub elbo: Option<f64>,
     /// Standard error of [`elbo`](Self::elbo).
     pub elbo_standard_error: Option<f64>,
-    /// Draw error of [`elbo`](Self::elbo); `None` from one sample per image, which cannot tell.
+    /// Draw error of [`elbo`](Self::elbo); `None` for one sample per image, which does not determine it.
     pub elbo_draw_error: Option<f64>,
-    /// An upper bound on -ln p, in nats: of the image, of its lower half given the upper one, or of the label.
+    /// An upper bound on -ln p, in nats: of the image, of its lower half given the upper one, or of the
+    /// label.
     pub nll: f64,
     /// Standard error of [`nll`](Self::nll).
     pub standard_error: f64,
-    /// Draw error of [`nll`](Self::nll); `None` from one sample per image, which cannot tell.
+    /// Draw error of [`nll`](Self::nll); `None` for one sample per image, which does not determine it.
     pub draw_error: Option<f64>,
     /// Share of right answers; `None` for a model that knows no classes.
     pub accuracy: Option<f64>,
 }
 
 impl Scores {
-    /// The scores of a training loss, which is a bound or not.
+    /// The scores of a training loss, which may be a bound or not.
     pub(super) fn of_loss(loss: Moments, is_bound: bool) -> Scores {
         let (nll, standard_error) = (loss.mean(), loss.standard_error());
         Scores {

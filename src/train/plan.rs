@@ -95,7 +95,7 @@ impl Plan {
         let found = match checkpoint.get_if_set::<u32>("format")? {
             Some(FORMAT) => None,
             Some(format) => Some(format!("one of format {format}")),
-            None => Some("one that names no format, as older versions wrote them".to_owned()),
+            None => Some("one without a format, as older versions wrote".to_owned()),
         };
         if let Some(found) = found {
             return Err(checkpoint.unfit(format_args!("a checkpoint of format {FORMAT}"), found));

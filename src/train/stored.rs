@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::models::{ImageFormat, Model};
 use crate::params::Params;
 
-/// A trained model with its parameters and plan: everything a checkpoint tells without the data.
+/// A trained model with its parameters and plan: all that a checkpoint holds about it without the data.
 pub struct Stored {
     /// The plan of its training.
     pub plan: Plan,

@@ -105,9 +105,9 @@ impl<'t> Var<'t> {
     /// gradient of sigmoid((logits + l) / tau) with the same noise. Biased.
     ///
     /// # Saved
-    /// The scores logits + l, if there are at most 2^20 of them (4 MiB) and a gradient is wanted. Of a larger sample
-    /// the position of its draws in their stream, from which the backward pass computes the scores again, with the
-    /// same bits.
+    /// The scores logits + l, if there are at most 2^20 of them (4 MiB) and a gradient is wanted. For a
+    /// larger sample, the position of its draws in their stream, from which the backward pass computes the
+    /// scores again, with the same bits.
     ///
     /// # Panics
     /// The same as [`binary_concrete`](Self::binary_concrete).

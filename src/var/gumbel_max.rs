@@ -34,20 +34,20 @@ impl<'t> Var<'t> {
         const OP: &str = "gumbel_max";
         let (shape, classes) = (self.shape(), self.classes(OP));
         let draws = draws_for(OP, noise, shape.len());
-        self.check_index_can_tell(OP);
+        self.panic_on_nan(OP);
         let mut index = vec![0; shape.rows().len()];
         let checked = kernel::forward(tier(), draws, &self.value(), classes, &mut index);
         self.unless_masked(OP, checked);
         index
     }
 
-    /// Panics if a number is NaN, because the index of a class would hide it.
+    /// Panics if a number is NaN, because a class index would hide it.
     #[track_caller]
-    pub(crate) fn check_index_can_tell(self, op: &str) {
+    pub(crate) fn panic_on_nan(self, op: &str) {
         let has_nan = self.value().iter().fold(false, |some, logit| some | logit.is_nan());
         assert!(
             !has_nan,
-            "{op}: a logit is NaN, and an index cannot tell; tape.check_finite() finds where it began"
+            "{op}: a logit is NaN, which a class index would hide; tape.check_finite() finds where it began"
         );
     }
 }

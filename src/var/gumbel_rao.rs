@@ -76,7 +76,7 @@ impl<'t> Var<'t> {
         assert!(samples > 0, "{OP}: at least one sample of the noise is needed; 10 is usual");
         let count = samples.checked_add(1).and_then(|rounds| rounds.checked_mul(shape.len()));
         let Some(count) = count else {
-            panic!("{OP}: {samples} samples for logits of shape {shape} are more than can be; 10 is usual")
+            panic!("{OP}: {samples} samples for logits of shape {shape} are too many; 10 is usual")
         };
         let (classes, draws) = (self.classes(OP), draws_for(OP, noise, count));
         let (for_value, for_gradient) = draws.split_at(shape.len());

@@ -34,7 +34,8 @@ impl Rule for GumbelSoftmax {
     }
 }
 
-/// y = one-hot of argmax(logits + g), with the gradient of the relaxed sample, which is computed from the scores.
+/// y = one-hot of argmax(logits + g), with the gradient of the relaxed sample, which is computed from the
+/// scores.
 #[derive(Debug)]
 struct StGumbelSoftmax {
     classes: usize,
@@ -117,9 +118,9 @@ impl<'t> Var<'t> {
     /// of softmax((logits + g) / tau) with the same noise. Biased; ties take the lowest index.
     ///
     /// # Saved
-    /// The scores logits + g, if there are at most 2^20 of them (4 MiB) and a gradient is wanted. Of a larger sample
-    /// the position of its draws in their stream, from which the backward pass computes the scores again, with the
-    /// same bits.
+    /// The scores logits + g, if there are at most 2^20 of them (4 MiB) and a gradient is wanted. For a
+    /// larger sample, the position of its draws in their stream, from which the backward pass computes the
+    /// scores again, with the same bits.
     ///
     /// # Panics
     /// The same as [`gumbel_softmax`](Self::gumbel_softmax).

@@ -91,7 +91,7 @@ impl Rule for Select {
     }
 }
 
-/// Panics unless every index is below `bound`, the number of `what` there are.
+/// Panics unless every index is below `bound`, the number of `what`.
 #[track_caller]
 pub(crate) fn check_indices(op: &str, indices: &[u32], bound: usize, what: &str) {
     if let Some(i) = indices.iter().position(|&index| index as usize >= bound) {
@@ -159,7 +159,7 @@ impl<'t> Var<'t> {
         }
         let sum = |sum: usize, &len: &usize| sum.checked_add(len);
         let Some(length) = lengths.iter().try_fold(0, sum) else {
-            panic!("concat: axis {axis} of {} values has more positions than can be", values.len())
+            panic!("concat: axis {axis} of {} values has too many positions", values.len())
         };
         let whole = shape.with_axis(axis, length);
         let rule = Concat { axis };

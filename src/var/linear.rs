@@ -80,7 +80,7 @@ impl<'t> Var<'t> {
         if let Activation::LeakyRelu(slope) = activation {
             assert!(
                 slope >= 0.0 && slope.is_finite(),
-                "linear: the slope of a leaky ReLU must be finite and from 0 on, it is {slope}; 0.01 is usual"
+                "linear: the slope of a leaky ReLU must be finite and at least 0, it is {slope}; 0.01 is usual"
             );
         }
         let rows = x.rows().len();

@@ -97,7 +97,7 @@ impl<'t> Var<'t> {
         let (&[ref before @ .., rows, inner], &[ref other_before @ .., other_inner, columns]) =
             (a.dims(), b.dims())
         else {
-            panic!("matmul: two axes or more expected, shapes are {a} and {b}; reshape them first")
+            panic!("matmul: expected two or more axes, shapes are {a} and {b}; reshape them first")
         };
         assert!(
             before == other_before,

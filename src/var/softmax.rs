@@ -61,9 +61,10 @@ impl Rule for LogSumExp {
 
 /// # Rows of classes
 impl<'t> Var<'t> {
-    /// e^x / sum e^x over the last axis, `[.., classes]`. Masked classes (-inf) get exactly 0, with
-    /// gradient 0. A logit of inf makes its class certain, and several of them share the probability equally. A
-    /// probability is 0 if it is below 1e-35 times the largest; [`log_softmax`](Self::log_softmax) has no such limit.
+    /// e^x / sum e^x over the last axis, `[.., classes]`. Masked classes (-inf) get exactly 0, and so do
+    /// their gradients. A logit of inf makes its class certain, and several of them share the probability
+    /// equally. A probability is 0 if it is below 1e-35 times the largest; [`log_softmax`](Self::log_softmax)
+    /// has no such limit.
     ///
     /// dx = y (dy - sum(dy y)).
     ///

@@ -43,7 +43,7 @@ impl<'t> Var<'t> {
     pub fn transpose(self) -> Var<'t> {
         let shape = self.shape();
         let &[.., rows, columns] = shape.dims() else {
-            panic!("transpose: two axes or more expected, the shape is {shape}; reshape it first")
+            panic!("transpose: expected two or more axes, the shape is {shape}; reshape it first")
         };
         self.tape().record(Transpose { rows, columns }, &[self], shape.transposed(), |x, y| {
             kernel::transpose(rows, columns, &x[0], y);

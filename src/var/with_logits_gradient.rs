@@ -27,7 +27,7 @@ impl Rule for WithLogitsGradient {
     }
 }
 
-/// # A gradient of your own for logits
+/// # Your own gradient for logits
 impl<'t> Var<'t> {
     /// The same loss, with a ready-made gradient for `logits` in addition to its own: d loss_r / d logits_r =
     /// `estimate_r`, row by row. An estimator that has computed its gradient returns it this way. The loss is

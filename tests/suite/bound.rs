@@ -1,5 +1,6 @@
-//! Is the shared multi-sample bound what enumeration of all states says it is, are the models' gradients those of the enumerated
-//! bound, or of the integrated one where their bits are relaxed, and do they draw what they should?
+//! Does the shared multi-sample bound agree with enumeration of all states? Are the models' gradients the
+//! gradients of the enumerated bound, or of the integrated one if their bits are relaxed? Do the models draw
+//! what they should?
 
 use reparam::estimators::{Estimator, parse};
 use reparam::models::{
@@ -53,7 +54,7 @@ fn centred(x: &[f64], mean: &[f64]) -> Vec<f64> {
 /// ln q and ln w of every state.
 type States = Vec<(f64, f64)>;
 
-/// E\[-ln(1/2 (w + w'))\] over two independent samples; of one sample, and -ln of the mean of w.
+/// E\[-ln(1/2 (w + w'))\] over two independent samples, the same for one sample, and -ln of the mean of w.
 fn exact_bounds(states: &States) -> [f64; 3] {
     let one = states.iter().map(|(log_q, log_w)| -log_q.exp() * log_w).sum();
     let pair =
@@ -63,7 +64,8 @@ fn exact_bounds(states: &States) -> [f64; 3] {
     [one, two, all]
 }
 
-/// The mean of equal images' bounds must be the exact one within 4.5 standard errors: one run in 100,000 is off by chance.
+/// The mean of equal images' bounds must lie within 4.5 standard errors of the exact one: one run in 100,000
+/// is off by chance.
 fn check(what: &str, bounds: &[f64], exact: f64) {
     let n = bounds.len() as f64;
     let mean = bounds.iter().sum::<f64>() / n;
@@ -71,8 +73,8 @@ fn check(what: &str, bounds: &[f64], exact: f64) {
     assert!((mean - exact).abs() < 4.5 * error + 1e-5, "{what}: {mean} +- {error}, by enumeration {exact}");
 }
 
-/// Holds `evaluate(images, samples)` on copies of one image against the enumeration of its states.
-fn hold_against(what: &str, states: &States, evaluate: impl Fn(usize, usize) -> Vec<f64>) {
+/// Checks `evaluate(images, samples)` on copies of one image against the enumeration of its states.
+fn check_bounds(what: &str, states: &States, evaluate: impl Fn(usize, usize) -> Vec<f64>) {
     let [one, two, all] = exact_bounds(states);
     assert!(one > two && two > all, "{what}: {one} {two} {all}");
     check(what, &evaluate(40_000, 1), one);
@@ -94,7 +96,7 @@ fn vae(latents: Variables) -> (Vae, Params) {
     let mut params = Params::new();
     let shape = VaeShape { pixels: 5, encoder: vec![], decoder: vec![4], latents };
     let vae = Vae::new(shape, &MEAN, &mut params, &mut Noise::seed(3));
-    // Off the kinks of ReLU: differences are taken across.
+    // Away from the kinks of ReLU, because differences are taken there.
     let bias = params.find("decoder.0.bias").unwrap();
     params.value_mut(bias).copy_from_slice(&[0.31, -0.23, 0.17, 0.42]);
     (vae, params)
@@ -130,7 +132,7 @@ fn a_vae_is_bounded_as_enumeration_says() {
     for latents in LATENTS {
         let (vae, params) = vae(latents);
         let states = vae_states(latents, &params);
-        hold_against("vae", &states, |images, samples| {
+        check_bounds("vae", &states, |images, samples| {
             nlls(vae.evaluate(&params, &copies(&IMAGE, images), samples, &mut Noise::seed(5)))
         });
         let bounds = vae.evaluate(&params, &copies(&IMAGE, 40_000), 1, &mut Noise::seed(15));
@@ -145,20 +147,21 @@ fn a_vae_learns_along_the_gradient_of_the_enumerated_bound() {
         let (vae, mut params) = vae(latents);
         let mut estimator = parse("rloo:2").unwrap();
         let one = |params: &Params| exact_bounds(&vae_states(latents, params))[0];
-        hold_gradient_against("vae", &mut params, one, |tape, params, images, noise| {
+        check_gradient("vae", &mut params, one, |tape, params, images, noise| {
             let x = tape.input(&copies(&IMAGE, images), [images, 5]);
             vae.negative_bound(params, x, estimator.as_mut(), noise)
         });
         let mut vimco = parse("vimco:2").unwrap();
         let two = |params: &Params| exact_bounds(&vae_states(latents, params))[1];
-        hold_gradient_against("vae, two samples", &mut params, two, |tape, params, images, noise| {
+        check_gradient("vae, two samples", &mut params, two, |tape, params, images, noise| {
             let x = tape.input(&copies(&IMAGE, images), [images, 5]);
             vae.negative_bound(params, x, vimco.as_mut(), noise)
         });
     }
 }
 
-/// Nets that predict the last two pixels from the first three, through bits and through categorical variables.
+/// Nets that predict the last two pixels from the first three, through bits and through categorical
+/// variables.
 fn predictions() -> [(Vec<Variables>, Prediction, Params); 2] {
     let bits = |variables| Variables::Bits(variables);
     let categories = |variables, classes| Variables::Categories { count: variables, classes };
@@ -186,7 +189,7 @@ fn all_values(kind: Variables, logits: &[f64]) -> Vec<(Vec<f64>, f64)> {
     values
 }
 
-/// What the first layer of a prediction is given.
+/// The input of a prediction's first layer.
 fn prediction_input(params: &Params) -> Vec<f64> {
     centred(&IMAGE[..3], &values(params, "input_mean"))
 }
@@ -210,7 +213,7 @@ fn prediction_states(layers: &[Variables], params: &Params) -> States {
 #[test]
 fn predictions_are_bounded_as_enumeration_says() {
     for (layers, net, params) in predictions() {
-        hold_against("prediction", &prediction_states(&layers, &params), |images, samples| {
+        check_bounds("prediction", &prediction_states(&layers, &params), |images, samples| {
             nlls(net.evaluate(&params, &copies(&IMAGE, images), samples, &mut Noise::seed(6)))
         });
     }
@@ -225,7 +228,7 @@ fn belief_net(link: Link) -> (BeliefNet, Params) {
     (net, params)
 }
 
-/// The map `name` of a belief net: affine, with tanh between where there are several.
+/// The map `name` of a belief net: affine, or several affine maps with tanh between them.
 fn through(params: &Params, name: &str, x: &[f64]) -> Vec<f64> {
     let mut x = affine(params, &format!("{name}.0"), x);
     for i in (1..).take_while(|i| params.find(&format!("{name}.{i}.weight")).is_some()) {
@@ -254,14 +257,15 @@ fn belief_net_states(params: &Params) -> States {
 fn belief_nets_are_bounded_as_enumeration_says() {
     for link in [Link::Linear, Link::Nonlinear] {
         let (net, params) = belief_net(link);
-        hold_against("belief net", &belief_net_states(&params), |images, samples| {
+        check_bounds("belief net", &belief_net_states(&params), |images, samples| {
             nlls(net.evaluate(&params, &copies(&IMAGE, images), samples, &mut Noise::seed(7)))
         });
     }
 }
 
-/// Holds the mean of drawn probabilities of pixels against the mean of the probabilities given all values, `(logits, ln p)`.
-fn hold_drawn_against(what: &str, values: &[(Vec<f64>, f64)], drawn: &[f32]) {
+/// Checks the mean of drawn probabilities of pixels against the mean of the probabilities given all values,
+/// `(logits, ln p)`.
+fn check_drawn(what: &str, values: &[(Vec<f64>, f64)], drawn: &[f32]) {
     let pixels = values[0].0.len();
     for pixel in 0..pixels {
         let given = |(logits, log_p): &(Vec<f64>, f64)| log_p.exp() / (1.0 + (-logits[pixel]).exp());
@@ -276,10 +280,10 @@ fn models_draw_as_enumeration_says() {
     for latents in LATENTS {
         let (vae, params) = vae(latents);
         let prior = decoded_values(latents, &params, &vec![0.0; latents.elements()]);
-        hold_drawn_against("vae", &prior, &vae.draw(&params, &[], 40_000, &mut Noise::seed(17)));
+        check_drawn("vae", &prior, &vae.draw(&params, &[], 40_000, &mut Noise::seed(17)));
         let posterior = decoded_values(latents, &params, &encoded(&params));
         let drawn = vae.reconstruct(&params, &copies(&IMAGE, 40_000), &mut Noise::seed(18));
-        hold_drawn_against("vae, reconstruction", &posterior, &drawn);
+        check_drawn("vae, reconstruction", &posterior, &drawn);
     }
     let (net, params) = belief_net(Link::Nonlinear);
     let mut given = Vec::new();
@@ -290,16 +294,16 @@ fn models_draw_as_enumeration_says() {
             given.push((through(&params, "generative.0", &signs(&h)), log_p));
         }
     }
-    hold_drawn_against("belief net", &given, &net.draw(&params, &[], 40_000, &mut Noise::seed(19)));
+    check_drawn("belief net", &given, &net.draw(&params, &[], 40_000, &mut Noise::seed(19)));
     for (layers, net, params) in predictions() {
         let rows = net.complete(&params, &copies(&IMAGE, 40_000), &mut Noise::seed(20));
         assert!(rows.chunks(5).all(|row| row[..3] == [1.0, 0.0, 1.0]), "the upper part is the image's");
         let lower: Vec<f32> = rows.chunks(5).flat_map(|row| row[3..].to_vec()).collect();
-        hold_drawn_against("prediction", &predicted_values(&layers, &params), &lower);
+        check_drawn("prediction", &predicted_values(&layers, &params), &lower);
     }
 }
 
-/// The derivative of an exact loss by every number of a parameter.
+/// The derivative of an exact loss with respect to every number of a parameter.
 fn exact_gradient(params: &mut Params, id: ParamId, exact: &dyn Fn(&Params) -> f64) -> Vec<f64> {
     let step = 1e-2f32;
     let count = params.value(id).len();
@@ -312,8 +316,8 @@ fn exact_gradient(params: &mut Params, id: ParamId, exact: &dyn Fn(&Params) -> f
     (0..count).map(|i| (at(i, step) - at(i, -step)) / (2.0 * f64::from(step))).collect()
 }
 
-/// Holds the mean and the gradient of `loss`, of many copies of one image, against an exact one.
-fn hold_gradient_against(
+/// Checks the mean and the gradient of `loss`, over many copies of one image, against an exact one.
+fn check_gradient(
     what: &str,
     params: &mut Params,
     exact: impl Fn(&Params) -> f64,
@@ -340,7 +344,7 @@ fn hold_gradient_against(
         let mean = sample.iter().sum::<f64>() / sample.len() as f64;
         let square = sample.iter().map(|g| (g - mean).powi(2)).sum::<f64>();
         let error = (square / (sample.len() * (sample.len() - 1)) as f64).sqrt();
-        // The f32 parameters' central difference is good to 1e-3.
+        // The f32 parameters' central difference is accurate to 1e-3.
         assert!((mean - exact).abs() < 5.0 * error + 1e-3, "{what}: {mean} +- {error}, exact {exact}");
     };
     near(what, &means, exact(params));
@@ -358,12 +362,12 @@ fn belief_nets_learn_along_the_gradient_of_the_enumerated_bound() {
         let (net, mut params) = belief_net(link);
         let (mut nvil, mut vimco) = (estimators("nvil", 2), estimators("vimco:2", 2));
         let one = |params: &Params| exact_bounds(&belief_net_states(params))[0];
-        hold_gradient_against("belief net", &mut params, one, |tape, params, images, noise| {
+        check_gradient("belief net", &mut params, one, |tape, params, images, noise| {
             let x = tape.input(&copies(&IMAGE, images), [images, 5]);
             net.negative_bound(params, x, &mut nvil, noise)
         });
         let two = |params: &Params| exact_bounds(&belief_net_states(params))[1];
-        hold_gradient_against("belief net, two samples", &mut params, two, |tape, params, images, noise| {
+        check_gradient("belief net, two samples", &mut params, two, |tape, params, images, noise| {
             let x = tape.input(&copies(&IMAGE, images), [images, 5]);
             net.negative_bound(params, x, &mut vimco, noise)
         });
@@ -381,12 +385,12 @@ fn predictions_learn_along_the_gradient_of_the_enumerated_bound() {
     for (layers, net, mut params) in predictions() {
         let (mut nvil, mut vimco) = (estimators("nvil", 2), estimators("vimco:2", 2));
         let one = |params: &Params| exact_bounds(&prediction_states(&layers, params))[0];
-        hold_gradient_against("prediction", &mut params, one, |tape, params, images, noise| {
+        check_gradient("prediction", &mut params, one, |tape, params, images, noise| {
             let (x, y) = halves(tape, images);
             net.negative_bound(params, x, y, &mut nvil, noise)
         });
         let two = |params: &Params| exact_bounds(&prediction_states(&layers, params))[1];
-        hold_gradient_against("prediction, two samples", &mut params, two, |tape, params, images, noise| {
+        check_gradient("prediction, two samples", &mut params, two, |tape, params, images, noise| {
             let (x, y) = halves(tape, images);
             net.negative_bound(params, x, y, &mut vimco, noise)
         });
@@ -407,7 +411,8 @@ fn log_relaxed(logit: f64, tau: f64, z: f64) -> f64 {
     tau.ln() - noise - 2.0 * (-noise).exp().ln_1p()
 }
 
-/// The bounds of one and of two samples by the midpoint rule over the uniform numbers behind the noise of a relaxed bit.
+/// The bounds of one and of two samples, by the midpoint rule over the uniform numbers that make the noise of
+/// a relaxed bit.
 fn relaxed_bounds(logit: f64, log_weight: impl Fn(f64) -> f64) -> [f64; 2] {
     let grid = |points: usize| -> Vec<f64> {
         let u = (0..points).map(|i| (i as f64 + 0.5) / points as f64);
@@ -437,7 +442,7 @@ fn relaxed_belief_nets_learn_along_the_gradient_of_the_integrated_bound() {
     };
     for samples in [1, 2] {
         let of_samples = |params: &Params| exact(params)[samples - 1];
-        hold_gradient_against("relaxed net", &mut params, of_samples, |tape, params, images, noise| {
+        check_gradient("relaxed net", &mut params, of_samples, |tape, params, images, noise| {
             let x = tape.input(&copies(&IMAGE, images), [images, 5]);
             net.negative_bound(params, x, &mut relaxed(samples), noise)
         });
@@ -457,7 +462,7 @@ fn relaxed_vaes_learn_along_the_gradient_of_the_integrated_bound() {
     };
     for samples in [1, 2] {
         let of_samples = |params: &Params| exact(params)[samples - 1];
-        hold_gradient_against("relaxed vae", &mut params, of_samples, |tape, params, images, noise| {
+        check_gradient("relaxed vae", &mut params, of_samples, |tape, params, images, noise| {
             let x = tape.input(&copies(&IMAGE, images), [images, 5]);
             vae.negative_bound(params, x, &mut *relaxed(samples)[0], noise)
         });
@@ -477,15 +482,10 @@ fn relaxed_predictions_learn_along_the_gradient_of_the_integrated_bound() {
     };
     for samples in [1, 2] {
         let of_samples = |params: &Params| exact(params)[samples - 1];
-        hold_gradient_against(
-            "relaxed prediction",
-            &mut params,
-            of_samples,
-            |tape, params, images, noise| {
-                let (x, y) = halves(tape, images);
-                net.negative_bound(params, x, y, &mut relaxed(samples), noise)
-            },
-        );
+        check_gradient("relaxed prediction", &mut params, of_samples, |tape, params, images, noise| {
+            let (x, y) = halves(tape, images);
+            net.negative_bound(params, x, y, &mut relaxed(samples), noise)
+        });
     }
 }
 
@@ -493,7 +493,7 @@ fn relu(x: Vec<f64>) -> Vec<f64> {
     x.into_iter().map(|x| x.max(0.0)).collect()
 }
 
-/// The integral of f under the standard normal law, as a sum of steps of 0.01.
+/// The integral of f under the standard normal distribution, as a sum of steps of 0.01.
 fn over_normal(f: impl Fn(f64) -> f64) -> f64 {
     let step = 0.01;
     let density = |z: f64| (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt();
@@ -516,13 +516,13 @@ fn log_given(params: &Params, y: &[f64], z: f64) -> f64 {
     log_bernoulli(&decoded(params, &[y, &[z]].concat()), &IMAGE)
 }
 
-/// L(x, y), as the model's documentation has it.
+/// L(x, y), as the model's documentation defines it.
 fn loss_of_class(params: &Params, y: &[f64]) -> f64 {
     let x = centred(&IMAGE, &values(params, "pixel_mean"));
     let parts = [affine(params, "encoder.x", &x), affine(params, "encoder.y", y)];
     let hidden = relu(parts[0].iter().zip(&parts[1]).map(|(x, y)| x + y).collect());
-    let law = affine(params, "encoder.0", &hidden);
-    let (mean, log_std) = (law[0], law[1]);
+    let distribution = affine(params, "encoder.0", &hidden);
+    let (mean, log_std) = (distribution[0], distribution[1]);
     let kl = 0.5 * (mean * mean + (2.0 * log_std).exp() - 1.0) - log_std;
     kl + 3f64.ln() - over_normal(|z| log_given(params, y, mean + log_std.exp() * z))
 }
@@ -541,7 +541,7 @@ fn a_semi_supervised_model_learns_along_the_gradient_of_the_integrated_bounds() 
     let unlabelled = |params: &Params| {
         classified(params).iter().map(|(y, log_q)| log_q.exp() * (loss_of_class(params, y) + log_q)).sum()
     };
-    hold_gradient_against("without labels", &mut params, unlabelled, |tape, params, images, noise| {
+    check_gradient("without labels", &mut params, unlabelled, |tape, params, images, noise| {
         let x = tape.input(&copies(&IMAGE, images), [images, 5]);
         model.unlabelled_loss(params, x, estimator.as_mut(), noise)
     });
@@ -550,7 +550,7 @@ fn a_semi_supervised_model_learns_along_the_gradient_of_the_integrated_bounds() 
         let (y, log_q) = &classified(params)[1];
         0.5 * loss_of_class(params, y) - 3.0 * log_q
     };
-    hold_gradient_against("with labels", &mut params, labelled, |tape, params, images, noise| {
+    check_gradient("with labels", &mut params, labelled, |tape, params, images, noise| {
         let x = tape.input(&copies(&IMAGE, images), [images, 5]);
         let labels = vec![1; images];
         let classification = model.classify(params, x).cross_entropy(&labels);
@@ -566,14 +566,14 @@ fn a_semi_supervised_model_is_bounded_as_enumeration_says() {
     let many = nlls(model.evaluate(&params, &copies(&IMAGE, 10), 20_000, &mut Noise::seed(13)));
     assert!(many.iter().all(|bound| (bound + p.ln()).abs() < 0.03), "{many:?}, -ln p is {}", -p.ln());
 
-    // -ELBO of one sample is what the marginal loss says it is.
+    // -ELBO of one sample is the same as the marginal loss.
     let tape = Tape::new();
     let x = tape.input(&copies(&IMAGE, 40_000), [40_000, 5]);
     let mut exact = parse("exact").unwrap();
     let loss = model.unlabelled_loss(&params, x, exact.as_mut(), &mut Noise::seed(14)).mean().item();
     let single = nlls(model.evaluate(&params, &copies(&IMAGE, 40_000), 1, &mut Noise::seed(15)));
     let spread = single.iter().map(|b| (b - f64::from(loss)).powi(2)).sum::<f64>() / 40_000.0;
-    // The loss is a mean of as many samples, of less variance.
+    // The loss is a mean of as many samples, with less variance.
     let error = (2.0 * spread / 40_000.0).sqrt();
     let mean = single.iter().sum::<f64>() / 40_000.0;
     assert!((mean - f64::from(loss)).abs() < 4.5 * error, "{mean} +- {error}, marginal {loss}");
@@ -604,9 +604,9 @@ fn one_sample_is_its_weight() {
     assert_eq!(bounds, [weighs(1.0), weighs(2.0), weighs(-0.5)]);
 }
 
-/// The variance that an image's samples let expect is the one that other samples of the same image have.
+/// The variance estimated from an image's samples is the variance over other samples of the same image.
 #[test]
-fn variances_over_draws_are_those_of_other_draws() {
+fn estimated_variances_agree_with_other_draws() {
     for latents in LATENTS {
         let (vae, params) = vae(latents);
         let bounds = vae.evaluate(&params, &copies(&IMAGE, 20_000), 20, &mut Noise::seed(7));

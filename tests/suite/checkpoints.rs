@@ -1,4 +1,4 @@
-//! Does everything that has a state come back from a checkpoint, and only whole?
+//! Does everything with a state come back from a checkpoint, either whole or not at all?
 
 use reparam::estimators::{Estimate, Estimator, parse};
 use reparam::optim::{Adam, Optimizer, Sgd};
@@ -37,7 +37,7 @@ fn parameters_come_back_all_or_none() {
 }
 
 #[test]
-fn gradients_of_ones_own_add_up() {
+fn gradients_made_by_hand_add_up() {
     let (params, [first, .., last]) = params([1.0, 2.0]);
     let mut gradients = Gradients::new();
     gradients.add(&params, first, &[1.0, 2.0]);
@@ -56,9 +56,9 @@ fn gradients_of_ones_own_add_up() {
     assert_eq!(gradients.parameters().collect::<Vec<_>>(), [first, last]);
 }
 
-/// Steps before and after the checkpoint, in which the last parameter has a gradient only after it.
+/// Takes steps before and after the checkpoint. The last parameter has a gradient only after it.
 #[test]
-fn optimizers_go_on_as_if_nothing_had_happened() {
+fn optimizers_resume_as_if_nothing_had_happened() {
     let optimizers: [fn() -> Box<dyn Optimizer>; 2] =
         [|| Box::new(Adam::new(0.1)), || Box::new(Sgd::new(0.1, 0.9))];
     for make in optimizers {
@@ -96,7 +96,7 @@ fn optimizers_go_on_as_if_nothing_had_happened() {
 }
 
 #[test]
-fn noise_goes_on_from_its_place() {
+fn noise_resumes_from_its_position() {
     let mut noise = Noise::seed(3);
     noise.take(1000);
     let mut checkpoint = Checkpoint::new();
@@ -107,7 +107,7 @@ fn noise_goes_on_from_its_place() {
     assert_eq!(noise, other);
 }
 
-/// One that has learned forgets that when it takes up a checkpoint of one that had not been used.
+/// An estimator that has learned forgets it when it loads a checkpoint of one that had not been used.
 #[test]
 fn estimators_come_back_used_or_not() {
     let kind = Variables::Bits(3);

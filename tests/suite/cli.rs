@@ -1,4 +1,5 @@
-//! Does the binary do what it says, stop and resume cleanly, and answer every mistake with one clear line?
+//! Does the binary do what its help says, stop and resume cleanly, and answer every mistake with one clear
+//! line?
 
 use std::collections::HashSet;
 use std::fs;
@@ -27,7 +28,8 @@ const TRAIN_SEMI: &str = "--data data --steps 40 --hidden 16 --latents 3 --batch
 /// The same for mlp, which has no latent variables.
 const TRAIN_MLP: &str = "--data data --steps 40 --hidden 16 --batch 20";
 
-/// The documented fields, of the documented types. A classifier has no bound, and a fixed temperature is no schedule's.
+/// Checks the documented fields and their types. A classifier has no bound, and a fixed temperature is not
+/// recorded.
 fn check_schema(lines: &[Value], has_elbo: bool, has_tau: bool) {
     for line in lines {
         for field in ["step", "epoch", "samples"] {
@@ -134,10 +136,10 @@ fn a_vae_is_evaluated_and_sampled() {
     assert!(desk.read("samples.png") != desk.read("other.png"));
 }
 
-/// What `train` says of the test images, `eval` says too, and so do the JSON lines of both. Another seed draws other samples
-/// of the same images.
+/// `train`, `eval` and the JSON lines of both report the same scores of the test images. Another seed draws
+/// other samples of the same images.
 #[test]
-fn the_scores_of_a_run_are_those_of_its_checkpoint() {
+fn a_run_and_its_checkpoint_have_the_same_scores() {
     let desk = desk();
     let scores = |said: &str| {
         let lines = said.lines().filter(|line| line.starts_with("test "));
@@ -209,8 +211,8 @@ fn a_semi_supervised_model_is_trained_evaluated_and_sampled() {
     let lines = desk.metrics("semi/metrics.jsonl");
     let accuracies = lines.iter().filter_map(|line| line["accuracy"].as_f64());
     assert_eq!(accuracies.filter(|accuracy| (0.0..=1.0).contains(accuracy)).count(), 16);
-    // Only the bound can tell here. A class is a bright row, which the random shifts of labelled images move, and there are
-    // 20 test images. `learning::` holds the accuracy on digits.
+    // Only the bound can tell here. A class is a bright row, which the random shifts of labelled images move,
+    // and there are 20 test images. `learning::` holds the accuracy on digits.
     let elbo = |line: &Value| line["elbo"].as_f64().unwrap();
     assert!(elbo(lines.last().unwrap()) > elbo(&lines[0]) + 4.0, "it does not learn: {lines:?}");
 
@@ -261,7 +263,7 @@ fn only_models_that_read_labels_mind_others() {
 const LONG: &str = "--data data --steps 10000 --hidden 24 --latents 3 --classes 4 --batch 20 --samples 2 \
                     --validate-every 200";
 
-/// The metrics without the time they took; no split twice at a step.
+/// The metrics without their times. No split may come twice at a step.
 fn without_seconds(mut lines: Vec<Value>) -> Vec<Value> {
     let mut seen = HashSet::new();
     for line in &mut lines {
@@ -312,7 +314,7 @@ fn an_interrupted_or_killed_run_resumes_to_the_same_bytes() {
     assert_eq!(desk.names("cut"), ["digits.png", "metrics.jsonl", "model.safetensors"]);
     assert_same_run(&desk, "cut", "whole");
 
-    // A finished run has nothing to go on with, and says its result again.
+    // A finished run has nothing left to do, and prints its result again.
     desk.run(resume);
     assert_same_run(&desk, "cut", "whole");
 }
@@ -437,11 +439,11 @@ fn settings_that_cannot_be_are_refused() {
     error: --weight-decay: expected a number that is not negative, found -1
     error: --clip-norm: expected a number above 0, found NaN
     error: --validate-every: expected at least 1 with --patience, found 0
-    error: --momentum: expected it with --optimizer sgd only, found adam
-    error: --weight-decay: expected it with --optimizer adamw or sgd only, found adam
-    error: --beta1: expected it with --optimizer adam or adamw only, found sgd
+    error: --momentum: expected this flag only with --optimizer sgd, found adam
+    error: --weight-decay: expected this flag only with --optimizer adamw or sgd, found adam
+    error: --beta1: expected this flag only with --optimizer adam or adamw, found sgd
     error: semi: expected at most 268435456 weights, found more
-    error: --resume: expected no settings: the run continues with those it was begun with, found flags that change them
+    error: --resume: expected no other settings, because a resumed run keeps its own, found flags that change them
     ");
     // Not even the folder was made.
     assert!(!desk.path("out").exists());
@@ -573,7 +575,8 @@ fn data_that_cannot_be_read_is_refused() {
     assert!(!desk.path("out").exists());
 }
 
-/// Every way to read the checkpoint at `out/model.safetensors` refuses it; returns what each says.
+/// Checks that every way to read the checkpoint at `out/model.safetensors` refuses it, and returns their
+/// messages.
 fn refused_checkpoint(desk: &Desk) -> String {
     all([
         desk.refused("eval out/model.safetensors --data data"),
@@ -582,7 +585,7 @@ fn refused_checkpoint(desk: &Desk) -> String {
     ])
 }
 
-/// As [`refused_checkpoint`], when all three say the same.
+/// Like [`refused_checkpoint`], when all three messages are the same.
 fn refused_alike(desk: &Desk, checkpoint: &[u8]) -> String {
     fs::write(desk.path("out/model.safetensors"), checkpoint).unwrap();
     let lines = refused_checkpoint(desk);
@@ -591,7 +594,7 @@ fn refused_alike(desk: &Desk, checkpoint: &[u8]) -> String {
     first.to_owned()
 }
 
-/// A checkpoint with one tensor or setting put in the place of another.
+/// A checkpoint with one tensor or setting replaced.
 fn changed(
     bytes: &[u8],
     change: impl Fn(&str, &mut Shape, &mut Vec<f32>) -> bool,
@@ -722,7 +725,7 @@ fn checkpoints_that_lack_something_are_refused() {
     assert_snapshot!(all(lines), @"
     error: out/model.safetensors: expected a tensor `encoder.0.weight` of shape [144, 16], found none
     error: out/model.safetensors: expected a tensor `decoder.0.bias` of shape [16], found one of shape [2, 8]
-    error: out/model.safetensors: expected a checkpoint of format 2, found one that names no format, as older versions wrote them
+    error: out/model.safetensors: expected a checkpoint of format 2, found one without a format, as older versions wrote
     error: out/model.safetensors: expected a checkpoint of format 2, found one of format 1
     error: out/model.safetensors: expected a readable setting `tau`, found `warm`
     error: out/model.safetensors: expected a tensor `encoder.1.weight` of shape [16, 16], found one of shape [16, 12]
@@ -738,7 +741,7 @@ fn checkpoints_that_lack_something_are_refused() {
     error: out/model.safetensors: expected a readable setting `step`, found `-1`
     ");
 
-    // What a run has from its data.
+    // The settings that a run has from its data.
     let mut lines = Vec::new();
     for rows in ["18446744073709551615", "0"] {
         let changed = changed(&good, keep, ("images.rows", Some(rows)));
@@ -746,11 +749,11 @@ fn checkpoints_that_lack_something_are_refused() {
         lines.push(desk.refused("eval out/model.safetensors --data data"));
     }
     assert_snapshot!(all(lines), @"
-    error: out/model.safetensors: expected images that can be, found 18446744073709551615 x 12 pixels, 10 classes
-    error: out/model.safetensors: expected images that can be, found 0 x 12 pixels, 10 classes
+    error: out/model.safetensors: expected a possible image format, found 18446744073709551615 x 12 pixels, 10 classes
+    error: out/model.safetensors: expected a possible image format, found 0 x 12 pixels, 10 classes
     ");
 
-    // What only a run needs: the model alone can still be used.
+    // Settings that only a run needs. The model alone can still be used.
     let mut lines = Vec::new();
     let missing = changed(&good, |name, _, _| name != "optimizer.mean.encoder.0.weight", as_is);
     for bytes in [
@@ -797,7 +800,7 @@ fn checkpoints_of_something_else_are_refused() {
     error: --data: expected the images that the run began with, 250+50+20x12x12-b868ff7c38c6c316, found the images of other, 250+50+20x12x12-26086cb50332956d
     error: --data: expected the images that the run began with, 250+50+20x12x12-b868ff7c38c6c316, found the images of few, 10+2+20x12x12-5d96b619d78bb7d8
     error: mlp/model.safetensors: expected a model that draws images (vae, sbn, belief or semi), found one of mlp
-    error: --samples: expected it with a model that samples, found one of mlp
+    error: --samples: expected a model that samples, found mlp
     ");
     #[cfg(feature = "embedded")]
     assert_snapshot!(desk.refused("eval mlp/model.safetensors"), @"error: the data: expected images of 12 x 12 pixels, as the model was trained on, found 28 x 28");
@@ -845,7 +848,7 @@ fn places_that_cannot_be_written_are_refused() {
     ");
 }
 
-/// Runs the binary where no file may grow beyond `blocks` of 1,024 bytes: to it, the disk is full then.
+/// Runs the binary with no file allowed to grow beyond `blocks` of 1,024 bytes, as if the disk were full.
 fn on_a_full_disk(desk: &Desk, blocks: u32, line: &str) -> Output {
     let binary = desk.command(line);
     let mut shell = Command::new("bash");
@@ -862,7 +865,7 @@ fn a_full_disk_is_one_line_and_leaves_nothing_half_written() {
     let mut lines = vec![desk.error(&line, &on_a_full_disk(&desk, 8, &line))];
     assert!(!desk.path("out").exists());
 
-    // A checkpoint that is there stays.
+    // An existing checkpoint stays.
     desk.run(&line);
     let before = desk.read("out/model.safetensors");
     let again = "train vae --data data --out out --resume";
@@ -916,11 +919,11 @@ fn flags_that_a_model_does_not_read_are_refused() {
     let flags = ["mlp --samples 2", "mlp --estimator rloo:4", "belief --layers none"];
     let lines = flags.map(|line| desk.refused(&format!("train {line} --data data --out out")));
     assert_snapshot!(all(lines), @"
-    error: --samples: expected it with a model that samples, found mlp
+    error: --samples: expected a model that samples, found mlp
     error: --estimator: expected none: mlp has no discrete variables to estimate a gradient through, found `rloo:4`
     error: --layers: expected at least 1, found 0
     ");
-    // One that does not fit says which do.
+    // The message names the estimators that fit.
     let line = desk.refused(&format!("train vae {TRAIN} --estimator disarm --out out"));
     assert!(
         line.contains("an estimator for 3 categorical variable(s) of 4 classes, one of exact, "),
@@ -932,7 +935,8 @@ fn flags_that_a_model_does_not_read_are_refused() {
     assert!(!desk.path("out").exists());
 }
 
-/// Every kind of estimator trains a VAE, is resumed to the same bytes after a kill, is evaluated and drawn from.
+/// Every kind of estimator trains a VAE, is resumed to the same bytes after a kill, is evaluated and drawn
+/// from.
 #[test]
 fn a_vae_trains_with_any_estimator_that_fits() {
     const RUN: &str = "--data data --steps 2000 --hidden 16 --batch 20 --samples 2 --validate-every 100";
@@ -1000,7 +1004,7 @@ fn a_run_that_diverges_says_so() {
             format!("train {model} {flags} --optimizer sgd --learning-rate 1e30 --out {model} --force");
         let error = desk.error(&line, &desk.output(&line));
         assert!(error.starts_with("error: the loss: expected a finite number, found "), "{error}");
-        // Not the model of the run before, and none with NaN in it.
+        // Neither the model of the previous run, nor one with NaN in it.
         let stored = Stored::load(&desk.path(model).join("model.safetensors")).unwrap();
         assert_eq!((stored.step, stored.plan.training.optimizer.name()), (0, "sgd"));
     }
@@ -1129,7 +1133,7 @@ fn help_is_stable() {
       lab      Compare estimators of discrete gradients with the exact gradient: bias, variance, cosine, cost
       bench    Measure kernels and training steps on this machine
       tape     Show the tape of a small model: text, DOT, a picture, or a page that steps through it
-      explore  Serve the course, with pages in which the engine runs, to this machine alone, and print the address
+      explore  Serve the course, with pages in which the engine runs, to this machine only, and print the address
       data     Look at data, or pack IDX files into the embedded format
       help     Print this message or the help of the given subcommand(s)
 
@@ -1146,7 +1150,7 @@ fn help_is_stable() {
       vae     A variational autoencoder of binary images
       sbn     A sigmoid belief net that draws the lower half of an image from the upper one
       belief  A sigmoid belief net with a learned prior
-      semi    A semi-supervised model of images of which a hundred have a label
+      semi    A semi-supervised model of images, a hundred of them labelled
       mlp     A classifier
 
     Options:
@@ -1166,11 +1170,11 @@ fn help_is_stable() {
           --estimator --tau --straight-through-from --samples --out --json --resume --force --data --transpose --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
 
     belief: A sigmoid belief net with a learned prior
-          --layers <WIDTHS>    Bits of each layer, the one next to the pixels first [default: 200,200]
-          --link <LINK>        How a layer depends on the one before: linear or nonlinear [default: nonlinear]
+          --layers <WIDTHS>    Bits of each layer, the layer next to the pixels first [default: 200,200]
+          --link <LINK>        A layer's dependence on the one before: linear or nonlinear [default: nonlinear]
           --estimator --tau --straight-through-from --samples --out --json --resume --force --data --transpose --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
 
-    semi: A semi-supervised model of images of which a hundred have a label
+    semi: A semi-supervised model of images, a hundred of them labelled
           --hidden <WIDTHS>    Widths of the hidden layers of each net, like 400 or 500,300 [default: 400]
           --latents <N>        Normal latent variables, the style of an image [default: 10]
           --estimator --tau --straight-through-from --samples --out --json --resume --force --data --transpose --threads --seed --steps --batch --optimizer --learning-rate --beta1 --beta2 --momentum --weight-decay --clip-norm --validate-every --patience
@@ -1191,16 +1195,16 @@ fn help_is_stable() {
     Usage: reparam eval [OPTIONS] <CHECKPOINT>
 
     Arguments:
-      <CHECKPOINT>  Checkpoint that `reparam train` or `reparam-papers` wrote
+      <CHECKPOINT>  Checkpoint written by `reparam train` or `reparam-papers`
 
     Options:
           --split <SPLIT>  Images to evaluate on: train, validation or test [default: test]
           --samples <N>    Hard samples per image in the bound on -ln p [default: 100]
-          --seed <N>       Where the randomness comes from [default: the seed of the run, which gives the scores that the run gave]
+          --seed <N>       Seed of the random numbers [default: the run's seed, which reproduces its scores]
           --json <FILE>    Write the scores as a JSON line
           --data <PATH>    Folder of IDX files (MNIST, Fashion-MNIST, EMNIST, ...; plain or .gz), binarized afresh in every batch except for mlp, or a file that `reparam data pack` wrote, instead of the embedded fixed-binarized MNIST
-          --transpose      Exchange rows and columns of the images, as EMNIST's files need it
-          --threads <N>    Threads to work on; what is computed does not depend on it [default: one per core]
+          --transpose      Exchange rows and columns of the images, as EMNIST's files require
+          --threads <N>    Number of threads; the results do not depend on it [default: one per core]
       -h, --help           Print help
     ");
     assert_snapshot!(desk.run("sample --help"), @"
@@ -1209,15 +1213,15 @@ fn help_is_stable() {
     Usage: reparam sample [OPTIONS] <CHECKPOINT>
 
     Arguments:
-      <CHECKPOINT>  Checkpoint that `reparam train` or `reparam-papers` wrote. vae and belief draw from their prior, semi one class after another, and sbn completes the upper halves of test images
+      <CHECKPOINT>  Checkpoint written by `reparam train` or `reparam-papers`. vae and belief draw from their prior, semi draws one class after another, and sbn completes the upper halves of test images
 
     Options:
           --count <N>    Number of images [default: 100]
-          --seed <N>     Where the randomness comes from [default: 1]
+          --seed <N>     Seed of the random numbers [default: 1]
           --out <FILE>   Picture to write [default: samples.png]
           --data <PATH>  Folder of IDX files (MNIST, Fashion-MNIST, EMNIST, ...; plain or .gz), binarized afresh in every batch except for mlp, or a file that `reparam data pack` wrote, instead of the embedded fixed-binarized MNIST
-          --transpose    Exchange rows and columns of the images, as EMNIST's files need it
-          --threads <N>  Threads to work on; what is computed does not depend on it [default: one per core]
+          --transpose    Exchange rows and columns of the images, as EMNIST's files require
+          --threads <N>  Number of threads; the results do not depend on it [default: one per core]
       -h, --help         Print help
     ");
     assert_snapshot!(desk.run("tape -h"), @"
@@ -1226,11 +1230,11 @@ fn help_is_stable() {
     Usage: reparam tape [OPTIONS] [MODEL]
 
     Arguments:
-      [MODEL]  Whose tape [default: gumbel-softmax] [possible values: polynomial, gumbel-softmax, straight-through, mlp, vae]
+      [MODEL]  Model whose tape to show [default: gumbel-softmax] [possible values: polynomial, gumbel-softmax, straight-through, mlp, vae]
 
     Options:
-          --format <FORMAT>  How to show it [default: text] [possible values: text, dot, svg, html]
-          --seed <N>         Where the randomness comes from [default: 1]
+          --format <FORMAT>  Output format [default: text] [possible values: text, dot, svg, html]
+          --seed <N>         Seed of the random numbers [default: 1]
           --out <FILE>       File to write [default: standard output]
       -h, --help             Print help (see more with '--help')
     ");
@@ -1240,7 +1244,7 @@ fn help_is_stable() {
     Usage: reparam data <COMMAND>
 
     Commands:
-      pack     Binarize a folder of IDX files once and for all and pack it into one file, as the embedded one was made
+      pack     Binarize a folder of IDX files once and pack it into one file like the embedded one
       inspect  Print what a data set holds
       help     Print this message or the help of the given subcommand(s)
 
@@ -1248,7 +1252,7 @@ fn help_is_stable() {
       -h, --help  Print help
     ");
     assert_snapshot!(desk.run("data pack --help"), @"
-    Binarize a folder of IDX files once and for all and pack it into one file, as the embedded one was made
+    Binarize a folder of IDX files once and pack it into one file like the embedded one
 
     Usage: reparam data pack [OPTIONS] <DIR>
 
@@ -1257,7 +1261,7 @@ fn help_is_stable() {
 
     Options:
           --out <FILE>  File to write [default: binarized.gz]
-          --transpose   Exchange rows and columns of the images, as EMNIST's files need it
+          --transpose   Exchange rows and columns of the images, as EMNIST's files require
       -h, --help        Print help
     ");
     assert_snapshot!(desk.run("data inspect --help"), @"
@@ -1269,7 +1273,7 @@ fn help_is_stable() {
       [PATH]  A folder of IDX files or a packed file [default: the embedded data]
 
     Options:
-          --transpose       Exchange rows and columns of the images, as EMNIST's files need it
+          --transpose       Exchange rows and columns of the images, as EMNIST's files require
           --picture <FILE>  Write a picture of the first 100 training images
       -h, --help            Print help
     ");
@@ -1417,7 +1421,7 @@ fn lab_lets_estimators_adapt_for_as_long_as_it_is_told() {
         ));
         json_lines(&desk, &format!("{adapt}.jsonl"))[0]["variance"].as_f64().unwrap()
     };
-    // Without a mean yet it is the plain score function.
+    // Without a mean yet, it is the plain score function.
     assert!(variance(100) < 0.2 * variance(0));
 }
 
@@ -1439,7 +1443,7 @@ fn lab_refuses_what_it_cannot_do() {
     error: --estimator: expected rloo:K with a whole number from 1 to 1000 for K, found `rloo:x`
     error: lab: expected an estimator that fits one of the problems, found none, see above
     error: no-such-folder: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found nothing
-    error: --data: expected it with a problem vae:LATENTSxCLASSES only, found data
+    error: --data: expected no folder without a problem vae:LATENTSxCLASSES, found data
     error: invalid value '3' for '--samples <N>': expected a whole number from 100 to 10000000, found `3`
     "
     );

@@ -1,4 +1,5 @@
-//! Is the data what it says it is, does every example come once an epoch, and is every damaged file named?
+//! Is the data as documented, does every example come once per epoch, and does an error name every damaged
+//! file?
 
 use std::fs;
 use std::path::Path;
@@ -159,7 +160,7 @@ mod embedded {
         let embedded = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/src/data/binarized-mnist.gz")).unwrap();
         assert!(packed == embedded, "same pixels, compressed in another way: flate2 changed");
 
-        // The law: black stays 0, white stays 1, and what is between has the right sum.
+        // The distribution: black stays 0, white stays 1, and everything between has the right sum.
         let (grey, fixed) = (Digits::read_dir(&dir).unwrap(), Digits::embedded());
         for (grey, fixed) in [
             (grey.train(), fixed.train()),
@@ -304,12 +305,12 @@ fn the_names_of_emnist_are_read() {
         fs::rename(set.path(from), set.path(to)).unwrap();
     }
     assert_eq!(set.read().unwrap(), plain);
-    // Of several data sets in a folder, the path names one.
+    // If a folder holds several data sets, the path names one.
     fs::write(set.path("emnist-digits-train-images-idx3-ubyte"), "").unwrap();
     assert_snapshot!(set.error(), @"DIR: expected one data set, or the path of one, like DIR/emnist-digits, found emnist-digits, emnist-letters");
     assert_eq!(Digits::read_dir(set.path("emnist-letters")).unwrap(), plain);
     assert_snapshot!(set.redacted(Digits::read_dir(set.path("emnist-digits"))), @"DIR: expected emnist-digits-train-labels-idx1-ubyte, emnist-digits-test-images-idx3-ubyte, emnist-digits-test-labels-idx1-ubyte (or the same with .gz), found no such files");
-    // One without a name of its own goes first.
+    // Files without a data set's name take precedence.
     for (name, contents) in [(TRAIN_IMAGES, images(12, 2, 3)), (TRAIN_LABELS, labels(12))] {
         fs::write(set.path(name), contents).unwrap();
     }
@@ -337,12 +338,12 @@ fn images_are_transposed() {
     assert_eq!(bits.transposed().transposed(), bits);
 }
 
-/// A classifier sees the intensities of 8-bit images, at each step and at each evaluation: nothing is drawn.
+/// A classifier sees the intensities of 8-bit images at each step and at each evaluation. Nothing is drawn.
 #[test]
 fn a_classifier_reads_intensities() {
     let grey = |images: usize| {
         let labels: Vec<u8> = (0..images).map(|image| (image % 2) as u8).collect();
-        // So dark that a drawn image is black almost always.
+        // So dark that a drawn image is almost always black.
         let pixels = labels.iter().flat_map(|&label| [2 * (1 - label), 2 * label]).collect();
         Split::of_intensities([1, 2], pixels, labels).unwrap()
     };
@@ -414,7 +415,7 @@ fn sizes_that_cannot_be_are_named() {
     let huge = |sizes: [u32; 3]| [vec![0, 0, 8, 3], sizes.map(u32::to_be_bytes).concat()].concat();
     fs::write(set.path(TRAIN_IMAGES), huge([u32::MAX; 3])).unwrap();
     assert_snapshot!(set.error(), @"DIR/train-images-idx3-ubyte: expected images that fit in memory, found 4294967295 images of 4294967295 x 4294967295 pixels");
-    // Fits 64 bits, but the file does not hold it; and this must not take the memory first.
+    // It fits 64 bits, but the file does not hold it, and no memory may be taken for it first.
     fs::write(set.path(TRAIN_IMAGES), huge([1 << 20; 3])).unwrap();
     assert_snapshot!(set.error(), @"DIR/train-images-idx3-ubyte: expected 1048576 images of 1048576 x 1048576 pixels, 1152921504606846992 bytes, found only 16 bytes");
 }
@@ -481,7 +482,7 @@ mod gzip {
     }
 
     #[test]
-    fn any_set_can_be_packed_and_keeps_its_law() {
+    fn any_set_can_be_packed_and_keeps_its_distribution() {
         let set = Idx::sound();
         let path = set.path("packed.gz");
         fs::write(&path, reparam::data::pack(&set.read().unwrap())).unwrap();
@@ -519,7 +520,7 @@ mod gzip {
         assert_snapshot!(error(b"BITS\x02\0\0\0"), @"DIR/packed: expected format version 1, found version 2");
         let header = |words: [u32; 5]| [b"BITS".to_vec(), words.map(u32::to_le_bytes).concat()].concat();
         assert_snapshot!(error(&header([1, 6, 1, 28, 28])), @"DIR/packed: expected 6 training and 1 test images of 28 x 28 pixels, 612 bytes, found only 24 bytes");
-        assert_snapshot!(error(&header([1, 5, 1, 28, 28])), @"DIR/packed: expected at least 6 images, of which a sixth are for validation, found 5 training and 1 test images of 28 x 28 pixels");
+        assert_snapshot!(error(&header([1, 5, 1, 28, 28])), @"DIR/packed: expected at least 6 images, a sixth of which are for validation, found 5 training and 1 test images of 28 x 28 pixels");
         assert_snapshot!(error(&header([1, 6, 0, 28, 28])), @"DIR/packed: expected at least one test image of at least one pixel, found 6 training and 0 test images of 28 x 28 pixels");
         assert_snapshot!(error(&header([1, u32::MAX, 1, u32::MAX, u32::MAX])), @"DIR/packed: expected images that fit in memory, found 4294967295 training and 1 test images of 4294967295 x 4294967295 pixels");
         assert_snapshot!(error(&[header([1, 6, 1, 2, 2]), vec![0; 15]].concat()), @"DIR/packed: expected 6 training and 1 test images of 2 x 2 pixels, 38 bytes, found more bytes after them");

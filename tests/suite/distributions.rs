@@ -1,9 +1,10 @@
-//! Distributions against what defines them: densities integrate to 1, samples follow them, closed forms are the sums and
-//! integrals they stand for, gradients are those of the values.
+//! Distributions checked against their definitions: densities integrate to 1, samples follow them, closed
+//! forms agree with sums and integrals, and gradients agree with finite differences.
 //!
-//! `tests/suite/golden.rs` holds the ops behind the log-densities and divergences of logits against f64 references; the laws
-//! call these ops and nothing is repeated here. Seeds are fixed and were not searched for: a test passes always or
-//! never. The failure probability beside each is that of a correct program with a fresh seed, below 0.2 % in all.
+//! `tests/suite/golden.rs` checks the ops for log-densities and divergences of logits against f64 references.
+//! The distributions call these ops, so nothing is repeated here. Seeds are fixed and were not searched for:
+//! a test passes always or never. Each test states its failure probability for a correct program with a fresh
+//! seed, below 0.2 % in all.
 
 use reparam::distributions::{
     Bernoulli, Categorical, ExpConcrete, Gumbel, KlForm, Logistic, LogitRelaxedBernoulli, Normal, OneHot,
@@ -77,14 +78,15 @@ fn x_ln_y(x: f64, y: f64) -> f64 {
     if x == 0.0 { 0.0 } else { x * y.ln() }
 }
 
-/// Midpoints of cells of a power of two around 0: exact in f32.
+/// Midpoints of cells whose width is a power of two, around 0: exact in f32.
 const STEP: f64 = 1.0 / 64.0;
 fn midpoints(half_width: usize) -> Vec<f32> {
     let cells = (half_width as f64 / STEP) as i32;
     (-cells..cells).map(|i| ((f64::from(i) + 0.5) * STEP) as f32).collect()
 }
 
-/// The midpoint rule over `from..to` in f64; for smooth functions that vanish at the ends it is exact to rounding.
+/// The midpoint rule over `from..to` in f64. It is exact to rounding for smooth functions that vanish at the
+/// ends.
 fn integral(from: f64, to: f64, f: impl Fn(f64) -> f64) -> f64 {
     const CELLS: u32 = 40_000;
     let step = (to - from) / f64::from(CELLS);
@@ -95,7 +97,7 @@ fn logistic_density(l: f64) -> f64 {
     (-l - 2.0 * softplus(-l)).exp()
 }
 
-// ------------------------------------------------------------------------------------- laws of single numbers
+// --------------------------------------------------------------------------- distributions of single numbers
 
 trait Scalar<'t> {
     fn sample(&self, noise: &mut Noise) -> Var<'t>;
@@ -108,22 +110,22 @@ trait Scalar<'t> {
 }
 
 macro_rules! scalar {
-    ($($law:ident |$x:ident| $mode:expr;)+) => {$(
-        impl<'t> Scalar<'t> for $law<'t> {
+    ($($distribution:ident |$x:ident| $mode:expr;)+) => {$(
+        impl<'t> Scalar<'t> for $distribution<'t> {
             fn sample(&self, noise: &mut Noise) -> Var<'t> {
-                $law::sample(*self, noise)
+                $distribution::sample(*self, noise)
             }
             fn rsample(&self, noise: &mut Noise) -> Var<'t> {
-                $law::rsample(*self, noise)
+                $distribution::rsample(*self, noise)
             }
             fn log_prob(&self, x: Var<'t>) -> Var<'t> {
-                $law::log_prob(*self, x)
+                $distribution::log_prob(*self, x)
             }
             fn entropy(&self) -> Var<'t> {
-                $law::entropy(*self)
+                $distribution::entropy(*self)
             }
             fn mean(&self) -> Var<'t> {
-                $law::mean(*self)
+                $distribution::mean(*self)
             }
             fn mode(&self) -> Option<Var<'t>> {
                 let $x = *self;
@@ -134,26 +136,27 @@ macro_rules! scalar {
 }
 
 scalar! {
-    Normal |law| Some(Normal::mode(law));
-    Logistic |law| Some(Logistic::mode(law));
-    Gumbel |law| Some(Gumbel::mode(law));
-    Uniform |_law| None;
-    LogitRelaxedBernoulli |law| Some(LogitRelaxedBernoulli::mode(law));
+    Normal |distribution| Some(Normal::mode(distribution));
+    Logistic |distribution| Some(Logistic::mode(distribution));
+    Gumbel |distribution| Some(Gumbel::mode(distribution));
+    Uniform |_distribution| None;
+    LogitRelaxedBernoulli |distribution| Some(LogitRelaxedBernoulli::mode(distribution));
 }
 
-/// A law, its two parameters for every element (a temperature is one number), and what is known of it.
+/// A distribution, its two parameters for every element (a temperature is one number), and its known
+/// properties.
 struct Case<'t> {
     name: String,
-    law: Box<dyn Scalar<'t> + 't>,
+    distribution: Box<dyn Scalar<'t> + 't>,
     parameters: [Var<'t>; 2],
     mean: f64,
     variance: f64,
-    /// The derivatives of E x^2 by both parameters, if they are one per element.
+    /// The derivatives of E x^2 with respect to both parameters, if they are one per element.
     slopes: [Option<f64>; 2],
 }
 
 fn location_and_scale<'t>(
-    law: impl Scalar<'t> + 't,
+    distribution: impl Scalar<'t> + 't,
     name: &str,
     [loc, log_scale]: [Var<'t>; 2],
     standard_mean: f64,
@@ -163,7 +166,7 @@ fn location_and_scale<'t>(
     let (mean, variance) = (loc_value + scale * standard_mean, scale * scale * standard_variance);
     Case {
         name: format!("{name}({loc_value}, {scale:.3})"),
-        law: Box::new(law),
+        distribution: Box::new(distribution),
         parameters: [loc, log_scale],
         mean,
         variance,
@@ -185,7 +188,7 @@ fn scalar_cases(tape: &Tape, n: usize) -> Vec<Case<'_>> {
         let (low, high) = (f64::from(low), f64::from(high));
         cases.push(Case {
             name: format!("Uniform({low}, {high})"),
-            law: Box::new(Uniform::new(a, b)),
+            distribution: Box::new(Uniform::new(a, b)),
             parameters: [a, b],
             mean: (low + high) / 2.0,
             variance: (high - low).powi(2) / 12.0,
@@ -197,7 +200,7 @@ fn scalar_cases(tape: &Tape, n: usize) -> Vec<Case<'_>> {
         let (logit, number) = (f64::from(logit), f64::from(tau.item()));
         cases.push(Case {
             name: format!("LogitRelaxedBernoulli({logit}, {number:.3})"),
-            law: Box::new(LogitRelaxedBernoulli::new(logits, tau)),
+            distribution: Box::new(LogitRelaxedBernoulli::new(logits, tau)),
             parameters: [logits, tau],
             mean: logit / number,
             variance: PI_SQUARED / 3.0 / (number * number),
@@ -207,26 +210,31 @@ fn scalar_cases(tape: &Tape, n: usize) -> Vec<Case<'_>> {
     cases
 }
 
-/// Integrals by the midpoint rule on cells of 1/64 up to +-512, of densities from f32: 5e-7 is allowed to 1, and 2e-6 to
-/// the entropy and the mean in units of their sizes. The density is largest at the mode.
+/// Integrals by the midpoint rule on cells of 1/64 up to +-512, of densities from f32. They may miss 1 by
+/// 5e-7, and the entropy and the mean by 2e-6 in units of their sizes. The density is largest at the mode.
 #[test]
 fn densities_of_numbers_integrate_to_one_and_give_entropy_mean_and_mode() {
     let grid = midpoints(512);
     let tape = Tape::new();
     let x = tape.input(&grid, [grid.len()]);
-    for Case { name, law, mean, .. } in scalar_cases(&tape, grid.len()) {
-        let log_density = wide(&law.log_prob(x).value());
+    for Case { name, distribution, mean, .. } in scalar_cases(&tape, grid.len()) {
+        let log_density = wide(&distribution.log_prob(x).value());
         let density: Vec<f64> = log_density.iter().map(|l| l.exp() * STEP).collect();
         let total: f64 = density.iter().sum();
         let entropy: f64 = -density.iter().map(|&p| x_ln_y(p, p / STEP)).sum::<f64>();
         let first: f64 = density.iter().zip(&grid).map(|(p, &x)| p * f64::from(x)).sum();
         println!("{name}: total - 1 = {:.1e}, entropy {entropy:.5}, mean {first:.5}", total - 1.0);
         assert_close(&name, total, 1.0, 5e-7);
-        assert_close(&name, f64::from(law.entropy().value()[0]), entropy, 2e-6 * entropy.abs().max(1.0));
-        assert_close(&name, f64::from(law.mean().value()[0]), first, 2e-6 * first.abs().max(1.0));
+        assert_close(
+            &name,
+            f64::from(distribution.entropy().value()[0]),
+            entropy,
+            2e-6 * entropy.abs().max(1.0),
+        );
+        assert_close(&name, f64::from(distribution.mean().value()[0]), first, 2e-6 * first.abs().max(1.0));
         assert_close(&name, first, mean, 2e-6 * first.abs().max(1.0));
-        if let Some(mode) = law.mode() {
-            let peak = f64::from(law.log_prob(mode).value()[0]);
+        if let Some(mode) = distribution.mode() {
+            let peak = f64::from(distribution.log_prob(mode).value()[0]);
             let highest = log_density.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
             assert!(peak >= highest - 1e-6, "{name}: {highest} on the grid above {peak} at the mode");
             assert!(peak - highest < 0.02, "{name}: nothing on the grid is near {peak}");
@@ -234,32 +242,33 @@ fn densities_of_numbers_integrate_to_one_and_give_entropy_mean_and_mode() {
     }
 }
 
-/// Mean and variance of 300,000 samples of each of 11 laws within 4.5 standard errors: failure probability 1.5e-4.
+/// Mean and variance of 300,000 samples from each of 11 distributions, within 4.5 standard errors: failure
+/// probability 1.5e-4.
 #[test]
-fn samples_of_numbers_have_the_moments_of_their_laws() {
+fn samples_of_numbers_have_the_moments_of_their_distributions() {
     const N: usize = 300_000;
     let tape = Tape::new();
-    for (seed, Case { name, law, mean, variance, .. }) in (100..).zip(scalar_cases(&tape, N)) {
-        let x = law.rsample(&mut Noise::seed(seed));
+    for (seed, Case { name, distribution, mean, variance, .. }) in (100..).zip(scalar_cases(&tape, N)) {
+        let x = distribution.rsample(&mut Noise::seed(seed));
         let sample = wide(&x.value());
         let squares: Vec<f64> = sample.iter().map(|x| (x - mean).powi(2)).collect();
         assert_mean(&format!("{name} mean"), &sample, mean);
         assert_mean(&format!("{name} variance"), &squares, variance);
-        let constant = law.sample(&mut Noise::seed(seed));
+        let constant = distribution.sample(&mut Noise::seed(seed));
         assert!(x.is_tracked() && !constant.is_tracked());
         assert_eq!(x.to_vec(), constant.to_vec(), "{name}: sample and rsample differ");
-        assert!(law.log_prob(x).value().iter().all(|log_prob| log_prob.is_finite()), "{name}");
+        assert!(distribution.log_prob(x).value().iter().all(|log_prob| log_prob.is_finite()), "{name}");
     }
 }
 
-/// The derivatives of E x^2: means of 300,000 pathwise gradients for each parameter of 11 laws within 4.5 standard
-/// errors of the exact ones; failure probability 1.3e-4.
+/// The derivatives of E x^2: means of 300,000 pathwise gradients for each parameter of 11 distributions,
+/// within 4.5 standard errors of the exact ones; failure probability 1.3e-4.
 #[test]
 fn pathwise_gradients_average_to_the_gradient_of_the_mean() {
     const N: usize = 300_000;
     let tape = Tape::new();
-    for (seed, Case { name, law, parameters, slopes, .. }) in (200..).zip(scalar_cases(&tape, N)) {
-        let gradients = law.rsample(&mut Noise::seed(seed)).square().sum().backward();
+    for (seed, Case { name, distribution, parameters, slopes, .. }) in (200..).zip(scalar_cases(&tape, N)) {
+        let gradients = distribution.rsample(&mut Noise::seed(seed)).square().sum().backward();
         for (k, (parameter, slope)) in parameters.into_iter().zip(slopes).enumerate() {
             let Some(slope) = slope else { continue };
             let sample = wide(gradients.of(parameter).expect("a gradient"));
@@ -268,8 +277,9 @@ fn pathwise_gradients_average_to_the_gradient_of_the_mean() {
     }
 }
 
-/// For relaxed samples, of which no moment has a closed form: the derivative of E y by the logit, an integral in f64.
-/// Four means of 300,000 within 4.5 standard errors at three temperatures; failure probability 8e-5.
+/// For relaxed samples, whose moments have no closed form: the derivative of E y with respect to the logit,
+/// an integral in f64. Four means of 300,000 within 4.5 standard errors at three temperatures; failure
+/// probability 8e-5.
 #[test]
 fn relaxed_samples_have_the_mean_and_the_gradient_of_the_integral() {
     const N: usize = 300_000;
@@ -296,14 +306,14 @@ fn relaxed_samples_have_the_mean_and_the_gradient_of_the_integral() {
     }
 }
 
-/// Element i takes draw i, over several of the pieces that work is split into.
+/// Element i takes draw i, also over several of the pieces that work is split into.
 #[test]
 fn standard_samples_are_the_noise_of_one_draw_each() {
     const N: usize = 30_001;
     let draws: Vec<u32> = Noise::seed(310).draws(N).collect();
     let tape = Tape::inference();
     let (zero, one) = (full(&tape, 0.0, N), full(&tape, 1.0, N));
-    let noise = |law: fn(u32) -> f32| draws.iter().map(|&x| law(x)).collect::<Vec<f32>>();
+    let noise = |distribution: fn(u32) -> f32| draws.iter().map(|&x| distribution(x)).collect::<Vec<f32>>();
     assert_eq!(Uniform::new(zero, one).sample(&mut Noise::seed(310)).to_vec(), noise(draw::uniform));
     assert_eq!(Uniform::new(zero, one).sample(&mut &draws[..]).to_vec(), noise(draw::uniform));
     assert_eq!(Gumbel::new(zero, zero).sample(&mut &draws[..]).to_vec(), noise(draw::gumbel));
@@ -314,26 +324,26 @@ fn standard_samples_are_the_noise_of_one_draw_each() {
 #[test]
 fn a_uniform_sample_stays_inside_and_its_density_ends_there() {
     let tape = Tape::new();
-    // Ends between which the width is rounded up, and draws at both ends of the noise.
+    // Ends whose distance is rounded up, and draws at both ends of the noise.
     for (low, high) in [(-1.0f32, 1.2e-7f32), (1.0, 1.000_000_1), (-3e-8, 1.0), (1e-3, 1e3), (-1e30, 1e-30)] {
         let (low_var, high_var) = (full(&tape, low, 4), full(&tape, high, 4));
-        let law = Uniform::new(low_var, high_var);
-        let x = law.rsample(&mut &[0, 1 << 31, u32::MAX - 1, u32::MAX][..]);
+        let distribution = Uniform::new(low_var, high_var);
+        let x = distribution.rsample(&mut &[0, 1 << 31, u32::MAX - 1, u32::MAX][..]);
         assert!(x.value().iter().all(|&x| low <= x && x <= high), "{:?} not in [{low}, {high}]", x.to_vec());
     }
-    let law = Uniform::new(tape.variable(&[0.0; 4], [4]), tape.variable(&[2.0; 4], [4]));
-    let log_prob = law.log_prob(tape.input(&[-0.1, 0.0, 2.0, f32::NAN], [4]));
+    let distribution = Uniform::new(tape.variable(&[0.0; 4], [4]), tape.variable(&[2.0; 4], [4]));
+    let log_prob = distribution.log_prob(tape.input(&[-0.1, 0.0, 2.0, f32::NAN], [4]));
     let inside = -2f32.ln();
     assert_eq!(log_prob.to_vec()[..3], [MASK, inside, inside]);
     assert!(log_prob.to_vec()[3].is_nan());
     let gradients = (log_prob * tape.input(&[1.0; 4], [4])).sum().backward();
-    assert_eq!(gradients.of(law.low).unwrap(), [0.0, 0.5, 0.5, 0.0]);
-    assert_eq!(gradients.of(law.high).unwrap(), [0.0, -0.5, -0.5, 0.0]);
+    assert_eq!(gradients.of(distribution.low).unwrap(), [0.0, 0.5, 0.5, 0.0]);
+    assert_eq!(gradients.of(distribution.high).unwrap(), [0.0, -0.5, -0.5, 0.0]);
 }
 
-// ---------------------------------------------------------------------------------------------- relaxed densities
+// ----------------------------------------------------------------------------------------- relaxed densities
 
-/// Over (0, 1), by way of the logit: dy = y (1 - y) dlogit in f64. Within 2e-6.
+/// Over (0, 1), through the logit: dy = y (1 - y) dlogit in f64. Within 2e-6.
 #[test]
 fn relaxed_binary_densities_integrate_to_one() {
     let grid = midpoints(512);
@@ -349,7 +359,8 @@ fn relaxed_binary_densities_integrate_to_one() {
     }
 }
 
-/// A square of midpoints of u = (y_1 - y_3, y_2 - y_3), as rows log_softmax(u_1, u_2, 0) in f64, and a cell's area.
+/// A square of midpoints of u = (y_1 - y_3, y_2 - y_3), as rows log_softmax(u_1, u_2, 0) in f64, and a cell's
+/// area.
 fn log_simplex_grid(centre: [f64; 2], tau: f64) -> (Vec<f32>, f64) {
     const CELLS: i32 = 240;
     let step = 0.25 / tau;
@@ -366,8 +377,8 @@ fn log_simplex_grid(centre: [f64; 2], tau: f64) -> (Vec<f32>, f64) {
     (rows, step * step)
 }
 
-/// Three classes: over the differences u in log space, and over the simplex by dy_1 dy_2 = y_1 y_2 y_3 du. 57,600 points
-/// up to 30 / tau from the mode. Within 1e-5, since tau log_y is rounded where log_y is large.
+/// Three classes: over the differences u in log space, and over the simplex by dy_1 dy_2 = y_1 y_2 y_3 du.
+/// 57,600 points up to 30 / tau from the mode. Within 1e-5, since tau log_y is rounded where log_y is large.
 #[test]
 fn relaxed_densities_of_three_classes_integrate_to_one() {
     const LOGITS: [f32; 3] = [0.5, -1.0, 1.5];
@@ -389,7 +400,7 @@ fn relaxed_densities_of_three_classes_integrate_to_one() {
         println!("tau {tau}: {:.1e} and {:.1e} off 1", total - 1.0, total_on_simplex - 1.0);
         assert_close(&format!("log space, tau {tau}"), total, 1.0, 1e-5);
         assert_close(&format!("simplex, tau {tau}"), total_on_simplex, 1.0, 1e-5);
-        // A masked class leaves the density of the others.
+        // A masked class does not change the density of the others.
         let masked = repeated(&tape, &[LOGITS[0], LOGITS[1], MASK, LOGITS[2]], count);
         let with_mask: Vec<f32> = rows.chunks(3).flat_map(|y| [y[0], y[1], MASK, y[2]]).collect();
         let y = Simplex::from_log(tape.input(&with_mask, [count, 4]));
@@ -407,8 +418,9 @@ fn relaxed_densities_of_three_classes_integrate_to_one() {
     }
 }
 
-/// 100,000 samples of every number of classes from 2 to 16 at tau = 0.01, logits up to +-10, and 100,000 binary ones:
-/// log-densities of own samples, estimates of the KL, and the gradients of both are finite.
+/// 100,000 samples for every number of classes from 2 to 16 at tau = 0.01, with logits up to +-10, and
+/// 100,000 binary ones. Log-densities of a distribution's own samples, estimates of the KL, and the gradients
+/// of both are finite.
 #[test]
 fn densities_of_own_samples_are_finite_at_low_temperatures() {
     const ROWS: usize = 100_000;
@@ -421,11 +433,11 @@ fn densities_of_own_samples_are_finite_at_low_temperatures() {
         tape.reset();
         let (logits, tau) = (repeated(&tape, &LOGITS[..classes], ROWS), tape.variable(&[0.01], []));
         let prior = RelaxedOneHot::new(repeated(&tape, &LOGITS[16 - classes..], ROWS), 0.02);
-        let law = RelaxedOneHot::new(logits, tau);
-        let y = law.rsample(&mut Noise::seed(400 + classes as u64));
+        let distribution = RelaxedOneHot::new(logits, tau);
+        let y = distribution.rsample(&mut Noise::seed(400 + classes as u64));
         underflows += y.value.value().iter().filter(|&&y| y == 0.0).count();
-        let (log_prob, kl) = (law.log_prob(y), law.sampled_kl(prior, y));
-        let in_log_space = law.log_space().log_prob(y.log);
+        let (log_prob, kl) = (distribution.log_prob(y), distribution.sampled_kl(prior, y));
+        let in_log_space = distribution.log_space().log_prob(y.log);
         for value in [log_prob, kl, in_log_space] {
             assert!(all_finite(&value.value()), "{classes} classes");
         }
@@ -434,15 +446,15 @@ fn densities_of_own_samples_are_finite_at_low_temperatures() {
             assert!(all_finite(gradients.of(of).unwrap()), "{classes} classes");
         }
     }
-    // Values alone would not do.
+    // Finite values alone would not be enough.
     assert!(underflows > 1_000_000, "{underflows}");
     tape.reset();
     let (logits, tau) = (tape.variable(&LOGITS.repeat(ROWS / 16), [ROWS]), tape.variable(&[0.01], []));
-    let law = RelaxedBernoulli::new(logits, tau);
+    let distribution = RelaxedBernoulli::new(logits, tau);
     let prior = RelaxedBernoulli::new(full(&tape, -10.0, ROWS), 0.02);
-    let y = law.rsample(&mut Noise::seed(420));
+    let y = distribution.rsample(&mut Noise::seed(420));
     assert!(y.value.value().contains(&0.0) && y.value.value().contains(&1.0));
-    let (log_prob, kl) = (law.log_prob(y), law.sampled_kl(prior, y));
+    let (log_prob, kl) = (distribution.log_prob(y), distribution.sampled_kl(prior, y));
     let gradients = (log_prob + kl).sum().backward();
     assert!(all_finite(&log_prob.value()) && all_finite(&kl.value()));
     for of in [logits, tau, prior.logits] {
@@ -450,38 +462,39 @@ fn densities_of_own_samples_are_finite_at_low_temperatures() {
     }
 }
 
-/// With the same draws a simplex sample is `gumbel_softmax`, a bit is `binary_concrete`, to 1e-6; without gradient,
-/// bit for bit the same.
+/// With the same draws, a simplex sample agrees with `gumbel_softmax` and a bit with `binary_concrete`, to
+/// 1e-6; without a gradient, bit for bit.
 #[test]
-fn relaxed_samples_are_those_of_the_ops() {
+fn relaxed_samples_agree_with_the_ops() {
     let tape = Tape::new();
     let (logits, noise) = (repeated(&tape, &[1.0, -2.0, 0.5, MASK], 50), || Noise::seed(430));
     let tau = tape.variable(&[0.7], [1]);
     let close = |a: Var<'_>, b: Var<'_>| a.value().iter().zip(&*b.value()).all(|(a, b)| (a - b).abs() < 1e-6);
-    let law = RelaxedOneHot::new(logits, tau);
-    let (y, constant) = (law.rsample(&mut noise()), law.sample(&mut noise()));
+    let distribution = RelaxedOneHot::new(logits, tau);
+    let (y, constant) = (distribution.rsample(&mut noise()), distribution.sample(&mut noise()));
     assert!(close(y.value, logits.gumbel_softmax(0.7, &mut noise())));
     assert_eq!((y.value.to_vec(), y.log.to_vec()), (constant.value.to_vec(), constant.log.to_vec()));
-    let in_log_space = law.log_space().sample(&mut noise());
+    let in_log_space = distribution.log_space().sample(&mut noise());
     assert_eq!(y.log.to_vec(), in_log_space.to_vec());
     assert!(!in_log_space.is_tracked());
     assert!(y.value.is_tracked() && y.log.is_tracked());
     assert!(!constant.value.is_tracked() && !constant.log.is_tracked());
     let logits = repeated(&tape, &[1.0, -2.0, 0.5, 9.0], 50);
-    let law = RelaxedBernoulli::new(logits, tau);
-    let (y, constant) = (law.rsample(&mut noise()), law.sample(&mut noise()));
+    let distribution = RelaxedBernoulli::new(logits, tau);
+    let (y, constant) = (distribution.rsample(&mut noise()), distribution.sample(&mut noise()));
     assert!(close(y.value, logits.binary_concrete(0.7, &mut noise())));
     assert_eq!((y.value.to_vec(), y.logit.to_vec()), (constant.value.to_vec(), constant.logit.to_vec()));
-    // A number for a temperature, and the same on the tape.
+    // The temperature as a number, and on the tape.
     let fixed = LogitRelaxedBernoulli::new(logits, 0.7);
     assert!(
-        close(law.logit_space().entropy(), fixed.entropy()) && close(law.logit_space().mean(), fixed.mean())
+        close(distribution.logit_space().entropy(), fixed.entropy())
+            && close(distribution.logit_space().mean(), fixed.mean())
     );
     assert!(y.value.is_tracked() && y.logit.is_tracked());
     assert!(!constant.value.is_tracked() && !constant.logit.is_tracked());
 }
 
-// ------------------------------------------------------------------------------------------------ discrete laws
+// ------------------------------------------------------------------------------------ discrete distributions
 
 /// One class masked; from 0.05 % to 63 %.
 const LOGITS: [f32; 6] = [0.5, -1.0, MASK, 2.0, -5.0, 1.0];
@@ -510,42 +523,42 @@ fn probabilities_of_all_outcomes_sum_to_one() {
         assert_close("mean", f64::from(mean.value()[k]), p, 3e-7);
     }
     for logit in [-100.0, -10.0, -0.3, 0.0, 4.0, 100.0] {
-        let law = Bernoulli::new(full(&tape, logit, 2));
-        let log_prob = wide(&law.log_prob(tape.input(&[0.0, 1.0], [2])).value());
+        let distribution = Bernoulli::new(full(&tape, logit, 2));
+        let log_prob = wide(&distribution.log_prob(tape.input(&[0.0, 1.0], [2])).value());
         assert_close("bits", log_prob[0].exp() + log_prob[1].exp(), 1.0, 3e-7);
         let exact = -softplus(-f64::from(logit));
         assert_close("a bit", log_prob[1], exact, 3e-7 * exact.abs() + f64::from(f32::MIN_POSITIVE));
-        assert_close("probs", f64::from(law.probs().value()[0]), sigmoid(f64::from(logit)), 1e-7);
-        assert_close("mean", f64::from(law.mean().value()[0]), sigmoid(f64::from(logit)), 1e-7);
+        assert_close("probs", f64::from(distribution.probs().value()[0]), sigmoid(f64::from(logit)), 1e-7);
+        assert_close("mean", f64::from(distribution.mean().value()[0]), sigmoid(f64::from(logit)), 1e-7);
     }
 }
 
-/// A masked class leaves no NaN behind: not in the value, nor in any gradient; its own is 0.
+/// A masked class leaves no NaN in the value or in any gradient, and its own gradient is 0.
 #[test]
 fn masked_classes_count_nothing() {
     let tape = Tape::new();
     let rows = |row: [f32; 3]| repeated(&tape, &row, 2);
     let logits = rows([0.0, MASK, 0.0]);
-    let law = OneHot::new(logits);
+    let distribution = OneHot::new(logits);
     let z = tape.variable(&[1.0, 0.0, 0.0, 0.25, 0.0, 0.75], [2, 3]);
-    let log_prob = law.log_prob(z);
+    let log_prob = distribution.log_prob(z);
     assert_eq!(log_prob.to_vec(), [-2f32.ln(); 2]);
     let gradients = log_prob.sum().backward();
     assert_eq!(gradients.of(logits).unwrap(), [0.5, 0.0, -0.5, -0.25, 0.0, 0.25]);
     let half = -2f32.ln();
     assert_eq!(gradients.of(z).unwrap(), [half, 0.0, half, half, 0.0, half]);
 
-    let entropy = law.entropy();
+    let entropy = distribution.entropy();
     assert_eq!(entropy.to_vec(), [2f32.ln(); 2]);
     assert!(entropy.sum().backward().of(logits).unwrap().iter().all(|&g| g.abs() < 1e-7));
 
-    // An outcome that cannot be: -inf, and no gradient.
+    // An impossible outcome: -inf, and no gradient.
     let impossible = tape.input(&[0.0, 1.0, 0.0, 0.0, 1.0, 0.0], [2, 3]);
-    let log_prob = law.log_prob(impossible);
+    let log_prob = distribution.log_prob(impossible);
     assert_eq!(log_prob.to_vec(), [MASK; 2]);
     assert_eq!(log_prob.sum().backward().of(logits).unwrap(), [0.0; 6]);
 
-    // A certain one.
+    // A certain outcome.
     let certain = OneHot::new(rows([MASK, 3.0, MASK]));
     assert_eq!(certain.entropy().to_vec(), [0.0; 2]);
     assert_eq!(certain.log_prob(impossible).to_vec(), [0.0; 2]);
@@ -561,7 +574,7 @@ fn masked_classes_count_nothing() {
     assert!(total.item().is_finite() && of_logits.iter().all(|g| g.is_finite()), "{of_logits:?}");
     assert_eq!((of_logits[1], of_logits[4]), (0.0, 0.0));
 
-    // The temperature's gradient too.
+    // The same for the temperature's gradient.
     let tau = tape.variable(&[0.7], []);
     let mode = ExpConcrete::new(rows([0.5, MASK, 1.0]), tau).mode();
     assert_eq!(mode.to_vec()[1], MASK);
@@ -578,13 +591,23 @@ fn masked_classes_count_nothing() {
     assert!((dtau + at * (1.0 - at) * 1.4 / 0.49).abs() < 1e-5, "{dtau}");
 
     // A bit that is certain.
-    let law = RelaxedBernoulli::new(tape.variable(&[f32::INFINITY, MASK, 0.0], [3]), 1.0);
-    let y = law.rsample(&mut &[1 << 31; 3][..]);
-    assert_eq!(law.log_prob(y).to_vec()[..2], [0.0, 0.0]);
-    assert!(law.log_prob(y).sum().backward().of(law.logits).unwrap().iter().all(|g| g.is_finite()));
+    let distribution = RelaxedBernoulli::new(tape.variable(&[f32::INFINITY, MASK, 0.0], [3]), 1.0);
+    let y = distribution.rsample(&mut &[1 << 31; 3][..]);
+    assert_eq!(distribution.log_prob(y).to_vec()[..2], [0.0, 0.0]);
+    assert!(
+        distribution
+            .log_prob(y)
+            .sum()
+            .backward()
+            .of(distribution.logits)
+            .unwrap()
+            .iter()
+            .all(|g| g.is_finite())
+    );
 }
 
-/// Against sums over all outcomes in f64: within 3e-7 of 1 + the entropy, of a bit 1e-6 of the entropy, small ones too.
+/// Checked against sums over all outcomes in f64: within 3e-7 of 1 + the entropy, for a bit 1e-6 of the
+/// entropy, small ones too.
 #[test]
 fn entropies_are_minus_the_mean_log_probability() {
     let tape = Tape::new();
@@ -618,10 +641,10 @@ fn modes_are_the_most_probable_values() {
     assert!(!bits.mode().is_tracked());
 }
 
-/// Whose frequencies tests/suite/statistics.rs holds against the softmax. With the same draws a relaxed sample, rounded, is the exact one,
-/// by its values and by its logarithms, at any temperature.
+/// tests/suite/statistics.rs checks their frequencies against the softmax. With the same draws, a relaxed
+/// sample, rounded, is the exact one, by its values and by its logarithms, at any temperature.
 #[test]
-fn exact_samples_and_rounded_ones_are_those_of_the_ops() {
+fn exact_and_rounded_samples_agree_with_the_ops() {
     const ROWS: usize = 20_000;
     let tape = Tape::new();
     let (logits, noise) = (repeated(&tape, &LOGITS, ROWS), || Noise::seed(450));
@@ -632,12 +655,12 @@ fn exact_samples_and_rounded_ones_are_those_of_the_ops() {
     assert_eq!(classes, logits.gumbel_max(&mut noise()));
     assert!(z.value().chunks(6).zip(&classes).all(|(row, &class)| row[class as usize] == 1.0));
     for tau in [0.1, 1.0, 10.0] {
-        let law = RelaxedOneHot::new(logits, tau);
-        let y = law.sample(&mut noise());
+        let distribution = RelaxedOneHot::new(logits, tau);
+        let y = distribution.sample(&mut noise());
         for rows in [y.value, y.log] {
             assert_eq!(Categorical::new(rows).mode(), classes, "tau {tau}");
         }
-        assert_eq!(law.rounded().logits.index(), logits.index());
+        assert_eq!(distribution.rounded().logits.index(), logits.index());
     }
 
     let bits = repeated(&tape, &[-7.0, -3.0, -1.0, -0.1, 0.0, 0.5, 2.0, 6.0], ROWS);
@@ -652,12 +675,12 @@ fn exact_samples_and_rounded_ones_are_those_of_the_ops() {
     }
 }
 
-// ------------------------------------------------------------------------------------------------ divergences
+// ----------------------------------------------------------------------------------------------- divergences
 
-/// Sums over outcomes and integrals in f64, with densities written down anew; within 1e-6 of the larger of 1 and the
-/// result, and of Gumbel laws within what is documented.
+/// Sums over outcomes and integrals in f64, with densities written independently; within 1e-6 of the larger
+/// of 1 and the result, and for Gumbel distributions within the documented error.
 #[test]
-fn closed_divergences_are_the_sums_and_integrals_they_stand_for() {
+fn closed_divergences_agree_with_sums_and_integrals() {
     let tape = Tape::new();
     let one = |x: f64| tape.variable(&[x as f32], [1]);
     let (p_row, q_row) = ([0.5, -1.0, MASK, 2.0], [0.0, 1.0, 0.3, -1.5]);
@@ -685,8 +708,9 @@ fn closed_divergences_are_the_sums_and_integrals_they_stand_for() {
         integral(from, to, |x| if p(x) < -700.0 { 0.0 } else { p(x).exp() * (p(x) - q(x)) })
     };
     // In f32 first, so that both sides have the same parameters.
-    let laws = [[0.5, 0.2, -0.3, -0.4], [0.0, 0.0, 0.0, 1.0], [1.0, -1.5, 1.2, 0.3], [-2.0, 0.7, 1.0, -0.5]];
-    for [m, s, n, t] in laws.map(|row: [f32; 4]| row.map(f64::from)) {
+    let distributions =
+        [[0.5, 0.2, -0.3, -0.4], [0.0, 0.0, 0.0, 1.0], [1.0, -1.5, 1.2, 0.3], [-2.0, 0.7, 1.0, -0.5]];
+    for [m, s, n, t] in distributions.map(|row: [f32; 4]| row.map(f64::from)) {
         let normal = |m: f64, s: f64| {
             move |x: f64| -0.5 * ((x - m) / s.exp()).powi(2) - s - 0.5 * std::f64::consts::TAU.ln()
         };
@@ -710,7 +734,7 @@ fn closed_divergences_are_the_sums_and_integrals_they_stand_for() {
         println!("Gumbel {kl:.6}, found {found:.6}");
         assert_close("Gumbel", f64::from(found), kl, 2e-6 * kl.max((n - m).abs() / t.exp()).max(1.0));
     }
-    // Ratios of scales far from 1, where the Gamma function is.
+    // Ratios of scales far from 1, which test the Gamma function.
     for s in (-24..=8).map(|quarters| f64::from(quarters) / 4.0) {
         let kl = divergence_of_scaled_gumbel(s);
         let found = f64::from(Gumbel::new(one(0.0), one(s)).kl(Gumbel::new(one(0.0), one(0.0))).item());
@@ -729,7 +753,8 @@ fn closed_divergences_are_the_sums_and_integrals_they_stand_for() {
     assert_eq!(gradients.of(q.high).unwrap(), [0.25, 1.0, 0.0, 0.0]);
 }
 
-/// KL of a Gumbel law of log scale s from the standard one, by integration over the standard noise.
+/// KL of a Gumbel distribution with log-scale s from the standard one, by integration over the standard
+/// noise.
 fn divergence_of_scaled_gumbel(s: f64) -> f64 {
     let scale = s.exp();
     integral(-8.0, 80.0, |g| {
@@ -739,10 +764,11 @@ fn divergence_of_scaled_gumbel(s: f64) -> f64 {
     })
 }
 
-/// Means of 300,000 estimates against the integral in logit space, within 4.5 standard errors, for bits and for two
-/// classes; and the mean of their gradients against a central difference of the integral. Failure probability 3e-5.
+/// Means of 300,000 estimates against the integral in logit space, within 4.5 standard errors, for bits and
+/// for two classes, and the mean of their gradients against a central difference of the integral. Failure
+/// probability 3e-5.
 #[test]
-fn sampled_divergences_of_relaxed_laws_average_to_the_integral() {
+fn sampled_divergences_of_relaxed_variables_average_to_the_integral() {
     const N: usize = 300_000;
     let kl_of = |a: f64| {
         let density = |a: f64, tau: f64, y: f64| tau.ln() + (a - tau * y) - 2.0 * softplus(a - tau * y);
@@ -769,16 +795,16 @@ fn sampled_divergences_of_relaxed_laws_average_to_the_integral() {
         gradients.of(posterior.logits).unwrap().iter().step_by(2).map(|&g| f64::from(g)).collect();
     assert_mean("classes' gradient", &of_first, slope);
 
-    // On the simplex the densities differ from those in log space, their difference does not.
+    // On the simplex the densities differ from the densities in log space, but their difference does not.
     let on_simplex = posterior.log_prob(z) - prior.log_prob(z);
     for (a, b) in on_simplex.value().iter().zip(&*term.value()) {
         assert!((a - b).abs() < 1e-4, "{a} and {b}");
     }
 }
 
-/// Equation 21 at a hard sample is the sampled KL of the discrete model, whose mean is equation 22; at a soft sample
-/// it is linear in the sample, and its mean may be below 0, which no divergence is. 100,000 samples; failure
-/// probability 1.4e-5.
+/// Equation 21 at a hard sample is the sampled KL of the discrete model, whose mean is equation 22. At a soft
+/// sample it is linear in the sample, and its mean may be below 0, unlike a divergence's. 100,000 samples;
+/// failure probability 1.4e-5.
 #[test]
 fn the_forms_of_the_divergence_are_what_they_say() {
     const N: usize = 100_000;
@@ -806,7 +832,7 @@ fn the_forms_of_the_divergence_are_what_they_say() {
     let (mean, error) = mean_and_error(&wide(&mass.value()));
     println!("equation 21 at tau = 10: {mean:.4} +- {error:.4}; KL {kl:.4}");
     assert!(mean < -20.0 * error);
-    // The relaxed densities' KL is a divergence: against a prior of another temperature it is not below 0.
+    // The relaxed densities' KL is a divergence, so it is not below 0 for a prior of another temperature.
     let (mean, error) = mean_and_error(&wide(&KlForm::Relaxed.categorical(q, p, soft).value()));
     assert!(mean > 20.0 * error);
 
@@ -823,11 +849,11 @@ fn the_forms_of_the_divergence_are_what_they_say() {
     assert!(mean < -20.0 * error, "{mean} +- {error}");
 }
 
-// -------------------------------------------------------------------------------------------------- gradients
+// ------------------------------------------------------------------------------------------------- gradients
 
 /// Values and gradients agree, by finite differences, for every method that has a gradient.
 #[test]
-fn gradients_are_those_of_the_values() {
+fn gradients_agree_with_finite_differences() {
     const A: [f32; 6] = [0.5, -1.0, 1.5, 0.3, 2.0, -0.7];
     const B: [f32; 6] = [0.2, 0.4, -0.6, 1.1, -0.3, 0.9];
     const S: [f32; 6] = [0.3, -0.4, 0.1, -0.2, 0.5, 0.0];
@@ -943,11 +969,11 @@ fn gradients_are_those_of_the_values() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-// ---------------------------------------------------------------------------------------------------- mistakes
+// -------------------------------------------------------------------------------------------------- mistakes
 
-/// With scales and inverse scales beyond f32's numbers.
+/// Scales and inverse scales beyond the range of f32.
 #[test]
-fn densities_at_extreme_scales_are_those_of_the_formulas() {
+fn densities_at_extreme_scales_agree_with_the_formulas() {
     for extreme in [-90.0f32, 90.0] {
         let tape = Tape::new();
         let (at, log_scale) = (tape.input(&[0.0], [1]), tape.variable(&[extreme], [1]));
@@ -971,7 +997,7 @@ fn a_bit_of_nan_has_no_mode() {
 }
 
 #[test]
-fn mistakes_name_the_law_the_shapes_and_a_hint() {
+fn mistakes_name_the_distribution_the_shapes_and_a_hint() {
     let tape = Tape::new();
     let zeros = |dims: &[usize]| tape.input(&vec![0.0; dims.iter().product()], dims);
     let (scalar, two, three, a23) = (zeros(&[]), zeros(&[2]), zeros(&[3]), zeros(&[2, 3]));
@@ -1018,28 +1044,28 @@ fn mistakes_name_the_law_the_shapes_and_a_hint() {
     ExpConcrete: tau must be finite and at least 1.2e-38, it is NaN; 0.1 to 1 is usual
     RelaxedBernoulli: tau must be finite and at least 1.2e-38, it is -1; 0.1 to 1 is usual
     LogitRelaxedBernoulli: tau must be one number, its shape is [2]
-    OneHot::log_prob: z is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to([2, 3])
-    categorical_kl: p is [2, 3] and q [3]; they must have one shape: use .broadcast_to([2, 3])
+    OneHot::log_prob: z is [3] and the logits [2, 3]; they must have the same shape: use .broadcast_to([2, 3])
+    categorical_kl: p is [2, 3] and q [3]; they must have the same shape: use .broadcast_to([2, 3])
     softmax: row 0 has no class left: all its logits are -inf; leave at least one class of every row unmasked
     cross_entropy: 1 targets for logits of shape [2, 3]; one per row is needed, 2
     cross_entropy: index 3 at position 1, but there are 3 classes; they count from 0
-    Bernoulli::log_prob: z is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to([2, 3])
-    ExpConcrete::log_prob: log_y is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to([2, 3])
-    RelaxedOneHot::log_prob: y.log is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to([2, 3])
-    LogitRelaxedBernoulli::log_prob: y is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to([2, 3])
-    RelaxedBernoulli::log_prob: y.logit is [3] and the logits [2, 3]; they must have one shape: use .broadcast_to([2, 3])
-    Normal: the mean is [2, 3] and log_std [3]; they must have one shape: use .broadcast_to([2, 3])
-    Normal::log_prob: x is [3] and the mean [2, 3]; they must have one shape: use .broadcast_to([2, 3])
-    Normal::kl: p is [2, 3] and q [3]; they must have one shape: use .broadcast_to([2, 3])
-    Logistic: loc is [2, 3] and log_scale [3]; they must have one shape: use .broadcast_to([2, 3])
-    Logistic::log_prob: x is [3] and loc [2, 3]; they must have one shape: use .broadcast_to([2, 3])
-    Gumbel: loc is [2, 3] and log_scale [3]; they must have one shape: use .broadcast_to([2, 3])
-    Gumbel::log_prob: x is [3] and loc [2, 3]; they must have one shape: use .broadcast_to([2, 3])
-    Gumbel::kl: p is [2, 3] and q [3]; they must have one shape: use .broadcast_to([2, 3])
-    Uniform: low is [2, 3] and high [3]; they must have one shape: use .broadcast_to([2, 3])
+    Bernoulli::log_prob: z is [3] and the logits [2, 3]; they must have the same shape: use .broadcast_to([2, 3])
+    ExpConcrete::log_prob: log_y is [3] and the logits [2, 3]; they must have the same shape: use .broadcast_to([2, 3])
+    RelaxedOneHot::log_prob: y.log is [3] and the logits [2, 3]; they must have the same shape: use .broadcast_to([2, 3])
+    LogitRelaxedBernoulli::log_prob: y is [3] and the logits [2, 3]; they must have the same shape: use .broadcast_to([2, 3])
+    RelaxedBernoulli::log_prob: y.logit is [3] and the logits [2, 3]; they must have the same shape: use .broadcast_to([2, 3])
+    Normal: the mean is [2, 3] and log_std [3]; they must have the same shape: use .broadcast_to([2, 3])
+    Normal::log_prob: x is [3] and the mean [2, 3]; they must have the same shape: use .broadcast_to([2, 3])
+    Normal::kl: p is [2, 3] and q [3]; they must have the same shape: use .broadcast_to([2, 3])
+    Logistic: loc is [2, 3] and log_scale [3]; they must have the same shape: use .broadcast_to([2, 3])
+    Logistic::log_prob: x is [3] and loc [2, 3]; they must have the same shape: use .broadcast_to([2, 3])
+    Gumbel: loc is [2, 3] and log_scale [3]; they must have the same shape: use .broadcast_to([2, 3])
+    Gumbel::log_prob: x is [3] and loc [2, 3]; they must have the same shape: use .broadcast_to([2, 3])
+    Gumbel::kl: p is [2, 3] and q [3]; they must have the same shape: use .broadcast_to([2, 3])
+    Uniform: low is [2, 3] and high [3]; they must have the same shape: use .broadcast_to([2, 3])
     Uniform: low is 1 and high 1 at element 1; low must be below high, by a finite number
-    Uniform::log_prob: x is [2] and low [3]; they must have one shape
-    Uniform::kl: p is [3] and q [2]; they must have one shape
+    Uniform::log_prob: x is [2] and low [3]; they must have the same shape
+    Uniform::kl: p is [3] and q [2]; they must have the same shape
     Gumbel: 1 draws injected, 6 are needed
     Logistic: 1 draws injected, 6 are needed
     Uniform: 1 draws injected, 6 are needed

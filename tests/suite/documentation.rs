@@ -1,5 +1,5 @@
-//! Do the documentation's links lead anywhere, does all its Rust run, and are the commands that it tells contributors to use
-//! the ones that CI runs?
+//! Do the documentation's links lead anywhere, does all its Rust run, and does CI run the commands that
+//! contributors are told to use?
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,14 +10,14 @@ use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 use crate::common::repository::{read, root};
 
-/// What a page says that can be checked.
+/// The checkable contents of a page.
 #[derive(Default)]
 struct Page {
     /// Targets of links.
     links: Vec<String>,
     /// Targets of pictures, with the texts that stand for them.
     pictures: Vec<(String, String)>,
-    /// What a link can lead to within the page.
+    /// Places within the page that a link can lead to.
     anchors: Vec<String>,
     /// Code blocks: language and text.
     blocks: Vec<(String, String)>,
@@ -56,7 +56,8 @@ impl Page {
         page
     }
 
-    /// Its Rust that is shown with what it prints on every machine (a training's figures are in blocks of `text,varies`).
+    /// Its Rust that is shown with the output it prints on every machine (a training's figures are in blocks
+    /// of `text,varies`).
     fn shown_runs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.blocks.windows(2).filter_map(|pair| match pair {
             [(rust, code), (text, output)]
@@ -68,13 +69,13 @@ impl Page {
         })
     }
 
-    /// Whether rustdoc would run a block of the page as a test.
+    /// Returns true if rustdoc would run a block of the page as a test.
     fn has_rust(&self) -> bool {
         self.blocks.iter().any(|(language, _)| language.split(',').next() == Some("rust"))
     }
 }
 
-/// The name that code hosts give a heading: in small letters, without punctuation, with hyphens for spaces.
+/// The anchor that code hosts give a heading: lower case, without punctuation, with hyphens for spaces.
 fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|&c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.collect::<String>().to_lowercase().replace(' ', "-")
@@ -111,7 +112,7 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// What is wrong with a link on a page, if anything is.
+/// The problem with a link on a page, if there is one.
 fn problem(page: &Path, link: &str, pages: &HashMap<PathBuf, Page>) -> Option<String> {
     if link.contains("://") {
         return (!link.starts_with("https://")).then(|| "not https".to_owned());
@@ -198,7 +199,7 @@ fn contributors_run_what_ci_runs() {
     }
 }
 
-/// A program that runs snippet i of some when its argument is i.
+/// A program that runs snippet i when its argument is i.
 fn program(snippets: &[&str]) -> String {
     let visible = |line: &str| line.strip_prefix("# ").unwrap_or(line).to_owned() + "\n";
     let functions = snippets.iter().enumerate().map(|(i, code)| {

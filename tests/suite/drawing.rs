@@ -1,4 +1,4 @@
-//! Does a drawn tape show all of itself, and nothing on top of something else?
+//! Does a drawn tape show everything, and does nothing overlap?
 
 use reparam::{Noise, Params, Tape, Var};
 
@@ -112,7 +112,7 @@ impl Picture {
     }
 }
 
-/// The ground of a line of text: of its small letters, and a little narrower than it may come out.
+/// The area of a line of text: the height of its small letters, and a little narrower than it may turn out.
 fn text_area(text: &str) -> Area {
     let (_, contents) = text.split_once('>').unwrap();
     let contents = contents.split_once("</text>").unwrap().0;
@@ -193,7 +193,7 @@ fn nothing_is_drawn_over_something_else() {
     });
 }
 
-/// The number of a wire that is cut overlaps nothing either.
+/// The number of a cut wire overlaps nothing either.
 #[test]
 fn the_number_of_a_wire_stands_free() {
     let mut cut = 0;
@@ -289,7 +289,7 @@ fn unusual_values_are_drawn() {
     assert!(nothing.to_svg(None).contains("A tape of 0 nodes"));
 }
 
-/// What a rule saves counts what it keeps on the heap: draws that were injected, not those of a stream.
+/// The bytes that a rule saves include its heap: injected draws, but not the draws of a stream.
 #[test]
 fn saved_bytes_count_injected_draws() {
     let saved = |record: &dyn for<'t> Fn(Var<'t>) -> Var<'t>| {

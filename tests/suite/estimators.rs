@@ -1,7 +1,8 @@
-//! Is each estimator what it says: unbiased where it claims to be, biased where theory says so, nestable, and refusing
-//! what it cannot treat?
+//! Is each estimator as documented: unbiased where it claims to be, biased where theory says so, nestable,
+//! and refusing variables that it cannot treat?
 //!
-//! A verdict of the lab on an unbiased estimator is wrong with a probability of about 6.3e-5 (4 standard errors). The seeds are fixed: a failure means that the code has changed.
+//! The lab's verdict on an unbiased estimator is wrong with a probability of about 6.3e-5 (4 standard
+//! errors). The seeds are fixed, so a failure means that the code has changed.
 
 use std::cell::Cell;
 use std::fmt::Write as _;
@@ -32,7 +33,8 @@ fn measured(problem: &dyn Problem, estimator: &str, samples: usize) -> Measureme
     measure(problem, estimator.as_mut(), samples, 100, &mut Noise::seed(7)).unwrap()
 }
 
-/// Measures every estimator that treats the problem and names those that claim to be unbiased and are not.
+/// Measures every estimator that supports the problem, and names the ones that claim to be unbiased and are
+/// not.
 fn falsely_unbiased(problem: &dyn Problem, samples: usize) -> String {
     let mut wrong = String::new();
     for name in default_estimators() {
@@ -56,12 +58,12 @@ fn falsely_unbiased(problem: &dyn Problem, samples: usize) -> String {
     wrong
 }
 
-/// Whether an unbiased estimator cannot be measured on such variables: no other may be left out.
+/// Returns true if an unbiased estimator cannot be measured on such variables. No other may be left out.
 fn is_to_be_refused(name: &str, kind: Variables) -> bool {
     match name.split(':').next().unwrap() {
         "arm" | "disarm" => matches!(kind, Variables::Categories { .. }),
         "unordered-set" => !matches!(kind, Variables::Categories { count: 1, classes: 4.. }),
-        // Their states, or those of several samples, are too many to enumerate.
+        // There are too many states, or tuples of them, to enumerate.
         "exact" | "vimco" => kind.count() > 8,
         _ => false,
     }
@@ -102,7 +104,7 @@ fn unbiased_on_a_digit_of_64_states() {
 
 #[test]
 fn a_wrong_estimator_is_found_out() {
-    /// The score function 1 % too long.
+    /// The score function, 1 % too long.
     struct TooLong;
     impl Estimator for TooLong {
         fn name(&self) -> String {
@@ -138,7 +140,8 @@ impl Estimator for Scaled {
     }
 }
 
-/// Pairs of bits with a linear loss. The gradient that the lab calls exact is the true one, turned by an angle.
+/// Pairs of bits with a linear loss. The gradient that the lab calls exact is the true one, turned by an
+/// angle.
 struct Turned {
     angle: f64,
     logits: Vec<f32>,
@@ -180,7 +183,7 @@ impl Problem for Turned {
 }
 
 #[test]
-fn length_and_direction_are_those_of_the_mean() {
+fn length_and_direction_describe_the_mean() {
     let angles: [f64; 4] = [0.0, 0.5, 1.5, 3.0];
     for (factor, angle) in [0.5f32, 1.0, 2.0].into_iter().flat_map(|f| angles.map(|a| (f, a))) {
         let m =
@@ -243,10 +246,10 @@ fn without_an_exact_gradient_there_is_no_length_or_direction() {
     assert!(m.agrees && m.length.is_nan() && m.direction_cosine.is_nan());
     assert!(m.length_interval().is_none() && m.angle_interval().is_none());
     assert!(m.to_string().contains("        -         -        -"), "{m}");
-    // One bit too noisy to show on which side of 0 its mean is.
+    // One bit, too noisy to show on which side of 0 its mean is.
     let m = measured(&Toy::at(0.4999, 1.0), "score-function", 1000);
     assert!(m.agrees && m.direction_cosine.abs() == 1.0 && m.direction_cosine_standard_error == 1.0, "{m:?}");
-    // All columns have their titles above them.
+    // Every column has its title above it.
     let ends = |line: &str| {
         let blank = |(i, c): (usize, char)| (c != ' ' && line[i + 1..].starts_with(' ')).then_some(i);
         line.char_indices().filter_map(blank).collect::<Vec<_>>()
@@ -311,14 +314,14 @@ fn no_bias_where_theory_says_there_is_none() {
         ("toy:0.45", "reinmax:1"),
         ("toy:0.45", "darn"),
         ("polynomial:2", "darn"),
-        // At probability 1/2 the straight-through slope is that of a quadratic's chord.
+        // At probability 1/2, the straight-through slope is the slope of a quadratic's chord.
         ("toy:0.45", "st-softmax:1"),
     ] {
         let samples = if problem_name.starts_with("polynomial") { 4_000 } else { 100_000 };
         let m = measured(problem(problem_name).as_ref(), estimator, samples);
         assert!(m.agrees, "{problem_name} {estimator}: {} +- {}", m.bias, m.bias_standard_error);
     }
-    // Straight-through is biased on a quadratic elsewhere, ReinMax is not.
+    // Elsewhere straight-through is biased on a quadratic, and ReinMax is not.
     let (st, reinmax) = ("st-softmax:1", "reinmax:1");
     assert!(!measured(&Toy::at(0.45, 1.5), st, 100_000).agrees);
     assert!(measured(&Toy::at(0.45, 1.5), reinmax, 100_000).agrees);
@@ -329,7 +332,7 @@ fn biased_estimators_have_the_mean_of_their_formula() {
     let logit = 0.8f64;
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     let (p, slope) = (sigmoid(logit), |z: f64| 3.0 * (z - 0.3).powi(2));
-    // The mean over the bit, and over the uniform number behind a relaxed sample, by the midpoint rule.
+    // The mean over the bit, and over the uniform number that makes a relaxed sample, by the midpoint rule.
     let over_bit = |g: &dyn Fn(f64) -> f64| (1.0 - p) * g(0.0) + p * g(1.0);
     let over_noise = |g: &dyn Fn(f64) -> f64| {
         let point = |i: u32| (f64::from(i) + 0.5) / 1e5;
@@ -365,7 +368,7 @@ fn biased_estimators_have_the_mean_of_their_formula() {
             m.mean[0]
         );
     }
-    // The slope grows with the calls: 1 + 1 x 3 behind three of them, and no further than 3.5.
+    // The slope grows with the calls: 1 + 1 x 3 after three of them, up to 3.5.
     let annealed = |most| {
         let mut estimator = StraightThrough::new(Surrogate::SlopeAnnealed { growth: 1.0, most });
         measure(&Cubic::bit(logit as f32), &mut estimator, 100_000, 3, &mut Noise::seed(1)).unwrap().mean[0]
@@ -388,7 +391,7 @@ fn training_curves_hold_the_exact_loss() {
         assert_eq!((curve.len(), curve[0].evaluations, curve[4].evaluations), (5, 0, evaluations));
         assert!((curve[0].loss - 0.2525).abs() < 1e-6, "half of 0.55^2 and half of 0.45^2");
         assert!(curve.windows(2).all(|w| w[1].loss < w[0].loss), "{name}: {curve:?}");
-        // The optimum is 0.45^2, with a bit that is always 0.
+        // The optimum is 0.45^2, for a bit that is always 0.
         assert!((Toy::new(0.45).least_loss() - 0.2025).abs() < 1e-6);
         assert!((0.2025..0.2045).contains(&curve[4].loss), "{name}: {}", curve[4].loss);
     }
@@ -402,7 +405,7 @@ fn variances_are_ordered_as_the_theorems_say() {
     let variance = |problem: &dyn Problem, estimator: &str| measured(problem, estimator, 20_000).variance;
     for p in [&Toy::at(0.45, 1.0) as &dyn Problem, &Toy::at(0.3, -0.7), problem("polynomial:3").as_ref()] {
         let (arm, disarm) = (variance(p, "arm"), variance(p, "disarm"));
-        // Of 20,000 samples a variance is known to about 2 %.
+        // From 20,000 samples a variance is known to about 2 %.
         assert!(disarm < 1.02 * arm, "{}: DisARM {disarm}, ARM {arm}", p.name());
     }
     let p = problem("quadratic:5");
@@ -421,7 +424,7 @@ fn variances_are_ordered_as_the_theorems_say() {
 }
 
 #[test]
-fn variances_on_the_toy_are_those_computed_by_hand() {
+fn variances_on_the_toy_agree_with_a_computation_by_hand() {
     // (b - 0.49)^2 at logits 1 and 0, to three figures.
     for (logit, estimator, exact) in [
         (1.0, "score-function", 1.18e-2),
@@ -476,8 +479,8 @@ fn baselines_and_adaptation_lower_the_variance_on_named_problems() {
     }
 }
 
-/// The largest distance between two empirical distribution functions, times what makes it independent of their sizes:
-/// beyond 2.2 with a probability of 1.3e-4 (Kolmogorov, Smirnov); less with ties.
+/// The largest distance between two empirical distribution functions, scaled to be independent of their
+/// sizes. It exceeds 2.2 with a probability of 1.3e-4 (Kolmogorov, Smirnov), or less with ties.
 fn distance(a: &[f32], b: &[f32]) -> f64 {
     let sorted = |x: &[f32]| {
         let mut x = x.to_vec();
@@ -488,7 +491,7 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
     let (mut i, mut j, mut largest) = (0, 0, 0f64);
     let (n, m) = (a.len() as f64, b.len() as f64);
     while i < a.len() && j < b.len() {
-        // Values that differ by rounding only are ties.
+        // Values that differ only by rounding are ties.
         let x = a[i].min(b[j]) + 1e-6;
         while i < a.len() && a[i] <= x {
             i += 1;
@@ -535,7 +538,7 @@ impl Problem for Cubic {
 }
 
 #[test]
-fn a_bit_and_two_classes_give_the_same_law() {
+fn a_bit_and_two_classes_give_the_same_distribution() {
     for name in [
         "score-function",
         "rloo:2",
@@ -582,12 +585,12 @@ fn one_noise_of_gumbel_rao_is_straight_through_gumbel_softmax() {
         let d = distance(&straight, &estimates("gumbel-rao:1:0.5", 2));
         assert!(d < 2.2, "{}: distance {d}", p.name());
         let other = distance(&straight, &estimates("gumbel-rao:4:0.5", 3));
-        assert!(other > 3.0, "{}: four noises are another law, distance {other}", p.name());
+        assert!(other > 3.0, "{}: four noises give another distribution, distance {other}", p.name());
     }
 }
 
-/// A model of two layers of two bits each, z2 given z1 by a matrix, with a weight w in the loss: what it estimates for
-/// (logits of z1, the matrix, w).
+/// The estimates of a model of two layers of two bits each, z2 given z1 through a matrix, with a weight w in
+/// the loss, for (logits of z1, the matrix, w).
 fn two_layers(
     outer: &mut dyn Estimator,
     inner: &mut dyn Estimator,
@@ -637,12 +640,13 @@ fn estimators_nest_and_leave_the_other_gradients_pathwise() {
     }
 }
 
-/// Comparisons of the nesting test. (60 runs give Student's t, whose tails are a little longer: hence the 1.15.)
+/// The comparisons of the nesting test. (60 runs give Student's t, whose tails are a little longer, hence the
+/// 1.15.)
 fn exact_components() -> usize {
     9 * 8
 }
 
-/// -ln w of a variational bound, w = p(x, z) / q(z): it depends on the logits also where z does not.
+/// -ln w of a variational bound, w = p(x, z) / q(z). It depends on the logits also where z does not.
 fn bound_of_two(logit: f64) -> f64 {
     let q = 1.0 / (1.0 + (-logit).exp());
     let states = [(1.0 - q, -1.3 - (1.0 - q).ln()), (q, -0.4 - q.ln())];
@@ -677,7 +681,7 @@ fn vimco_trains_a_variational_bound() {
     assert!(exact.abs() > 20.0 * error, "the test can tell the gradient from none");
 }
 
-/// The value is a loss that the estimator was given, or a mean of some.
+/// The value is a loss that the estimator was given, or a mean of several.
 #[test]
 fn the_value_lies_among_the_losses() {
     let tape = Tape::new();
@@ -688,7 +692,7 @@ fn the_value_lies_among_the_losses() {
             if parse(name).unwrap().check(variable.variables()).is_err() {
                 continue;
             }
-            // Of a constant loss every average is itself.
+            // Every average of a constant loss is the loss itself.
             for weights in [[0.0; 3], [2.5, 1.0, -0.5]] {
                 let (mut least, mut most) = (f32::INFINITY, f32::NEG_INFINITY);
                 let mut estimator = parse(name).unwrap();
@@ -704,7 +708,7 @@ fn the_value_lies_among_the_losses() {
                 });
                 for value in loss.to_vec() {
                     let is_mean = (least - 1e-5..=most + 1e-5).contains(&value);
-                    // The unordered set's weights sum to 1 in expectation only: see below.
+                    // The unordered set's weights sum to 1 only in expectation: see below.
                     assert!(
                         is_mean || name.starts_with("unordered-set"),
                         "{name}: {value} of {least} to {most}"
@@ -733,7 +737,7 @@ fn the_value_of_the_unordered_set_is_unbiased() {
         let values = loss.to_vec();
         let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / ROWS as f64;
         let square = values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>();
-        // Five standard errors: a false alarm in 6e-7 of all seeds. All four classes leave nothing to chance.
+        // Five standard errors: a false alarm in 6e-7 of all seeds. With all four classes nothing is random.
         let error = square.sqrt() / ROWS as f64;
         assert!((mean - exact).abs() < 5.0 * error + 1e-5, "{name}: {mean} +- {error}, exact {exact}");
     }
@@ -769,7 +773,7 @@ fn masks_extreme_logits_and_no_rows_stay_finite() {
     }
 }
 
-/// What a diverged layer gives shows in the loss of its row, and in no other.
+/// A NaN from a diverged layer shows in the loss of its row, and in no other.
 #[test]
 fn a_nan_comes_out_of_every_estimator() {
     const NAN: f32 = f32::NAN;
@@ -824,7 +828,7 @@ fn names_can_be_read_back() {
         for name in entry.usual {
             assert_eq!(name.split(':').count(), entry.form.split(':').count(), "{name} is no {}", entry.form);
         }
-        // The relaxed bound is measured with the models: the lab has no densities.
+        // The relaxed bound is measured with the models, because the lab has no densities.
         assert!(
             !entry.usual.is_empty() || entry.form.starts_with("concrete"),
             "{} is not measured",
@@ -835,7 +839,7 @@ fn names_can_be_read_back() {
     assert_eq!(parse(name).unwrap().name(), name);
 }
 
-/// With another temperature an estimator is the one whose name has it.
+/// After a change of temperature, an estimator is the one whose name has that temperature.
 #[test]
 fn annealed_estimators_have_the_new_temperature() {
     for (before, after) in [
@@ -854,7 +858,7 @@ fn annealed_estimators_have_the_new_temperature() {
     }
 }
 
-/// A class that is masked can be in a set; a loss with its log-probability is infinite there.
+/// A masked class can be in a set, and a loss with its log-probability is infinite there.
 #[test]
 fn a_class_that_cannot_be_has_no_share_in_an_unordered_set() {
     const MASK: f32 = f32::NEG_INFINITY;
@@ -869,7 +873,7 @@ fn a_class_that_cannot_be_has_no_share_in_an_unordered_set() {
 
 /// The estimate at a class k is <f'(z), z - 1/5> (one-hot of k - p).
 #[test]
-fn darn_is_centred_at_one_in_so_many_classes() {
+fn darn_is_centred_at_the_uniform_vector() {
     const ROWS: usize = 200_000;
     let (row, weights) = ([0.4f32, -0.3, 0.8, 0.0, -1.0], [0.5f32, 1.5, -1.0, 2.0, 0.3]);
     let tape = Tape::new();
@@ -884,7 +888,7 @@ fn darn_is_centred_at_one_in_so_many_classes() {
     let total: f64 = row.iter().map(|&x| f64::from(x).exp()).sum();
     let p = row.map(|x| f64::from(x).exp() / total);
     for j in 0..5 {
-        // f' is 3 w z^2: 0 but at the class.
+        // f' is 3 w z^2, which is 0 except at the class.
         let of_class = |k: usize| 3.0 * f64::from(weights[k]) * 0.8 * (f64::from(u8::from(j == k)) - p[j]);
         let exact: f64 = (0..5).map(|k| p[k] * of_class(k)).sum();
         let column = estimates.iter().skip(j).step_by(5).map(|&g| f64::from(g));

@@ -1,8 +1,8 @@
-//! Ops against reference values in f64: the JSON files in `tests/golden`, or in `$GOLDEN_DIR`. (`gradcheck` and the kernels' own
-//! tests hold the others against f64.)
+//! Ops checked against reference values in f64: the JSON files in `tests/golden`, or in `$GOLDEN_DIR`.
+//! (`gradcheck` and the kernels' own tests check the other ops against f64.)
 //!
-//! An entry of an output may differ from its reference by 2e-7 times the scale beside it; scale 0 means exact. A file
-//! with a `model` is a whole training step and states its own tolerance.
+//! An entry of an output may differ from its reference by 2e-7 times the scale given with it; scale 0 means
+//! exact. A file with a `model` is a whole training step and states its own tolerance.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -13,12 +13,12 @@ use reparam::{Activation, ParamId, Params, Tape, Var};
 use reparam_ops::{Tier, adam, sgd_momentum};
 use serde_json::{Map, Value};
 
-/// What an entry may be off by, in units of its output's scale.
+/// The error allowed for an entry, in units of its output's scale.
 const TOLERANCE: f64 = 2e-7;
 
 type Case = Map<String, Value>;
 
-/// What an op gave, by the names of the fields that hold the references.
+/// The outputs of an op, by the names of the fields that hold the references.
 type Outputs = Vec<(&'static str, Vec<f32>)>;
 
 #[test]
@@ -64,7 +64,7 @@ fn read(path: &Path) -> Case {
     }
 }
 
-/// Python writes infinities and NaN as bare words, which JSON does not have: they become strings here.
+/// Python writes infinities and NaN as bare words, which JSON does not have. Here they become strings.
 fn with_quoted_infinities(text: &str) -> String {
     text.split('"')
         .enumerate()
@@ -149,7 +149,7 @@ fn number(value: &Value) -> f64 {
         Value::String(word) => word.parse().ok(),
         other => other.as_f64(),
     };
-    parsed.unwrap_or_else(|| panic!("a number expected, found {value}"))
+    parsed.unwrap_or_else(|| panic!("expected a number, found {value}"))
 }
 
 /// A number or a flat list of them.
@@ -176,7 +176,7 @@ fn words(case: &Case, name: &str) -> Vec<u32> {
     numbers(field(case, name)).into_iter().map(|x| x as u32).collect()
 }
 
-/// `[rows, classes]`, or `[n]` where the op is elementwise.
+/// `[rows, classes]`, or `[n]` if the op is elementwise.
 fn shape(case: &Case) -> Vec<usize> {
     match case.contains_key("rows") {
         true => vec![count(case, "rows"), count(case, "classes")],
@@ -193,7 +193,7 @@ fn place(case: &Case) -> String {
 
 // ------------------------------------------------------------------------------------------------- the cases
 
-/// The fields that say what to compute. Whatever else a case holds is an output, and must be known.
+/// The fields that hold inputs. Every other field of a case is an output, and must be known.
 const INPUTS: [&str; 28] = [
     "op",
     "note",
@@ -375,7 +375,7 @@ fn outputs(op: &str, case: &Case) -> Option<Outputs> {
     })
 }
 
-/// A parameter after the case's gradients, one step each, by the update kernels.
+/// A parameter after the case's gradients, one step each, computed with the update kernels.
 fn optimize(op: &str, case: &Case) -> Vec<f32> {
     let mut parameter = floats(case, "parameter");
     let betas = numbers(field(case, "betas"));
@@ -402,7 +402,7 @@ fn optimize(op: &str, case: &Case) -> Vec<f32> {
     parameter
 }
 
-// -------------------------------------------------------------------------------------------- a training step
+// ------------------------------------------------------------------------------------------- a training step
 
 /// The fields of a training step.
 const VAE_FIELDS: [&str; 18] = [
@@ -426,7 +426,7 @@ const VAE_FIELDS: [&str; 18] = [
     "note",
 ];
 
-/// The tolerances that this test applies, as the file must state them.
+/// The tolerances of this test, as the file must state them.
 const VAE_TOLERANCE: &str = "loss terms 1e-5 relative; each gradient 2e-5 of its tensor's largest entry";
 
 fn vae_step(path: &Path, case: &Case, report: &mut Report) {

@@ -1,5 +1,6 @@
-//! Every op's gradient: one row per op against finite differences of its values, straight-through ops against the
-//! surrogate they document, stochastic ops against references in f64 too; and the checker against wrong rules.
+//! Every op's gradient: one row per op against finite differences of its values; straight-through ops against
+//! their documented surrogate; stochastic ops against references in f64 too; and the checker against wrong
+//! rules.
 
 use std::io::Write as _;
 
@@ -18,7 +19,7 @@ fn numbers(seed: u64, n: usize) -> Vec<f32> {
     (0..n).map(|_| (f64::from(noise.next_u32()) / 2f64.powi(32) * 3.0 - 1.5) as f32).collect()
 }
 
-/// `n` numbers of either sign in (0.3, 1.5) in size: far enough from a kink at 0.
+/// `n` numbers of either sign, between 0.3 and 1.5 in size: far enough from a kink at 0.
 fn away(seed: u64, n: usize) -> Vec<f32> {
     numbers(seed, n).into_iter().map(|x| x.signum() * (0.3 + 0.8 * x.abs())).collect()
 }
@@ -185,7 +186,7 @@ fn products() {
     table.row("linear", "identity", &layer, |_, x| x[0].linear(x[1], x[2], Activation::Identity));
     table.row("linear", "sigmoid", &layer, |_, x| x[0].linear(x[1], x[2], Activation::Sigmoid));
     table.row("linear", "tanh", &layer, |_, x| x[0].linear(x[1], x[2], Activation::Tanh));
-    // Small weights beside a bias of one size or another keep every unit off its kink.
+    // Small weights, and a bias of either sign, keep every unit away from its kink.
     let small: Vec<f32> = w.iter().map(|w| 0.02 * w).collect();
     let kinked: [Input<'_>; 3] = [(&x, &[3, 5]), (&small, &[5, 4]), (&[1.5, -1.5, 2.0, -2.0], &[4])];
     table.row("linear", "relu", &kinked, |_, x| x[0].linear(x[1], x[2], Activation::Relu));
@@ -213,7 +214,7 @@ fn distributions_over_classes() {
         table.row("categorical_kl", case, &pair, |_, x| x[0].categorical_kl(x[1]));
         table.row("categorical_kl_uniform", case, logits, |_, x| x[0].categorical_kl_uniform());
     }
-    // What the logits contribute is cut off, and their gradient put in its place.
+    // The logits' own contribution is cut off and replaced with a given gradient.
     table.row("with_logits_gradient", "", &[plain[0], (&q[..3], &[3])], |tape, x| {
         let slope = tape.input(&q, [3, 5]);
         let of_logits = (x[0] * slope).sum_axis(1).stop_gradient();
@@ -282,7 +283,7 @@ fn relaxed_samples() {
 fn densities_of_relaxed_samples() {
     let mut table = Table::default();
     let (x, holes) = (numbers(18, 15), masked(19, 15, &[3, 5, 6, 7, 8]));
-    // Any log_y will do: the formula does not ask that the row is normalised.
+    // Any log_y will do, because the formula does not require a normalised row.
     let (log_y, log_y_holes) = (numbers(20, 15), masked(20, 15, &[3, 5, 6, 7, 8]));
     let tau = [0.7f32];
     let plain: [Input<'_>; 3] = [(&log_y, &[3, 5]), (&x, &[3, 5]), (&tau, &[])];
@@ -309,7 +310,7 @@ fn densities_of_relaxed_samples() {
 
 // ------------------------------------------------------------------------------------ straight-through ops
 
-/// The value and the gradients of logits and tau, for a loss that weighs the output.
+/// The value, and the gradients of logits and tau, for a weighted sum of the output.
 fn value_and_gradients(
     logits: &[f32],
     tau: f32,
@@ -323,7 +324,7 @@ fn value_and_gradients(
     (y.to_vec(), gradients.of(x).expect("logits have a gradient").to_vec(), dtau)
 }
 
-/// A straight-through op: its value takes steps and is flat between them, and its gradient is the surrogate's.
+/// A straight-through op: its value has steps and is flat between them, and its gradient is the surrogate's.
 fn straight_through(
     name: &str,
     hard: impl for<'t> Fn(Var<'t>, Var<'t>) -> Var<'t>,
@@ -359,7 +360,7 @@ fn straight_through(
 
 #[test]
 fn straight_through_ops_differentiate_their_surrogates() {
-    /// softmax(x / t), also of masks: with one noise for all, a relaxed sample has no noise.
+    /// softmax(x / t), also with masks. If all classes have the same noise, a relaxed sample has none.
     fn softmax<'t>(x: Var<'t>, t: Var<'t>) -> Var<'t> {
         x.gumbel_softmax(t, &mut &vec![1 << 31; x.shape().len()][..])
     }
@@ -379,7 +380,8 @@ fn straight_through_ops_differentiate_their_surrogates() {
     straight_through("st_bernoulli", |x, _| x.st_bernoulli(&mut &draws[..]), |x, _| x.sigmoid());
 }
 
-/// The gradient of `gumbel_rao` in f64: each sample's noise given the winner, then the relaxed sample's gradient.
+/// The gradient of `gumbel_rao` in f64: each sample's noise given the winner, then the relaxed sample's
+/// gradient.
 fn gumbel_rao_in_f64(logits: &[f32], winner: usize, dy: &[f32], tau: f64, draws: &[u32]) -> Vec<f64> {
     let classes = logits.len();
     let largest = f64::from(logits.iter().copied().fold(f32::MIN, f32::max));
@@ -389,7 +391,7 @@ fn gumbel_rao_in_f64(logits: &[f32], winner: usize, dy: &[f32], tau: f64, draws:
     for draws in draws.chunks(classes) {
         let exponential = |draw: u32| -(1.0 - (f64::from(draw) + 0.5) / 2f64.powi(32)).ln();
         let first = exponential(draws[0]);
-        // The winner has the first draw, class 0 the winner's.
+        // The winner has the first draw, and class 0 the winner's.
         let draw_of = |class: usize| if class == 0 { draws[winner] } else { draws[class] };
         let time = |class: usize| match class == winner {
             true => first,
@@ -406,7 +408,7 @@ fn gumbel_rao_in_f64(logits: &[f32], winner: usize, dy: &[f32], tau: f64, draws:
     dlogits.into_iter().map(|dlogit| dlogit / samples).collect()
 }
 
-/// "gumbel_rao" differentiates a mean that no other op computes, so it has a reference of its own.
+/// "gumbel_rao" differentiates a mean that no other op computes, so it has its own reference.
 #[test]
 fn gumbel_rao_averages_the_relaxed_gradient_over_noise_with_one_winner() {
     for (rows, classes, samples, tau) in [(8, 5, 1, 1.0), (8, 5, 37, 0.3), (3, 40, 9, 2.0), (2, 700, 3, 0.7)]
@@ -503,7 +505,7 @@ type OpOnTape<'a> = &'a dyn for<'t> Fn(&[Var<'t>], Var<'t>, &[u32]) -> Var<'t>;
 /// An op of inputs that are all `[rows, classes]`, and tau.
 struct Reference<'a> {
     name: &'static str,
-    /// What a draw stands for.
+    /// The noise that a draw stands for.
     noise: fn(u32) -> f64,
     row: RowInF64<'a>,
     op: OpOnTape<'a>,
@@ -512,8 +514,9 @@ struct Reference<'a> {
 impl Reference<'_> {
     /// Compares values and all gradients; returns the worst error's share of the tolerance.
     ///
-    /// An entry may be off by 3e-7 of its size, which grows with the largest score, (x + noise) / tau or x - tau y,
-    /// because that is what rounding of a score is relative to; and for sums with the root of their length.
+    /// An entry may be off by 3e-7 of its size. This grows with the largest score, (x + noise) / tau or
+    /// x - tau y, because the rounding of a score is relative to that, and for sums with the root of their
+    /// length.
     fn check(&self, inputs: &[Vec<f32>], rows: usize, tau: f32) -> f64 {
         let (name, classes) = (self.name, inputs[0].len() / rows);
         let draws = draws(rows as u64, rows * classes);
@@ -651,7 +654,7 @@ fn stochastic_ops_agree_with_references_in_f64() {
 
 // ------------------------------------------------------------------------------------- the checker itself
 
-/// y = x^3 with a gradient that is `factor` times what it should be, from entry `from` on.
+/// y = x^3 with a gradient that is `factor` times the right one, from entry `from` on.
 #[derive(Debug)]
 struct Crooked {
     factor: f32,
@@ -702,8 +705,8 @@ fn the_checker_rejects_a_gradient_that_is_not_finite() {
 #[test]
 fn the_checker_rejects_what_leaves_nothing_to_compare() {
     const MASK: f32 = f32::NEG_INFINITY;
-    let no_input = "nothing to check: no input has an entry that is finite";
-    let no_number = "nothing to check: the function gives no number, or -inf alone";
+    let no_input = "nothing to check: no input has a finite entry";
+    let no_number = "nothing to check: the function returns no numbers, or only -inf";
     let checks = [
         (gradcheck(&[], |tape, _| tape.input(&[1.0], [1])), no_input),
         (gradcheck(&[(&[], &[0])], |_, x| x[0].sum()), no_input),

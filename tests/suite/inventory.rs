@@ -1,4 +1,5 @@
-//! An op is one word: this walks the catalogue in `ops/src/lib.rs` and names what is missing in any layer.
+//! An op is one word. This test walks the catalogue in `ops/src/lib.rs` and names what is missing in any
+//! layer.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -54,7 +55,8 @@ fn sources(folder: &str) -> String {
     text
 }
 
-/// Names of the rules of all ops on the tape: literals in `fn name`, and the rows of the elementwise macros.
+/// The names of the rules of all ops on the tape: literals in `fn name`, and the rows of the elementwise
+/// macros.
 fn rule_names() -> BTreeSet<String> {
     let text = sources("src/var");
     let mut names = BTreeSet::new();
@@ -78,7 +80,7 @@ fn rule_names() -> BTreeSet<String> {
 #[test]
 fn every_op_of_the_catalogue_is_there_in_every_layer() {
     let rules = rule_names();
-    // Without what the formatter puts in.
+    // Without the formatter's line breaks.
     let gradchecks = read("tests/suite/gradcheck.rs").split_whitespace().collect::<String>();
     let mut missing = Vec::new();
     for line in catalogue() {
@@ -97,9 +99,9 @@ fn every_op_of_the_catalogue_is_there_in_every_layer() {
             missing.push(format!("{op}: rule file src/var/{module}.rs"));
         }
         let check = match &op[..] {
-            // Held against its surrogate.
+            // Checked against its surrogate.
             _ if op.starts_with("st_") => format!("straight_through(\"{op}\""),
-            // Held against a reference of its own.
+            // Checked against its own reference.
             "gumbel_rao" => "x.gumbel_rao(".to_owned(),
             _ => format!("row(\"{op}\""),
         };

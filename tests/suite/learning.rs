@@ -37,8 +37,9 @@ fn scores(plan: &Plan, data: &Digits) -> [f64; 2] {
     [before, run.evaluate(SplitKind::Validation, 20).scores.nll]
 }
 
-/// A run begins at the rates at which pixels are lit. Which of ten bars there is saves nats beyond that: up to ten or so of a
-/// whole image, a few of its lower half, since the upper one tells only whether there is a bar in it.
+/// A run begins at the rates at which pixels are lit. Knowing which of ten bars is there saves nats beyond
+/// that: up to ten or so for a whole image, and a few for its lower half, because the upper half only shows
+/// whether there is a bar in it.
 #[test]
 fn every_kind_of_model_and_estimator_learns() {
     let data = images(10, 600, 20);
@@ -69,7 +70,8 @@ fn every_kind_of_model_and_estimator_learns() {
     }
 }
 
-/// A temperature that is not there would be annealed without effect, and stand in the results all the same.
+/// A temperature that the estimator does not have would be annealed without effect, and would still appear in
+/// the results.
 #[test]
 fn only_a_temperature_can_be_annealed() {
     let data = images(10, 60, 20);
@@ -94,7 +96,7 @@ fn only_a_temperature_can_be_annealed() {
     }
 }
 
-/// Twenty images with a class among five hundred; one class in ten is right by chance.
+/// Twenty images with a known class among five hundred; one class in ten is right by chance.
 #[test]
 fn a_semi_supervised_model_learns_to_tell_classes() {
     let data = images(10, 600, 200);

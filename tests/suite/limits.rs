@@ -1,7 +1,7 @@
 //! Infinite and saturated input. Every op, distribution and estimator is tested at infinity, at the ends of
 //! f32, at exactly 0 and 1, and on both sides where a function has rounded to its limit.
 //!
-//! A row holds a value and gradients in f64. They are the limit where there is one, else the documented
+//! A row holds a value and gradients in f64. They are the limit if it exists, else the documented
 //! value.
 
 mod bits;
@@ -156,7 +156,7 @@ fn every_estimator_has_its_limits() {
     limits.finish(entries().map(|entry| entry.form.to_owned()));
 }
 
-// ------------------------------------------------------------------------------------------- functions in f64
+// ------------------------------------------------------------------------------------------ functions in f64
 
 fn sigmoid(x: f64) -> f64 {
     if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }

@@ -1,5 +1,5 @@
-//! The tests through the public API, in one program: a module for each question. (`tests/allocations.rs` is a program of its
-//! own, because it sets the global allocator.)
+//! The tests through the public API, in one program, with a module for each question. (`tests/allocations.rs`
+//! is a separate program, because it sets the global allocator.)
 
 mod common;
 

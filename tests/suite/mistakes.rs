@@ -42,7 +42,7 @@ const NAN: f32 = f32::NAN;
 const INF: f32 = f32::INFINITY;
 const MASK: f32 = f32::NEG_INFINITY;
 
-/// Numbers that are no valid size or rate.
+/// Numbers that are not a valid size or rate.
 const BAD: [f64; 4] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.1];
 const BAD_F32: [f32; 4] = [NAN, INF, MASK, -0.1];
 
@@ -66,7 +66,7 @@ fn shown(rows: &[Row]) -> String {
     lines
 }
 
-// ---------------------------------------------------------------------------------------------------- the list
+// -------------------------------------------------------------------------------------------------- the list
 
 fn optimizers() -> Vec<Row> {
     let with = |rate| [rate, 1e39];
@@ -286,7 +286,7 @@ fn layers() -> Vec<Row> {
         ),
         ("Init::values", "input", vec![mistake(|| Init::HeUniform.values(0, 2, noise))]),
         ("Linear::declare", "at least one input", vec![linear(0, 2), linear(2, 0)]),
-        ("Linear::declare", "more than can be", vec![linear(usize::MAX, 2)]),
+        ("Linear::declare", "are too many", vec![linear(usize::MAX, 2)]),
         (
             "Linear::new",
             "input",
@@ -344,7 +344,7 @@ fn models() -> Vec<Row> {
         ("Vae::declare", "Vae", shapes.iter().map(refused).collect()),
         (
             "Vae::new",
-            "Vae: pixels of at least 1",
+            "Vae: expected pixels of at least 1",
             vec![mistake(|| Vae::new(vae(0, &[], bits), &[], p, noise))],
         ),
         (
@@ -502,8 +502,12 @@ fn lab() -> Vec<Row> {
             vec![mistake(|| measure_timed(&toy, &mut ScoreFunction::new(), 0, 0, noise, &|| Duration::ZERO))],
         ),
         ("measure", "crooked", vec![mistake(|| crooked(vec![])), mistake(|| crooked(vec![0.0; 2]))]),
-        ("measure_named", "no estimator", vec![mistake(|| measure_named(&toy, "roulette", 9, 1))]),
-        ("sweep_temperatures", "no estimator", vec![mistake(|| sweep_temperatures(&toy, "roulette", 9, 1))]),
+        ("measure_named", "not an estimator", vec![mistake(|| measure_named(&toy, "roulette", 9, 1))]),
+        (
+            "sweep_temperatures",
+            "not an estimator",
+            vec![mistake(|| sweep_temperatures(&toy, "roulette", 9, 1))],
+        ),
         ("Measurement::histogram", "bin", vec![mistake(|| found.histogram(0.0, 1.0, 0))]),
         ("Measurement::histogram", "low", each(&BAD, |high| mistake(|| found.histogram(0.0, high, 9)))),
         ("training_curve", "rate", each(&BAD_F32, |rate| mistake(|| rated(rate, 1)))),
@@ -570,14 +574,14 @@ fn settings_out_of_their_range_are_refused() {
     Gradients::scale: the factor must be finite, it is NaN; 1 changes nothing
     Gradients::clip_norm: the largest norm must be finite and above 0, it is NaN; for no limit do not clip
     Gradients::clip_value: the largest entry must be finite and above 0, it is NaN; for no limit do not clip
-    Schedule::at: finite numbers expected, found NaN
-    Schedule::at: finite numbers expected, found anneal:NaN,1,1,1
-    Schedule::at: finite numbers expected, found anneal:1,NaN,1,1
-    Schedule::at: finite numbers expected, found anneal:1,1,NaN,1
-    Schedule::at: finite numbers expected, found tail:NaN,1,0,9
-    Schedule::at: finite numbers expected, found tail:1,NaN,0,9
-    Schedule::at: EVERY of at least 1 expected, found anneal:1,0.1,0.5,0
-    Schedule::at: TO after FROM expected, found tail:1,0.5,5,5
+    Schedule::at: expected finite numbers, found NaN
+    Schedule::at: expected finite numbers, found anneal:NaN,1,1,1
+    Schedule::at: expected finite numbers, found anneal:1,NaN,1,1
+    Schedule::at: expected finite numbers, found anneal:1,1,NaN,1
+    Schedule::at: expected finite numbers, found tail:NaN,1,0,9
+    Schedule::at: expected finite numbers, found tail:1,NaN,0,9
+    Schedule::at: expected EVERY of at least 1, found anneal:1,0.1,0.5,0
+    Schedule::at: expected TO after FROM, found tail:1,0.5,5,5
     falling: the rate at the start must be finite and above 0, it is NaN; 1e-3 is usual
     gumbel_softmax: tau must be finite and at least 1.2e-38, it is NaN; 0.1 to 1 is usual
     st_gumbel_softmax: tau must be finite and at least 1.2e-38, it is NaN; 0.1 to 1 is usual
@@ -629,40 +633,40 @@ fn settings_out_of_their_range_are_refused() {
     concrete:1:1:0: it needs at least one sample; use concrete:0.67:0.5:1
     unordered-set:4: 4 different classes cannot be drawn from 3; use at most unordered-set:3
     Init::Constant: the value must be finite, it is NaN; 0 is usual
-    Init::Normal: the standard deviation must be finite and from 0 on, it is NaN; 0.01 is usual
-    Init::values: at least one input and one output expected, found 0 and 2
-    Linear `layer`: at least one input and one output expected, found 0 and 2
-    Linear `layer`: 18446744073709551615 x 2 weights are more than can be
-    Linear `layer`: at least one input and one output expected, found 0 and 2
-    Mlp `net`: at least an input and an output size expected, found []
-    Mlp `net`: sizes of at least 1 expected, found [0, 1]
-    linear: the slope of a leaky ReLU must be finite and from 0 on, it is NaN; 0.01 is usual
-    Vae: pixels of at least 1 expected, found [0]
-    Vae: pixels of at least 1 expected, found [0]
+    Init::Normal: the standard deviation must be finite and at least 0, it is NaN; 0.01 is usual
+    Init::values: expected at least one input and one output, found 0 and 2
+    Linear `layer`: expected at least one input and one output, found 0 and 2
+    Linear `layer`: 18446744073709551615 x 2 weights are too many
+    Linear `layer`: expected at least one input and one output, found 0 and 2
+    Mlp `net`: expected at least an input and an output size, found []
+    Mlp `net`: expected sizes of at least 1, found [0, 1]
+    linear: the slope of a leaky ReLU must be finite and at least 0, it is NaN; 0.01 is usual
+    Vae: expected pixels of at least 1, found [0]
+    Vae: expected pixels of at least 1, found [0]
     Vae: 3 means given for 4 pixels
     a bound of several samples: at least one is needed, found 0
     Vae: 3 pixels given, which are not whole images of 4
-    BeliefNet: at least one layer of bits expected, found none
-    BeliefNet: layers of at least 1 expected, found [2, 0]
-    BeliefNet: pixels of at least 1 expected, found [0]
-    BeliefNet: at least one layer of bits expected, found none
+    BeliefNet: expected at least one layer of bits, found none
+    BeliefNet: expected layers of at least 1, found [2, 0]
+    BeliefNet: expected pixels of at least 1, found [0]
+    BeliefNet: expected at least one layer of bits, found none
     BeliefNet: 3 means given for 4 pixels
     a bound of several samples: at least one is needed, found 0
     BeliefNet: 3 pixels given, which are not whole images of 4
-    Prediction: at least one layer of variables expected, found none
-    Prediction: at least one variable of two values or more expected, found 0 bit(s)
-    Prediction: inputs of at least 1 expected, found [0]
-    Prediction: outputs of at least 1 expected, found [0]
-    Prediction: at least one layer of variables expected, found none
+    Prediction: expected at least one layer of variables, found none
+    Prediction: expected at least one variable of two values or more, found 0 bit(s)
+    Prediction: expected inputs of at least 1, found [0]
+    Prediction: expected outputs of at least 1, found [0]
+    Prediction: expected at least one layer of variables, found none
     Prediction: 3 means given for 2 pixels
     a bound of several samples: at least one is needed, found 0
     Prediction: 3 pixels given, which are not whole images of 4
-    Classifier: classes of at least 1 expected, found [0]
-    Classifier: hidden of at least 1 expected, found [0]
-    Classifier: pixels of at least 1 expected, found [0]
+    Classifier: expected classes of at least 1, found [0]
+    Classifier: expected hidden of at least 1, found [0]
+    Classifier: expected pixels of at least 1, found [0]
     Classifier: 3 means given for 4 pixels
-    SemiSupervised: pixels of at least 1 expected, found [0]
-    SemiSupervised: at least one hidden layer expected, found none
+    SemiSupervised: expected pixels of at least 1, found [0]
+    SemiSupervised: expected at least one hidden layer, found none
     SemiSupervised: 3 means given for 4 pixels
     a bound of several samples: at least one is needed, found 0
     SemiSupervised: 3 pixels given, which are not whole images of 4
@@ -672,16 +676,16 @@ fn settings_out_of_their_range_are_refused() {
     Toy: t must be from -1000 to 1000, it is NaN; 0.45 is usual
     Toy: the logit must be finite, it is NaN; 0 is usual
     Polynomial: the power must be from 0.01 to 100, it is NaN; 2 is usual
-    Quadratic: from 2 to 4096 classes expected, found 0; 5 is usual
-    DigitVae: at least one latent variable of two classes or more expected, found 0 categorical variable(s) of 2 classes
+    Quadratic: expected 2 to 4096 classes, found 0; 5 is usual
+    DigitVae: expected at least one latent variable of two classes or more, found 0 categorical variable(s) of 2 classes
     measure: at least one estimate is needed, found 0; 10000 is usual
     measure: at least one estimate is needed, found 0; 10000 is usual
-    crooked: 1 bit(s) have 1 logits a row, and the problem has 0
-    `roulette` is no estimator; see estimators::entries
-    `roulette:0.05` is no estimator; see estimators::entries
+    crooked: 1 bit(s) have 1 logits per row, and the problem has 0
+    `roulette` is not an estimator; see estimators::entries
+    `roulette:0.05` is not an estimator; see estimators::entries
     Measurement::histogram: at least one bin is needed, found 0; 50 is usual
     Measurement::histogram: low is 0 and high NaN; low must be below high, by a finite number
-    training_curve: the learning rate must be finite and from 0 on, it is NaN; 0.1 is usual
+    training_curve: the learning rate must be finite and at least 0, it is NaN; 0.1 is usual
     training_curve: at least one step between points is needed, found 0
     Batches::new: there are no examples to make batches of
     Batches::next_batch: a batch of 0 from 5 examples
@@ -837,7 +841,7 @@ fn what_may_panic_or_record_names_its_callers_line() {
     assert!(without.is_empty(), "without #[track_caller]: {without:#?}");
 }
 
-// ------------------------------------------------------------------------------------------- in the rest of a model
+// ------------------------------------------------------------------------------------ in the rest of a model
 
 /// Returns the names of all estimators, with usual parameters.
 fn names() -> impl Iterator<Item = &'static str> {
@@ -954,7 +958,7 @@ fn through(name: &str, estimators: usize, terms: &[(usize, usize)], loss: usize)
 #[test]
 fn mistakes_between_layers_are_named() {
     let mut texts = Vec::new();
-    // In a multi-sample bound, each sample is a row of its own.
+    // In a multi-sample bound, each sample is a separate row.
     for (name, rows) in [("rloo:2", 4), ("vimco:2", 8)] {
         through(name, 2, &[(rows, rows)], rows);
         texts.extend([
@@ -1018,17 +1022,17 @@ fn models_name_rows_that_do_not_fit() {
     Prediction: y must be [images, 2], the shape is [1, 2, 4]
     SemiSupervised: the images must be [images, 4], the shape is [1, 2, 4]
     SemiSupervised: the images must be [images, 4], the shape is [1, 2, 4]
-    Prediction: x has 2 rows and y 3; they must be as many
+    Prediction: x has 2 rows and y 3; they must have the same number
     SemiSupervised: 1 labels for 2 images; one each is needed
     SemiSupervised: index 3 at position 1, but there are 3 classes; they count from 0
     ");
 }
 
-// ------------------------------------------------------------------------------------------------- distributions
+// --------------------------------------------------------------------------------------------- distributions
 
 /// Tests are debug builds, which refuse parameters that are NaN and constants outside the support.
 #[test]
-fn distributions_refuse_what_is_no_argument_of_theirs() {
+fn distributions_refuse_invalid_arguments() {
     let tape = Tape::new();
     let constant = |row: [f32; 3]| tape.input(&row, [1, 3]);
     let [nan, zero] = [[0.0, NAN, 0.0], [0.0; 3]].map(constant);
@@ -1088,7 +1092,7 @@ fn distributions_refuse_what_is_no_argument_of_theirs() {
     assert!(OneHot::new(zero).log_prob(moved).item().is_finite());
 }
 
-// ---------------------------------------------------------------------------------------------------------- hints
+// ----------------------------------------------------------------------------------------------------- hints
 
 /// Following a hint leads to a program that works.
 #[test]
@@ -1109,8 +1113,8 @@ fn hints_lead_to_a_working_program() {
         (&[2, 3], &[3, 2], ": use .transpose() or .reshape([3, 2])"),
         (&[2, 3], &[3], ": use .broadcast_to([2, 3])"),
         (&[2, 1], &[1, 3], ": use .broadcast_to([2, 3])"),
-        (&[2, 3], &[2, 4], "; they must have one shape"),
-        (&[0, 3], &[2, 3], "; they must have one shape"),
+        (&[2, 3], &[2, 4], "; they must have the same shape"),
+        (&[0, 3], &[2, 3], "; they must have the same shape"),
     ];
     for (a, b, hint) in pairs {
         let tape = Tape::new();
@@ -1150,7 +1154,7 @@ fn the_hints_of_products_lead_to_a_working_program() {
     assert!(text.ends_with("it is 0; 0.1 to 1 is usual"), "{text}");
 }
 
-// ----------------------------------------------------------------------------------------- tapes and parameters
+// -------------------------------------------------------------------------------------- tapes and parameters
 
 /// An op that reads an input that may not exist, in the forward or the backward pass.
 #[derive(Debug)]
@@ -1236,7 +1240,7 @@ fn a_parameter_may_be_frozen_for_a_part_of_a_tape() {
 }
 
 #[test]
-fn an_optimizer_behind_a_trait_object_names_the_callers_line() {
+fn an_optimizer_as_a_trait_object_names_the_callers_line() {
     let (mut params, mut others, tape) = (Params::new(), Params::new(), Tape::new());
     let w = params.add("w", [1], vec![0.0]);
     let other = others.add("w", [1], vec![0.0]);
@@ -1309,7 +1313,7 @@ fn numbers_at_the_end_of_their_range_overflow_nowhere() {
     let long = tape.input(&[], [usize::MAX, 0]);
     assert!(
         mistake(|| Var::concat(&[long, long], 0))
-            .starts_with("concat: axis 0 of 2 values has more positions")
+            .starts_with("concat: axis 0 of 2 values has too many positions")
     );
     let many = Variables::Categories { count: usize::MAX, classes: 2 };
     assert!(mistake(|| many.elements()).contains("more elements than a usize can count"));

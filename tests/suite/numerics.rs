@@ -1,5 +1,5 @@
-//! Extremes: large logits, masks, temperatures, draws and sizes at their ends, rows of nothing, NaN. What comes out is
-//! finite where it should be, exactly 0 where it should be, and never silently wrong.
+//! Extremes: large logits, masks, temperatures, draws and sizes at their ends, empty rows, NaN. Results are
+//! finite where they should be, exactly 0 where they should be, and never silently wrong.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,8 +16,8 @@ type RowOp = (&'static str, for<'t> fn(Var<'t>, f32, &[u32]) -> Var<'t>);
 /// An op on single numbers.
 type UnaryOp = (&'static str, for<'t> fn(Var<'t>) -> Var<'t>);
 
-/// Every op whose rows are classes, except the density, which wants a sample, `gumbel_rao`, which wants more draws,
-/// `logsumexp`, which has a value for masked rows too, and those that only sample.
+/// Every op whose rows are classes, except the density, which needs a sample, `gumbel_rao`, which needs more
+/// draws, `logsumexp`, which has a value for masked rows too, and the ops that only sample.
 const ROW_OPS: [RowOp; 10] = [
     ("softmax", |x, _, _| x.softmax()),
     ("log_softmax", |x, _, _| x.log_softmax()),
@@ -66,11 +66,11 @@ fn run(op: RowOp, logits: &[f32], classes: usize, tau: f32, draws: &[u32]) -> (V
     let x = tape.variable(logits, [logits.len() / classes, classes]);
     let y = op.1(x, tau, draws);
     let dy: Vec<f32> = (0..y.shape().len()).map(|i| 0.3 + (i % 7) as f32 * 0.4).collect();
-    // A masked entry of a logarithm is -inf, and a weighted sum of it is no number: the sum leaves it out.
+    // A masked entry of a logarithm is -inf, and a weighted sum with it is NaN, so the sum leaves it out.
     let finite: Vec<f32> =
         y.value().iter().zip(dy).map(|(&y, dy)| if y == -INF { 0.0 } else { dy }).collect();
     let loss = pick(y, &finite);
-    // A hard sample passes none on.
+    // A hard sample passes no gradient on.
     let gradients = loss.is_tracked().then(|| loss.backward());
     let gradient = gradients.as_ref().and_then(|gradients| gradients.of(x));
     (y.to_vec(), gradient.map_or_else(|| vec![0.0; logits.len()], <[f32]>::to_vec))
@@ -90,7 +90,7 @@ fn assert_finite(what: &str, values: &[f32]) {
     }
 }
 
-/// The text of the panic that `run` ends in.
+/// The text of the panic that ends `run`.
 fn panic_text<T>(run: impl FnOnce() -> T) -> String {
     let Err(payload) = catch_unwind(AssertUnwindSafe(run)) else { panic!("it did not panic") };
     match payload.downcast::<String>() {
@@ -147,7 +147,7 @@ fn bce_with_logits_is_exact_at_both_ends() {
         (loss.item(), loss.backward().of(x).expect("a gradient")[0])
     };
     for x in [1e4, 1e30, f32::MAX] {
-        // A certain and right answer costs nothing, a wrong one its logit.
+        // A certain and right answer costs nothing, and a wrong one costs its logit.
         assert_eq!([bce(x, 1.0), bce(-x, 0.0)], [(0.0, 0.0); 2]);
         assert_eq!([bce(x, 0.0), bce(-x, 1.0)], [(x, 1.0), (x, -1.0)]);
         assert_eq!([bce(x, 0.5), bce(-x, 0.5)], [(x / 2.0, 0.5), (x / 2.0, -0.5)]);
@@ -173,12 +173,12 @@ fn the_divergence_of_extreme_bernoulli_variables_is_finite_or_infinite_as_it_sho
 
 // --------------------------------------------------------------------------------------------------- masks
 
-/// Rows with masked classes, and which classes those are.
+/// Rows with masked classes, and the masked classes.
 const MASKED: [f32; 12] = [0.5, -INF, 2.0, -INF, -1.0, 0.0, -INF, 1.5, -INF, -INF, -INF, 3.0];
 
-/// A masked class is as if it were not there: the others have the values and gradients of the row without it.
+/// A masked class has no effect: the others have the values and gradients of the row without it.
 #[test]
-fn a_masked_class_is_as_if_it_were_not_there() {
+fn a_masked_class_has_no_effect() {
     const CLASSES: usize = 4;
     let draws = draws(MASKED.len());
     for op in ROW_OPS.into_iter().filter(|op| !["cross_entropy", "categorical_kl_uniform"].contains(&op.0)) {
@@ -221,7 +221,7 @@ fn a_masked_class_is_as_if_it_were_not_there() {
     }
 }
 
-/// Against the uniform distribution over all classes, a mask adds what is left of ln(classes).
+/// Compared with the uniform distribution over all classes, a mask adds the rest of ln(classes).
 #[test]
 fn a_masked_class_has_no_share_in_a_divergence() {
     let tape = Tape::new();
@@ -251,7 +251,7 @@ fn a_masked_target_is_impossible_and_other_masks_do_not_matter() {
     assert_eq!(x.cross_entropy(&[1, 0]).to_vec(), [INF, 0.0]);
 }
 
-/// The density of a masked row is that of its other classes; off the mask it is 0.
+/// The density of a masked row is the density of its other classes. Off the mask it is 0.
 #[test]
 fn masked_classes_do_not_count_in_a_density() {
     let tape = Tape::new();
@@ -271,7 +271,7 @@ fn masked_classes_do_not_count_in_a_density() {
     assert_eq!(elsewhere.exp_concrete_log_prob(masked, 0.5).item(), -INF);
 }
 
-/// The row is named whatever block, piece or thread it is in.
+/// The error names the row, whatever block, piece or thread it is in.
 #[test]
 fn a_fully_masked_row_is_named() {
     for (rows, classes, masked) in [(1, 1, 0), (3, 4, 1), (20_000, 10, 12_345), (40, 700, 33), (3, 20_000, 2)]
@@ -295,9 +295,9 @@ fn a_fully_masked_row_is_named() {
         check("gumbel_max", panic_text(|| x.gumbel_max(&mut &draws[..])));
         let log_y = tape.input_with([rows, classes], |log_y| log_y.fill(-1.0));
         check("exp_concrete_log_prob", panic_text(|| log_y.exp_concrete_log_prob(x, 0.5)));
-        // The second argument of a divergence too.
+        // The same for the second argument of a divergence.
         check("categorical_kl", panic_text(|| log_y.categorical_kl(x)));
-        // But the sum of nothing has a logarithm.
+        // But the logarithm of an empty sum is defined.
         assert_eq!(x.logsumexp().value()[masked], -INF);
     }
 }
@@ -380,7 +380,7 @@ fn own_samples_have_finite_densities_down_to_a_hundredth() {
     }
 }
 
-// ------------------------------------------------------------------------------------ one class, no rows, ties
+// ---------------------------------------------------------------------------------- one class, no rows, ties
 
 #[test]
 fn a_single_class_is_certain_and_has_no_gradient() {
@@ -442,7 +442,7 @@ fn no_rows_are_no_trouble() {
             assert!(y.to_vec().is_empty(), "{y:?}");
             assert_eq!(y.sum().backward().of(x), Some(&[][..]));
         }
-        // Sums over the rows there are not are 0.
+        // Sums over an empty axis of rows are 0.
         assert_eq!(x.sum_axis(0).to_vec(), vec![0.0; classes]);
     }
 }
@@ -486,8 +486,8 @@ fn ties_take_the_lowest_index() {
 #[test]
 fn the_extreme_draws_are_finite_noise() {
     for x in ENDS {
-        for law in [draw::uniform, draw::exponential, draw::gumbel, draw::logistic, draw::normal] {
-            assert!(law(x).is_finite());
+        for distribution in [draw::uniform, draw::exponential, draw::gumbel, draw::logistic, draw::normal] {
+            assert!(distribution(x).is_finite());
         }
         let uniform = draw::uniform(x);
         assert!(0.0 < uniform && uniform < 1.0 && draw::exponential(x) > 0.0);
@@ -511,7 +511,7 @@ fn every_stochastic_op_is_finite_at_the_extreme_draws() {
     let z = mean.gaussian_rsample(log_std, &mut &ENDS[..]);
     assert_finite("gaussian_rsample", &z.value());
     assert_finite("gaussian_rsample", z.sum().backward().of(log_std).expect("a gradient"));
-    // The largest Gumbel noise there is against the smallest: no class is out of reach by 26.
+    // The largest possible Gumbel noise against the smallest: a difference of 26 puts no class out of reach.
     assert_eq!(tape.input(&[0.0, 25.9], [1, 2]).gumbel_max(&mut &[0, u32::MAX][..]), [0]);
     assert_eq!(tape.input(&[0.0, 26.1], [1, 2]).gumbel_max(&mut &[0, u32::MAX][..]), [1]);
 }
@@ -557,7 +557,7 @@ fn a_hundred_thousand_classes() {
     }
     let dx = y.square().sum().backward().of(x).expect("a gradient").to_vec();
     assert_finite("gradient", &dx);
-    // A softmax does not change when all its logits do: the gradient of a row sums to 0.
+    // A softmax does not change if all its logits shift together, so the gradient of a row sums to 0.
     assert!(dx[..CLASSES].iter().map(|&dx| f64::from(dx)).sum::<f64>().abs() < 1e-6);
     // The hard samples of the same draws agree with it.
     let winners = x.gumbel_max(&mut Noise::seed(3));
@@ -573,7 +573,7 @@ fn a_hundred_thousand_classes() {
 }
 
 #[test]
-fn what_a_law_excludes_makes_a_divergence_infinite_however_rare() {
+fn an_excluded_class_makes_a_divergence_infinite_however_rare() {
     let tape = Tape::new();
     let (p, q) = (tape.variable(&[-110.0, 110.0, -INF, INF], [4]), tape.input(&[-INF, INF, -INF, INF], [4]));
     assert_eq!(p.bernoulli_kl(q).to_vec(), [INF, INF, 0.0, 0.0]);
@@ -593,7 +593,7 @@ fn logsumexp_keeps_its_gradient_where_the_value_has_lost_it() {
     }
 }
 
-/// Sizes whose product wraps around to the number of elements that there are.
+/// Sizes whose product wraps around to the actual number of elements.
 #[test]
 fn sizes_beyond_what_can_be_are_refused() {
     let (wide, few) = ((1usize << 63) + (1 << 20), 1 << 21);
@@ -615,7 +615,8 @@ fn a_number_whose_inverse_is_none_divides() {
     assert!((x / 0.0).value()[0].is_nan() && (x / 0.0).value()[2] == INF);
 }
 
-/// The logarithm of a probability of 0 is a mask: what has no share in the loss has none in the gradient.
+/// The logarithm of a probability of 0 is a mask: a class without a share in the loss has none in the
+/// gradient.
 #[test]
 fn a_probability_of_0_masks_its_class() {
     let tape = Tape::new();
@@ -633,14 +634,14 @@ fn a_probability_of_0_masks_its_class() {
         let dp = gradients.of(p).expect("a gradient");
         assert!(dp[..2].iter().all(|dp| dp.is_finite() && *dp != 0.0) && dp[2] == 0.0, "{dp:?}");
     }
-    // Of a number whose inverse is beyond f32 as well.
+    // The same for a number whose inverse is beyond f32.
     let p = tape.variable(&[0.0, 1e-40, 0.5], [3]);
     assert_eq!(p.ln().slice(0, 2..3).sum().backward().of(p), Some(&[0.0, 0.0, 2.0][..]));
 }
 
 // ----------------------------------------------------------------------------------------------------- NaN
 
-/// A NaN is no mask: it comes out again, in the value of its row, and in no other row.
+/// A NaN is not a mask. It comes out in the value of its row, and in no other row.
 #[test]
 fn a_nan_comes_out_of_its_row() {
     let rows = [[0.0, f32::NAN, 1.0], [f32::NAN; 3], [-INF, f32::NAN, -INF], [f32::NAN, -INF, 0.0]];
@@ -676,7 +677,7 @@ fn a_nan_comes_out_of_its_row() {
     }
 }
 
-/// Each row has its own noise, whatever stands in the rows before it.
+/// Each row has its own noise, whatever the rows before it contain.
 #[test]
 fn a_nan_does_not_move_the_noise_of_other_rows() {
     let gradient = |first: f32| {

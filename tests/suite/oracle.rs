@@ -1,4 +1,5 @@
-//! Does PyTorch get the same from the same draws? `docs/oracle/gumbel_softmax.py` has asked it.
+//! Does PyTorch compute the same from the same draws? `docs/oracle/gumbel_softmax.py` has recorded its
+//! answers.
 
 use reparam::{Noise, Tape, Var};
 use serde_json::Value;

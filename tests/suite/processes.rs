@@ -53,7 +53,7 @@ fn one_process_at_a_time_has_a_folder() {
 
 /// If runs begin at the same moment in a folder that does not exist yet, one of them gets it.
 #[test]
-fn of_runs_that_begin_together_one_goes_on() {
+fn only_one_of_runs_that_begin_together_continues() {
     let desk = desk();
     for round in 0..5 {
         let out = format!("out{round}");

@@ -1,7 +1,8 @@
-//! Does every reader of files and names give back what was written, and answer everything else with one line?
+//! Does every reader of files and names return what was written, and refuse everything else with one line?
 //!
-//! The inputs are proptest's. The few of an ordinary run come from a fixed seed, so such a test passes always or never. The
-//! many of an ignored test come from a fresh seed, and a failure prints the smallest input that still fails.
+//! proptest makes the inputs. The few inputs of an ordinary run come from a fixed seed, so such a test passes
+//! always or never. The many inputs of an ignored test come from a fresh seed, and a failure prints the
+//! smallest input that still fails.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,7 +73,7 @@ impl Folder {
         Folder(tempfile::tempdir().unwrap())
     }
 
-    /// The folder without the files of the input before.
+    /// The folder, without the files of the previous input.
     fn emptied(&self) -> &Path {
         for entry in fs::read_dir(self.0.path()).unwrap() {
             fs::remove_file(entry.unwrap().path()).unwrap();
@@ -133,7 +134,7 @@ impl Damage {
     }
 }
 
-/// A file's bytes after what happened to it.
+/// A file's bytes after the damage.
 fn damaged(bytes: &[u8], damage: &[Damage]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     damage.iter().for_each(|damage| damage.apply(&mut bytes));

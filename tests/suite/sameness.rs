@@ -1,4 +1,5 @@
-//! Is a result the same to the last bit on every SIMD tier, at any number of threads, and after an interruption?
+//! Is a result the same to the last bit on every SIMD tier, at any number of threads, and after an
+//! interruption?
 
 use std::fs;
 use std::ops::Range;
@@ -31,7 +32,7 @@ mod kernels {
 
     const TAU: f32 = 0.7;
 
-    /// Inputs of a kernel and all that it computed from them.
+    /// The inputs of a kernel, and everything that it computed from them.
     struct Bench {
         tier: Tier,
         rows: usize,
@@ -62,7 +63,7 @@ mod kernels {
             self.numbers(seed, self.rows, -2.0..2.0)
         }
 
-        /// Logits with extremes, ties and, where there are enough classes, masks and certain classes.
+        /// Logits with extremes, ties and, if there are enough classes, masks and certain classes.
         fn logits(&self, seed: u64) -> Vec<f32> {
             let mut logits = self.elements(seed);
             for (i, logit) in logits.iter_mut().enumerate() {
@@ -147,12 +148,12 @@ mod kernels {
         }
     }
 
-    /// Every tail of a vector, and sizes that are split over threads.
+    /// Every remainder of a vector, and sizes that are split over threads.
     fn flat() -> impl Iterator<Item = (usize, usize)> {
         [1, 15, 16, 17, 33, 1000, 30_001].into_iter().map(|len| (len, 1))
     }
 
-    /// Every size class of a row, alone, in odd company, and split over threads.
+    /// Every size class of a row: alone, 17 of them, and enough to split over threads.
     fn rows() -> impl Iterator<Item = (usize, usize)> {
         let classes = [1, 2, 7, 10, 16, 17, 33, 63, 257, 4096];
         classes.into_iter().flat_map(|classes| [(1, classes), (17, classes), (30_000 / classes + 1, classes)])
@@ -444,7 +445,7 @@ mod kernels {
     fn divergences() {
         assert_same(rows(), |bench| {
             let (p, tier, classes) = (bench.far_logits(1), bench.tier, bench.classes);
-            // Masked where p is: elsewhere a divergence is infinite.
+            // Masked where p is, because a divergence is infinite elsewhere.
             let q = bench.far_logits(2);
             let (dkl, mut kl) = (bench.per_row(4), bench.per_row(5));
             let (mut dp, mut dq) = (bench.elements(3), bench.elements(6));
@@ -543,7 +544,7 @@ mod kernels {
         });
     }
 
-    /// A layer on dense inputs and on ones that are mostly zeros, which take another way.
+    /// A layer on dense inputs, and on inputs that are mostly zeros, which take another path.
     #[test]
     fn layers() {
         const INPUTS: usize = 37;
@@ -575,7 +576,7 @@ mod kernels {
         });
     }
 
-    /// Whether a text has a name that is not a part of another one.
+    /// Returns true if a text contains a name that is not a part of another one.
     fn has_name(text: &str, name: &str) -> bool {
         let is_part = |c: char| c.is_alphanumeric() || c == '_';
         text.match_indices(name)
@@ -600,7 +601,7 @@ mod kernels {
                 }
             }
         }
-        // Those of `elementwise` that macros name are there as NAME::forward and NAME::backward.
+        // The kernels of `elementwise` that macros name are there as NAME::forward and NAME::backward.
         missing.retain(|call| !["elementwise::forward", "elementwise::backward"].contains(&&call[..]));
         assert!(missing.is_empty(), "these kernels are not compared: {missing:?}");
     }
@@ -630,7 +631,7 @@ fn a_large_sample_computes_its_scores_again_with_the_same_bits() {
     }
 }
 
-/// Products of any layout, added to what is there, at any number of threads.
+/// Products of any layout, added to existing numbers, on any number of threads.
 #[test]
 fn matrix_products_do_not_depend_on_threads() {
     let numbers = |n: usize| (0..n).map(|i| ((i * 7919) % 1009) as f32 / 500.0 - 1.0).collect::<Vec<_>>();
@@ -654,7 +655,7 @@ fn matrix_products_do_not_depend_on_threads() {
     }
 }
 
-/// Steps to the end, or to a step; returns the losses and the scores on the validation images.
+/// Steps to the end, or to a given step. Returns the losses and the scores on the validation images.
 fn train(run: &mut Run<'_>, until: u64) -> (Vec<f64>, Vec<Record>) {
     let (mut losses, mut records) = (Vec::new(), Vec::new());
     while !run.is_finished() && run.step_count() < until {
@@ -665,7 +666,7 @@ fn train(run: &mut Run<'_>, until: u64) -> (Vec<f64>, Vec<Record>) {
     (losses, records)
 }
 
-/// Layers that are wide enough for their products to be split.
+/// The layers are wide enough for their products to be split.
 fn assert_training_is_the_same_at_any_number_of_threads(plan: &Plan, data: &Digits) {
     let run = |threads| {
         pool(threads).install(|| {
@@ -746,7 +747,8 @@ fn a_resumed_run_continues_bit_for_bit() {
         ] {
             let plan = small(model.clone(), optimizer);
             let whole = interrupted(&plan, &data, plan.training.steps);
-            // At the start, inside the first epoch, just after its end, exactly at the end of the second, at a validation.
+            // At the start, inside the first epoch, just after its end, exactly at the end of the second, at
+            // a validation.
             for step in [0, 7, 13, 25, 28] {
                 assert!(
                     interrupted(&plan, &data, step) == whole,
@@ -813,7 +815,7 @@ fn a_resumed_run_continues_bit_for_bit_with_every_estimator() {
     }
 }
 
-/// An evaluation that is saved after its first images and continued gives what a whole one gives.
+/// An evaluation that is saved after its first images and continued gives the same scores as a whole one.
 #[test]
 fn an_evaluation_continues_where_it_was() {
     let data = images(4, 30, 1100);

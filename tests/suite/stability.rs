@@ -1,5 +1,6 @@
-//! What must not change by accident: the numbers of a seed, the printed tape, the texts of mistakes, the losses of a
-//! training run. A change here is a change for every user's results: review it with `cargo insta review`.
+//! Results that must not change by accident: the numbers of a seed, the printed tape, the texts of mistakes,
+//! the losses of a training run. A change here changes every user's results, so review it with `cargo insta
+//! review`.
 
 use insta::assert_snapshot;
 use reparam::distributions::{Categorical, OneHot};
@@ -13,7 +14,7 @@ use reparam::{
 };
 use reparam_ops::draw;
 
-// -------------------------------------------------------------------------------------------- numbers of a seed
+// ----------------------------------------------------------------------------------------- numbers of a seed
 
 #[test]
 fn first_draws_of_a_seed() {
@@ -54,16 +55,16 @@ fn first_draws(noise: &mut Noise) -> Vec<u32> {
 
 #[test]
 fn first_values_of_every_noise() {
-    type Law = (&'static str, fn(u32) -> f32);
-    let laws: [Law; 5] = [
+    type Distribution = (&'static str, fn(u32) -> f32);
+    let distributions: [Distribution; 5] = [
         ("uniform", draw::uniform),
         ("exponential", draw::exponential),
         ("Gumbel", draw::gumbel),
         ("logistic", draw::logistic),
         ("normal", draw::normal),
     ];
-    let values = |law| Noise::seed(0).draws(6).map(law).collect::<Vec<f32>>();
-    let lines = laws.map(|(name, law)| format!("{name}: {:?}\n", values(law)));
+    let values = |distribution| Noise::seed(0).draws(6).map(distribution).collect::<Vec<f32>>();
+    let lines = distributions.map(|(name, distribution)| format!("{name}: {:?}\n", values(distribution)));
     assert_snapshot!(lines.concat(), @r"
     uniform: [0.20505087, 0.1522173, 0.06922665, 0.40650308, 0.07594764, 0.46174327]
     exponential: [0.22947715, 0.16513093, 0.07173948, 0.5217233, 0.07898655, 0.61941963]
@@ -125,7 +126,7 @@ fn first_samples_of_every_op() {
     ");
 }
 
-// ------------------------------------------------------------------------------------------------ printed tapes
+// --------------------------------------------------------------------------------------------- printed tapes
 
 use crate::common::small_vae::vae_tape;
 
@@ -157,7 +158,7 @@ fn a_printed_tape() {
     ");
 }
 
-/// The sample of a score function has a name of its own, and no gradient.
+/// The sample of a score function has its own name, and no gradient.
 #[test]
 fn a_printed_tape_of_a_score_function() {
     let tape = Tape::new();
@@ -229,7 +230,7 @@ fn a_printed_tape_of_a_straight_through_sample() {
     ");
 }
 
-/// The entropy of classes of which one is masked: its -inf is taken out before it meets a probability of 0.
+/// The entropy of classes, one of them masked: its -inf is removed before it meets a probability of 0.
 #[test]
 fn a_printed_tape_with_a_mask() {
     let tape = Tape::new();
@@ -378,7 +379,7 @@ fn a_tape_as_a_picture() {
     "##);
 }
 
-// ------------------------------------------------------------------------------------------------------ mistakes
+// -------------------------------------------------------------------------------------------------- mistakes
 
 use crate::common::mistake::mistake;
 
@@ -439,7 +440,7 @@ fn mistakes_in_shapes() {
     assert_snapshot!(texts.join("\n"), @r"
     input: 1 elements given for shape [2], which has 2
     variable: 1 elements given for shape [2, 3], which has 6
-    item: one number expected, the shape is [2, 3]
+    item: expected one number, the shape is [2, 3]
     reshape: [2, 3] has 6 elements and [4] has 4; they must be the same number
     broadcast_to: [2, 3] does not stretch to [3, 3]; axes are aligned at the end, and only length 1 stretches
     add: shapes [2, 3] and [2] do not broadcast; axes are aligned at the end, and only length 1 stretches
@@ -448,7 +449,7 @@ fn mistakes_in_shapes() {
     div: shapes [1, 2, 3] and [2, 4] do not broadcast; axes are aligned at the end, and only length 1 stretches
     sum_axis: axis 2 of a value of shape [2, 3]; axes count from 0
     sum_axis: axis 0 of a value of shape []; axes count from 0
-    transpose: two axes or more expected, the shape is [2]; reshape it first
+    transpose: expected two or more axes, the shape is [2]; reshape it first
     slice: axis 2 of a value of shape [2, 3]; axes count from 0
     slice: 2..4 of axis 1 of a value of shape [2, 3]; that axis has positions 0..3
     concat: no values given; at least one is needed
@@ -460,20 +461,20 @@ fn mistakes_in_shapes() {
     select: index 3 at position 1, but there are 3 entries in a row; they count from 0
     masked: 1 entries in the mask of a value of shape [2, 3]; one per element is needed, 6
     matmul: [2, 3] times [2, 4]: the inner lengths 3 and 2 differ; is one of them transposed?
-    matmul: two axes or more expected, shapes are [2, 3] and [3]; reshape them first
+    matmul: expected two or more axes, shapes are [2, 3] and [3]; reshape them first
     matmul: [1, 2, 3] times [3, 2]: all axes but the last two must be the same: use .broadcast_to, so that they are [1] in both
     linear: the weight must be [inputs, outputs], its shape is [3]
     linear: x is [2, 3] and the weight [2, 4]; the last axis of x must be the first of the weight
     linear: the bias is [3] and the weight [3, 2]; the bias must be [2]
-    bce_with_logits: x is [2, 3] and the target [3, 2]; they must have one shape: use .transpose() or .reshape([3, 2])
-    bernoulli_kl: p is [2, 3] and q [2, 4]; they must have one shape
-    categorical_kl: p is [2, 3] and q [2, 4]; they must have one shape
+    bce_with_logits: x is [2, 3] and the target [3, 2]; they must have the same shape: use .transpose() or .reshape([3, 2])
+    bernoulli_kl: p is [2, 3] and q [2, 4]; they must have the same shape
+    categorical_kl: p is [2, 3] and q [2, 4]; they must have the same shape
     cross_entropy: 1 targets for logits of shape [2, 3]; one per row is needed, 2
     cross_entropy: index 3 at position 1, but there are 3 classes; they count from 0
-    exp_concrete_log_prob: log_y is [2, 3] and the logits [2, 4]; they must have one shape
-    logit_binary_concrete_log_prob: the sample is [2, 3] and the logits [2, 4]; they must have one shape
-    gaussian_rsample: the mean is [2, 3] and log_std [3]; they must have one shape: use .broadcast_to([2, 3])
-    gaussian_kl_standard: the mean is [2, 3] and log_std [3]; they must have one shape: use .broadcast_to([2, 3])
+    exp_concrete_log_prob: log_y is [2, 3] and the logits [2, 4]; they must have the same shape
+    logit_binary_concrete_log_prob: the sample is [2, 3] and the logits [2, 4]; they must have the same shape
+    gaussian_rsample: the mean is [2, 3] and log_std [3]; they must have the same shape: use .broadcast_to([2, 3])
+    gaussian_kl_standard: the mean is [2, 3] and log_std [3]; they must have the same shape: use .broadcast_to([2, 3])
     with_logits_gradient: the loss must be [rows], logits and their gradient [rows, ..]; they are [3], [2, 3] and [2, 3]
     with_logits_gradient: the loss must be [rows], logits and their gradient [rows, ..]; they are [2], [2, 3] and [2, 4]
     gumbel_softmax: tau must be one number, its shape is [2]
@@ -568,7 +569,7 @@ fn mistakes_in_temperatures() {
     ");
 }
 
-/// Rows with nothing to choose from: all classes masked, or none there, or no number.
+/// Rows without a choice: all classes masked, no classes, or NaN.
 #[test]
 fn mistakes_in_classes() {
     let tape = Tape::new();
@@ -631,9 +632,9 @@ fn mistakes_in_classes() {
     exp_concrete_log_prob: the shape [2, 0] leaves no classes; the last axis must have some
     cross_entropy: the shape [2, 0] leaves no classes; the last axis must have some
     logsumexp: the shape [2, 0] leaves no classes; the last axis must have some
-    gumbel_max: a logit is NaN, and an index cannot tell; tape.check_finite() finds where it began
+    gumbel_max: a logit is NaN, which a class index would hide; tape.check_finite() finds where it began
     Categorical::mode: row 1 has no class left: all its logits are -inf; leave at least one class of every row unmasked
-    Categorical::mode: a logit is NaN, and an index cannot tell; tape.check_finite() finds where it began
+    Categorical::mode: a logit is NaN, which a class index would hide; tape.check_finite() finds where it began
     ");
 }
 
@@ -709,7 +710,7 @@ fn mistakes_with_tapes_and_parameters() {
     binary_concrete: input 1 was recorded on another tape; bring its value over with tape.input
     st_binary_concrete: input 1 was recorded on another tape; bring its value over with tape.input
     logit_binary_concrete: input 1 was recorded on another tape; bring its value over with tape.input
-    backward: this tape was made by Tape::inference and keeps nothing to go back along
+    backward: this tape was made by Tape::inference and keeps nothing for a backward pass
     backward: nothing that the loss was computed from has a gradient; Var::is_tracked tells where it ends (a hard sample, an argmax and stop_gradient pass none on, inputs and frozen parameters have none)
     Gradients::of: the value was recorded on another tape than the loss, or before or after a reset of it
     Gradients::of: the value was recorded on another tape than the loss, or before or after a reset of it
@@ -719,15 +720,15 @@ fn mistakes_with_tapes_and_parameters() {
     this parameter id belongs to other Params
     parameter `w` is still on a tape; call tape.reset() before changing it
     parameter `w` is still on a tape; call tape.reset() before changing it
-    the optimizer has already updated other Params; each Params needs an optimizer of its own
+    the optimizer has already updated other Params; each Params needs its own optimizer
     Adam: beta2 must be from 0 to 0.99999, it is 0.9999999; 0.999 is usual
-    Mlp `net`: at least an input and an output size expected, found [3]
+    Mlp `net`: expected at least an input and an output size, found [3]
     Gradients::add: 1 numbers for `w` of shape [2]
     this parameter id belongs to other Params
     ");
 }
 
-/// An estimator of a bound of several samples is for all layers at once.
+/// An estimator of a bound of several samples is for all layers together.
 #[test]
 fn mistakes_with_models() {
     let (tape, mut params) = (Tape::new(), Params::new());
@@ -750,9 +751,9 @@ fn mistakes_with_models() {
     ];
     assert_snapshot!(texts.join("\n"), @r"
     vimco:1: 1 sample(s) leave no others for a baseline; use 2 or more, or score-function for one
-    estimators of one objective expected; a bound of several samples needs the same estimator for every layer
+    expected estimators of one objective; a bound of several samples needs the same estimator for every layer
     BeliefNet: 1 estimators given for 2 layers
-    estimators of one objective expected; a bound of several samples needs the same estimator for every layer
+    expected estimators of one objective; a bound of several samples needs the same estimator for every layer
     Prediction: x must be [images, 2], the shape is [1, 4]
     ");
 }
@@ -783,19 +784,19 @@ fn mistakes_with_borrowed_values() {
     ];
     assert_snapshot!(texts.join("\n"), @r"
     a value on this tape is still borrowed while another is recorded; read it with .to_vec()
-    the tape is being written: an op's `forward` reads its inputs by their position, other values with .to_vec() beforehand
-    the tape is being written: an op's `forward` reads its inputs by their position, other values with .to_vec() beforehand
-    the tape is being written: an op's `forward` reads its inputs by their position, other values with .to_vec() beforehand
+    the tape is being written; inside an op's `forward`, read its inputs by position, and copy other values beforehand with .to_vec()
+    the tape is being written; inside an op's `forward`, read its inputs by position, and copy other values beforehand with .to_vec()
+    the tape is being written; inside an op's `forward`, read its inputs by position, and copy other values beforehand with .to_vec()
     ");
-    // An input may be filled from what is on the tape.
+    // An input may be filled from values on the tape.
     let copy = tape.input_with([2], |out| out.copy_from_slice(&x.value()));
     assert_eq!(copy.to_vec(), [1.0, 2.0]);
 }
 
-// ------------------------------------------------------------------------------------------------------ training
+// -------------------------------------------------------------------------------------------------- training
 
-/// Points of the plane by quadrant: a net with a relaxed sample at its end learns to tell which. To four digits, the
-/// losses are the same on every tier and machine.
+/// Points of the plane by quadrant. A net with a relaxed sample at its end learns to tell the quadrants
+/// apart. To four digits, the losses are the same on every tier and machine.
 #[test]
 fn first_ten_losses_of_a_training_run() {
     const POINTS: usize = 64;

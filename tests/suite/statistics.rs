@@ -1,7 +1,8 @@
-//! The laws of the noise and of the stochastic ops, held against theory.
+//! The distributions of the noise and of the stochastic ops, checked against theory.
 //!
-//! Seeds are fixed: a test passes always or never. The failure probability beside each is that of a correct program
-//! with a fresh seed; over the whole file it is below 0.3 %. (Seeds were not searched for: each is the first one tried.)
+//! Seeds are fixed, so a test passes always or never. Each test states its failure probability for a correct
+//! program with a fresh seed; over the whole file it is below 0.3 %. (Seeds were not searched for. Each is
+//! the first one tried.)
 
 use reparam::{Noise, Tape, Var};
 use reparam_ops::noise::Draws;
@@ -68,7 +69,8 @@ fn chi_squared_p(x: f64, degrees: usize) -> f64 {
     p
 }
 
-/// Pearson's statistic of counts against probabilities, as a p-value. A class of probability 0 must have no count.
+/// Pearson's statistic of counts against probabilities, as a p-value. A class of probability 0 must have no
+/// count.
 fn frequencies_p(counts: &[u64], probabilities: &[f64]) -> f64 {
     let n: u64 = counts.iter().sum();
     let possible = probabilities.iter().filter(|&&p| p > 0.0).count();
@@ -107,7 +109,7 @@ fn kolmogorov_p(x: f64) -> f64 {
 }
 
 #[test]
-fn p_values_are_those_of_the_tables() {
+fn p_values_agree_with_the_tables() {
     let close = |found: f64, table: f64| assert!((found / table - 1.0).abs() < 2e-4, "{found}, not {table}");
     close(normal_cdf(1.959_964), 0.975);
     close(normal_cdf(-4.0), 3.167_12e-5);
@@ -128,7 +130,7 @@ fn rare_probability(gap: f64, rare: usize) -> f64 {
     odds / (1.0 + odds)
 }
 
-/// How often it does so in `rows` rows of `gumbel_max`.
+/// The number of times that it does so in `rows` rows of `gumbel_max`.
 fn rare_wins(gap: f32, rare: usize, rows: usize, noise: &mut Noise) -> u64 {
     let classes = rare + 1;
     let block = (1 << 18) / classes;
@@ -141,7 +143,7 @@ fn rare_wins(gap: f32, rare: usize, rows: usize, noise: &mut Noise) -> u64 {
     (0..blocks).map(|_| logits.gumbel_max(noise).iter().filter(|&&winner| winner > 0).count() as u64).sum()
 }
 
-/// Holds the wins of rare classes against theory; returns the p-value. `rows` must be whole blocks.
+/// Checks the wins of rare classes against theory, and returns the p-value. `rows` must be whole blocks.
 fn check_tail(gap: f32, rare: usize, expected: f64, seed: u64) -> f64 {
     let p = rare_probability(f64::from(gap), rare);
     let block = (1 << 18) / (rare + 1);
@@ -176,12 +178,15 @@ fn classes_20_below_win_as_often_as_they_should() {
     assert!(check_tail(20.0, 4096, 21.0, 3) > 1e-4);
 }
 
-/// Theory without a sample: of all 2^32 draws, the number whose Gumbel noise exceeds t is 2^32 P(g > t), rounded.
+/// Theory without a sample: of all 2^32 draws, the number whose Gumbel noise exceeds t is 2^32 P(g > t),
+/// rounded.
 ///
-/// One draw more or less is allowed at 9.69: there f32 itself tells neighbouring draws apart only just.
+/// One draw more or less is allowed at 9.69, because f32 itself barely distinguishes neighbouring draws
+/// there.
 #[test]
 fn the_number_of_draws_beyond_a_tail_is_exact() {
-    // Draws run from the upper tail down: those beyond 9.69 are the first 266 thousand, and a stride sees the rest.
+    // Draws run from the upper tail down: those beyond 9.69 are the first 266 thousand, and a stride sees the
+    // rest.
     const FIRST: u32 = 1 << 20;
     let noise: Vec<f32> = (0..FIRST).map(draw::gumbel).collect();
     assert!(noise.windows(2).all(|pair| pair[0] >= pair[1]), "the tail is monotone");
@@ -212,8 +217,9 @@ reparam_ops::simd! {
     }
 }
 
-/// As [`rare_wins`] for other recipes that turn a draw into noise, all on the same draws. They must be monotone: then the
-/// rare classes' largest noise is that of their largest or smallest draw, and nothing else has to be computed.
+/// Like [`rare_wins`], for other recipes that turn a draw into noise, all on the same draws. They must be
+/// monotone. Then the largest noise of the rare classes comes from their largest or smallest draw, and
+/// nothing else has to be computed.
 fn rare_wins_of<const N: usize>(
     recipes: [fn(u32) -> f32; N],
     gap: f32,
@@ -237,16 +243,17 @@ fn gumbel_on_24_bits(x: u32) -> f32 {
     -(-((x >> 8) as f32 / (1 << 24) as f32).ln()).ln()
 }
 
-/// What a Rust tensor library does: the uniform number is kept between 1e-7 and 0.999.
+/// The recipe of a Rust tensor library: the uniform number is kept between 1e-7 and 0.999.
 fn gumbel_between_bounds(x: u32) -> f32 {
     let u = 1e-7 + (0.999 - 1e-7) * ((x >> 8) as f32 / (1 << 24) as f32);
     -(-u.ln()).ln()
 }
 
-/// Negative controls: truncated noise fails the test that ours passes, on the same draws. Bounds are found out at a gap
-/// of 9.69 with 248 wins expected, 8 million draws; 24 bits at 18 with 40, 2.6 billion draws.
+/// Negative controls: truncated noise fails the test that ours passes, on the same draws. The test detects
+/// bounds at a gap of 9.69 with 248 wins expected, 8 million draws, and 24 bits at 18 with 40, 2.6 billion
+/// draws.
 ///
-/// Ours fails with probability 2e-4 in all; that a control is not found out has probability below 1e-3.
+/// Ours fails with probability 2e-4 in all. A control passes undetected with probability below 1e-3.
 #[test]
 fn truncated_noise_fails_the_test_of_the_tail() {
     let p_values = |recipes: [fn(u32) -> f32; 2], gap, rare, rows| {
@@ -265,12 +272,12 @@ fn truncated_noise_fails_the_test_of_the_tail() {
     }
 }
 
-// ---------------------------------------------------------------------------------------------------- the laws
+// --------------------------------------------------------------------------------------------- distributions
 
 const SAMPLE: usize = 1_000_000;
 
-fn sample(law: fn(u32) -> f32, seed: u64) -> Vec<f32> {
-    Noise::seed(seed).draws(SAMPLE).map(law).collect()
+fn sample(distribution: fn(u32) -> f32, seed: u64) -> Vec<f32> {
+    Noise::seed(seed).draws(SAMPLE).map(distribution).collect()
 }
 
 fn sigmoid(x: f64) -> f64 {
@@ -281,19 +288,19 @@ fn gumbel_cdf(x: f64) -> f64 {
     (-(-x).exp()).exp()
 }
 
-/// Kolmogorov-Smirnov, a million draws for each of five laws; failure probability 5e-4 in all.
+/// Kolmogorov-Smirnov, a million draws for each of five distributions; failure probability 5e-4 in all.
 #[test]
 fn every_noise_follows_its_distribution_function() {
-    type Law = (&'static str, fn(u32) -> f32, fn(f64) -> f64);
-    let laws: [Law; 5] = [
+    type Distribution = (&'static str, fn(u32) -> f32, fn(f64) -> f64);
+    let distributions: [Distribution; 5] = [
         ("uniform", draw::uniform, |x| x),
         ("exponential", draw::exponential, |x| -(-x).exp_m1()),
         ("Gumbel", draw::gumbel, gumbel_cdf),
         ("logistic", draw::logistic, sigmoid),
         ("normal", draw::normal, normal_cdf),
     ];
-    for (seed, (name, law, cdf)) in (10..).zip(laws) {
-        let p = ks_p(sample(law, seed), cdf);
+    for (seed, (name, distribution, cdf)) in (10..).zip(distributions) {
+        let p = ks_p(sample(distribution, seed), cdf);
         println!("{name}: p = {p:.3}");
         assert!(p > 1e-4, "{name}: p = {p:.1e}");
     }
@@ -306,7 +313,8 @@ fn kolmogorov_smirnov_sees_a_small_shift() {
     assert!(ks_p(shifted, normal_cdf) < 1e-4);
 }
 
-/// Kolmogorov-Smirnov on a million relaxed binary samples each, brought back to the noise; failure probability 3e-4.
+/// Kolmogorov-Smirnov on a million relaxed binary samples each, transformed back to the noise; failure
+/// probability 3e-4.
 #[test]
 fn relaxed_binary_samples_have_logistic_logits() {
     let tape = Tape::inference();
@@ -325,7 +333,8 @@ fn relaxed_binary_samples_have_logistic_logits() {
     assert!(ks_p(noise, sigmoid) > 1e-4);
 }
 
-/// The first four moments of a million standardised samples, each within 4.5 standard errors; failure probability 3e-5.
+/// The first four moments of a million standardised samples, each within 4.5 standard errors; failure
+/// probability 3e-5.
 #[test]
 fn gaussian_samples_have_the_moments_of_a_normal_variable() {
     let tape = Tape::inference();
@@ -351,7 +360,7 @@ fn softmax(logits: &[f32]) -> Vec<f64> {
     weights.iter().map(|weight| weight / sum).collect()
 }
 
-/// How often each class is the largest entry of a row.
+/// The number of rows in which each class is the largest entry.
 fn winners(y: &[f32], classes: usize) -> Vec<u64> {
     let mut counts = vec![0; classes];
     for row in y.chunks(classes) {
@@ -360,7 +369,8 @@ fn winners(y: &[f32], classes: usize) -> Vec<u64> {
     counts
 }
 
-/// Pearson's test of half a million samples from each op; a masked class is never drawn. Failure probability 8e-4.
+/// Pearson's test of half a million samples from each op; a masked class is never drawn. Failure probability
+/// 8e-4.
 #[test]
 fn exact_and_rounded_samples_have_the_probabilities_of_the_softmax() {
     const ROWS: usize = 500_000;
@@ -385,7 +395,7 @@ fn exact_and_rounded_samples_have_the_probabilities_of_the_softmax() {
     };
     check("st_gumbel_softmax", &one_hot(logits.st_gumbel_softmax(0.3, &mut Noise::seed(31))));
     check("st_categorical", &one_hot(logits.st_categorical(0.3, &mut Noise::seed(32))));
-    // Rounding a relaxed sample to its largest class gives an exact sample, whatever the temperature.
+    // A relaxed sample rounded to its largest class is an exact sample, whatever the temperature.
     for (seed, tau) in (33..).zip([0.1, 0.5, 1.0, 10.0]) {
         let y = logits.gumbel_softmax(tau, &mut Noise::seed(seed));
         check(&format!("gumbel_softmax rounded, tau {tau}"), &winners(&y.value(), LOGITS.len()));
@@ -424,7 +434,7 @@ fn binary_samples_have_the_probability_of_the_sigmoid() {
 
 // ------------------------------------------------------------------------------------------------ streams
 
-/// A parent, eight children of it and two grandchildren, a million draws each.
+/// A parent, eight of its children and two grandchildren, a million draws each.
 fn family() -> Vec<Vec<u32>> {
     let mut parent = Noise::seed(50);
     let mut streams: Vec<Noise> = (0..8).map(|_| parent.split()).collect();
@@ -461,8 +471,8 @@ fn worst_correlation(streams: &[Vec<u32>]) -> f64 {
     worst
 }
 
-/// The largest correlation between any bit of one stream and any bit of another at the same draw, in standard errors.
-/// A rotated copy has it, and shows in no correlation of the numbers.
+/// The largest correlation between any bit of one stream and any bit of another at the same draw, in standard
+/// errors. A rotated copy shows here, and in no correlation of the numbers.
 fn worst_bit_correlation(streams: &[Vec<u32>]) -> f64 {
     const WORDS: usize = 1024;
     let plane = |stream: &[u32], bit: usize| -> Vec<u64> {
@@ -484,7 +494,8 @@ fn worst_bit_correlation(streams: &[Vec<u32>]) -> f64 {
     worst
 }
 
-/// For 11 streams, 55 pairs. Uniforms and signs at five lags, n = 1e6: |r| < 5.5 / sqrt(n) for all 550. Bits, n = 2^16:
+/// For 11 streams, 55 pairs. Uniforms and signs at five lags, n = 1e6: |r| < 5.5 / sqrt(n) for all 550. Bits,
+/// n = 2^16:
 /// |r| < 6.5 / sqrt(n) for all 56,320. Failure probability 2.1e-5 and 4.5e-6.
 fn assert_uncorrelated(streams: &[Vec<u32>]) {
     let (worst, worst_bits) = (worst_correlation(streams), worst_bit_correlation(streams));
@@ -507,8 +518,8 @@ fn neighbouring_seeds_do_not_correlate() {
     assert_uncorrelated(&streams);
 }
 
-/// The measures above see what a generator without hashed splits would do: the same stream from another place, and
-/// states that differ in the highest bit alone.
+/// The measures above detect the faults of a generator without hashed splits: the same stream from another
+/// position, and states that differ only in the highest bit.
 #[test]
 fn the_correlation_tests_see_related_streams() {
     let mut noise = Noise::seed(51);
@@ -520,8 +531,9 @@ fn the_correlation_tests_see_related_streams() {
     assert!(worst_bit_correlation(&twins) > 100.0);
 }
 
-/// Pearson's test on 256 cells of a million draws: high bits, low bits, and low bits of neighbours in a stream and
-/// across streams; for a parent, eight children and two grandchildren. 44 tests, failure probability 4.4e-5.
+/// Pearson's test on 256 cells of a million draws: high bits, low bits, and low bits of neighbours in a
+/// stream and across streams; for a parent, eight children and two grandchildren. 44 tests, failure
+/// probability 4.4e-5.
 #[test]
 fn low_bits_are_as_even_as_high_bits() {
     let streams = family();
@@ -590,7 +602,7 @@ fn exact_gradient(f: impl Fn(f64) -> f64) -> [f64; 3] {
     std::array::from_fn(|k| p[k] * (value(k) - mean))
 }
 
-/// The largest distance between means and a truth, in standard errors.
+/// The largest distance between means and the truth, in standard errors.
 fn distance(found: [(f64, f64); 3], truth: [f64; 3]) -> f64 {
     found
         .iter()
@@ -598,8 +610,8 @@ fn distance(found: [(f64, f64); 3], truth: [f64; 3]) -> f64 {
         .fold(0.0, |worst, (&(mean, error), truth)| ((mean - truth) / error).abs().max(worst))
 }
 
-/// Straight-through gradients are biased where f is not linear: 400,000 samples of f = <w, y>^2. The bias is there for
-/// sure; that it is not seen at 20 standard errors has probability below 1e-9.
+/// Straight-through gradients are biased if f is not linear: 400,000 samples of f = <w, y>^2. The bias
+/// certainly exists; the probability of not seeing it at 20 standard errors is below 1e-9.
 #[test]
 fn straight_through_gradients_of_a_nonlinear_function_are_biased() {
     let exact = exact_gradient(|x| x * x);
@@ -619,7 +631,7 @@ fn straight_through_gradients_of_a_nonlinear_function_are_biased() {
     }
 }
 
-/// Where f is linear, the straight-through gradient of the probabilities is exact in every single sample.
+/// If f is linear, the straight-through gradient of the probabilities is exact in every single sample.
 #[test]
 fn the_straight_through_gradient_of_a_linear_function_is_exact() {
     let exact = exact_gradient(|x| x);
@@ -632,8 +644,8 @@ fn the_straight_through_gradient_of_a_linear_function_is_exact() {
     }
 }
 
-/// The mean of a relaxed sample is not the softmax: 400,000 samples at tau = 1. The bias is there for sure; that it is
-/// not seen at 20 standard errors has probability below 1e-9.
+/// The mean of a relaxed sample is not the softmax: 400,000 samples at tau = 1. The bias certainly exists;
+/// the probability of not seeing it at 20 standard errors is below 1e-9.
 #[test]
 fn relaxed_samples_do_not_average_to_the_softmax() {
     let tape = Tape::inference();
@@ -655,9 +667,10 @@ fn relaxed_values(logits: [f32; 3], tau: f32, noise: &mut Noise) -> Vec<f32> {
     weighted(y).square().to_vec()
 }
 
-/// For its own objective, the relaxed one, the reparameterization gradient is unbiased: means of 400,000 gradients
-/// against central differences of the expectation, from other noise, within 4.5 of the joint standard errors at three
-/// temperatures; failure probability 6.1e-5. The differences' own error, h^2 f''' / 6, is below a tenth of those.
+/// The reparameterization gradient is unbiased for its own objective, the relaxed one: means of 400,000
+/// gradients against central differences of the expectation, from other noise, within 4.5 of the joint
+/// standard errors at three temperatures; failure probability 6.1e-5. The differences' own error, h^2 f''' /
+/// 6, is below a tenth of those errors.
 #[test]
 fn reparameterization_gradients_are_unbiased_for_the_relaxed_objective() {
     const H: f32 = 0.02;

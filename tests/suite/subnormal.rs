@@ -1,4 +1,5 @@
-//! Subnormal numbers, with which many CPUs take a hundred times as long: what a training step repeats makes none.
+//! Subnormal numbers, which are a hundred times as slow on many CPUs. The repeated parts of a training step
+//! make none.
 
 use reparam_ops::adam::{self, Hyper};
 use reparam_ops::noise::Stream;
@@ -10,8 +11,8 @@ fn assert_none_subnormal(what: &str, numbers: &[f32]) {
     assert_eq!(found, None, "{what}");
 }
 
-/// A weight that has had one gradient and then none. A mean that decays by a factor and is rounded to the nearest number
-/// stops at one that is not 0.
+/// A weight that has had one gradient and then none. A mean that decays by a factor and is rounded to the
+/// nearest number would stop at one that is not 0.
 #[test]
 fn running_means_without_gradients_end_at_zero() {
     let hyper = Hyper { learning_rate: 1e-3, beta1: 0.6, beta2: 0.9, epsilon: 1e-8, weight_decay: 0.0 };
@@ -38,7 +39,7 @@ fn a_relaxed_sample_at_a_low_temperature_has_none() {
             gumbel_softmax::forward(Tier::best(), Stream::new(1).into(), &logits, classes, tau, &mut y)
                 .unwrap();
             assert_none_subnormal(&format!("gumbel_softmax, {rows} x {classes}, tau {tau}"), &y);
-            assert!(y.contains(&0.0), "some are far behind");
+            assert!(y.contains(&0.0), "some have underflowed to 0");
         }
         let far: Vec<f32> = logits.iter().map(|x| 20.0 * x).collect();
         let mut y = vec![0.0; far.len()];

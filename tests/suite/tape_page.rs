@@ -1,5 +1,6 @@
-//! Does the page that steps through a tape work in a browser, by keyboard alone? It is driven over the DevTools protocol, by
-//! keys as a person presses them. Where no Chromium or Chrome is on the PATH, that is said aloud and nothing is tested.
+//! Does the page that steps through a tape work in a browser, by keyboard alone? The test drives it over the
+//! DevTools protocol, with keys as a person presses them. If there is no Chromium or Chrome on the PATH, the
+//! test says so and tests nothing.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 
 const NAMES: [&str; 5] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
-/// A browser with one page, and what that page complained of or asked the network for.
+/// A browser with one page, with the page's complaints and its requests to the network.
 struct Browser {
     child: Child,
     commands: ChildStdin,
@@ -34,12 +35,12 @@ impl Drop for Browser {
 }
 
 impl Browser {
-    /// `None` where there is no browser.
+    /// `None` if there is no browser.
     fn start() -> Option<Browser> {
         let path = std::env::var_os("PATH")?;
         let mut programs = std::env::split_paths(&path).flat_map(|dir| NAMES.map(|name| dir.join(name)));
         let Some(program) = programs.find(|program| program.is_file()) else {
-            // Past the test harness, which would keep it to itself.
+            // Past the test harness, which would capture it.
             let line = format!("\n!!! SKIPPED: none of {} is on the PATH\n", NAMES.join(", "));
             let _ = std::io::stderr().write_all(line.as_bytes());
             return None;
@@ -162,7 +163,7 @@ impl Browser {
         self.evaluate(expression).as_str().unwrap_or_else(|| panic!("{expression} gives no text")).to_owned()
     }
 
-    /// What the page says of the step, and the value and gradient that each node shows.
+    /// The page's text about the step, and the value and gradient that each node shows.
     fn shown(&mut self) -> String {
         self.text(
             r#"document.getElementById("said").textContent + " " + [...document.querySelectorAll(".node")].map(node => {
@@ -283,8 +284,8 @@ fn a_node_is_reached_by_tab_and_selected_by_enter() {
     browser.assert_content();
 }
 
-/// Masks, many numbers, a straight-through sample: after the last step every node shows what `Gradients` hold, at a
-/// phone's width and in the dark, and the page is no wider than the phone.
+/// Masks, many numbers, a straight-through sample: after the last step every node shows what `Gradients`
+/// hold, at a phone's width and in the dark, and the page is no wider than the phone.
 #[test]
 fn a_larger_tape_ends_with_its_gradients() {
     let Some(mut browser) = Browser::start() else { return };

@@ -1,4 +1,4 @@
-//! Do optimizers, schedules and the choice of the best parameters do what their settings say?
+//! Do optimizers, schedules and the choice of the best parameters follow their settings?
 
 use insta::assert_snapshot;
 use reparam::data::SplitKind;
@@ -28,7 +28,8 @@ fn near(found: f32, expected: f64) {
     assert!((f64::from(found) - expected).abs() < 3e-6, "{found}, by hand {expected}");
 }
 
-/// What a newcomer writes in the first hour: noise passed on twice, a closure without `&mut`, an optimizer without its trait.
+/// Code that a newcomer writes in the first hour: noise passed on twice, a closure without `&mut`, an
+/// optimizer without its trait.
 #[test]
 fn the_first_hour_compiles() {
     fn two_samples<'t>(logits: Var<'t>, noise: &mut Noise) -> Var<'t> {
@@ -60,7 +61,7 @@ fn optimizers_step_as_by_hand() {
     // The decay is a part of the gradient: 1 + 0.2 * 2.
     near(stepped(&mut Sgd::new(0.1, 0.0).weight_decay(0.2), &[1.0]), 2.0 - 0.14);
 
-    // The first step is as long as the rate whatever the decays; in the second they tell.
+    // The first step is as long as the rate, whatever the decays. In the second step they matter.
     let second = |beta1: f64, beta2: f64| {
         let mean = (beta1 * (1.0 - beta1) * 1.0 + (1.0 - beta1) * 3.0) / (1.0 - beta1 * beta1);
         let square = (beta2 * (1.0 - beta2) * 1.0 + (1.0 - beta2) * 9.0) / (1.0 - beta2 * beta2);
@@ -68,7 +69,7 @@ fn optimizers_step_as_by_hand() {
     };
     near(stepped(&mut Adam::new(0.1), &[1.0, 3.0]), 2.0 - 0.1 - second(0.9, 0.999));
     near(stepped(&mut Adam::new(0.1).betas(0.5, 0.8), &[1.0, 3.0]), 2.0 - 0.1 - second(0.5, 0.8));
-    // AdamW's decay is beside the gradient's step: 0.1 * 0.2 * 2.
+    // AdamW's decay is separate from the gradient's step: 0.1 * 0.2 * 2.
     near(stepped(&mut Adam::new(0.1).weight_decay(0.2), &[1.0]), 2.0 - 0.1 - 0.04);
 }
 
@@ -102,7 +103,7 @@ fn with(change: impl FnOnce(&mut Plan)) -> Plan {
     plan
 }
 
-/// How many losses are the same before the first that differs.
+/// The number of equal losses before the first that differs.
 fn alike(a: &[f64], b: &[f64]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
@@ -118,8 +119,8 @@ fn sampling(plan: &mut Plan) -> &mut Sampling {
     plan.sampling.as_mut().unwrap()
 }
 
-/// Schedules that begin to fall after step 3, counted from 0: at once for what the loss of a step depends on, a step later for
-/// what its update does.
+/// Schedules that begin to fall after step 3, counted from 0. The losses change at once if the loss depends
+/// on the setting, and a step later if the update does.
 #[test]
 fn a_setting_tells_from_its_step_on() {
     let falling = |start: f64| Schedule::Tail { start, end: start / 10.0, from: 3, to: 4 };
@@ -179,7 +180,7 @@ fn losses_of(plan: &Plan, data: &reparam::data::Digits) -> Vec<f64> {
     (0..10).map(|_| run.step().loss).collect()
 }
 
-/// With a rate at which the score goes up and down.
+/// The rate makes the score go up and down.
 #[test]
 fn the_parameters_that_were_best_are_kept() {
     let data = images(6, 60, 10);

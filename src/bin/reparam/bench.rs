@@ -16,9 +16,10 @@ use reparam::cli::args::ThreadArgs;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Fused kernels beside the same made of primitive ops, beside their noise alone and beside a copy.
+    /// Fused kernels, compared with the same ops composed of primitives, with their noise alone and with a
+    /// copy.
     Kernels(kernels::Args),
-    /// A training step beside its matrix products alone.
+    /// A training step, compared with its matrix products alone.
     Step(step::Args),
 }
 
@@ -29,13 +30,13 @@ pub(crate) fn run(command: Command) -> Result<i32> {
     }
 }
 
-/// Flags of both benches.
+/// The flags of both benchmarks.
 #[derive(clap::Args)]
 pub(crate) struct Common {
     /// Fewer and shorter measurements: under a minute
     #[arg(long)]
     quick: bool,
-    /// Write the measurements to this file, one JSON object a line
+    /// Write the measurements to this file, one JSON object per line
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     #[command(flatten)]

@@ -12,14 +12,14 @@ use reparam::cli::say;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Binarize a folder of IDX files once and for all and pack it into one file, as the embedded one was made
+    /// Binarize a folder of IDX files once and pack it into one file like the embedded one
     Pack {
         /// Folder of the four IDX files, plain or .gz
         dir: PathBuf,
         /// File to write
         #[arg(long, value_name = "FILE", default_value = "binarized.gz")]
         out: PathBuf,
-        /// Exchange rows and columns of the images, as EMNIST's files need it
+        /// Exchange rows and columns of the images, as EMNIST's files require
         #[arg(long)]
         transpose: bool,
     },
@@ -27,7 +27,7 @@ pub(crate) enum Command {
     Inspect {
         /// A folder of IDX files or a packed file [default: the embedded data]
         path: Option<PathBuf>,
-        /// Exchange rows and columns of the images, as EMNIST's files need it
+        /// Exchange rows and columns of the images, as EMNIST's files require
         #[arg(long)]
         transpose: bool,
         /// Write a picture of the first 100 training images

@@ -1,4 +1,4 @@
-//! `reparam eval`: a checkpoint's scores with hard samples.
+//! `reparam eval`: scores a checkpoint with hard samples.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::scores::{SAMPLES, describe};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Checkpoint that `reparam train` or `reparam-papers` wrote
+    /// Checkpoint written by `reparam train` or `reparam-papers`
     checkpoint: PathBuf,
     /// Images to evaluate on: train, validation or test
     #[arg(long, default_value = "test")]
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     /// Hard samples per image in the bound on -ln p [default: 100]
     #[arg(long, value_name = "N", value_parser = whole(1..=MOST_SAMPLES))]
     samples: Option<u32>,
-    /// Where the randomness comes from [default: the seed of the run, which gives the scores that the run gave]
+    /// Seed of the random numbers [default: the run's seed, which reproduces its scores]
     #[arg(long, value_name = "N", value_parser = number::<u64>)]
     seed: Option<u64>,
     /// Write the scores as a JSON line
@@ -67,8 +67,8 @@ fn samples(stored: &Stored, given: Option<u32>) -> Result<usize> {
     let has_samples = !stored.model.layers().is_empty();
     match given {
         Some(_) if !has_samples => {
-            let expected = "it with a model that samples";
-            Err(Error::invalid("--samples", expected, format!("one of {}", stored.plan.model.name())))
+            let expected = "a model that samples";
+            Err(Error::invalid("--samples", expected, stored.plan.model.name()))
         }
         given if has_samples => Ok(given.unwrap_or(SAMPLES) as usize),
         _ => Ok(1),

@@ -20,32 +20,34 @@ use reparam::cli::{progress, say, write_lines};
 #[derive(clap::Args)]
 #[command(after_long_help = COLUMNS)]
 pub(crate) struct Args {
-    /// Problems, comma-separated: toy:T, toy:T:LOGIT, polynomial:POWER, quadratic:CLASSES, vae:LATENTSxCLASSES
+    /// Problems, comma-separated: toy:T, toy:T:LOGIT, polynomial:POWER, quadratic:CLASSES,
+    /// vae:LATENTSxCLASSES
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = PROBLEMS.map(str::to_owned))]
     problem: Vec<String>,
     /// Estimators, comma-separated, like rloo:4 or gumbel-rao:100:0.5 [default: all, with usual parameters]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     estimator: Vec<String>,
-    /// Estimates of each [default: 100000, with --quick 20000, for more than eight numbers 2000]
+    /// Estimates per estimator [default: 100000; 20000 with --quick; 2000 for more than eight numbers]
     #[arg(long, value_name = "N", value_parser = whole(100..=10_000_000_u32))]
     samples: Option<u32>,
-    /// Steps in which estimators with a learned baseline, control variate or schedule may adapt before they are frozen
-    /// [default: 1000, with --quick 100]
+    /// Steps during which estimators with a learned baseline, control variate or schedule may adapt before
+    /// they are frozen [default: 1000, with --quick 100]
     #[arg(long, value_name = "N", value_parser = whole(0..=1_000_000_usize))]
     adapt: Option<usize>,
-    /// List the problems and the estimators, and measure nothing
+    /// List the problems and the estimators, without measuring
     #[arg(long, exclusive = true)]
     list: bool,
     /// Fewer estimates: under a minute
     #[arg(long)]
     quick: bool,
-    /// Where the randomness comes from
+    /// Seed of the random numbers
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = number::<u64>)]
     seed: u64,
-    /// Write the measurements to this file, one JSON object a line
+    /// Write the measurements to this file, one JSON object per line
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Draw length and direction of the means, and histograms of the estimates, of each problem into this folder
+    /// Draw the length and direction of the means, and histograms of the estimates, for each problem into
+    /// this folder
     #[arg(long, value_name = "DIR")]
     plot: Option<PathBuf>,
     #[command(flatten)]
@@ -67,7 +69,11 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     }
     check_writable(&args.json)?;
     if let Some(dir) = args.data.path().filter(|_| !args.problem.iter().any(|name| name.starts_with("vae"))) {
-        return Err(Error::invalid("--data", "it with a problem vae:LATENTSxCLASSES only", dir.display()));
+        return Err(Error::invalid(
+            "--data",
+            "no folder without a problem vae:LATENTSxCLASSES",
+            dir.display(),
+        ));
     }
     args.threads.run(|| {
         let measured = measure_all(&args)?;

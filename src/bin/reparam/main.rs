@@ -40,15 +40,14 @@ enum Command {
     Bench(bench::Command),
     /// Show the tape of a small model: text, DOT, a picture, or a page that steps through it.
     Tape(tape::Args),
-    /// Serve the course, with pages in which the engine runs, to this machine alone, and print the address.
+    /// Serve the course, with pages in which the engine runs, to this machine only, and print the address.
     Explore(explore::Args),
     /// Look at data, or pack IDX files into the embedded format.
     #[command(subcommand)]
     Data(data::Command),
 }
 
-/// Checks `REPARAM_SIMD`, which comes from outside. The library would treat a missing tier as a mistake in
-/// the program.
+/// Checks the environment variable `REPARAM_SIMD`, because a missing tier would make the library panic.
 fn check_tier() -> Result<()> {
     let name = std::env::var_os("REPARAM_SIMD").unwrap_or_default();
     if name.is_empty() || name.to_str().and_then(Tier::named).is_some() {

@@ -12,13 +12,13 @@ use reparam::{Error, Noise, Result};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Checkpoint that `reparam train` or `reparam-papers` wrote. vae and belief draw from their prior, semi one class after
-    /// another, and sbn completes the upper halves of test images
+    /// Checkpoint written by `reparam train` or `reparam-papers`. vae and belief draw from their prior, semi
+    /// draws one class after another, and sbn completes the upper halves of test images
     checkpoint: PathBuf,
     /// Number of images
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = whole(1..=10_000_u32))]
     count: u32,
-    /// Where the randomness comes from
+    /// Seed of the random numbers
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = number::<u64>)]
     seed: u64,
     /// Picture to write

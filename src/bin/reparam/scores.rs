@@ -1,4 +1,4 @@
-//! Scores in words: while a model trains, at its end, and next to the paper's.
+//! Scores in words, while a model trains and at its end, and the paper's for comparison.
 
 use reparam::cli::say;
 use reparam::models::ModelShape;
@@ -7,7 +7,7 @@ use reparam::train::{Record, Scores};
 /// The default number of hard samples of an evaluation.
 pub(crate) const SAMPLES: u32 = 100;
 
-/// Prints the figure to compare the result with.
+/// Prints the paper's figure to compare the result with.
 pub(crate) fn say_paper(model: &ModelShape) {
     match model {
         ModelShape::Vae { .. } => say!(

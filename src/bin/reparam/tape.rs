@@ -14,13 +14,13 @@ use reparam::cli::say;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Whose tape
+    /// Model whose tape to show
     #[arg(value_enum, default_value_t = Model::GumbelSoftmax)]
     model: Model,
-    /// How to show it
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Where the randomness comes from
+    /// Seed of the random numbers
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = number::<u64>)]
     seed: u64,
     /// File to write [default: standard output]
@@ -32,9 +32,9 @@ pub(crate) struct Args {
 enum Model {
     /// y = x^2 + 3 x of one number, used twice: its gradient adds up
     Polynomial,
-    /// The price of a relaxed coin: two classes that cost 3 and 1
+    /// The expected cost of a relaxed coin whose two sides cost 3 and 1
     GumbelSoftmax,
-    /// The same of a one-hot sample, with the relaxed one's gradient
+    /// The cost of a one-hot coin, with the relaxed coin's gradient
     StraightThrough,
     /// A classifier with a hidden layer, on two points
     Mlp,
@@ -109,7 +109,7 @@ impl Model {
     }
 }
 
-/// The logits of heads and tails, and the price of each.
+/// The logits of heads and tails, and the cost of each.
 fn coin(tape: &Tape) -> (Var<'_>, Var<'_>) {
     (tape.variable(&[1.0, 0.0], [2]), tape.input(&[3.0, 1.0], [2]))
 }

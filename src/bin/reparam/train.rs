@@ -61,7 +61,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     Ok(0)
 }
 
-/// Checks that a run continues on the images that it began with.
+/// Checks that a run continues on the images that it started with.
 fn check_data(stored: &Checkpoint, args: &DataArgs, data: &Digits) -> Result<()> {
     let (began_with, found) = (stored.text("data").unwrap_or_default(), data.fingerprint());
     if began_with == found {
@@ -221,7 +221,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Draws, and evaluates on the test images.
+    /// Draws the picture and evaluates on the test images.
     fn finish(&mut self, samples: usize) -> Result<()> {
         let trained = self.seconds();
         say!("trained in {trained:.1} s");
@@ -247,7 +247,7 @@ impl<'a> Session<'a> {
         Ok(record)
     }
 
-    /// Ten test images, their reconstructions, and images that the model draws on its own.
+    /// Ten test images, their reconstructions, and images sampled from the model.
     fn draw(&self) -> Result<()> {
         let (split, model, params) = (self.data.test(), self.run.model(), self.run.params());
         let mut noise = Noise::seed(self.plan.training.seed);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::lock::Lock;
 use crate::error::{Error, Result};
 use crate::file::beside::{Beside, left_of, remove_partial};
-use crate::file::like;
+use crate::file::copy_owner;
 
 /// A folder that belongs to this process until the value is dropped. If the folder is new and still empty
 /// then, the drop removes it.
@@ -69,7 +69,7 @@ impl Folder {
 
     fn swap(&mut self, place: &Path, new: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let mut lock = Lock::take(&new.join(LOCK))?.expect("nobody else knows the folder");
-        let made = fs::metadata(place).and_then(|old| like(&old, new));
+        let made = fs::metadata(place).and_then(|old| copy_owner(&old, new));
         made.map_err(|error| self.refused(error))?;
         fill(new)?;
         exchange(new, place).map_err(|error| self.refused(error))?;

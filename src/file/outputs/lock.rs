@@ -55,7 +55,7 @@ fn hold(path: &Path, attempt: impl Fn(&File) -> io::Result<bool>) -> io::Result<
     for _ in 0..TRIES {
         let folder = folder_of(path);
         match fs::create_dir_all(folder) {
-            // It was there, and the process that released another lock in it removed it.
+            // The folder existed, but a process that released another lock in it removed it.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !folder.exists() => continue,
             made => made?,
         }
@@ -78,7 +78,7 @@ fn hold(path: &Path, attempt: impl Fn(&File) -> io::Result<bool>) -> io::Result<
             return Ok(Some(Lock { path: path.to_owned(), _file: file }));
         }
     }
-    Err(io::Error::other("the folder does not stay"))
+    Err(io::Error::other("the folder keeps disappearing"))
 }
 
 /// Returns true if the open file is still the one at `path`.
@@ -133,7 +133,7 @@ mod tests {
 
     /// Each thread releases the file that the others wait for, and removes its folder.
     #[test]
-    fn those_who_wait_get_it_one_after_another() {
+    fn waiting_threads_take_it_in_turn() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("made/lock");
         let (inside, rounds) = (AtomicU32::new(0), AtomicU32::new(0));

@@ -1,4 +1,4 @@
-//! Images that are made for tests, as IDX files and read from them.
+//! Images made for tests, as IDX files and read from them.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A folder in which a program is run, and what the program says.
+//! A folder in which a program runs, and the program's output.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ impl Desk {
         finished(self.command(line).output().unwrap())
     }
 
-    /// What a run that must succeed says.
+    /// The output of a run that must succeed.
     pub(crate) fn run(&self, line: &str) -> String {
         let output = self.output(line);
         assert_eq!(output.status.code(), Some(0), "{line}: {}", text(&output.stderr));
@@ -88,7 +88,7 @@ impl Desk {
         error.trim_end().replace(self.folder.path().to_str().unwrap(), "DIR")
     }
 
-    /// What the flags' parser says, usage and advice left away.
+    /// The flag parser's message, without usage and advice.
     pub(crate) fn misused(&self, line: &str) -> String {
         let before = self.files();
         let output = self.output(line);
@@ -190,7 +190,7 @@ impl Running {
         assert!(status.unwrap().success());
     }
 
-    /// Its exit code, and what it said on standard output.
+    /// Its exit code, and its standard output.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
         use std::io::Read;
         let (mut out, mut error) = (String::new(), String::new());

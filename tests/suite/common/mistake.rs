@@ -1,4 +1,4 @@
-//! A mistake in a program: it must panic at the caller's line.
+//! A mistake in a program, which must panic at the caller's line.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, set_hook, take_hook};
@@ -6,7 +6,7 @@ use std::sync::Once;
 
 thread_local! {
     static CATCHING: Cell<bool> = const { Cell::new(false) };
-    /// Where the last panic of this thread was.
+    /// The place of this thread's last panic.
     static PLACE: RefCell<Option<(String, u32)>> = const { RefCell::new(None) };
 }
 

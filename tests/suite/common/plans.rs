@@ -19,7 +19,7 @@ pub(crate) fn belief(link: Link) -> ModelShape {
     ModelShape::BeliefNet { layers: vec![8, 6], link }
 }
 
-/// Few images of which two of each class are known, with all that regularises q(y | x) on the others.
+/// Few images, of which two of each class are labelled, with all that regularises q(y | x) on the others.
 pub(crate) fn semi() -> ModelShape {
     ModelShape::FewLabels(FewLabelsShape {
         latents: 2,
@@ -37,7 +37,7 @@ pub(crate) fn every_model() -> [ModelShape; 5] {
     [vae(layer), sbn(layer), belief(Link::Nonlinear), semi(), ModelShape::Classifier { hidden: vec![16] }]
 }
 
-/// A plan with the estimator of that name, which a classifier does without.
+/// A plan with the estimator of that name, or without one for a classifier.
 pub(crate) fn plan(model: ModelShape, estimator: &str, steps: u64) -> Plan {
     let sampling = match model {
         ModelShape::Classifier { .. } => None,

@@ -89,7 +89,7 @@ impl Set {
         self.labels[part].iter().map(|label| label - first).collect()
     }
 
-    /// Whether these are the images that were read.
+    /// Returns true if these are the images that were read.
     fn is(&self, digits: &Digits) -> bool {
         let of_part = |(part, (pixels, labels)): (usize, (Vec<f32>, Vec<u8>))| {
             let intensities = pixels.iter().map(|pixel| (pixel * 255.0).round() as u8);
@@ -109,7 +109,7 @@ fn parts(digits: &Digits) -> [(Vec<f32>, Vec<u8>); 2] {
     })
 }
 
-/// All pixels of a split, which must be there.
+/// All pixels of a split, which must have some.
 fn pixels_of(split: &Split) -> Vec<f32> {
     let mut pixels = vec![f32::NAN; split.len() * split.pixels()];
     split.pixels_into(&(0..split.len() as u32).collect::<Vec<_>>(), &mut pixels);
@@ -117,7 +117,7 @@ fn pixels_of(split: &Split) -> Vec<f32> {
     pixels
 }
 
-/// What a reader accepts can be used.
+/// Checks that accepted data can be used.
 fn assert_usable(digits: &Digits) {
     for split in [digits.train(), digits.validation(), digits.test()] {
         assert!(!split.is_empty());

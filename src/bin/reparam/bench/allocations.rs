@@ -1,4 +1,4 @@
-//! Counts allocations, for `bench step`: a steady training step should make none of its own.
+//! Counts allocations, for `bench step`. A training step in steady state should make none.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// Allocations since the program began, on all threads.
+/// The number of allocations since the program began, on all threads.
 pub(crate) fn count() -> u64 {
     COUNT.load(Relaxed)
 }

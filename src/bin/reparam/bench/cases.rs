@@ -18,7 +18,7 @@ pub(super) struct Buffers {
     dy: Vec<f32>,
     y: Vec<f32>,
     /// The numbers that a forward pass keeps for the backward pass.
-    rest: Vec<f32>,
+    kept: Vec<f32>,
     dlogits: Vec<f32>,
     index: Vec<u32>,
     tape: Tape,
@@ -39,7 +39,7 @@ impl Buffers {
             logits: noise(1),
             dy: noise(2),
             y: vec![0.0; n],
-            rest: vec![0.0; n],
+            kept: vec![0.0; n],
             dlogits: vec![0.0; n],
             index: vec![0; rows],
             tape: Tape::new(),
@@ -66,7 +66,7 @@ pub(super) enum Pass {
     ForwardBackward,
 }
 
-/// A kernel as it is measured. `bytes` is the number it must move between memory and core per element.
+/// A kernel to measure. `bytes` is the number of bytes it must move between memory and core per element.
 pub(super) struct Case {
     pub(super) kernel: &'static str,
     pub(super) pass: Pass,
@@ -80,7 +80,8 @@ const fn forward(kernel: &'static str, variant: &'static str, bytes: f64, work: 
 }
 
 const fn both(kernel: &'static str, variant: &'static str, work: fn(&mut Buffers)) -> Case {
-    // Forward reads logits and writes y; backward reads y and dy, and the gradient is zeroed, read and written.
+    // Forward reads logits and writes y; backward reads y and dy, and the gradient is zeroed, read and
+    // written.
     Case { kernel, pass: Pass::ForwardBackward, variant, bytes: 28.0, work }
 }
 
@@ -124,7 +125,7 @@ fn gumbel_softmax_both(b: &mut Buffers, want_tau: bool) {
 
 /// Keeps the scores of a small sample and replays the noise of a large one, as a tape does.
 fn st_gumbel_softmax_both(b: &mut Buffers) {
-    let Buffers { tier, classes, logits, dy, y, rest: scores, dlogits, .. } = b;
+    let Buffers { tier, classes, logits, dy, y, kept: scores, dlogits, .. } = b;
     dlogits.fill(0.0);
     if logits.len() <= MOST_SCORES {
         let _ = gumbel_softmax::st_forward_and_scores(*tier, stream(3), logits, *classes, y, scores);
@@ -136,7 +137,7 @@ fn st_gumbel_softmax_both(b: &mut Buffers) {
 }
 
 fn st_binary_concrete_both(b: &mut Buffers) {
-    let Buffers { tier, logits, dy, y, rest: scores, dlogits, .. } = b;
+    let Buffers { tier, logits, dy, y, kept: scores, dlogits, .. } = b;
     dlogits.fill(0.0);
     if logits.len() <= MOST_SCORES {
         binary_concrete::st_forward_and_scores(*tier, stream(3), logits, y, scores);
@@ -148,17 +149,17 @@ fn st_binary_concrete_both(b: &mut Buffers) {
 }
 
 fn binary_concrete_forward(b: &mut Buffers) {
-    binary_concrete::forward(b.tier, stream(3), &b.logits, TAU, &mut b.y, &mut b.rest);
+    binary_concrete::forward(b.tier, stream(3), &b.logits, TAU, &mut b.y, &mut b.kept);
 }
 
 fn binary_concrete_both(b: &mut Buffers, want_tau: bool) {
     binary_concrete_forward(b);
     b.dlogits.fill(0.0);
-    binary_concrete::backward(b.tier, &b.rest, &b.dy, TAU, want_tau, &mut b.dlogits);
+    binary_concrete::backward(b.tier, &b.kept, &b.dy, TAU, want_tau, &mut b.dlogits);
 }
 
 /// Runs the op composed of primitive ops on a tape, on the fastest tier only. The backward pass starts from
-/// <y, dy>, which costs a product and a sum more.
+/// <y, dy>, which adds a product and a sum.
 fn composed(b: &mut Buffers, pass: Pass, op: for<'t> fn(Var<'t>) -> Var<'t>) {
     let shape = [b.rows, b.classes];
     let x = b.tape.variable(&b.logits, shape);

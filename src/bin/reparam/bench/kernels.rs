@@ -17,13 +17,14 @@ use reparam::internal::write_atomically;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only kernels whose name contains this
+    /// Measure only kernels whose name contains this text
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// Only this size, like 2000x10 [default: twelve, from the cache to memory, with --quick five]
+    /// Measure only this size, like 2000x10 [default: twelve sizes from cache to memory, or five with
+    /// --quick]
     #[arg(long, value_name = "ROWSxCLASSES", value_parser = parse_size)]
     size: Option<(usize, usize)>,
-    /// Only these instruction sets, comma-separated, or all [default: the fastest of this machine]
+    /// Measure only these instruction sets, comma-separated, or all [default: the fastest on this machine]
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = parse_tiers)]
     tier: Vec<Tiers>,
     /// Draw nanoseconds per element against the number of classes into this SVG file
@@ -57,7 +58,7 @@ fn parse_size(text: &str) -> std::result::Result<(usize, usize), String> {
     }
 }
 
-/// Elements of the largest size. Five buffers of it must fit into memory.
+/// The number of elements of the largest size. Five buffers of it must fit into memory.
 const MOST: usize = 1 << 28;
 
 /// Sizes that are always measured: the paper's VAE at batch 10, 100 and 1000, one that the cache still holds
@@ -96,7 +97,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     let is_unknown = |text: &&String| !kernels.iter().any(|kernel| kernel.contains(text.as_str()));
     if let Some(text) = args.only.as_ref().filter(is_unknown) {
         let kernels: Vec<&str> = kernels.into_iter().collect();
-        return Err(Error::invalid("--only", format!("a part of {}", kernels.join(", ")), text));
+        return Err(Error::invalid("--only", format!("part of a name among {}", kernels.join(", ")), text));
     }
     check_writable(args.common.json.iter().chain(&args.plot))?;
     let lines = args.common.threads.run(|| Ok(measure_all(&args)))?;
@@ -159,7 +160,7 @@ fn measure(case: &Case, buffers: &mut Buffers, args: &Args, threads: usize) -> K
     }
 }
 
-/// A curve for each kernel, pass, form and tier, by the number of classes.
+/// A curve over the number of classes for each kernel, pass, form and tier.
 fn curves(lines: &[KernelTime]) -> Vec<Curve> {
     let mut curves: Vec<Curve> = Vec::new();
     let several_tiers = lines.iter().any(|line| line.tier != lines[0].tier);

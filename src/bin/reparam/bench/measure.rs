@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-/// Time of one call, in nanoseconds.
+/// The time of one call, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
     /// The fastest sample, which is the time of the undisturbed work.
     pub(crate) min: f64,
-    /// The middle one.
+    /// The median sample.
     pub(crate) median: f64,
-    /// Distance between the quartiles over the median, a measure of disturbance.
+    /// The distance between the quartiles over the median, a measure of disturbance.
     pub(crate) spread: f64,
 }
 
@@ -17,8 +17,7 @@ pub(crate) struct Timing {
 const SHORTEST_SAMPLE: Duration = Duration::from_micros(100);
 const FEWEST_SAMPLES: usize = 7;
 
-/// Calls `work` again and again for about `budget`, after it has been called at least once and for a tenth of
-/// that time to warm up.
+/// Calls `work` repeatedly for about `budget`, after at least one call and a tenth of that time to warm up.
 pub(crate) fn time(budget: Duration, mut work: impl FnMut()) -> Timing {
     let begin = Instant::now();
     let mut calls = 0u32;

@@ -1,4 +1,5 @@
-//! `bench step`: microseconds per training step, compared with its matrix products and the optimizer's memory traffic.
+//! `bench step`: microseconds per training step, compared with its matrix products and the optimizer's memory
+//! traffic.
 
 use reparam::cli::args::embedded;
 use reparam::cli::files::check_writable;
@@ -126,8 +127,8 @@ fn vae(common: &Common, hidden: &[usize], batch: usize, data: &Digits) -> Result
     Ok(StepTime { model: "vae", hidden: hidden.to_vec(), batch, gemm_us_per_step, ..measured })
 }
 
-/// A step of the rows SBN of Jang's table: half an image through two layers of Gumbel-Softmax samples to the
-/// other half.
+/// A step of the SBN rows of Jang's table, in which two layers of Gumbel-Softmax samples lead from one half
+/// of an image to the other.
 fn belief_net(common: &Common, model: &'static str, layer: Variables, data: &Digits) -> Result<StepTime> {
     let mut plan = Plan::sbn();
     plan.model = ModelShape::Prediction { layers: vec![layer; 2] };
@@ -139,7 +140,7 @@ fn belief_net(common: &Common, model: &'static str, layer: Variables, data: &Dig
     Ok(StepTime { model, hidden: vec![units], batch, gemm_us_per_step, ..measured })
 }
 
-/// The times of a step of a plan that scores nothing.
+/// The times of a step of this plan, without evaluations.
 fn timed_plan(common: &Common, mut plan: Plan, data: &Digits) -> Result<StepTime> {
     plan.training.validation = None;
     let mut run = plan.begin(data)?;
@@ -147,7 +148,7 @@ fn timed_plan(common: &Common, mut plan: Plan, data: &Digits) -> Result<StepTime
     Ok(timed(common, parameters, || _ = run.step()))
 }
 
-/// The times of a step, and the allocations of one once all buffers have their size.
+/// The times of a step, and its allocations once all buffers have their size.
 fn timed(common: &Common, parameters: usize, mut step: impl FnMut() + Send) -> StepTime {
     const COUNTED: u32 = 20;
     let timing = time(common.budget() * 5, &mut step);
@@ -183,8 +184,7 @@ fn products(common: &Common, sizes: &[usize], batch: usize) -> f64 {
     layers.map(of_layer).sum()
 }
 
-/// Microseconds of one product of plain row-major matrices, `m x k` times `k x n`: the fastest layout there
-/// is.
+/// Microseconds of one product of plain row-major matrices, `m x k` times `k x n`, in the fastest layout.
 fn product(common: &Common, m: usize, k: usize, n: usize) -> f64 {
     let (a, b, mut c) = (vec![0.5; m * k], vec![0.25; k * n], vec![0.0; m * n]);
     let work = || matmul(Tier::best(), Matrix::new(&a, m, k), Matrix::new(&b, k, n), Write::Replace, &mut c);

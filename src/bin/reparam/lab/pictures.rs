@@ -1,4 +1,4 @@
-//! Pictures of what the lab measured.
+//! Pictures of the lab's measurements.
 
 use std::path::Path;
 
@@ -23,8 +23,8 @@ pub(super) fn draw(dir: &Path, measured: &[Measurement]) -> Result<()> {
     Ok(())
 }
 
-/// A row for each estimator, with bars of two standard errors and a line at the exact gradient's value. A
-/// direction that the samples do not show is left out.
+/// A row for each estimator, with bars of two standard errors and a line at the exact gradient's value. It
+/// leaves out a direction that the samples do not determine.
 fn bias(measured: &[Measurement]) -> Result<String> {
     let rows = |of: fn(&Measurement) -> Option<[f64; 3]>| measured.iter().rev().map(of).collect::<Vec<_>>();
     let (lengths, angles) = (rows(Measurement::length_interval), rows(Measurement::angle_interval));
@@ -79,7 +79,7 @@ where
 }
 
 /// Densities of single estimates, projected on the exact gradient, together with the truth; `None` without
-/// spread. If there are too many estimators to tell apart, it prefers some that differ.
+/// spread. If there are too many estimators to tell apart, it prefers ones that differ.
 fn histograms(measured: &[Measurement]) -> Result<Option<String>> {
     const SHOWN: [&str; 6] =
         ["score-function", "rloo:4", "rebar", "gumbel-softmax:0.5", "st-gumbel-softmax:0.5", "st-softmax:1"];
