@@ -1,4 +1,4 @@
-//! A cell of a table: what is trained, and what the paper has for it.
+//! A cell of a table: the model to train, and the paper's figures for it.
 
 use crate::choice::Stages;
 use crate::records::label;
@@ -13,18 +13,19 @@ pub(crate) struct Cell {
     pub(crate) search: Stages,
     /// Hard samples per test image.
     pub(crate) samples: usize,
-    /// The paper's accuracy in per cent, for models that classify: a second figure, in the column `accuracy`.
+    /// The paper's accuracy in per cent, for models that classify. It is a second figure, in the column
+    /// `accuracy`.
     pub(crate) accuracy: Option<f64>,
 }
 
-/// How running a cell ended.
+/// The outcome of running a cell.
 pub(crate) enum Outcome {
     Finished,
-    /// Everything is on disk to go on.
+    /// Everything needed to resume is on disk.
     Interrupted,
     /// Another command is running it.
     Elsewhere,
-    /// It has no finite loss, which was said, and no result.
+    /// The loss is not finite. This has been printed, and there is no result.
     Diverged,
 }
 
@@ -32,7 +33,7 @@ pub(crate) enum Outcome {
 pub(crate) const ACCURACY: &str = "accuracy (%)";
 
 impl Cell {
-    /// What `--only` is looked for in.
+    /// The name that `--only` searches.
     pub(crate) fn name(&self) -> String {
         format!("{} / {}", self.row, self.column)
     }

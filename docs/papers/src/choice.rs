@@ -1,4 +1,4 @@
-//! What a cell's settings are chosen from.
+//! The values that a cell's settings are chosen from.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use reparam::models::ModelShape;
 
 use crate::settings::Settings;
 
-/// A setting's value that may be chosen.
+/// A value that may be chosen for a setting.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Choice {
     LearningRate(f64),
@@ -15,7 +15,7 @@ pub(crate) enum Choice {
     /// Adam's decays.
     Betas(f64, f64),
     Estimator(&'static str),
-    /// How much the classes of labelled images count.
+    /// The weight of the classes of labelled images.
     Weight(f32),
 }
 
@@ -49,5 +49,5 @@ impl fmt::Display for Choice {
     }
 }
 
-/// Values to choose from, setting after setting: each stage keeps what the stages before it chose.
+/// Values to choose from, one setting after another. Each stage keeps the choices of the stages before it.
 pub(crate) type Stages = Vec<Vec<Choice>>;

@@ -8,12 +8,12 @@ use crate::choice::Choice;
 use crate::settings::Settings;
 use crate::{Budget, Budgeted};
 
-/// What a row trains.
+/// The model of a row.
 #[derive(Clone, Copy)]
 enum Net {
     /// A density, through layers of 200 bits.
     Density(&'static [usize], Link),
-    /// The lower half of an image from the upper one, through two layers of 240 bits.
+    /// The lower half of an image from its upper half, through two layers of 240 bits.
     Prediction,
 }
 
@@ -47,10 +47,10 @@ const ROWS: [Row; 4] = [
     },
 ];
 const SAMPLES: [usize; 3] = [1, 5, 50];
-/// Hard samples per test image in the paper's predictions: with more, the bound would be better than theirs.
+/// Hard samples per test image in the paper's predictions. With more, the bound would be better than theirs.
 const PREDICTION_SAMPLES: usize = 100;
 
-/// A column without its number of samples.
+/// A column, except for its number of samples.
 #[derive(Clone, Copy, PartialEq)]
 enum Method {
     Concrete,
@@ -94,7 +94,7 @@ impl Net {
     }
 }
 
-/// All cells; 50 samples are left to the full budget.
+/// All cells. Only the full budget includes 50 samples.
 pub(crate) fn cells(budget: Budgeted) -> Vec<Cell> {
     let mut cells = Vec::new();
     for row in &ROWS {

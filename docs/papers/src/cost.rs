@@ -1,5 +1,5 @@
-//! What a semi-supervised step costs against the number of classes, by marginalization and by sampling: figure 5 of Jang, Gu
-//! and Poole 2017.
+//! The cost of a semi-supervised step against the number of classes, by marginalization and by sampling:
+//! figure 5 of Jang, Gu and Poole 2017.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -18,7 +18,7 @@ use crate::records::{beside, read_lines};
 use crate::semi_supervised::runs_of_classes;
 use crate::{Budget, Budgeted, RunArgs};
 
-/// How much longer a step of marginalization takes, as a line of the file.
+/// The time of a step with marginalization relative to another method, as a line of the file.
 #[derive(Serialize, Deserialize, Clone)]
 pub(crate) struct CostRecord {
     pub(crate) table: String,
@@ -55,7 +55,7 @@ fn file(args: &RunArgs) -> Result<PathBuf> {
     Ok(beside(&args.results("semi-supervised")?.place, "cost.jsonl"))
 }
 
-/// Steps that a time is the median of.
+/// The number of steps whose median is the time.
 fn steps(budget: Budgeted) -> u64 {
     match budget.budget {
         Budget::Quick => 3,
@@ -63,7 +63,7 @@ fn steps(budget: Budgeted) -> u64 {
     }
 }
 
-/// What was measured before, which must be medians of as many steps.
+/// The earlier measurements, which must be medians of as many steps.
 pub(crate) fn earlier(args: &RunArgs, budget: Budgeted) -> Result<Vec<CostRecord>> {
     let path = file(args)?;
     check_writable([&path])?;
@@ -78,8 +78,8 @@ pub(crate) fn earlier(args: &RunArgs, budget: Budgeted) -> Result<Vec<CostRecord
     }
 }
 
-/// Measures all methods with all numbers of classes, on the data's images with random labels, unless there are `earlier`
-/// measurements; prints, writes the lines and the figure.
+/// Measures all methods with all numbers of classes, on the data's images with random labels, unless there
+/// are `earlier` measurements. Prints the results, and writes the lines and the figure.
 pub(crate) fn run(
     args: &RunArgs,
     budget: Budgeted,
@@ -98,7 +98,7 @@ pub(crate) fn run(
         return draw(&path.with_extension("svg"), earlier).map(|()| 0);
     }
     let data = args.data.load()?;
-    interrupt.ends(|| say!("stopped; a measurement has no middle to go on from"));
+    interrupt.ends(|| say!("stopped; an unfinished measurement cannot be resumed"));
     let measured = args.threads.run(|| measure(args, budget, &data))?;
     print(&measured);
     write_lines(&path, &measured)?;
@@ -154,7 +154,7 @@ fn measure(args: &RunArgs, budget: Budgeted, data: &Digits) -> Result<Vec<CostRe
     Ok(lines)
 }
 
-/// The median over some steps after the first, which makes the buffers.
+/// The median time of some steps after the first, which allocates the buffers.
 fn us_per_step(run: &mut Run<'_>, steps: u64) -> f64 {
     run.step();
     let time = |_| {
@@ -167,7 +167,7 @@ fn us_per_step(run: &mut Run<'_>, steps: u64) -> f64 {
     times[times.len() / 2]
 }
 
-/// The times against the number of classes.
+/// Draws the times against the number of classes.
 pub(crate) fn draw(path: &Path, lines: &[CostRecord]) -> Result<()> {
     let curve = |i, name: &str, times: Vec<(f64, f64)>| Curve::nth(i, name.to_owned(), times);
     let point = |line: &CostRecord, us: f64| (line.classes as f64, us / 1e3);

@@ -35,7 +35,7 @@ use reparam::cli::{progress, say};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-The same bytes at every run, on any instruction set and any number of threads.")]
+Every run writes the same bytes, on any instruction set and with any number of threads.")]
 pub(crate) struct Args {
     /// Folder for NAME.svg and NAME.png
     #[arg(long, value_name = "DIR", default_value = "docs/figures")]
@@ -47,14 +47,14 @@ pub(crate) struct Args {
     threads: ThreadArgs,
 }
 
-/// Pictures that are made from the same numbers.
+/// Pictures made from the same numbers.
 struct Work {
     names: &'static [&'static str],
     /// Their SVG files, one for each name.
     draw: fn() -> Result<Vec<String>>,
 }
 
-/// All pictures: one that is added here is drawn, checked and named with the others.
+/// All pictures. A picture added here is drawn, checked and named with the others.
 const WORKS: [Work; 24] = [
     Work { names: &["coin-and-gaussian"], draw: || Ok(vec![coin::coin_and_gaussian()]) },
     Work { names: &["staircase"], draw: || Ok(vec![coin::staircase()]) },
@@ -91,7 +91,7 @@ pub(crate) fn run(args: Args) -> Result<i32> {
     if let Some(unknown) = args.only.iter().find(|name| !names.contains(&name.as_str())) {
         return Err(Error::invalid(
             "--only",
-            format!("some of {}", names.join(", ")),
+            format!("names among {}", names.join(", ")),
             format!("`{unknown}`"),
         ));
     }

@@ -31,12 +31,12 @@ const COLUMNS: [Column; 7] = [
     Column::StGumbelSoftmax,
 ];
 
-/// What a row trains.
+/// The model of a row.
 #[derive(Clone, Copy, PartialEq)]
 enum Task {
     /// Structured output prediction through two layers.
     Prediction,
-    /// A VAE with such a hidden layer in its decoder, if any.
+    /// A VAE with a hidden layer of this width in its decoder, if any.
     Vae { decoder: Option<usize> },
 }
 
@@ -52,7 +52,8 @@ const BITS: Variables = Variables::Bits(200);
 const CATEGORIES: Variables = Variables::Categories { count: 20, classes: 10 };
 const CATEGORICAL_VAE: [f64; 7] = [110.6, 128.8, 107.0, 110.9, 107.8, 101.5, 107.8];
 
-/// The paper's rows. Its categorical VAE is printed as 784-(20x10)-200, which can be read in two ways: both are run.
+/// The paper's rows. Its categorical VAE is printed as 784-(20x10)-200, which can be read in two ways, so
+/// both are run.
 const ROWS: [Row; 5] = [
     Row {
         name: "SBN bernoulli",
@@ -99,9 +100,9 @@ impl Column {
         }
     }
 
-    /// The estimator of a column. The paper's score function has a variance normalisation and gets nowhere without a baseline:
-    /// ours is NVIL. A VAE's KL is exact, and dividing the rest of its gradient by the deviation of the signal would give the
-    /// KL the upper hand. A slope that grows is a temperature that falls.
+    /// The estimator of a column. The paper's score function has a variance normalisation and fails without a
+    /// baseline, so ours is NVIL. A VAE's KL is exact, and if the deviation of the signal divided the rest of
+    /// its gradient, the KL would dominate. A slope that grows is a temperature that falls.
     fn estimator(self, task: Task) -> &'static str {
         match (self, task) {
             (Column::ScoreFunction, Task::Prediction) => "nvil-normalised",
@@ -115,7 +116,8 @@ impl Column {
         }
     }
 
-    /// The temperature at the first and the last step. The paper's is 1 for prediction, and falls to 0.5 at least for VAEs.
+    /// The temperature at the first and the last step. The paper's is 1 for prediction, and for VAEs it
+    /// falls, but not below 0.5.
     fn temperature(self, task: Task) -> Option<(f64, f64)> {
         match (self, task) {
             (Column::AnnealedStraightThrough, _) => Some((2.0, 1.0)),

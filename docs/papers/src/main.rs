@@ -1,5 +1,5 @@
-//! `reparam-papers`: the papers' tables, cell by cell, next to the papers' figures, the page of results that is made of them,
-//! and the pictures of the documentation.
+//! `reparam-papers`: the papers' tables, cell by cell, compared with the papers' figures; the page of results
+//! made from them; and the pictures of the documentation.
 #![deny(unsafe_code)]
 
 mod cell;
@@ -46,9 +46,11 @@ enum Command {
     /// Jang, Gu and Poole 2017, table 1: structured output prediction and VAEs under seven estimators
     #[command(name = "jang-table1")]
     JangTable1(RunArgs),
-    /// Maddison, Mnih and Teh 2017: belief nets and structured output prediction, Concrete beside VIMCO and NVIL
+    /// Maddison, Mnih and Teh 2017: belief nets and structured output prediction, Concrete compared with
+    /// VIMCO and NVIL
     Concrete(RunArgs),
-    /// Jang, Gu and Poole 2017, section 4.3: digits with 100 labels, and the cost of a step against the number of classes
+    /// Jang, Gu and Poole 2017, section 4.3: digits with 100 labels, and the cost of a step against the
+    /// number of classes
     SemiSupervised(RunArgs),
     /// Later estimators on one categorical and one Bernoulli VAE, three seeds each
     Modern(RunArgs),
@@ -60,30 +62,31 @@ enum Command {
     Course(course::Args),
 }
 
-/// Flags of all tables.
+/// The flags of all tables.
 #[derive(clap::Args)]
 struct RunArgs {
-    /// How long to train and how many samples to take at evaluation
+    /// Length of training and number of samples at evaluation
     #[arg(long, default_value = "quick")]
     budget: Budget,
     /// Steps of each cell, instead of the budget's
     #[arg(long, value_name = "N", value_parser = whole(1..=MOST_STEPS))]
     steps: Option<u64>,
-    /// Hard samples per test image, instead of the budget's; concrete's predictions take at most the paper's 100;
-    /// not for semi-supervised, whose figure is -ELBO, the bound of one
+    /// Hard samples per test image, instead of the budget's; concrete's predictions take at most the paper's
+    /// 100; not for semi-supervised, whose figure is -ELBO, the bound of one sample
     #[arg(long, value_name = "N", value_parser = whole(1..=MOST_SAMPLES as usize))]
     samples: Option<usize>,
-    /// Only cells of these names "ROW / COLUMN", rows or columns, or whose name has one of these texts in it as whole words;
-    /// comma-separated; `cost` for the cost of semi-supervised steps
+    /// Only cells with these names "ROW / COLUMN", rows or columns, or with one of these texts in their names
+    /// as whole words; comma-separated; `cost` for the cost of semi-supervised steps
     #[arg(long, value_name = "TEXTS")]
     only: Vec<String>,
-    /// Where the randomness comes from
+    /// Seed of the random numbers
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = number::<u64>)]
     seed: u64,
-    /// File of results, one JSON object a line; cells that are in it are not run again [default: TABLE-BUDGET.jsonl]
+    /// File of results, one JSON object per line; cells already in it are not run again [default:
+    /// TABLE-BUDGET.jsonl]
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// A word to keep with each result, the commit for example
+    /// A label to keep with each result, for example the commit
     #[arg(long, value_name = "TEXT")]
     label: Option<String>,
     #[command(flatten)]
@@ -92,12 +95,13 @@ struct RunArgs {
     threads: ThreadArgs,
 }
 
-/// How much a cell may cost.
+/// The cost of a cell.
 #[derive(Clone, Copy, PartialEq, Debug, ValueEnum)]
 enum Budget {
-    /// Seconds a cell, settings as they are, 10 samples at evaluation
+    /// Seconds per cell, with default settings and 10 samples at evaluation
     Quick,
-    /// Minutes to hours a cell, settings chosen by short runs and two in full on the validation split, 1000 samples at evaluation
+    /// Minutes to hours per cell, with settings chosen by short runs and two full ones on the validation
+    /// split, and 1000 samples at evaluation
     Full,
 }
 
@@ -110,7 +114,7 @@ impl Budget {
     }
 }
 
-/// A budget in numbers, for which a table's cells are made.
+/// A budget in numbers, from which a table's cells are made.
 #[derive(Clone, Copy)]
 struct Budgeted {
     budget: Budget,
@@ -121,7 +125,7 @@ struct Budgeted {
 }
 
 impl RunArgs {
-    /// The flags, or the budget's steps.
+    /// The budget's steps and samples, unless the flags give others.
     fn budgeted(&self, quick_steps: u64, full_steps: u64) -> Budgeted {
         let (steps, samples) = match self.budget {
             Budget::Quick => (quick_steps, 10),
@@ -143,7 +147,7 @@ impl RunArgs {
 }
 
 impl Budgeted {
-    /// What a cell's settings are chosen from: with the quick budget they are as they are.
+    /// The stages of the search for a cell's settings. The quick budget has none.
     fn search(self, full: Stages) -> Stages {
         match self.budget {
             Budget::Quick => Vec::new(),
@@ -180,7 +184,7 @@ fn run(command: Command) -> Result<i32> {
     }
 }
 
-/// Runs those of a table's cells that are wanted.
+/// Runs the cells of a table that `--only` names.
 fn run_table(table: &'static str, cells: Vec<Cell>, args: &RunArgs) -> Result<i32> {
     let texts = only::texts(&args.only, &cells);
     run_cells(table, &only::choose(cells, &texts)?, args, &Interrupt::listen()?)

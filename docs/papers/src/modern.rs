@@ -1,4 +1,5 @@
-//! Later estimators side by side, which no paper has: one categorical and one Bernoulli VAE, three seeds.
+//! Later estimators side by side, which no paper compares: one categorical and one Bernoulli VAE, three
+//! seeds.
 
 use reparam::Variables;
 use reparam::estimators::parse;
@@ -9,8 +10,8 @@ use crate::cell::Cell;
 use crate::choice::Choice;
 use crate::settings::Settings;
 
-/// The rows, with Gumbel-Softmax and its straight-through form to compare with. Where there is a relaxed sample, its
-/// temperature is annealed.
+/// The rows, with Gumbel-Softmax and its straight-through form for comparison. If there is a relaxed sample,
+/// its temperature is annealed.
 const ESTIMATORS: [(&str, Option<(f64, f64)>); 10] = [
     ("gumbel-softmax:1", ANNEALED),
     ("st-gumbel-softmax:1", ANNEALED),
@@ -31,7 +32,7 @@ const COLUMNS: [(&str, Variables); 2] = [
 ];
 const SEEDS: u64 = 3;
 
-/// A cell for each seed, where the estimator treats the column's variables.
+/// A cell for each seed, if the estimator supports the column's variables.
 pub(crate) fn cells(budget: Budgeted) -> Vec<Cell> {
     let mut cells = Vec::new();
     for (estimator, tau) in ESTIMATORS {

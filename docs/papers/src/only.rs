@@ -1,17 +1,18 @@
-//! Which cells `--only` names.
+//! The cells that `--only` names.
 
 use reparam::{Error, Result};
 
 use crate::cell::Cell;
 
-/// How a text may name a cell, the most particular first: by its name, by its row or column, by words in its name.
+/// The ways in which a text may name a cell, the most specific first: its name, its row or column, words in
+/// its name.
 const WAYS: [fn(&Cell, &str) -> bool; 3] = [
     |cell, text| cell.name() == text,
     |cell, text| cell.row == text || cell.column == text,
     |cell, text| has_words(&cell.name(), text),
 ];
 
-/// The texts that were given, one by one. A name with a comma in it, like `VIMCO, m = 5`, is one text.
+/// The given texts, one by one. A name with a comma in it, like `VIMCO, m = 5`, is one text.
 pub(crate) fn texts<'t>(given: &'t [String], cells: &[Cell]) -> Vec<&'t str> {
     let is_name = |text: &str| WAYS[..2].iter().any(|names| cells.iter().any(|cell| names(cell, text)));
     let parts = |text: &'t String| {
@@ -20,7 +21,8 @@ pub(crate) fn texts<'t>(given: &'t [String], cells: &[Cell]) -> Vec<&'t str> {
     given.iter().flat_map(parts).collect()
 }
 
-/// The cells that some of the texts name, all if there are none: each text in the most particular way in which it names any.
+/// The cells that some of the texts name, or all cells without texts. Each text names cells in the most
+/// specific way that matches any.
 pub(crate) fn choose(cells: Vec<Cell>, texts: &[&str]) -> Result<Vec<Cell>> {
     let mut is_chosen = vec![texts.is_empty(); cells.len()];
     for text in texts {
@@ -36,8 +38,8 @@ pub(crate) fn choose(cells: Vec<Cell>, texts: &[&str]) -> Result<Vec<Cell>> {
     Ok(cells.into_iter().zip(is_chosen).filter_map(|(cell, is_chosen)| is_chosen.then_some(cell)).collect())
 }
 
-/// Whether `words` stands in a text with no letter or digit right before or after it: `m = 5` does not name `m = 50`, nor
-/// `arm` `disarm`.
+/// Returns true if `words` stands in a text with no letter or digit right before or after it: `m = 5` does
+/// not name `m = 50`, nor `arm` `disarm`.
 fn has_words(text: &str, words: &str) -> bool {
     !words.is_empty()
         && text.match_indices(words).any(|(at, _)| {
@@ -53,7 +55,7 @@ mod tests {
 
     const BUDGET: Budgeted = Budgeted { budget: Budget::Full, steps: 1, samples: 1, seed: 1 };
 
-    /// How many cells are chosen, and the name of the first.
+    /// The number of cells chosen, and the name of the first.
     fn chosen(cells: fn(Budgeted) -> Vec<Cell>, given: &[&str]) -> (usize, String) {
         let given: Vec<String> = given.iter().map(|&text| text.to_owned()).collect();
         let texts = texts(&given, &cells(BUDGET));
@@ -85,7 +87,7 @@ mod tests {
         let name = "(200H~784V) / Concrete, m = 5";
         assert!(["(200H~784V)", "Concrete", "m = 5", name].iter().all(|words| has_words(name, words)));
         assert!(!has_words("(200H~784V) / Concrete, m = 50", "m = 5") && !has_words("disarm", "arm"));
-        // A later place may do where an earlier one does not.
+        // A later place may match if an earlier one does not.
         assert!(has_words("disarm / arm", "arm"));
     }
 }

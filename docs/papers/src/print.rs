@@ -4,7 +4,7 @@ use crate::cell::{ACCURACY, Cell};
 use crate::records::Results;
 use reparam::cli::say;
 
-/// Ours, and the paper's in brackets; over several seeds the mean and the spread, one standard deviation.
+/// Our figures, with the paper's in brackets. Over several seeds, the mean and the standard deviation.
 pub(crate) fn table(cells: &[Cell], results: &Results) {
     let rows = distinct(cells.iter().map(|cell| &cell.row[..]));
     let columns = distinct(cells.iter().flat_map(columns_of).map(|(column, _)| column));
@@ -54,7 +54,7 @@ fn entry(ours: &[f64], paper: Option<f64>) -> String {
     format!("{mean:.2}{spread}{paper}")
 }
 
-/// The mean, and the standard deviation where there is more than one.
+/// The mean, and the standard deviation if there are several values.
 pub(crate) fn mean_and_spread(values: &[f64]) -> Option<(f64, Option<f64>)> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;

@@ -1,4 +1,5 @@
-//! The file of results: one JSON object a line, in a stable form that docs/json.md describes, and the curves beside it.
+//! The file of results, one JSON object per line, in a stable form that docs/json.md describes, and the
+//! curves next to it.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ pub(crate) struct CellRecord {
     pub(crate) standard_error: f64,
     pub(crate) validation: f64,
     pub(crate) steps: u64,
-    /// The steps of the run that counts, where that was a short one of the search.
+    /// The steps of the run that counts, if it was a short run of the search.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) short_steps: Option<u64>,
     pub(crate) best_step: u64,
@@ -38,10 +39,10 @@ pub(crate) struct CellRecord {
     #[serde(default = "one")]
     pub(crate) training_samples: usize,
     pub(crate) test_samples: usize,
-    /// How much the classes of labelled images count, where they do.
+    /// The weight of the classes of labelled images, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) weight: Option<f32>,
-    /// What the images were, if not the embedded ones.
+    /// The images, if not the embedded ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) data: Option<String>,
     #[serde(default)]
@@ -60,7 +61,7 @@ impl CellRecord {
     }
 }
 
-/// What a cell is called in print.
+/// The name of a cell in print.
 pub(crate) fn label(row: &str, column: &str, seed: u64) -> String {
     format!("{row}, {column}, seed {seed}")
 }
@@ -74,7 +75,7 @@ pub(crate) fn rate(learning_rate: f64) -> String {
     format!("{learning_rate:.1e}")
 }
 
-/// What files of a cell are called. The tilde stays: (200H-784V) and (200H~784V) are two nets.
+/// The name of a cell's files. The tilde stays, because (200H-784V) and (200H~784V) are two nets.
 pub(crate) fn file_name(row: &str, column: &str, seed: u64) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '~' { c } else { '-' };
     format!("{row} {column} {seed}").chars().map(plain).collect()
@@ -102,14 +103,14 @@ pub(crate) fn model(results: &Path, row: &str, column: &str, seed: u64) -> PathB
     beside(results, "models").join(file_name(row, column, seed) + ".safetensors")
 }
 
-/// How the runs in full begin among a line's trials.
+/// The beginning of the full runs' names among a line's trials.
 pub(crate) const IN_FULL: &str = "in full";
 
 /// A run that the search made.
 #[derive(Serialize, Deserialize, Clone)]
 pub(crate) struct Trial {
     pub(crate) choice: String,
-    /// The best score on the validation split; none if there was no finite one.
+    /// The best score on the validation split; `None` if none was finite.
     pub(crate) validation: Option<f64>,
 }
 
@@ -120,12 +121,12 @@ pub(crate) struct Curve {
     pub(crate) row: String,
     pub(crate) column: String,
     pub(crate) seed: u64,
-    /// Without a score where that was no finite number.
+    /// The scores; `None` for one that was not finite.
     pub(crate) curve: Vec<(u64, Option<f64>)>,
 }
 
 impl Curve {
-    /// Whether it is the one of a line's run.
+    /// Returns true if it is the curve of a line's run.
     pub(crate) fn is_of(&self, line: &CellRecord) -> bool {
         let steps = self.curve.last().map(|&(step, _)| step);
         self.row == line.row
@@ -167,7 +168,7 @@ impl Results {
         format!("stopped; the same command resumes, with the results in {}", self.path.display())
     }
 
-    /// The result of a cell in one of its columns, if it is there.
+    /// The result of a cell in one of its columns, if present.
     pub(crate) fn of(&self, cell: &Cell, column: &str) -> Option<&CellRecord> {
         self.lines.iter().find(|line| {
             line.row == cell.row
@@ -177,7 +178,8 @@ impl Results {
         })
     }
 
-    /// Checks that what is in the file was made as it would be made now: it is not run again, and one table shows all of it.
+    /// Checks that the results in the file were made as they would be made now, because they are not run
+    /// again and one table shows all of them.
     pub(crate) fn check(&self, cells: &[Cell], budget: Budget, data: Option<&str>) -> Result<()> {
         let made = |budget: &str, data: Option<&str>| {
             let on = data.map_or(String::new(), |data| format!(" on {data}"));
@@ -210,7 +212,7 @@ impl Results {
     pub(crate) fn add(&mut self, lines: Vec<CellRecord>, curve: &Curve) -> Result<()> {
         let curves = beside(&self.place, "curves.jsonl");
         let _lock = Lock::wait(&beside(&self.place, "work").join("results.lock"))?;
-        // The lines come last: they say that the cell is done. A kill in between has left the curve there.
+        // The lines come last, because they mark the cell as done. A kill in between leaves only the curve.
         if !read_lines(&curves)?.contains(curve) {
             append(&curves, &[curve])?;
         }
@@ -220,12 +222,12 @@ impl Results {
     }
 }
 
-/// What an earlier run wrote.
+/// The lines that an earlier run wrote.
 pub(crate) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     let text = read_text(path)?;
     let parse = |(number, line): (usize, &str)| {
         serde_json::from_str(line).map_err(|error| {
-            Error::format(path, "lines that reparam-papers wrote", format!("line {}: {error}", number + 1))
+            Error::format(path, "lines written by reparam-papers", format!("line {}: {error}", number + 1))
         })
     };
     text.lines().enumerate().filter(|(_, line)| !line.is_empty()).map(parse).collect()
@@ -237,7 +239,7 @@ fn append(path: &Path, lines: &[impl Serialize]) -> Result<()> {
     write_atomically(path, before + &json_lines(lines))
 }
 
-/// What is in a file; nothing where there is none.
+/// The text of a file; empty if there is no file.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
     match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),

@@ -1,5 +1,5 @@
-//! The page of results: the tables compared with the papers', made from the files that the runs wrote, with remarks on
-//! them. Two pages of its folder have the rest: the runs, and what the models draw.
+//! The page of results: the tables compared with the papers', made from the files that the runs wrote, with
+//! remarks on them. Two pages of its folder have the rest: the runs, and what the models draw.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,9 +18,9 @@ use crate::records::{CellRecord, Curve, IN_FULL, beside, picture, rate, read_lin
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Folder of the files TABLE.jsonl that the tables' commands wrote, of remarks on them, TABLE.md, of the findings,
-    /// findings.md, and of a section on the main job, main-job.md. The pictures go there too, and the pages runs.md and
-    /// images.md
+    /// Folder with the files TABLE.jsonl that the tables' commands wrote, remarks on them in TABLE.md, the
+    /// findings in findings.md, and a section on the main job in main-job.md. The pictures and the pages
+    /// runs.md and images.md are written there too
     #[arg(long, value_name = "DIR", default_value = "docs/results")]
     from: PathBuf,
     /// Page to write
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     out: PathBuf,
 }
 
-/// A table: name, heading, and a note that a reader needs to compare.
+/// A table: name, heading, and a note for the comparison.
 const TABLES: [(&str, &str, &str); 4] = [
     (
         "jang-table1",
@@ -130,7 +130,7 @@ the literature's, but they are not the same file. This alone can change a figure
 const RUNS_HEAD: &str = "\
 # The runs
 
-Made by `reparam-papers report`. There is one line per figure of the results, and two for a cell with an accuracy. Steps are those of
+Made by `reparam-papers report`. There is one line per figure of the results, and two for a cell with an accuracy. Steps belong to
 the run that counts, and \"best at\" is the step whose parameters were kept. Seconds include the search for settings. They are by the
 clock of machines that did other work at the same time, so do not compare them. The label is the commit.
 ";
@@ -144,7 +144,7 @@ prior. A model that predicts a lower half draws it below the upper half of a tes
 *Look for digits that you can read, and for digits that come up more than once.*
 ";
 
-/// The results of each cell at one number of steps. `prefer` chooses it where there are several.
+/// The results of each cell at one number of steps. `prefer` chooses it if there are several.
 fn of_each_cell(lines: &[CellRecord], prefer: fn(u64, u64) -> u64) -> Vec<&CellRecord> {
     let cell = |line: &CellRecord| [line.row.clone(), line.column.clone()];
     let mut chosen: BTreeMap<[String; 2], u64> = BTreeMap::new();
@@ -155,7 +155,8 @@ fn of_each_cell(lines: &[CellRecord], prefer: fn(u64, u64) -> u64) -> Vec<&CellR
     lines.iter().filter(|line| line.steps == chosen[&cell(line)]).collect()
 }
 
-/// How many figures are as good as the paper's, and how many were chosen differently from the others.
+/// The number of figures that are as good as the paper's, and of figures that were chosen differently from
+/// the others.
 fn summary(all: &[CellRecord]) -> String {
     let lines = of_each_cell(all, u64::max);
     let mut sentences = Vec::new();
@@ -180,7 +181,8 @@ fn totals_of_first_runs(all: &[CellRecord]) -> Option<String> {
     totals(&of_each_cell(all, u64::min))
 }
 
-/// How many figures are as good as the paper's, for each reading of its rows; none if there is nothing to compare.
+/// The number of figures that are as good as the paper's, for each reading of its rows; `None` if there is
+/// nothing to compare.
 fn totals(lines: &[&CellRecord]) -> Option<String> {
     let has = |row: &str| lines.iter().any(|line| line.row == row);
     let total = |without: Option<&str>| {
@@ -199,7 +201,7 @@ fn totals(lines: &[&CellRecord]) -> Option<String> {
     ))
 }
 
-/// What a line was made with, if not the full budget and the embedded images.
+/// The budget and the images of a line, unless they are the full budget and the embedded images.
 fn how_made(line: &CellRecord) -> Option<String> {
     let budget = &line.budget;
     match &line.data {
@@ -209,22 +211,22 @@ fn how_made(line: &CellRecord) -> Option<String> {
     }
 }
 
-/// Whether the last runs of the search were in full.
+/// Returns true if the last runs of the search were full runs.
 fn has_finals(line: &CellRecord) -> bool {
     line.search.iter().any(|trial| trial.choice.starts_with(IN_FULL))
 }
 
-/// Whether a figure is as good as the paper's.
+/// Returns true if a figure is as good as the paper's.
 fn is_reached(line: &CellRecord) -> bool {
     line.paper.is_some_and(|paper| is_as_good(line.ours, paper, &line.column))
 }
 
-/// Lower is better for nats, higher for accuracies.
+/// Returns true if `ours` is as good as the paper's: lower is better for nats, higher for accuracies.
 fn is_as_good(ours: f64, paper: f64, column: &str) -> bool {
     if column == ACCURACY { ours >= paper } else { ours <= paper }
 }
 
-/// The figures of a table: compared with the paper's where it has some, else in rows and columns.
+/// The figures of a table, compared with the paper's if it has some, otherwise in rows and columns.
 fn figures(lines: &[&CellRecord]) -> String {
     match lines.iter().any(|line| line.paper.is_some()) {
         true => compared(lines),
@@ -232,7 +234,7 @@ fn figures(lines: &[&CellRecord]) -> String {
     }
 }
 
-/// One table for each row of the paper's, or for each column where those are fewer.
+/// One table for each row of the paper's, or for each column if there are fewer columns.
 fn compared(lines: &[&CellRecord]) -> String {
     let (row, column): (NameOf<CellRecord>, NameOf<CellRecord>) = (|line| &line.row, |line| &line.column);
     let count = |name: NameOf<CellRecord>| distinct(lines.iter().map(|line| name(line))).len();
@@ -271,7 +273,7 @@ fn comparison(of_cell: &[&CellRecord]) -> String {
     format!("{} | {error} | {paper:.1} | {difference}", entry(of_cell))
 }
 
-/// Rows and columns as in the table's command, with the temperatures where the table sets them.
+/// Rows and columns as in the table's command, with the temperatures if the table sets them.
 fn grid(lines: &[&CellRecord]) -> String {
     let rows = distinct(lines.iter().map(|line| &line.row[..]));
     let columns = distinct(lines.iter().map(|line| &line.column[..]));
@@ -294,12 +296,12 @@ fn grid(lines: &[&CellRecord]) -> String {
     text
 }
 
-/// The temperature at the first and the last step; nothing where the estimator keeps its own or has none.
+/// The temperature at the first and the last step; empty if the estimator keeps its own or has none.
 fn temperatures(line: &CellRecord) -> String {
     line.tau.map_or(String::new(), |(start, end)| format!("{start} to {end}"))
 }
 
-/// Text as Markdown shows it, in a table too.
+/// Text escaped for Markdown, tables included.
 fn plain(text: &str) -> String {
     let mut plain = String::new();
     for c in text.chars() {
@@ -314,7 +316,7 @@ fn plain(text: &str) -> String {
     plain
 }
 
-/// The mean of a cell's figures, with the standard deviation where there are several.
+/// The mean of a cell's figures, with the standard deviation if there are several.
 fn entry(of_cell: &[&CellRecord]) -> String {
     let ours: Vec<f64> = of_cell.iter().map(|line| line.ours).collect();
     let Some((mean, spread)) = mean_and_spread(&ours) else { return String::new() };
@@ -351,7 +353,7 @@ fn details(lines: &[&CellRecord]) -> String {
     text
 }
 
-/// The strips that the models of a table draw, if there are pictures of it.
+/// The strips that the models of a table draw, if there are pictures.
 fn drawn(from: &Path, file: &Path, lines: &[&CellRecord]) -> Option<String> {
     let of_line = |line: &&CellRecord| {
         let picture = picture(file, &line.row, &line.column, line.seed);
@@ -364,7 +366,7 @@ fn drawn(from: &Path, file: &Path, lines: &[&CellRecord]) -> Option<String> {
     (!pictures.is_empty()).then(|| pictures.join("\n"))
 }
 
-/// The costs of semi-supervised steps, where they were measured.
+/// The costs of semi-supervised steps, if they were measured.
 fn cost_section(from: &Path, file: &Path) -> Result<String> {
     let lines: Vec<cost::CostRecord> = read_lines(&beside(file, "cost.jsonl"))?;
     let Some(first) = lines.first() else { return Ok(String::new()) };
@@ -390,8 +392,8 @@ fn cost_section(from: &Path, file: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// Pictures of the scores on the validation images against the step, the first seed's: one for each row of a table, or for
-/// each column where those are fewer.
+/// Pictures of the scores on the validation images against the step, for the first seed: one for each row of
+/// a table, or for each column if there are fewer columns.
 fn draw_curves(from: &Path, table: &str, curves: &[Curve]) -> Result<Vec<(String, PathBuf)>> {
     let (row, column): (NameOf<Curve>, NameOf<Curve>) = (|curve| &curve.row, |curve| &curve.column);
     let count = |name| distinct(curves.iter().map(name)).len();
@@ -439,7 +441,7 @@ fn draw_each(
     Ok(pictures)
 }
 
-/// A picture as the page beside the folder names it.
+/// The path of a picture as the page next to the folder writes it.
 fn link(from: &Path, picture: &Path) -> String {
     let inside = picture.strip_prefix(from).unwrap_or(picture);
     let names = from.file_name().into_iter().chain(inside.iter());

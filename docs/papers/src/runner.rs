@@ -1,4 +1,4 @@
-//! Running a cell: the search, the training, the test.
+//! Runs a cell: the search, the training, the test.
 
 use std::time::{Duration, Instant};
 
@@ -15,20 +15,20 @@ use crate::records::{CellRecord, Curve, Results, model, picture, rate};
 use crate::settings::Settings;
 use crate::work::{Known, Work};
 
-/// What all cells of a command share.
+/// The settings that all cells of a command share.
 pub(crate) struct Runner<'a> {
     pub(crate) table: &'static str,
     pub(crate) budget: Budget,
     pub(crate) label: Option<&'a str>,
     pub(crate) data: &'a Digits,
-    /// What the data is, if not the embedded one.
+    /// The source of the data, if it is not embedded.
     pub(crate) source: Option<String>,
     pub(crate) interrupt: &'a Interrupt,
 }
 
 /// Images that a cell's model draws.
 const DRAWN: usize = 20;
-/// Time between checkpoints: what a kill can cost.
+/// Time between checkpoints, which is the most that a kill can cost.
 const SAVE_EVERY: Duration = Duration::from_secs(20);
 /// Time between checkpoints during the test, which Ctrl-C ends at once.
 const SAVE_TEST_EVERY: Duration = Duration::from_secs(1);
@@ -129,7 +129,7 @@ impl Runner<'_> {
         }
     }
 
-    /// The share of right answers, a second record of the cell.
+    /// The share of right answers, as a second record of the cell.
     fn accuracy_record(&self, cell: &Cell, bound: &CellRecord, accuracy: f64) -> CellRecord {
         let images = self.data.test().len() as f64;
         CellRecord {
@@ -141,7 +141,7 @@ impl Runner<'_> {
         }
     }
 
-    /// The picture of what the model draws.
+    /// Draws a picture of images from the model.
     fn draw(&self, run: &Run<'_>, cell: &Cell, results: &Results) -> Result<()> {
         let path = picture(&results.place, &cell.row, &cell.column, cell.settings.seed);
         writable_dir(path.parent().expect("a file in a folder"))?;
@@ -155,14 +155,14 @@ impl Runner<'_> {
         grid.save(&path)
     }
 
-    /// Keeps the model that the figures are of: `reparam eval` and `reparam sample` take it.
+    /// Keeps the model that gave the figures, for `reparam eval` and `reparam sample`.
     fn keep_model(&self, run: &Run<'_>, cell: &Cell, results: &Results) -> Result<()> {
         let path = model(&results.place, &cell.row, &cell.column, cell.settings.seed);
         writable_dir(path.parent().expect("a file in a folder"))?;
         run.checkpoint().save(&path)
     }
 
-    /// Run number `number` of a cell, to its end; `None` if interrupted. Either way it is on disk.
+    /// Trains run number `number` of a cell to its end; `None` if interrupted. Either way the run is on disk.
     pub(crate) fn train(
         &self,
         number: usize,
@@ -231,7 +231,7 @@ impl Clock {
         self.0.elapsed() > every
     }
 
-    /// Counts the time since, and begins anew.
+    /// Adds the time since the last save, and starts again.
     fn add_to(&mut self, seconds: &mut f64) {
         *seconds += self.0.elapsed().as_secs_f64();
         self.0 = Instant::now();
@@ -242,7 +242,7 @@ fn finite(score: f64) -> Option<f64> {
     score.is_finite().then_some(score)
 }
 
-/// Nats with as many digits as mean something.
+/// Nats with only the digits that mean something.
 pub(crate) fn rounded(nats: f64) -> f64 {
     (nats * 1e4).round() / 1e4
 }

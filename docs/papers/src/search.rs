@@ -1,4 +1,5 @@
-//! Settings that are chosen on the validation split, by short runs and then by two in full; the best run of all counts.
+//! Settings chosen on the validation split, by short runs and then by two full ones. The best run of all
+//! counts.
 
 use reparam::Result;
 
@@ -14,8 +15,8 @@ fn short(settings: &Settings) -> Settings {
     Settings { steps, validate_every: (steps / 5).max(1), ..settings.clone() }
 }
 
-/// What is trained in full where there was a search: what it chose, and the same at a third of the rate, since short runs
-/// prefer rates that are too high for long ones.
+/// The settings of the full runs. After a search they are the chosen settings, and the same at a third of the
+/// rate, since short runs prefer rates that are too high for long ones.
 fn finalists(cell: &Cell, chosen: Settings) -> Vec<Settings> {
     let slower = Settings { learning_rate: chosen.learning_rate / 3.0, ..chosen.clone() };
     if cell.search.is_empty() { vec![chosen] } else { vec![chosen, slower] }
@@ -25,28 +26,28 @@ fn finalists(cell: &Cell, chosen: Settings) -> Vec<Settings> {
 struct Run {
     number: usize,
     settings: Settings,
-    /// The best one on the validation split; none if none was finite.
+    /// The best score on the validation split; `None` if none was finite.
     score: Option<f64>,
 }
 
-/// What the short runs say.
+/// The outcome of the short runs.
 struct Searched {
-    /// The settings of a run in full that they choose.
+    /// The settings that they choose for a full run.
     chosen: Settings,
-    /// The best of them; none where there was no search, or no finite score.
+    /// The best of them; `None` if there was no search, or no finite score.
     best: Option<Run>,
-    /// How many there were.
+    /// The number of short runs.
     count: usize,
 }
 
-/// Whether a score is the better one; none is the worst.
+/// Returns true if a score is better than another. `None` is the worst.
 fn is_better(score: Option<f64>, than: Option<f64>) -> bool {
     score.is_some_and(|score| than.is_none_or(|than| score < than))
 }
 
 impl Runner<'_> {
-    /// Number and settings of the run that is best on the validation split: one in full, unless a short one was better still.
-    /// `None` if interrupted.
+    /// The number and the settings of the best run on the validation split: a full run, unless a short one
+    /// was better. `None` if interrupted.
     pub(crate) fn choose(&self, cell: &Cell, work: &mut Work) -> Result<Option<(usize, Settings)>> {
         let Some(Searched { chosen, best, count }) = self.search(cell, work)? else { return Ok(None) };
         let mut best = best.unwrap_or(Run { number: count, settings: chosen.clone(), score: None });
@@ -60,7 +61,7 @@ impl Runner<'_> {
         Ok(Some((best.number, best.settings)))
     }
 
-    /// The short runs; `None` if interrupted. Of their checkpoints only the best one's is kept.
+    /// Makes the short runs, and keeps only the best one's checkpoint; `None` if interrupted.
     fn search(&self, cell: &Cell, work: &mut Work) -> Result<Option<Searched>> {
         let mut chosen = cell.settings.clone();
         let mut best: Option<Run> = None;
@@ -70,7 +71,7 @@ impl Runner<'_> {
             for choice in stage {
                 let candidate = choice.apply(&base);
                 if candidate == base && best.is_some() {
-                    // An earlier stage has its score.
+                    // A run of an earlier stage has its score already.
                     continue;
                 }
                 let (number, settings) = (count, short(&candidate));
@@ -90,8 +91,8 @@ impl Runner<'_> {
         Ok(Some(Searched { chosen, best, count }))
     }
 
-    /// The best score on the validation split of run number `number`, made now or earlier, none if none was finite; `None`
-    /// if interrupted.
+    /// The best score on the validation split of run number `number`, made now or earlier, which is `None` if
+    /// none was finite; `None` if interrupted.
     fn trial(
         &self,
         number: usize,

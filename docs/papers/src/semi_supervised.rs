@@ -1,4 +1,4 @@
-//! Section 4.3 of Jang, Gu and Poole 2017: 100 labels, and what a step costs with many classes.
+//! Section 4.3 of Jang, Gu and Poole 2017: 100 labels, and the cost of a step with many classes.
 
 use reparam::cli::{Interrupt, say};
 use reparam::models::{FewLabelsShape, KnownLabels, ModelShape};
@@ -37,7 +37,8 @@ const ROWS: [Row; 3] = [
     },
 ];
 
-/// A run of the model of `train semi`: three nets of fully connected layers, where the paper has convolutions.
+/// A run of the model of `train semi`: three nets of fully connected layers, where the paper has
+/// convolutions.
 fn settings(row: &Row, budget: Budgeted) -> Settings {
     let Plan { model, training, .. } = Plan::semi();
     let OptimizerPlan::Adam { beta1, beta2 } = training.optimizer else { unreachable!("semi's optimizer") };
@@ -54,7 +55,7 @@ fn settings(row: &Row, budget: Budgeted) -> Settings {
     }
 }
 
-/// The methods, with a run of each with as many classes as told, whose labels are drawn at random. It has the paper's
+/// The methods, each with a run on this many classes, whose labels are drawn at random. It has the paper's
 /// objective, without guidance.
 pub(crate) fn runs_of_classes(
     classes: usize,
@@ -78,7 +79,7 @@ pub(crate) fn cells(budget: Budgeted) -> Vec<Cell> {
         paper: Some(row.elbo),
         settings: settings(row, budget),
         search: budget.search(vec![[100.0, 300.0, 30.0].map(Choice::Weight).to_vec()]),
-        // One sample: the bound is -ELBO then.
+        // With one sample, the bound is -ELBO.
         samples: 1,
         accuracy: Some(row.accuracy),
     };
@@ -108,10 +109,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<i32> {
     }
     say!(
         "unlike the paper's, the nets are fully connected; labelled images are shifted at random, and q(y | x) of the others \
-         is led by virtual adversarial training and by equal use of the classes"
+         is regularised by virtual adversarial training and by equal use of the classes"
     );
     let interrupt = Interrupt::listen()?;
-    // Before the cells, which take their time.
+    // Before the cells, because they take long.
     let earlier = if wants_cost { cost::earlier(args, budget)? } else { Vec::new() };
     if wants_cells {
         let code = crate::run_cells("semi-supervised", &only::choose(cells, &texts)?, args, &interrupt)?;

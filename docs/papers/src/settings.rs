@@ -1,4 +1,4 @@
-//! The settings of a cell, of which some are chosen by a search.
+//! The settings of a cell, some of which a search chooses.
 
 use reparam::Schedule;
 use reparam::models::ModelShape;
@@ -10,17 +10,17 @@ pub(crate) struct Settings {
     pub(crate) model: ModelShape,
     /// The estimator's name.
     pub(crate) estimator: String,
-    /// The estimator's temperature at the first and the last step, on a straight line between; `None` keeps the one in its
-    /// name.
+    /// The estimator's temperature at the first and the last step, linear in between; `None` keeps the one in
+    /// its name.
     pub(crate) tau: Option<(f64, f64)>,
-    /// Adam's step size. It falls on a straight line to a hundredth over the last 60 % of the run.
+    /// Adam's step size. It falls linearly to a hundredth over the last 60 % of the run.
     pub(crate) learning_rate: f64,
     /// Adam's decays.
     pub(crate) betas: (f64, f64),
     /// Images per step.
     pub(crate) batch: usize,
     pub(crate) steps: u64,
-    /// Steps between scores on the validation images, of which the best decides which parameters are kept.
+    /// Steps between scores on the validation images. The parameters with the best score are kept.
     pub(crate) validate_every: u64,
     pub(crate) seed: u64,
 }
@@ -54,7 +54,7 @@ impl Settings {
         }
     }
 
-    /// How much the classes of labelled images count, where there are any.
+    /// The weight of the classes of labelled images, if any.
     pub(crate) fn weight(&self) -> Option<f32> {
         match &self.model {
             ModelShape::FewLabels(shape) => Some(shape.weight),

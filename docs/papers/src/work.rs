@@ -1,4 +1,5 @@
-//! What an unfinished cell keeps on disk, beside the file of results: checkpoints, and what is known so far.
+//! The files that an unfinished cell keeps next to the file of results: checkpoints, and the results known so
+//! far.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,10 +24,10 @@ pub(crate) struct Work {
     pub(crate) known: Known,
 }
 
-/// What is known of an unfinished cell.
+/// The known results of an unfinished cell.
 #[derive(Serialize, Deserialize, Default)]
 pub(crate) struct Known {
-    /// All that the cell was begun with.
+    /// The settings and the data that the cell began with.
     cell: String,
     pub(crate) trials: Vec<Trial>,
     /// Time spent.
@@ -46,16 +47,16 @@ impl Work {
         let path = folder.join(format!("{name}.json"));
         let text = read_text(&path)?;
         if text.is_empty() {
-            // Checkpoints without that file are of a run that is not wanted any more.
+            // Checkpoints without that file belong to a run that is no longer wanted.
             remove_runs(&folder, &name);
             let known = Known { cell: identity, ..Known::default() };
             return Ok(Some(Work { folder, name, lock, known }));
         }
         let known = serde_json::from_str::<Known>(&text)
-            .map_err(|error| Error::format(&path, "what reparam-papers wrote", error))?;
+            .map_err(|error| Error::format(&path, "a file written by reparam-papers", error))?;
         if known.cell != identity {
             let expected = "a cell of this command's settings and data (remove it to begin again)";
-            return Err(Error::format(path, expected, "one of others"));
+            return Err(Error::format(path, expected, "a cell of other settings or data"));
         }
         Ok(Some(Work { folder, name, lock, known }))
     }

@@ -104,7 +104,7 @@ fn figures_refuses_what_it_cannot_do() {
         ]
         .join("\n"),
         @"
-    error: --only: expected some of coin-and-gaussian, staircase, race, baseline, bump, bias-arrow, gradient-paths, gradcheck-step, rule, kernel-cost, elbo-gap, density, gradient, temperature, simplex, tails, straight-through, gradients, bias-variance, lab-temperature, lab-samples, lab-training, tape, digits, code-usage, found `foo`
+    error: --only: expected names among coin-and-gaussian, staircase, race, baseline, bump, bias-arrow, gradient-paths, gradcheck-step, rule, kernel-cost, elbo-gap, density, gradient, temperature, simplex, tails, straight-through, gradients, bias-variance, lab-temperature, lab-samples, lab-training, tape, digits, code-usage, found `foo`
     error: data/t10k-labels-idx1-ubyte/pictures: cannot create the folder: Not a directory (os error 20)
     "
     );
@@ -485,7 +485,7 @@ fn an_interrupted_cell_goes_on_as_if_nothing_had_happened() {
         if interruptions == 0 {
             let other = line("cut.jsonl").replace("400", "401");
             let error = desk.error(&other, &desk.output(&other));
-            assert_snapshot!(error, @"error: cut.work/SBN-bernoulli-DARN-1.json: expected a cell of this command's settings and data (remove it to begin again), found one of others");
+            assert_snapshot!(error, @"error: cut.work/SBN-bernoulli-DARN-1.json: expected a cell of this command's settings and data (remove it to begin again), found a cell of other settings or data");
         }
         interruptions += 1;
         assert!(interruptions < 100);
@@ -540,7 +540,7 @@ fn reproduce_refuses_what_it_cannot_do() {
     error: --only: expected words of a cell's name, like `SBN bernoulli / score function`, found nothing-like-it
     error: --only: expected words of a cell's name, like `SBN bernoulli / score function`, found ARN
     error: --only: expected words of a cell's name, like `SBN bernoulli / score function`, found cost
-    error: bad.jsonl: expected lines that reparam-papers wrote, found line 1: missing field `row` at line 1 column 23
+    error: bad.jsonl: expected lines written by reparam-papers, found line 1: missing field `row` at line 1 column 23
     error: data: cannot read: Is a directory (os error 21)
     error: nowhere: expected a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), found nothing
     error: unrecognized subcommand 'table9'

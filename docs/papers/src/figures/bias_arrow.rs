@@ -42,7 +42,8 @@ pub(super) fn draw() -> String {
     let runs = ESTIMATORS.map(|(name, ..)| Moments::measure(&WithFee, name, SAMPLES, 1));
     let exact = &runs[0].exact;
     let length = norm(exact);
-    // Two directions in the plane of the gradients, whose entries sum to 0: along the exact gradient, and across.
+    // Two directions in the plane of the gradients, whose entries sum to 0: along the exact gradient, and
+    // across.
     let along: Vec<f64> = exact.iter().map(|g| g / length).collect();
     let third = 3f64.sqrt().recip();
     let across: Vec<f64> = (0..3).map(|i| third * (along[(i + 2) % 3] - along[(i + 1) % 3])).collect();

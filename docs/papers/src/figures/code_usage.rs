@@ -1,5 +1,5 @@
-//! How many of its classes each latent variable uses and what it says of an image, by epoch of the VAE's short
-//! training.
+//! The number of classes that each latent variable uses, and its information about an image, by epoch of the
+//! VAE's short training.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
@@ -10,7 +10,7 @@ use crate::figures::parts::{GREY, LARGE, blue, key, write_text};
 use reparam::cli::plot::{Area, COLOURS, Drawn, SMALL, picture, sans};
 
 const SIZE: (u32, u32) = (960, 470);
-/// The most information that the colours tell apart, in nats; a variable has room for ln 10 = 2.3.
+/// The most information that the colours distinguish, in nats. A variable can carry ln 10 = 2.3.
 const MOST: f64 = 1.6;
 
 /// `usages` has an entry for each epoch, 0 included, and in it one for each latent variable.
@@ -59,7 +59,7 @@ fn means(area: &Area<'_>, usages: &[Vec<Usage>]) -> Drawn {
     Ok(legend.label_font(sans(SMALL)).draw()?)
 }
 
-/// One row for each variable, by what it says in the end; one column for each epoch.
+/// One row for each variable, in the order of its information at the end, and one column for each epoch.
 fn heat_map(area: &Area<'_>, usages: &[Vec<Usage>]) -> Drawn {
     let last = &usages[usages.len() - 1];
     let mut order: Vec<usize> = (0..LATENTS).collect();

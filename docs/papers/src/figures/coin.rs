@@ -82,7 +82,8 @@ pub(super) fn coin_and_gaussian() -> String {
     sheet.finish()
 }
 
-/// Samples with the draws held fixed are staircases in the logit, and the mean of many of them is nearly smooth.
+/// Samples with the draws held fixed are staircases in the logit, and the mean of many of them is nearly
+/// smooth.
 pub(super) fn staircase() -> String {
     const COUNTS: [usize; 3] = [1, 10, 1000];
     const SEED: u64 = 2;
@@ -138,7 +139,7 @@ pub(super) fn baseline() -> String {
         p * heads * heads + (1.0 - p) * tails * tails - exact * exact
     };
     let (mean_loss, best) = (p * HEADS + (1.0 - p) * TAILS, (1.0 - p) * HEADS + p * TAILS);
-    // New draws for every constant, so that the points err independently.
+    // New draws for every constant, so that the points' errors are independent.
     let measured: Vec<_> = spaced(-1.0, 4.0, 11)
         .enumerate()
         .map(|(i, c)| {
@@ -210,7 +211,7 @@ pub(super) fn baseline() -> String {
     sheet.finish()
 }
 
-/// The density of a coin's perturbed logit, and what multiplies it under the integral that is the gradient of a relaxed sample.
+/// The density of a coin's perturbed logit, and its factor in the integral that is the gradient of a relaxed sample.
 pub(super) fn bump() -> String {
     const TAUS: [f64; 3] = [0.2, 0.8, 2.0];
     const COLOURS: [&str; 3] = [BLUE, ORANGE, GREEN];

@@ -9,7 +9,7 @@ const BACKWARD: Pen = Pen::new(ORANGE).width(2.5).dashed();
 const LEAF: &str = "#fff3d6";
 const OP: &str = "#e8f3fb";
 
-/// The way of the value and the way of the gradient, for each op.
+/// The path of the value and the path of the gradient, for each op.
 pub(super) fn gradient_paths() -> String {
     let mut sheet = Sheet::new(480.0);
     let names = ["gumbel_softmax", "st_gumbel_softmax", "st_categorical", "st_argmax"];
@@ -191,7 +191,7 @@ pub(super) fn kernel_cost() -> String {
     sheet.finish()
 }
 
-/// Of each node but the logits: its op, and the numbers that it reads and writes, as shares of `elements`.
+/// For each node except the logits, its op and the numbers that it reads and writes, as shares of `elements`.
 fn passes(tape: &Tape, elements: f64) -> Vec<(String, f64, f64)> {
     let print = tape.to_string();
     let count = |line: &str| {

@@ -1,4 +1,4 @@
-//! Test digits, their reconstructions, and samples of the prior, by the VAE after its short training.
+//! Test digits, their reconstructions, and samples from the prior, with the VAE after its short training.
 
 use plotters::style::text_anchor::HPos;
 use reparam::data::Split;
@@ -13,7 +13,7 @@ const PER_ROW: usize = 10;
 const SAMPLES: usize = 3 * PER_ROW;
 const SIZE: (u32, u32) = (960, 482);
 const LEFT: i32 = 168;
-/// Pixels of the picture for 3 of an image's.
+/// Pixels of the picture for 3 pixels of an image.
 const SCALE: usize = 4;
 
 pub(super) fn draw(

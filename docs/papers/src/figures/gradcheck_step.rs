@@ -5,7 +5,7 @@ use reparam::Tape;
 use super::sheet::*;
 
 const PRICES: [f32; 4] = [3.0, 1.0, 2.0, 5.0];
-/// Where the derivative is taken, with respect to the logit of the class of price 1.
+/// The point at which the derivative is taken, a logit of the class of price 1.
 const AT: f32 = 1.0;
 
 /// The expected price, in f32, by the engine.

@@ -1,4 +1,4 @@
-//! Single estimates of a gradient, by several estimators, beside the exact gradient.
+//! Single estimates of a gradient, by several estimators, compared with the exact gradient.
 
 use std::error::Error;
 
@@ -23,7 +23,7 @@ const SAMPLES: usize = 100_000;
 const BINS: usize = 100;
 const RANGE: (f64, f64) = (-0.75, 1.75);
 const SIZE: (u32, u32) = (960, 660);
-/// Room for what is written beside the histograms, above and below them.
+/// Room for the text next to the histograms, above them and below them.
 const LEFT: i32 = 210;
 const RIGHT: i32 = 160;
 const TOP: i32 = 46;
@@ -78,7 +78,7 @@ fn length(gradient: &[f64]) -> f64 {
     gradient.iter().map(|g| g * g).sum::<f64>().sqrt()
 }
 
-/// A histogram with the mean below it; returns what is to be written beside it.
+/// Draws a histogram with the mean below it, and returns the text to write next to it.
 fn histogram(area: &Area<'_>, run: &Measurement, colour: RGBColor) -> Result<[String; 4], Box<dyn Error>> {
     let (low, high) = RANGE;
     let width = (high - low) / BINS as f64;

@@ -1,4 +1,4 @@
-//! What the lab measures of families of estimators, and the loss that they end at.
+//! The lab's measurements of families of estimators, and the loss at which they end.
 
 use reparam::cli::plot::{self, Axes, Curve};
 use reparam::estimators::{Estimate, parse};
@@ -11,8 +11,8 @@ use super::sheet::*;
 const ESTIMATES: usize = 100_000;
 const SEED: u64 = 1;
 
-/// Bias squared and variance against the temperature, on a quadratic of five classes. A squared bias that chance may have
-/// made is left out.
+/// Bias squared and variance against the temperature, on a quadratic of five classes. A squared bias that may
+/// be due to chance is left out.
 pub(super) fn temperature() -> Result<String> {
     const FAMILIES: [&str; 4] = ["gumbel-softmax", "st-gumbel-softmax", "gumbel-rao:10", "st-softmax"];
     const TAUS: [f64; 9] = [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0, 4.0];
@@ -57,8 +57,8 @@ pub(super) fn samples() -> Result<String> {
     plot::logarithmic(&Axes { x: "samples (gumbel-rao: noises of one sample)", y: "variance" }, &curves)
 }
 
-/// The exact loss of a toy against the evaluations of its loss, while an estimator trains the logit: the mean of some runs
-/// and what chance may have made of it.
+/// The exact loss of a toy against the evaluations of its loss, while an estimator trains the logit: the mean
+/// of some runs and its standard error.
 pub(super) fn training() -> String {
     const SHOWN: [(&str, &str); 7] = [
         ("score-function", BLUE),
@@ -107,7 +107,7 @@ pub(super) fn training() -> String {
     sheet.finish()
 }
 
-/// Runs of an estimator, and points of each.
+/// The number of runs of an estimator, and of points in each.
 const RUNS: u64 = 10;
 const POINTS: usize = 100;
 

@@ -1,20 +1,20 @@
-//! The mean of many estimates of a gradient, with what chance may have made of it.
+//! The mean of many estimates of a gradient, and its error from chance.
 
 use reparam::estimators::{Estimate, parse};
 use reparam::lab::Problem;
 use reparam::{Noise, Tape};
 
-/// Rows of estimates that are made together.
+/// Rows of estimates made together.
 const ROWS: usize = 2000;
 
 /// Moments of estimates of the gradient of one row's logits.
 pub(super) struct Moments {
     pub(super) samples: usize,
     pub(super) mean: Vec<f64>,
-    /// Of one estimate, row after row.
+    /// The covariance of one estimate, row after row.
     pub(super) covariance: Vec<f64>,
     pub(super) exact: Vec<f64>,
-    /// Of one estimate, summed over the components, and the standard error of that.
+    /// The variance of one estimate, summed over the components, and its standard error.
     pub(super) variance: (f64, f64),
 }
 
@@ -63,7 +63,8 @@ impl Moments {
         Moments { samples, mean, covariance, exact, variance: (variance, (spread / b).sqrt()) }
     }
 
-    /// The squared length of the mean's error less what chance adds to it on the average, and its standard error.
+    /// The squared length of the mean's error, minus its expectation from chance alone, and its standard
+    /// error.
     pub(super) fn squared_bias(&self) -> (f64, f64) {
         let (n, count) = (self.exact.len(), self.samples as f64);
         let miss: Vec<f64> = self.mean.iter().zip(&self.exact).map(|(mean, exact)| mean - exact).collect();

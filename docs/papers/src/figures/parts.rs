@@ -1,16 +1,16 @@
-//! The parts that the pictures of the documentation are drawn with.
+//! Parts shared by the documentation's pictures.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use reparam::cli::plot::{Area, Drawn, sans};
 
-/// What stands behind the data: grids, references, bands.
+/// The colour of grids, references and bands behind the data.
 pub(crate) const GREY: RGBColor = RGBColor(140, 140, 140);
-/// The height of letters of names of axes and panels, in pixels.
+/// The height of letters in the names of axes and panels, in pixels.
 pub(crate) const LARGE: f64 = 16.0;
 
-/// From almost white (0) to dark blue (1).
+/// A colour from almost white (0) to dark blue (1).
 pub(crate) fn blue(share: f64) -> RGBColor {
     const STOPS: [[f64; 3]; 4] =
         [[250.0, 252.0, 255.0], [186.0, 214.0, 236.0], [66.0, 140.0, 196.0], [8.0, 48.0, 107.0]];
@@ -21,7 +21,7 @@ pub(crate) fn blue(share: f64) -> RGBColor {
     RGBColor(red, green, blue)
 }
 
-/// Puts a PNG file on a picture's background, behind what is drawn.
+/// Puts a PNG file on a picture's background, under everything else.
 pub(crate) fn embed(svg: &mut String, (x, y): (i32, i32), (width, height): (u32, u32), png: &[u8]) {
     let data = BASE64_STANDARD.encode(png);
     let image = format!(
@@ -32,7 +32,7 @@ pub(crate) fn embed(svg: &mut String, (x, y): (i32, i32), (width, height): (u32,
     svg.insert_str(behind, &image);
 }
 
-/// Writes one line beside, or around, a point.
+/// Writes one line next to, or around, a point.
 pub(crate) fn write_text(area: &Area<'_>, text: &str, at: (i32, i32), pixels: f64, side: HPos) -> Drawn {
     let style = TextStyle::from(sans(pixels)).pos(Pos::new(side, VPos::Center));
     Ok(area.draw_text(text, &style, at)?)

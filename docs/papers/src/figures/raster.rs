@@ -1,5 +1,5 @@
-//! An SVG picture as a PNG file, without the system's fonts: the fonts are DejaVu's, under the Bitstream Vera licence,
-//! which lets anyone use and embed it.
+//! An SVG picture as a PNG file, without the system's fonts: the fonts are DejaVu's, under the Bitstream Vera
+//! licence, which lets anyone use and embed it.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use reparam::cli::picture::encode;
 /// Pixels of the PNG file for each of the SVG file.
 const ZOOM: f32 = 2.0;
 
-/// The bytes of a PNG file, the same for the same picture. All text is set in DejaVu Sans or its fixed-width companion.
+/// The bytes of a PNG file, the same for the same picture. All text is set in DejaVu Sans or its fixed-width
+/// companion.
 pub(super) fn png(svg: &str) -> Result<Vec<u8>> {
     let refused =
         |found: &dyn std::fmt::Display| Error::invalid("the picture", "SVG that can be drawn", found);
@@ -25,7 +26,7 @@ pub(super) fn png(svg: &str) -> Result<Vec<u8>> {
     let tree = Tree::from_str(svg, &options).map_err(|error| refused(&error))?;
     let size = tree.size().to_int_size().scale_by(ZOOM).expect("a picture of some size");
     let mut pixmap = Pixmap::new(size.width(), size.height()).expect("a picture of some size");
-    // Where a picture is not a whole number of pixels high.
+    // Needed if a picture's height is not a whole number of pixels.
     pixmap.fill(Color::WHITE);
     resvg::render(&tree, Transform::from_scale(ZOOM, ZOOM), &mut pixmap.as_mut());
     // The background is opaque.

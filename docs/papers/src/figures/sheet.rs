@@ -10,7 +10,7 @@ pub(super) const PINK: &str = "#cc79a7";
 pub(super) const SKY: &str = "#56b4e9";
 pub(super) const INK: &str = "#222222";
 pub(super) const GREY: &str = "#8c8c8c";
-/// The orange for text on white, where the other one is too light.
+/// The orange for text on white, because the other one is too light.
 pub(super) const RUST: &str = "#b34d00";
 
 /// The heights of letters in pixels: of numbers and notes, and of titles.
@@ -279,7 +279,7 @@ impl Plot {
         sheet.upwards((left - room - 4.0, top + height / 2.0), y_name);
     }
 
-    /// A line through points, as far as it is inside.
+    /// A line through points, clipped to the frame.
     pub(super) fn curve(&self, sheet: &mut Sheet, points: impl IntoIterator<Item = (f64, f64)>, pen: Pen) {
         let places: Vec<At> = points.into_iter().map(|point| self.place(point)).collect();
         let mut piece: Vec<At> = Vec::new();
@@ -294,7 +294,7 @@ impl Plot {
         sheet.line(&piece, pen);
     }
 
-    /// A dot, with an error bar if `error` is not 0; it must be inside, and the bar is cut at the frame.
+    /// A dot, with an error bar if `error` is not 0. It must be inside the frame, and the bar is cut there.
     pub(super) fn dot(&self, sheet: &mut Sheet, (x, y): (f64, f64), error: f64, colour: &'static str) {
         if error > 0.0 {
             let (low, high) = self.y.ends();
@@ -349,7 +349,8 @@ pub(super) fn spaced(from: f64, to: f64, count: usize) -> impl DoubleEndedIterat
     (0..count).map(move |i| from + (to - from) * i as f64 / (count - 1) as f64)
 }
 
-/// The corners of a staircase through points: flat up to the middle between two points that differ, and there a jump.
+/// The corners of a staircase through points: flat up to the middle between two points that differ, with a
+/// jump there.
 pub(super) fn stairs(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut corners = vec![points[0]];
     for pair in points.windows(2).filter(|pair| pair[0].1 != pair[1].1) {
@@ -360,10 +361,10 @@ pub(super) fn stairs(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     corners
 }
 
-/// Pixels to a tenth.
+/// A length in pixels, rounded to a tenth.
 fn px(value: f64) -> String {
     let tenths = (value * 10.0).round();
-    // Minus zero has a sign otherwise.
+    // Otherwise minus zero would keep its sign.
     format!("{}", if tenths == 0.0 { 0.0 } else { tenths / 10.0 })
 }
 
@@ -375,7 +376,7 @@ fn path(points: &[At]) -> String {
     path
 }
 
-/// A number at an axis, with a true minus sign; a power of ten where it is far from 1.
+/// A number at an axis, with a true minus sign, as a power of ten if it is far from 1.
 fn number(x: f64) -> String {
     let size = x.abs();
     let text = match size > 0.0 && !(1e-3..1e5).contains(&size) {

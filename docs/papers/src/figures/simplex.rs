@@ -14,10 +14,10 @@ use reparam::cli::plot::{Area, COLOURS, Drawn, SMALL, picture};
 const PROBABILITIES: [f32; 3] = [0.5, 0.3, 0.2];
 const TAUS: [f32; 4] = [0.1, 0.5, 1.0, 3.0];
 const SAMPLES: usize = 250;
-/// Densities that are told apart, beside the uniform law's: from 2^-LEVELS to 2^LEVELS, by factors of 2.
+/// The shading shows densities relative to the uniform one, from 2^-LEVELS to 2^LEVELS, by factors of 2.
 const LEVELS: i32 = 5;
 const SIZE: (u32, u32) = (960, 336);
-/// A triangle, the place of the first one, and the distance between two.
+/// The side of a triangle, the place of the first one, and the distance between two.
 const SIDE: i32 = 208;
 const HEIGHT: i32 = 180;
 const LEFT: i32 = 18;
@@ -58,7 +58,7 @@ fn triangle(area: &Area<'_>, left: i32, tau: f32) -> Drawn {
     Ok(())
 }
 
-/// Where a point of the simplex lies in a picture: class 1 at the left, 2 at the right, 3 at the top.
+/// The place of a point of the simplex in a picture: class 1 at the left, 2 at the right, 3 at the top.
 fn place(left: i32, y: [f32; 3]) -> (i32, i32) {
     let (x, up) = (y[1] + 0.5 * y[2], y[2]);
     (left + (x * SIDE as f32).round() as i32, TOP + ((1.0 - up) * HEIGHT as f32).round() as i32)
@@ -82,7 +82,7 @@ fn shading(tau: f32) -> std::io::Result<Vec<u8>> {
     let log_density = RelaxedOneHot::new(logits, tau).log_prob(y);
     let mut colours = vec![255; 3 * width * height];
     for (pixel, log_density) in inside.into_iter().zip(&*log_density.value()) {
-        // The uniform law has density 2.
+        // The uniform distribution has density 2.
         let level = (log_density / 2f32.ln() - 1.0).round().clamp(-LEVELS as f32, LEVELS as f32);
         let RGBColor(red, green, blue) = shade(level as i32);
         colours[3 * pixel..][..3].copy_from_slice(&[red, green, blue]);
@@ -95,7 +95,7 @@ fn shade(level: i32) -> RGBColor {
     blue(f64::from(level + LEVELS) / f64::from(2 * LEVELS))
 }
 
-/// The shades and what they mean.
+/// The shades and their meanings.
 fn legend(area: &Area<'_>) -> Drawn {
     const WIDTH: i32 = 36;
     let (top, bottom) = (SIZE.1 as i32 - 52, SIZE.1 as i32 - 34);

@@ -1,4 +1,5 @@
-//! A gradient through a discrete sample: the expected price along a logit, and the slopes that relaxed samples give.
+//! A gradient through a discrete sample: the expected price along a logit, and the slopes that relaxed
+//! samples give.
 
 use reparam::{Noise, Tape};
 
@@ -7,15 +8,15 @@ use super::sheet::*;
 
 const PRICES: [f32; 4] = [3.0, 1.0, 2.0, 5.0];
 const TAU: f32 = 0.5;
-/// Draws of a mean, and how many single draws are shown.
+/// Draws of a mean, and the number of single draws shown.
 const DRAWS: usize = 64;
 const SINGLE: usize = 12;
-/// Draws whose mean has hardly any error left, so that its distance from the exact slope is the bias.
+/// Draws of a mean with almost no error left, so that its distance from the exact slope is the bias.
 const MANY: usize = 100_000;
-/// Where the slopes are taken.
+/// The logit at which the slopes are taken.
 const AT: f64 = 0.0;
 
-/// The slope by each draw, with respect to the logit of the class of price 1.
+/// The slope for each draw, with respect to the logit of the class of price 1.
 fn slopes(logit: f64, draws: usize, seed: u64) -> Vec<f64> {
     let tape = Tape::new();
     let logits = tape.variable(&[0.0, logit as f32, 0.0, 0.0].repeat(draws), [draws, 4]);

@@ -1,4 +1,4 @@
-//! What a straight-through op computes, and the slope that differentiation takes instead.
+//! The value of a straight-through op, and the slope that differentiation uses instead.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
@@ -15,7 +15,8 @@ const POINTS: usize = 201;
 const FROM: f32 = -0.5;
 const TO: f32 = 3.5;
 const SIZE: (u32, u32) = (960, 440);
-/// Drawn so many times as large as shown: plotters places everything at whole pixels, which smooth curves show.
+/// The factor by which the drawing is larger than the picture, because plotters places everything at whole
+/// pixels, which would show in smooth curves.
 const FINE: i32 = 5;
 
 type Points = Vec<(f64, f64)>;
@@ -57,7 +58,7 @@ pub(super) fn draw() -> Result<String> {
     Ok(svg.replacen(&drawn, &format!("width=\"{}\" height=\"{}\"", SIZE.0, SIZE.1), 1))
 }
 
-/// Value and slope of the quantiser x -> sum_k k z_k with z = `choose`(-(x - k)^2), both as the tape has them.
+/// Value and slope of the quantiser x -> sum_k k z_k with z = `choose`(-(x - k)^2), both from the tape.
 fn curves(choose: impl for<'t> Fn(Var<'t>) -> Var<'t>) -> (Points, Points) {
     let at: Vec<f32> = (0..POINTS).map(|i| FROM + (TO - FROM) * i as f32 / (POINTS - 1) as f32).collect();
     let levels: Vec<f32> = (0..LEVELS).map(|level| level as f32).collect();
@@ -71,7 +72,7 @@ fn curves(choose: impl for<'t> Fn(Var<'t>) -> Var<'t>) -> (Points, Points) {
     (points(&y.value()), points(slope))
 }
 
-/// The steps of a staircase, each from where the one before ended.
+/// The steps of a staircase, each from the end of the one before.
 fn steps(staircase: &Points) -> Vec<Points> {
     let mut from = staircase[0].0;
     let steps = staircase.chunk_by(|a, b| a.1 == b.1).map(|step| {
@@ -86,7 +87,7 @@ fn key(at: (i32, i32), line: ShapeStyle) -> PathElement<(i32, i32)> {
     PathElement::new([at, (at.0 + 18 * FINE, at.1)], line)
 }
 
-/// What the op is in black, what it is taken for in colours: one for each temperature.
+/// The op in black, and its smooth versions in colours, one for each temperature.
 fn panel(
     area: &Area<'_>,
     y: std::ops::Range<f64>,

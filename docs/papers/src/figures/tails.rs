@@ -1,4 +1,4 @@
-//! Rare classes: how often they are drawn, by this crate's noise and by noise that is cut off.
+//! Rare classes: how often they are drawn, with this crate's noise and with truncated noise.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
@@ -8,42 +8,43 @@ use reparam::{Noise, Result, Tape};
 use crate::figures::parts::{GREY, LARGE, key, write_text};
 use reparam::cli::plot::{Area, COLOURS, Drawn, SMALL, picture, sans};
 
-/// Probabilities of a rare class: 10^-1 to 10^-8, two a decade.
+/// Probabilities of a rare class: 10^-1 to 10^-8, two per decade.
 const HALF_DECADES: std::ops::RangeInclusive<i32> = 2..=16;
-/// How often a probability's classes are drawn at least, on the average.
+/// The least expected number of draws of a probability's classes.
 const EXPECTED: f64 = 40.0;
-/// Draws for a probability at least, and at a time.
+/// The least number of draws for a probability, and the number made at a time.
 const DRAWS: f64 = 1e7;
 const DRAWS_AT_ONCE: usize = 1 << 20;
-/// Rare classes in a row, all alike, at most.
+/// The most rare classes in a row, all alike.
 const RARE: usize = 1000;
-/// Where no class was drawn.
+/// The height in the picture of a probability whose class was never drawn.
 const NEVER: f64 = 4e-10;
 const SIZE: (u32, u32) = (960, 500);
 
-/// A recipe of Gumbel noise from a draw.
+/// A recipe that makes Gumbel noise from a draw.
 type Recipe = fn(u32) -> f32;
 const TRUNCATED: [(&str, Recipe); 2] =
     [("uniform on 24 bits", gumbel_on_24_bits), ("uniform up to 0.999", gumbel_up_to_0_999)];
 
-/// The common recipe: a uniform number on 24 bits, 0 replaced by the least normal number. Ends at 16.6.
+/// The common recipe: a uniform number on 24 bits, 0 replaced by the least normal number. Its largest value
+/// is 16.6.
 fn gumbel_on_24_bits(draw: u32) -> f32 {
     let uniform = (draw >> 8) as f32 / (1 << 24) as f32;
     -(-uniform.max(f32::MIN_POSITIVE).ln()).ln()
 }
 
-/// What a Rust tensor library does: a uniform number between 1e-7 and 0.999. Ends at 6.9.
+/// The recipe of a Rust tensor library: a uniform number between 1e-7 and 0.999. Its largest value is 6.9.
 fn gumbel_up_to_0_999(draw: u32) -> f32 {
     let uniform = 1e-7 + (0.999 - 1e-7) * ((draw >> 8) as f32 / (1 << 24) as f32);
     -(-uniform.ln()).ln()
 }
 
-/// What a probability came to.
+/// The counts for one probability.
 struct Point {
     probability: f64,
     /// Classes that could be drawn, over all rows.
     chances: f64,
-    /// How often one was: by the engine, and by each truncated recipe.
+    /// The number that were drawn, by the engine and by each truncated recipe.
     wins: [u64; 1 + TRUNCATED.len()],
 }
 
@@ -65,8 +66,8 @@ pub(super) fn draw() -> Result<String> {
     })
 }
 
-/// Samples of rows of one frequent class and as many rare ones as there is room for, by every recipe from the same
-/// draws.
+/// Samples rows of one frequent class and as many rare ones as there is room for, by every recipe from the
+/// same draws.
 fn measure(probability: f64) -> Point {
     let rare = ((0.5 / probability) as usize).clamp(1, RARE);
     let rows = DRAWS_AT_ONCE / (1 + rare);
@@ -83,7 +84,7 @@ fn measure(probability: f64) -> Point {
     Point { probability, chances: (batches as usize * rows * rare) as f64, wins }
 }
 
-/// Rows in which a rare class wins.
+/// The number of rows in which a rare class wins.
 fn wins(logits: &[f32], rows: usize, draws: &[u32]) -> [u64; 1 + TRUNCATED.len()] {
     let tape = Tape::inference();
     let index =
@@ -91,7 +92,7 @@ fn wins(logits: &[f32], rows: usize, draws: &[u32]) -> [u64; 1 + TRUNCATED.len()
     let mut wins = [0; 1 + TRUNCATED.len()];
     wins[0] = index.iter().filter(|&&class| class > 0).count() as u64;
     for row in draws.chunks_exact(logits.len()) {
-        // These recipes grow with the draw, so that of all rare classes the one with the largest counts.
+        // These recipes grow with the draw, so only the rare class with the largest draw counts.
         let largest = row[1..].iter().copied().max().expect("a rare class");
         for (wins, (_, gumbel)) in wins[1..].iter_mut().zip(TRUNCATED) {
             *wins += u64::from(logits[1] + gumbel(largest) > logits[0] + gumbel(row[0]));

@@ -1,8 +1,9 @@
-//! The tape of a relaxed coin, as `reparam tape gumbel-softmax --seed 2` draws it: heads at logit 1, tails at 0, prices 3 and 1.
+//! The tape of a relaxed coin, as `reparam tape gumbel-softmax --seed 2` draws it: heads at logit 1, tails at
+//! 0, prices 3 and 1.
 
 use reparam::{Noise, Tape};
 
-/// Draws with which heads, the more probable side, is ahead, and not by so much that its gradient vanishes.
+/// Draws with which heads, the more probable side, is ahead, but not so far ahead that its gradient vanishes.
 const SEED: u64 = 2;
 
 pub(super) fn picture() -> String {

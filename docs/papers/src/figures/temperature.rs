@@ -1,4 +1,4 @@
-//! What the temperature does: expectations and samples of Gumbel-Softmax.
+//! The effect of the temperature: expectations and samples of Gumbel-Softmax.
 //!
 //! After Jang, Gu, Poole 2017, figure 1.
 
@@ -13,7 +13,7 @@ use reparam::cli::plot::{Area, COLOURS, Drawn, SMALL, picture, sans};
 const PROBABILITIES: [f32; 7] = [0.05, 0.15, 0.3, 0.08, 0.22, 0.12, 0.08];
 const CLASSES: usize = PROBABILITIES.len();
 const TAUS: [f32; 4] = [0.1, 0.5, 1.0, 10.0];
-/// Samples whose mean stands for the expectation.
+/// Samples whose mean approximates the expectation.
 const SAMPLES: usize = 100_000;
 /// Two samples of different classes, neither near a tie.
 const SEED: u64 = 9;
@@ -53,7 +53,7 @@ pub(super) fn draw() -> Result<String> {
     })
 }
 
-/// A categorical variable: its law, and two one-hot samples.
+/// A categorical variable: its distribution and two one-hot samples.
 fn categorical() -> Column {
     column(PROBABILITIES.to_vec(), |logits, noise| OneHot { logits }.sample(noise).to_vec())
 }
@@ -80,7 +80,7 @@ fn logits() -> [f32; CLASSES] {
     PROBABILITIES.map(f32::ln)
 }
 
-/// One vector as bars; the law behind it as outlines.
+/// One vector as bars, and the distribution as outlines.
 fn bars(panel: &Area<'_>, vector: &[f32], colour: RGBColor, numbers: bool) -> Drawn {
     let mut chart = ChartBuilder::on(panel)
         .margin(6)

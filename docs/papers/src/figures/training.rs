@@ -12,23 +12,23 @@ pub(super) const LATENTS: usize = 20;
 pub(super) const CLASSES: usize = 10;
 pub(super) const EPOCHS: u64 = 12;
 const STEPS_PER_EPOCH: u64 = 500;
-/// Validation images that the use of the codes is measured on.
+/// Validation images on which the use of the codes is measured.
 const IMAGES: u32 = 5_000;
 
 /// Hard samples of each test image for the score.
 const SAMPLES: usize = 10;
 
-/// How many of its classes a latent variable uses, as exp of an entropy: from 1 to [`CLASSES`].
+/// The number of classes that a latent variable uses, as exp of an entropy: from 1 to [`CLASSES`].
 #[derive(Clone, Copy)]
 pub(super) struct Usage {
-    /// Over all images: of the mean of q(z | x).
+    /// Over all images: exp of the entropy of the mean of q(z | x).
     pub(super) together: f64,
     /// For an image: exp of the mean entropy of q(z | x).
     pub(super) alone: f64,
 }
 
 impl Usage {
-    /// What the variable says of an image, in nats: the mutual information of image and variable.
+    /// The variable's information about an image, in nats: the mutual information of image and variable.
     pub(super) fn information(self) -> f64 {
         (self.together / self.alone).ln()
     }
@@ -45,7 +45,7 @@ pub(super) fn draw() -> Result<Vec<String>> {
     let indices: Vec<u32> = (0..IMAGES).collect();
     let mut images = vec![0.0; indices.len() * data.validation().pixels()];
     data.validation().pixels_into(&indices, &mut images);
-    // The model with parameters that follow the run's.
+    // The model whose parameters follow the run's.
     let mut params = Params::new();
     let vae = Vae::declare(VaeShape::symmetric(data.train().pixels(), &[256], latents), &mut params);
     let mut usages = Vec::new();
