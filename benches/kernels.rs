@@ -1,7 +1,8 @@
-//! Criterion benches of the stochastic kernels, for work on one of them: `cargo bench --bench kernels -- gumbel`.
+//! Criterion benches of the stochastic kernels, for work on one of them: `cargo bench --bench kernels --
+//! gumbel`.
 //!
-//! `reparam bench kernels` measures the same with a table to compare and a checksum; this one compares with its last
-//! run and draws distributions.
+//! `reparam bench kernels` measures the same kernels, with a table for comparison and a checksum. This one
+//! compares with its last run and draws distributions.
 
 use std::hint::black_box;
 
@@ -22,7 +23,7 @@ fn logistic(n: usize, seed: u64) -> Vec<f32> {
     x
 }
 
-/// A bench for each size: `work` gets logits, dy, y, dlogits and the number of classes.
+/// Runs a bench for each size. `work` gets logits, dy, y, dlogits and the number of classes.
 fn each_size(
     c: &mut Criterion,
     name: &str,

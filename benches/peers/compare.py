@@ -28,7 +28,7 @@ BUILD = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 TARGET = ROOT / "target" / "peers"
 GROUPS = {"kernels": "nanoseconds per element", "steps": "microseconds"}
 SIZES = ["2000x10", "20000x10", "1024x1024", "64x50257"]
-# Sampling indices is compared on a vocabulary of its own.
+# Sampling indices is compared on its own vocabulary.
 VOCABULARY = "8x131072"
 HIDDEN = ["-", "512,256"]
 FASTEST = "fastest peer of each round"
@@ -141,7 +141,7 @@ def build_candle():
     run(["cargo", "build", "--release", "--manifest-path", manifest, "--target-dir", TARGET / "candle"])
 
 
-# How each program is installed, and how it measures.
+# The installation of each program, and its measurement.
 PROGRAMS = {
     "reparam": (build_ours, ours),
     "torch": (lambda: install_python("torch"), python_peer("torch")),
@@ -151,7 +151,7 @@ PROGRAMS = {
 
 
 def each(names, what, work):
-    """Calls `work(name)` for one program after another. One that fails is named as missing and leaves the list."""
+    """Calls `work(name)` for one program after another. One that fails is named as missing and dropped."""
     for name in list(names):
         print(f"... {what}: {name}", file=sys.stderr, flush=True)
         try:
@@ -233,7 +233,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.2, help="for a measurement of a peer")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that everything works")
-    parser.add_argument("--json", type=Path, default=TARGET / "peers.jsonl", help="where to write the measurements")
+    parser.add_argument("--json", type=Path, default=TARGET / "peers.jsonl", help="file for the measurements")
     args = parser.parse_args()
     if args.quick:
         args.rounds, args.seconds = 1, 0.01

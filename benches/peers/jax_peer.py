@@ -1,4 +1,4 @@
-"""The peers' side of the comparison in JAX, jitted. Prints one JSON object a line."""
+"""The comparison in JAX, jitted. Prints one JSON object per line."""
 
 import functools
 import itertools
@@ -43,7 +43,7 @@ OPS = [
 
 
 def random_keys(seed):
-    """Keys that are made beforehand, again and again."""
+    """Keys made beforehand, used in turn."""
     return itertools.cycle(jax.random.split(jax.random.key(seed), 64))
 
 

@@ -1,4 +1,4 @@
-"""What the peers in Python share: arguments, works, timing as `reparam bench` does it, and the lines they print."""
+"""Parts shared by the peers in Python: arguments, works, timing as in `reparam bench`, and the lines they print."""
 
 import argparse
 import json

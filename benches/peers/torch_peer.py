@@ -1,4 +1,4 @@
-"""The peers' side of the comparison in PyTorch: eager and torch.compile. Prints one JSON object a line."""
+"""The comparison in PyTorch, eager and torch.compile. Prints one JSON object per line."""
 
 import torch
 import torch.nn.functional as F
@@ -19,8 +19,9 @@ def compiled(**options):
     return lambda op: torch.compile(op, dynamic=False, options=options)
 
 
-# For kernels two compiled variants stand, because neither is always faster: the compiler's noise suits Gumbel-Softmax,
-# and that of eager mode, which fallback_random keeps, binary Concrete. cpp_wrapper gained 3 to 6 % at 2000 x 10.
+# Kernels have two compiled variants, because neither is always faster. The compiler's noise suits
+# Gumbel-Softmax, and eager mode's noise, which fallback_random keeps, suits binary Concrete. cpp_wrapper
+# gained 3 to 6 % at 2000 x 10.
 KERNELS = [
     (EAGER, lambda op: op),
     (f"{EAGER} compiled (mode=default)", compiled()),

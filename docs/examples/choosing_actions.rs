@@ -72,8 +72,8 @@ fn transitions(tape: &Tape) -> Var<'_> {
     })
 }
 
-/// The steps that each walk takes from `cell` to the goal, `[walks]`, at most the horizon; one estimator per
-/// action.
+/// The steps that each walk takes from `cell` to the goal, `[walks]`, at most the horizon, with one estimator
+/// per action.
 fn walk<'t>(
     policy: Var<'t>,
     matrix: Var<'t>,
@@ -83,15 +83,15 @@ fn walk<'t>(
 ) -> Var<'t> {
     let underway = 1.0 - cell.slice(1, GOAL..CELLS).sum_axis(1);
     let Some((estimator, rest)) = actions.split_first_mut() else { return underway * 0.0 };
-    let law = Logits::categories(cell.matmul(policy).reshape([WALKS, 1, 4]));
-    let to_go = estimator.estimate(law, noise, |action, noise| {
+    let actions = Logits::categories(cell.matmul(policy).reshape([WALKS, 1, 4]));
+    let to_go = estimator.estimate(actions, noise, |action, noise| {
         let pair = cell.reshape([WALKS, CELLS, 1]) * action;
         walk(policy, matrix, pair.reshape([WALKS, CELLS * 4]).matmul(matrix), rest, noise)
     });
     underway + to_go
 }
 
-/// The same in expectation, exactly: the policy moves the probability of each cell.
+/// The expected steps, exactly: the policy moves the probability of each cell.
 fn expected_steps(policy: Var<'_>) -> f32 {
     let (tape, matrix) = (policy.tape(), transitions(policy.tape()));
     let mut mass = tape.input_with([1, CELLS], |mass| (0..CELLS).for_each(|i| mass[i] = f32::from(i == 0)));

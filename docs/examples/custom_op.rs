@@ -1,4 +1,4 @@
-//! An op of your own, with its own gradient: `cargo run --release --example custom_op`.
+//! Your own op, with its own gradient: `cargo run --release --example custom_op`.
 //!
 //! Sparsemax, the point of the simplex nearest to x: like softmax, but with exact zeros. y = max(x - t, 0)
 //! with t such that y sums to 1. Its gradient is dy minus its mean over the entries that are not 0. We check

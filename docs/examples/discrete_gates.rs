@@ -59,7 +59,7 @@ impl GatedNet {
 
 /// Sequences of symbols, one of which is marked.
 struct Task {
-    /// For each step `[sequences, symbols + 1]`: the one-hot symbol, and whether it is marked.
+    /// For each step `[sequences, symbols + 1]`: the one-hot symbol, and 1 or 0 for the mark.
     steps: Vec<Vec<f32>>,
     marked: Vec<u32>,
     answers: Vec<u32>,

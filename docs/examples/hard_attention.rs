@@ -1,4 +1,4 @@
-//! Where to look next: `cargo run --release --example hard_attention`.
+//! A reader that chooses where to look next: `cargo run --release --example hard_attention`.
 //!
 //! A reader sees a digit through three patches of 7 x 7 pixels out of a grid of 4 x 4. The first place is
 //! fixed. Each further one is a categorical variable that depends on the patches seen so far. It is drawn and
@@ -109,8 +109,8 @@ impl Reader {
         }
     }
 
-    /// The share of digits recognised with drawn places, and the mean number of an image's `CHOICES` looks that
-    /// each place got.
+    /// The share of digits recognised with drawn places, and the mean number of an image's `CHOICES` looks
+    /// that each place got.
     fn test(&self, digits: &Split, noise: &mut Noise) -> (f32, Vec<f32>) {
         let tape = Tape::inference();
         let (patches, labels) = cut(digits, &Vec::from_iter(0..2000), &tape);

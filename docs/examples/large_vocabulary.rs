@@ -93,8 +93,8 @@ fn train(estimator: &str, steps: usize, learning_rate: f64) -> Trained {
     let milliseconds = start.elapsed().as_secs_f64() * 1e3 / steps as f64;
     let tape = Tape::inference();
     let logits = params.on(&tape, table).matmul(params.on(&tape, query)).reshape([WORDS]);
-    let law = (logits + tape.input(&mask, [WORDS])).softmax().to_vec();
-    Trained { target: law[TARGET], masked: odd(&law).fold(0.0, f32::max), masked_gradient, milliseconds }
+    let probs = (logits + tape.input(&mask, [WORDS])).softmax().to_vec();
+    Trained { target: probs[TARGET], masked: odd(&probs).fold(0.0, f32::max), masked_gradient, milliseconds }
 }
 
 /// Every second number, from the second on.

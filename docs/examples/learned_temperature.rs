@@ -39,7 +39,7 @@ impl Model {
     }
 
     /// The loss of points drawn from the four quadrants of a square, labelled by quadrant, most of them
-    /// rightly.
+    /// correctly.
     fn loss<'t>(&self, tape: &'t Tape, rows: usize, noise: &mut Noise) -> Var<'t> {
         let points: Vec<f32> = (0..2 * rows).map(|_| noise.below(2001) as f32 / 1000.0 - 1.0).collect();
         let mut labels = vec![0.0; rows * CLASSES];

@@ -113,8 +113,8 @@ fn learn(estimator: Option<&str>, steps: usize, learning_rate: f64, noise: &mut 
 fn test(reader: &Reader, noise: &mut Noise) -> [f32; 2] {
     let tape = Tape::inference();
     let lookup = Lookup::draw(&tape, 2000, noise);
-    let law = OneHot::new(reader.address(&lookup));
-    [law.sample(noise), law.probs()].map(|weights| {
+    let distribution = OneHot::new(reader.address(&lookup));
+    [distribution.sample(noise), distribution.probs()].map(|weights| {
         let off = (lookup.read(weights) - lookup.answers).to_vec();
         let right = off.chunks_exact(VALUE).filter(|row| row.iter().all(|off| off.abs() < 0.1)).count();
         right as f32 / 2000.0

@@ -1,4 +1,4 @@
-//! An estimator and a problem of your own in the lab: `cargo run --release --example own_estimator`.
+//! Your own estimator and problem in the lab: `cargo run --release --example own_estimator`.
 //!
 //! The estimator is the self-critical one (S. Rennie et al., "Self-critical Sequence Training for Image
 //! Captioning", CVPR 2017): a score function whose baseline is the loss of the most probable state.

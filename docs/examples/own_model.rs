@@ -1,4 +1,4 @@
-//! A model and an estimator of your own, trained by `Run` with checkpoints: `cargo run --release --example
+//! Your own model and estimator, trained by `Run` with checkpoints: `cargo run --release --example
 //! own_model`.
 //!
 //! The model is ten prototypes of digits. q(z | x) chooses one, and the pixels of p(x | z) are independent,

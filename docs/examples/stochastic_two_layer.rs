@@ -56,7 +56,7 @@ impl Net {
     }
 }
 
-/// Of all bits of a row, in nats.
+/// The entropy of all bits of a row, in nats.
 fn entropy(logits: Var<'_>) -> Var<'_> {
     Bernoulli::new(logits).entropy().sum_axis(1)
 }
@@ -95,7 +95,7 @@ fn exact(net: &Net) -> f32 {
     net.negative_elbo(tape.input(&bars(), [32, 16]), &mut both("exact"), &mut Noise::seed(0)).mean().item()
 }
 
-/// The same after training.
+/// The exact -ELBO after training.
 fn learn(estimator: &str, steps: usize, learning_rate: f64, seed: u64) -> f32 {
     exact(&train(estimator, steps, learning_rate, seed))
 }

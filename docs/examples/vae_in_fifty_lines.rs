@@ -50,7 +50,7 @@ impl Vae {
         }
     }
 
-    /// With hard samples, on the first 1000 images.
+    /// -ELBO with hard samples, on the first 1000 images.
     fn test(&self, images: &Split, noise: &mut Noise) -> f32 {
         let tape = Tape::inference();
         let first = Vec::from_iter(0..1000);

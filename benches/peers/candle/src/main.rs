@@ -1,5 +1,5 @@
-//! The peers' side of the comparison in candle, composed from its tensor ops: its own function of that name returns an
-//! argmax without a gradient. Prints one JSON object a line.
+//! The comparison in candle, composed from its tensor ops, because its own function of that name returns an
+//! argmax without a gradient. Prints one JSON object per line.
 
 use std::time::Instant;
 
@@ -37,7 +37,7 @@ fn apply(layers: &[Linear], x: &Tensor) -> Result<Tensor> {
     Ok(x)
 }
 
-/// Median seconds of a call, over samples of at least 0.1 ms, after calls that warm up.
+/// The median time of a call in seconds, over samples of at least 0.1 ms, after calls to warm up.
 fn time(seconds: f64, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
     for _ in 0..3 {
         work()?;

@@ -14,7 +14,7 @@ use crate::statistics::{in_f64, moments, sigmoid};
 #[unsafe(no_mangle)]
 pub extern "C" fn baseline(logit: f64, seed: u32, n: usize) -> usize {
     answer(|given, out| {
-        let [at_0, at_1, c] = given.numbers[..] else { panic!("f(0), f(1) and c expected") };
+        let [at_0, at_1, c] = given.numbers[..] else { panic!("expected f(0), f(1) and c") };
         let tape = Tape::new();
         let x = tape.variable(&vec![logit as f32; n], [n]);
         let coin = Bernoulli::new(x);

@@ -16,7 +16,7 @@ const PIECES: usize = 5_000;
 #[unsafe(no_mangle)]
 pub extern "C" fn bump(logit: f64, tau: f64, seed: u32, n: usize) -> usize {
     answer(|given, out| {
-        let [at_0, half, at_1] = given.numbers[..] else { panic!("three values of f expected") };
+        let [at_0, half, at_1] = given.numbers[..] else { panic!("expected three values of f") };
         let bend = 2.0 * (at_0 + at_1 - 2.0 * half);
         let slope = at_1 - at_0 - bend;
 

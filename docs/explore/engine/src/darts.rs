@@ -1,4 +1,4 @@
-//! The dartboard: estimates of the gradient of three classes, in the plane in which they lie.
+//! The dartboard: estimates of the gradient of three classes, in their plane.
 
 use reparam::estimators::{Estimate, Estimator};
 use reparam::{Noise, Tape, Var, Variables};
@@ -10,12 +10,12 @@ use crate::statistics::softmax;
 /// One variable of three classes.
 const VARIABLES: Variables = Variables::Categories { count: 1, classes: 3 };
 
-/// Throws `count` darts, each the mean of `batch` estimates, or of as many as `batch` evaluations of the loss
-/// pay for if `equal` is 1. The loss is sum_k f_k z_k + bend (1 - sum_k z_k^2), so `bend` changes nothing at a
-/// hard sample.
+/// Throws `count` darts, each the mean of `batch` estimates, or, if `equal` is 1, of as many estimates as
+/// `batch` evaluations of the loss pay for. The loss is sum_k f_k z_k + bend (1 - sum_k z_k^2), so `bend`
+/// changes nothing at a hard sample.
 ///
-/// Reads three logits, three prices f and the bend, and an estimator's name as text. Answers the evaluations of
-/// one estimate; the estimates per dart; the exact gradient and the darts, as points of the plane with the
+/// Reads three logits, three prices f and the bend, and an estimator's name as text. Answers the evaluations
+/// of one estimate; the estimates per dart; the exact gradient and the darts, as points of the plane with the
 /// axes (1, -1, 0) / sqrt(2) and (1, 1, -2) / sqrt(6).
 ///
 /// # Panics
@@ -48,7 +48,7 @@ struct Board {
 impl Board {
     fn of(given: &Given) -> Board {
         let [a, b, c, f, g, h, bend] = given.numbers[..] else {
-            panic!("three logits, three prices and a bend expected")
+            panic!("expected three logits, three prices and a bend")
         };
         Board { logits: [a, b, c], prices: [f, g, h], bend: bend as f32 }
     }

@@ -17,7 +17,7 @@ use crate::statistics::sigmoid;
 #[unsafe(no_mangle)]
 pub extern "C" fn descent(rate: f64, steps: usize, batch: usize, seed: u32) -> usize {
     answer(|given, out| {
-        let [mut logit, t] = given.numbers[..] else { panic!("a logit and t expected") };
+        let [mut logit, t] = given.numbers[..] else { panic!("expected a logit and t") };
         let mut estimator = estimator(given.text(), Variables::Bits(1));
         let (mut tape, noise) = (Tape::new(), &mut Noise::seed(seed.into()));
         for _ in 0..steps {

@@ -13,8 +13,8 @@ const CURVE: usize = 81;
 const FORMS: [KlForm; 3] = [KlForm::Relaxed, KlForm::RelaxedMass, KlForm::Discrete];
 
 /// Estimates the objective E ln p(x | y) - KL for a relaxed bit y of the given logit and temperature from `n`
-/// samples, with the KL in one of three forms: of the relaxed densities (`form` 0), of the masses at y (1), or
-/// of the hard bits (2). The prior is a fair coin, relaxed at the same temperature.
+/// samples, with the KL in one of three forms: of the relaxed densities (`form` 0), of the masses at y (1),
+/// or of the hard bits (2). The prior is a fair coin, relaxed at the same temperature.
 ///
 /// Reads p(x | 0), p(x | 1) and a hump h: ln p(x | y) = (1 - y) ln p(x | 0) + y ln p(x | 1) + 4 h y (1 - y).
 /// Answers ln p(x); the hard ELBO; the objective by integration; its estimate and the standard error; then
@@ -25,9 +25,9 @@ const FORMS: [KlForm; 3] = [KlForm::Relaxed, KlForm::RelaxedMass, KlForm::Discre
 #[unsafe(no_mangle)]
 pub extern "C" fn elbo(logit: f64, tau: f64, form: usize, seed: u32, n: usize) -> usize {
     answer(|given, out| {
-        let [at_0, at_1, hump] = given.numbers[..] else { panic!("p(x | 0), p(x | 1) and a hump expected") };
+        let [at_0, at_1, hump] = given.numbers[..] else { panic!("expected p(x | 0), p(x | 1) and a hump") };
         let decoder = Decoder { ln_at_0: at_0.ln(), ln_at_1: at_1.ln(), hump };
-        let form = *FORMS.get(form).unwrap_or_else(|| panic!("form: 0, 1 or 2 expected, {form} found"));
+        let form = *FORMS.get(form).unwrap_or_else(|| panic!("form: expected 0, 1 or 2, found {form}"));
         out.push(((at_0 + at_1) / 2.0).ln());
         out.push(decoder.hard_elbo(logit));
         out.push(decoder.objective(logit, tau, form));
@@ -61,7 +61,7 @@ impl Decoder {
             let shifted = logit + noise;
             let y = sigmoid(shifted / tau);
             let kl = match form {
-                // Densities in logit space; what depends on tau cancels.
+                // Densities in logit space. The terms that depend only on tau cancel.
                 KlForm::Relaxed => logistic(noise) - logistic(shifted),
                 KlForm::RelaxedMass => {
                     y * -softplus(-logit) + (1.0 - y) * -softplus(logit) + std::f64::consts::LN_2

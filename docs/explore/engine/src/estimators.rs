@@ -6,15 +6,15 @@ use reparam::estimators::{
     Surrogate, UnorderedSet,
 };
 
-/// Makes an estimator from its name, as the lab writes it.
+/// Makes an estimator from the name that the lab uses.
 ///
 /// # Panics
-/// If there is none of that name here, or it does not support the variables.
+/// If there is no such name here, or the estimator does not support the variables.
 pub(crate) fn estimator(name: &str, variables: Variables) -> Box<dyn Estimator> {
     let (form, number) = name.split_once(':').unwrap_or((name, ""));
-    let tau = || number.parse().unwrap_or_else(|_| panic!("{form}: a number expected, {number:?} found"));
+    let tau = || number.parse().unwrap_or_else(|_| panic!("{form}: expected a number, found {number:?}"));
     let count =
-        || number.parse().unwrap_or_else(|_| panic!("{form}: a whole number expected, {number:?} found"));
+        || number.parse().unwrap_or_else(|_| panic!("{form}: expected a whole number, found {number:?}"));
     let estimator: Box<dyn Estimator> = match form {
         "score-function" => Box::new(ScoreFunction::new()),
         "rloo" => Box::new(LeaveOneOut::new(count())),
@@ -25,7 +25,7 @@ pub(crate) fn estimator(name: &str, variables: Variables) -> Box<dyn Estimator> 
         "st-softmax" => Box::new(StraightThrough::new(Surrogate::Softmax(tau()))),
         "reinmax" => Box::new(ReinMax { tau: tau() }),
         _ => panic!(
-            "estimator: score-function, rloo:K, unordered-set:K, disarm, gumbel-softmax:TAU, st-gumbel-softmax:TAU, st-softmax:TAU or reinmax:TAU expected, {name} found"
+            "estimator: expected score-function, rloo:K, unordered-set:K, disarm, gumbel-softmax:TAU, st-gumbel-softmax:TAU, st-softmax:TAU or reinmax:TAU, found {name}"
         ),
     };
     estimator.check(variables).unwrap_or_else(|error| panic!("{error}"));

@@ -1,7 +1,7 @@
-//! How a page and the engine pass numbers and text: three buffers that the engine owns.
+//! The exchange of numbers and text between a page and the engine: three buffers that the engine owns.
 //!
-//! A page asks for room with [`input`] and [`text`], writes there, calls a function, and finds as many numbers
-//! as it returned at [`output`]. A panic leaves its message at [`said`] before it traps.
+//! A page asks for room with [`input`] and [`text`], writes there, calls a function, and finds as many
+//! numbers as it returned at [`output`]. A panic leaves its message at [`said`] before it traps.
 
 use std::cell::RefCell;
 

@@ -1,8 +1,8 @@
 //! The engine as WebAssembly: the functions that the pages in docs/explore call.
 //!
 //! Every function takes numbers, reads more of them from [`exchange`], and leaves its answer there. It calls
-//! reparam and reparam-ops for samples, gradients and estimates, and computes in f64 what they estimate. The
-//! pages only draw.
+//! reparam and reparam-ops for samples, gradients and estimates, and computes the exact quantities in f64.
+//! The pages only draw.
 
 pub mod baseline;
 pub mod bump;

@@ -5,16 +5,17 @@ use reparam::{Noise, Tape, Var};
 use crate::exchange::{answer, say};
 use crate::statistics::{in_f64, moments, softmax};
 
-/// Independent samples whose gradients are averaged beside the one on the tape.
+/// Independent samples whose gradients are averaged for comparison with the one on the tape.
 const SAMPLES: usize = 2000;
 
 /// Records z = sample(logits), paid = z * prices, loss = sum(paid), and goes back. The sample is
 /// `gumbel_softmax` (`op` 0), `st_gumbel_softmax` (1) or `st_categorical` (2).
 ///
-/// Reads the logits of `k` classes and their prices. Answers z, `k` numbers; what the surrogate of a
-/// straight-through op takes for z, `k`; paid, `k`; the loss; the gradients of the logits, `k`, of z, `k`, and
-/// of the prices, `k`; the exact gradient of the expected price, `k`; the mean gradient of the logits over 2000
-/// other samples, `k`, with its standard errors, `k`. Says the tape as it prints itself.
+/// Reads the logits of `k` classes and their prices. Answers z, `k` numbers; the value that a
+/// straight-through op differentiates in place of z, `k`; paid, `k`; the loss; the gradients of the logits,
+/// `k`, of z, `k`, and of the prices, `k`; the exact gradient of the expected price, `k`; the mean gradient
+/// of the logits over 2000 other samples, `k`, with its standard errors, `k`. Says the tape in its printed
+/// form.
 ///
 /// # Panics
 /// If the op is another number.
@@ -57,11 +58,11 @@ fn sample<'t>(op: u32, x: Var<'t>, tau: f32, noise: &mut Noise) -> Var<'t> {
         0 => x.gumbel_softmax(tau, noise),
         1 => x.st_gumbel_softmax(tau, noise),
         2 => x.st_categorical(tau, noise),
-        _ => panic!("op: 0, 1 or 2 expected, {op} found"),
+        _ => panic!("op: expected 0, 1 or 2, found {op}"),
     }
 }
 
-/// The value whose derivative an op takes: the relaxed sample of the same noise, or softmax(logits / tau).
+/// The value that an op differentiates: the relaxed sample of the same noise, or softmax(logits / tau).
 fn surrogate(op: u32, logits: &[f32], tau: f32, noise: &mut Noise) -> Vec<f32> {
     let tape = Tape::inference();
     let x = tape.input(logits, [1, logits.len()]);
@@ -74,7 +75,7 @@ fn surrogate(op: u32, logits: &[f32], tau: f32, noise: &mut Noise) -> Vec<f32> {
 fn many_gradients(op: u32, logits: &[f32], prices: &[f32], tau: f32, seed: u32) -> Vec<f64> {
     let tape = Tape::new();
     let x = tape.variable(&logits.repeat(SAMPLES), [SAMPLES, logits.len()]);
-    // Another stream than the sample on the tape has.
+    // A different stream from the sample on the tape.
     let noise = &mut Noise::seed(seed.into()).split();
     let loss = (sample(op, x, tau, noise) * tape.input(prices, [prices.len()])).sum();
     in_f64(loss.backward().of(x).expect("the logits are tracked"))

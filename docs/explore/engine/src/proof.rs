@@ -1,4 +1,4 @@
-//! Checksums of what the engine computes, to compare WebAssembly with native code.
+//! Checksums of the engine's results, to compare WebAssembly with native code.
 
 use reparam::optim::Adam;
 use reparam::{Noise, Params, Tape};

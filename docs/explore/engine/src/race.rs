@@ -28,7 +28,7 @@ pub extern "C" fn race(kind: u32, seed: u32, n: usize) -> usize {
             0 => fill_gumbel(Tier::best(), draws.into(), &mut noise),
             1 => noise.fill_with(|| deviation * normal(stream.take(1).draw())),
             2 => noise.fill_with(|| deviation * 12f32.sqrt() * (stream.uniform() - 0.5)),
-            _ => panic!("kind of noise: 0, 1 or 2 expected, {kind} found"),
+            _ => panic!("kind of noise: expected 0, 1 or 2, found {kind}"),
         }
         let mut winners = vec![0; n];
         if kind == 0 {

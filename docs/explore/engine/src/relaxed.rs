@@ -1,4 +1,4 @@
-//! One temperature, same noise: relaxed samples of one variable.
+//! One temperature: relaxed samples of one variable, with the same noise.
 
 use reparam::Noise;
 use reparam_ops::{Tier, gumbel_max, gumbel_softmax};

@@ -32,8 +32,8 @@ pub extern "C" fn staircase(which: usize, seed: u32, n: usize) -> usize {
     })
 }
 
-/// The logit `which` at which a draw changes to class `which`: the largest perturbed logit of the others, less
-/// its own noise.
+/// The logit `which` at which a draw changes to class `which`: the largest perturbed logit of the others,
+/// less its own noise.
 fn jump(logits: &[f32], noise: &[f32], which: usize) -> f64 {
     let others = logits.iter().zip(noise).enumerate().filter(|(class, _)| *class != which);
     let most = others.map(|(_, (&x, &g))| f64::from(x + g)).fold(f64::NEG_INFINITY, f64::max);

@@ -1,4 +1,4 @@
-//! Means, probabilities and the like in f64, which several interactions compute.
+//! Means, probabilities and similar functions in f64, which several interactions use.
 
 /// Numbers of the engine, in f64.
 pub(crate) fn in_f64(numbers: &[f32]) -> Vec<f64> {
@@ -13,7 +13,7 @@ pub(crate) fn softmax(logits: &[f64]) -> Vec<f64> {
     weights.iter().map(|weight| weight / sum).collect()
 }
 
-/// The probability of heads.
+/// sigmoid(x), the probability of heads.
 pub(crate) fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
