@@ -17,7 +17,7 @@ pub mod race;
 pub mod relaxed;
 pub mod staircase;
 mod statistics;
-#[cfg(feature = "vae")]
+#[cfg(any(test, feature = "vae"))]
 pub mod vae;
 
 #[cfg(test)]

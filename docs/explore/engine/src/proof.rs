@@ -28,7 +28,7 @@ pub(crate) const PROOFS: &[fn(Tier) -> u64] = &[
     |tier| binary(tier, 20_000),
     |tier| indices(tier, 2000, 10),
     |_| twenty_lines(),
-    #[cfg(feature = "vae")]
+    #[cfg(any(test, feature = "vae"))]
     |_| small_vae(),
 ];
 
@@ -97,7 +97,7 @@ fn twenty_lines() -> u64 {
 }
 
 /// The losses of ten steps of a small VAE on random images.
-#[cfg(feature = "vae")]
+#[cfg(any(test, feature = "vae"))]
 fn small_vae() -> u64 {
     use reparam::Variables;
     use reparam::estimators::GumbelSoftmax;

@@ -6,12 +6,13 @@ use reparam::data::{Batches, Split};
 use reparam::estimators::{Estimator, GumbelSoftmax};
 use reparam::models::{Vae, VaeShape};
 use reparam::optim::Adam;
-use reparam::{Noise, Params, Tape, Var, Variables};
+use reparam::{Noise, Params, Tape, Variables};
 
 use crate::exchange::answer;
-use crate::statistics::in_f64;
+use crate::statistics::{in_f64, moments};
 
-/// Pixels of a digit, and the bytes that hold them one bit each, the first pixel in the highest bit.
+/// Pixels of a digit, and the bytes that hold them one bit each, the first pixel in the lowest bit, as in the
+/// embedded digits.
 const PIXELS: usize = 784;
 const BYTES: usize = PIXELS / 8;
 const CODES: usize = 20;
@@ -75,17 +76,20 @@ pub extern "C" fn vae_train(steps: usize, batch: usize, tau: f64) -> usize {
     })
 }
 
-/// Scores the first `count` test images. Answers -ELBO with hard samples and the training objective with
-/// relaxed ones, in nats per image, then the KL of each of the 20 variables, a mean over images.
+/// Scores the first `count` test images, in nats per image. Answers -ELBO with hard samples, the training objective
+/// with relaxed ones, the standard error of their difference over the images, and the KL of each of the 20
+/// variables, a mean over the images.
 #[unsafe(no_mangle)]
 pub extern "C" fn vae_test(count: usize, tau: f64, seed: u32) -> usize {
     answer(|_, out| {
         with_live(|live| {
             let pixels = live.pixels(live.train, count);
             let bounds = live.vae.evaluate(&live.params, &pixels, SAMPLES, &mut Noise::seed(seed.into()));
-            out.push(bounds.iter().map(|bound| bound.negative_elbo.value).sum::<f64>() / count as f64);
             let (relaxed, kl) = live.relaxed(&pixels, count, tau as f32, seed);
-            out.push(relaxed);
+            let hard = bounds.iter().map(|bound| bound.negative_elbo.value);
+            let gaps: Vec<f64> = hard.zip(&relaxed).map(|(hard, relaxed)| hard - relaxed).collect();
+            let ([relaxed, ..], [gap, error, _]) = (moments(&relaxed), moments(&gaps));
+            out.extend([relaxed + gap, relaxed, error]);
             out.extend(kl);
         });
     })
@@ -111,17 +115,20 @@ pub extern "C" fn vae_encode(index: usize, seed: u32) -> usize {
     })
 }
 
-/// Decodes a code. Reads the class of each of the 20 variables. Answers the pixels' probabilities, 784.
+/// Decodes codes. Reads the classes of the 20 variables of each. Answers the pixels' probabilities, 784 for each.
+///
+/// # Panics
+/// If a class is not one of the ten.
 #[unsafe(no_mangle)]
 pub extern "C" fn vae_decode() -> usize {
     answer(|given, out| {
         with_live(|live| {
-            let mut z = vec![0.0; CODES * CLASSES];
+            let mut z = vec![0.0; given.numbers.len() * CLASSES];
             for (row, &class) in z.chunks_exact_mut(CLASSES).zip(&given.numbers) {
                 row[class as usize] = 1.0;
             }
             let tape = Tape::inference();
-            let z = tape.input(&z, LATENTS.shape(1));
+            let z = tape.input(&z, LATENTS.shape(given.numbers.len() / CODES));
             out.extend(in_f64(&live.vae.decode(&live.params, z).sigmoid().to_vec()));
         });
     })
@@ -146,28 +153,30 @@ impl Live {
         pixels
     }
 
-    /// The training objective with relaxed samples, and the KL of each variable, means over the images.
-    fn relaxed(&self, pixels: &[f32], count: usize, tau: f32, seed: u32) -> (f64, Vec<f64>) {
+    /// The training objective of each image with a relaxed sample, and the KL of each variable, a mean over the
+    /// images.
+    fn relaxed(&self, pixels: &[f32], count: usize, tau: f32, seed: u32) -> (Vec<f64>, Vec<f64>) {
         let tape = Tape::inference();
         let x = tape.input(pixels, [count, PIXELS]);
         let q = self.vae.encode(&self.params, x);
         let kl = q.var().reshape([count, CODES, CLASSES]).categorical_kl_uniform();
         let z = q.relaxed(tau, &mut Noise::seed(seed.into()));
-        let reconstruction = self.vae.decode(&self.params, z).bce_with_logits(x);
-        let per_image = |sum: Var<'_>| f64::from(sum.item()) / count as f64;
+        let reconstruction = self.vae.decode(&self.params, z).bce_with_logits(x).sum_axis(1);
+        let (kl, reconstruction) = (in_f64(&kl.to_vec()), in_f64(&reconstruction.to_vec()));
         let mut of_codes = vec![0.0; CODES];
-        for (i, &kl) in kl.value().iter().enumerate() {
-            of_codes[i % CODES] += f64::from(kl) / count as f64;
+        for kl in kl.chunks_exact(CODES) {
+            of_codes.iter_mut().zip(kl).for_each(|(sum, kl)| *sum += kl / count as f64);
         }
-        (per_image(reconstruction.sum()) + of_codes.iter().sum::<f64>(), of_codes)
+        let of_image = |(reconstruction, kl): (&f64, &[f64])| reconstruction + kl.iter().sum::<f64>();
+        (reconstruction.iter().zip(kl.chunks_exact(CODES)).map(of_image).collect(), of_codes)
     }
 }
 
 /// Digits of one bit a pixel.
 fn unpack(bytes: &[u8]) -> Split {
     assert!(bytes.len().is_multiple_of(BYTES), "whole digits of {BYTES} bytes expected");
-    let bit = |&byte: &u8| (0..8).map(move |bit| byte >> (7 - bit) & 1 == 1);
-    let pixels: Vec<bool> = bytes.iter().flat_map(bit).collect();
+    let bits = |&byte: &u8| (0..8).map(move |bit| byte >> bit & 1 == 1);
+    let pixels: Vec<bool> = bytes.iter().flat_map(bits).collect();
     let labels = vec![0; bytes.len() / BYTES];
     Split::of_bits([28, 28], &pixels, labels).unwrap_or_else(|error| panic!("{error}"))
 }
