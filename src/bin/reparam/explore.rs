@@ -29,6 +29,8 @@ const PAGES: &[(&str, &[u8])] = files![
     "style.css",
     "frame.js",
     "engine.js",
+    "vae.js",
+    "digits.js",
     "baseline.html",
     "bump.html",
     "cheating-decoder.html",
@@ -37,6 +39,7 @@ const PAGES: &[(&str, &[u8])] = files![
     "gumbel-race.html",
     "live-tape.html",
     "one-temperature.html",
+    "vae-live.html",
     "where-descent-ends.html",
     "course/00-start-here.html",
     "course/01-a-coin.html",
@@ -66,6 +69,7 @@ const PAGES: &[(&str, &[u8])] = files![
     "panels/gumbel-race.js",
     "panels/live-tape.js",
     "panels/one-temperature.js",
+    "panels/vae-live.js",
     "panels/where-descent-ends.js",
 ];
 

@@ -76,9 +76,9 @@ pub extern "C" fn vae_train(steps: usize, batch: usize, tau: f64) -> usize {
     })
 }
 
-/// Scores the first `count` test images, in nats per image. Answers -ELBO with hard samples, the training objective
-/// with relaxed ones, the standard error of their difference over the images, and the KL of each of the 20
-/// variables, a mean over the images.
+/// Tests the first `count` test images, in nats per image. Answers -ELBO with hard samples, the training
+/// objective with relaxed ones, the standard error of their difference over the images, and the KL of each of
+/// the 20 variables, a mean over the images.
 #[unsafe(no_mangle)]
 pub extern "C" fn vae_test(count: usize, tau: f64, seed: u32) -> usize {
     answer(|_, out| {
@@ -115,7 +115,7 @@ pub extern "C" fn vae_encode(index: usize, seed: u32) -> usize {
     })
 }
 
-/// Decodes codes. Reads the classes of the 20 variables of each. Answers the pixels' probabilities, 784 for each.
+/// Decodes codes. Reads the class of each code's 20 variables. Answers each code's pixel probabilities, 784.
 ///
 /// # Panics
 /// If a class is not one of the ten.
@@ -153,8 +153,8 @@ impl Live {
         pixels
     }
 
-    /// The training objective of each image with a relaxed sample, and the KL of each variable, a mean over the
-    /// images.
+    /// The training objective of each image with a relaxed sample, and the KL of each variable, a mean over
+    /// the images.
     fn relaxed(&self, pixels: &[f32], count: usize, tau: f32, seed: u32) -> (Vec<f64>, Vec<f64>) {
         let tape = Tape::inference();
         let x = tape.input(pixels, [count, PIXELS]);

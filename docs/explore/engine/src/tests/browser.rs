@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 /// The longest that a page may take for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// True while no panel waits for a worker's answer.
+const IDLE: &str = "!document.querySelector('[aria-busy=true]')";
+
 pub(super) struct Browser {
     process: Child,
     to: ChildStdin,
@@ -129,12 +132,13 @@ impl Browser {
         result["result"]["value"].clone()
     }
 
-    /// Opens a page, and waits until its panel has drawn.
+    /// Opens a page, and waits until its panel has drawn all that it will.
     pub(super) fn open(&mut self, address: &str) {
         // An address that differs after # alone would not load again.
         self.command("Page.navigate", json!({ "url": "about:blank" }));
         self.command("Page.navigate", json!({ "url": address }));
         self.wait("document.readyState === 'complete' && [...document.querySelectorAll('[data-panel]')].every((p) => 'draws' in p.dataset)");
+        self.wait(IDLE);
     }
 
     /// Waits until an expression is true.
@@ -146,7 +150,7 @@ impl Browser {
         }
     }
 
-    /// Presses a key, and waits for the redraw that may follow.
+    /// Presses a key, and waits for the redraw that may follow, also for one that needs a worker's answer.
     pub(super) fn press(&mut self, key: &str) {
         let code = match key {
             "Tab" => 9,
@@ -176,6 +180,7 @@ impl Browser {
         self.evaluate(
             "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(0))))",
         );
+        self.wait(IDLE);
     }
 
     /// Moves the focus with the Tab key to the element of a selector.

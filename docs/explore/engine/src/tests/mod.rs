@@ -4,3 +4,4 @@ mod browser;
 mod numbers;
 mod pages;
 mod proofs;
+mod vae;
