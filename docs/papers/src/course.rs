@@ -12,10 +12,10 @@ use reparam::{Error, Result};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Folder that has the chapters, and the pages of the panels in explore
+    /// Folder of the chapters, with the panels' pages in its folder explore
     #[arg(long, value_name = "DIR", default_value = "docs")]
     docs: PathBuf,
-    /// Folder for the pages, NAME.html, two folders below that of the chapters
+    /// Folder for the pages, NAME.html, two levels below the chapters
     #[arg(long, value_name = "DIR", default_value = "docs/explore/course")]
     out: PathBuf,
 }
@@ -61,7 +61,7 @@ fn is_chapter(file: &str) -> bool {
     numbered && file.ends_with(".md")
 }
 
-/// A formula within a line is scrolled on its own if its LaTeX is longer, because browsers do not break formulas.
+/// An inline formula whose LaTeX is longer than this scrolls on its own, because browsers do not break formulas.
 const WIDE: usize = 40;
 
 type Events<'e> = Vec<Event<'e>>;
@@ -130,7 +130,8 @@ impl<'a> Page<'a> {
                     let after = without(events.next(), |text| text.strip_prefix('$'));
                     let formula = self.formula(&code, MathDisplay::Inline)?;
                     let wide = code.len() > WIDE;
-                    let formula = if wide { format!("<span class=\"wide\">{formula}</span>") } else { formula };
+                    let formula =
+                        if wide { format!("<span class=\"wide\">{formula}</span>") } else { formula };
                     out.extend([before, Event::InlineHtml(formula.into()), after]);
                 }
                 event => out.push(event),
@@ -139,7 +140,7 @@ impl<'a> Page<'a> {
         Ok(out)
     }
 
-    /// Leads links and pictures to where they are from the page. A link that leads to neither becomes its text.
+    /// Adjusts links and pictures to the folder of the page. A link to anything but a page becomes its text.
     fn lead_links<'e>(&self, events: Events<'e>) -> Events<'e> {
         let mut stays = Vec::new();
         let mut lead = |event| match event {
@@ -183,7 +184,7 @@ impl<'a> Page<'a> {
         self.math.convert_with_local_counter(latex, display).map_err(|error| wrong(error.to_string()))
     }
 
-    /// Returns the address of a link's target from the page, if a page or a picture is what it leads to.
+    /// Returns a link's address as seen from the page, or nothing if it leads to neither a page nor a picture.
     fn target(&self, link: &str) -> Option<String> {
         let (path, heading) = link.split_at(link.find('#').unwrap_or(link.len()));
         match path.split_once('/') {
