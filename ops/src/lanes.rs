@@ -202,7 +202,7 @@ pub(crate) fn sum_of_row<const C: usize>(row: &[f32]) -> f32 {
 /// Returns true in WebAssembly for a row that has separate code in [`by_classes!`](crate::rows::by_classes)
 /// elsewhere. The sums are the same.
 #[inline(always)]
-pub(crate) fn is_short(row: &[f32]) -> bool {
+fn is_short(row: &[f32]) -> bool {
     !ROWS_HAVE_OWN_CODE && row.len() <= LANES
 }
 
@@ -234,9 +234,21 @@ pub(crate) fn dot_shifted_of_few<const C: usize>(a: &[f32], b: &[f32], shift: f3
     sum_of_few::<C>(&products)
 }
 
+/// Sum of `a * (b - shift)` over a row of `C` entries, or of any number if `C` is 0. A [short](is_short) row is
+/// added in halves.
+#[inline(always)]
+pub(crate) fn dot_shifted_of_row<F: Fma, const C: usize>(a: &[f32], b: &[f32], shift: f32) -> f32 {
+    match C {
+        0 if is_short(a) => dot_shifted_of_short(a, b, shift),
+        0 if a.len() > PIECE => dot_shifted_of_any::<F>(a, b, shift),
+        0 => dot_shifted::<F>(a, b, shift),
+        _ => dot_shifted_of_few::<C>(a, b, shift),
+    }
+}
+
 /// Sum of `a * (b - shift)` over a [short](is_short) row, added in halves.
 #[inline(never)]
-pub(crate) fn dot_shifted_of_short(a: &[f32], b: &[f32], shift: f32) -> f32 {
+fn dot_shifted_of_short(a: &[f32], b: &[f32], shift: f32) -> f32 {
     let mut products = [0.0; LANES];
     for ((product, &a), &b) in products.iter_mut().zip(a).zip(b) {
         *product = a * (b - shift);

@@ -300,20 +300,8 @@ fn jacobian_rows<F: Fma, const C: usize>(
 /// both subtracted nothing cancels, even when y is almost one-hot.
 #[inline(always)]
 fn means<F: Fma, const C: usize>(y: &[f32], dy: &[f32]) -> (f32, f32) {
-    if C == 0 && lanes::is_short(y) {
-        let mean = lanes::dot_shifted_of_short(y, dy, 0.0);
-        return (mean, lanes::dot_shifted_of_short(y, dy, mean));
-    }
-    if C == 0 && y.len() > lanes::PIECE {
-        let mean = lanes::dot_shifted_of_any::<F>(y, dy, 0.0);
-        return (mean, lanes::dot_shifted_of_any::<F>(y, dy, mean));
-    }
-    if C == 0 {
-        let mean = lanes::dot_shifted::<F>(y, dy, 0.0);
-        return (mean, lanes::dot_shifted::<F>(y, dy, mean));
-    }
-    let mean = lanes::dot_shifted_of_few::<C>(y, dy, 0.0);
-    (mean, lanes::dot_shifted_of_few::<C>(y, dy, mean))
+    let mean = lanes::dot_shifted_of_row::<F, C>(y, dy, 0.0);
+    (mean, lanes::dot_shifted_of_row::<F, C>(y, dy, mean))
 }
 
 /// Writes h = y (dy - <y, dy>) for rows.
