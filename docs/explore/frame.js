@@ -7,6 +7,7 @@
 //   state        the default state: numbers, arrays of numbers, and strings
 //   controls     sliders, choices and buttons: see `controls` below
 //   wasm         the engine that it needs, "engine" unless it says otherwise
+//   inWorker     true if it starts the engine in a worker of its own: draw gets none
 //   build(view)  makes its plots and handles, once
 //   draw(view, state, engine)  computes with the engine and draws; called once for each change
 const reparam = {
@@ -26,7 +27,9 @@ const reparam = {
     if (!reparam.modules[name]) {
       let resolve;
       const bytes = new Promise((done) => (resolve = done));
-      reparam.modules[name] = { bytes, resolve, engine: bytes.then((b) => Engine.start(b)) };
+      // Started when somebody first asks for it: a panel in a worker needs the bytes alone.
+      let engine;
+      reparam.modules[name] = { bytes, resolve, get engine() { return (engine ??= bytes.then((b) => Engine.start(b))); } };
     }
     return reparam.modules[name];
   },
@@ -115,6 +118,15 @@ function clamp(x, low, high) {
   return Math.min(Math.max(x, low), high);
 }
 
+function mean(numbers) {
+  return numbers.reduce((a, b) => a + b, 0) / numbers.length;
+}
+
+/** The point of a triangle that has these weights, of sum 1, at its corners. */
+function mixture(corners, weights) {
+  return [0, 1].map((axis) => corners.reduce((sum, corner, k) => sum + weights[k] * corner[axis], 0));
+}
+
 /** The probability of heads. */
 function sigmoid(x) {
   return 1 / (1 + Math.exp(-x));
@@ -168,9 +180,11 @@ class View {
     declaration.build?.(this);
     this.loading = make("p", { class: "loading" }, "The engine is loading …");
     this.stage.append(this.loading);
-    reparam.waiting(declaration.wasm ?? "engine").engine.then(
+    const module = reparam.waiting(declaration.wasm ?? "engine");
+    (declaration.inWorker ? module.bytes.then(() => undefined) : module.engine).then(
       (engine) => {
         this.engine = engine;
+        this.loaded = true;
         this.loading.remove();
         this.redraw();
         root.dataset.ready = "";
@@ -225,7 +239,7 @@ class View {
   }
 
   redraw() {
-    if (this.scheduled || !this.engine) return;
+    if (this.scheduled || !this.loaded) return;
     this.scheduled = requestAnimationFrame(() => {
       this.scheduled = undefined;
       this.drawNow();

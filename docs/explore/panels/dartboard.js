@@ -59,7 +59,7 @@
       view.simplex.handle({
         name: "p",
         label: "probabilities of the classes",
-        at: (state) => point(softmax(state.x)),
+        at: (state) => mixture(corners, softmax(state.x)),
         move: (state, x, y) => ({ x: logits(x, y) }),
         step: [0.03, 0.03],
         value: (state) => softmax(state.x).map((p, k) => `${names[k]} ${p.toFixed(2)}`).join(", "),
@@ -133,7 +133,7 @@
       const label = `${names[k]}: price ${prices[k]}`;
       plot.text(label, x, y, { align: k === 0 ? "right" : k === 1 ? "left" : "center", size: 12, dy: k === 2 ? 16 : -8, dx: [14, -14, 0][k] });
     });
-    const at = point(p);
+    const at = mixture(corners, p);
     corners.forEach((corner) => plot.line([corner, at], { colour: "faint" }));
   }
 
@@ -169,11 +169,6 @@
       // The least over a of E |a dart - exact|^2, for a >= 0.
       best: Math.sqrt(Math.max(0, exact ** 2 - Math.max(0, dot) ** 2 / (size ** 2 + variance))),
     };
-  }
-
-  /** The place of probabilities in the plane. */
-  function point(p) {
-    return [0, 1].map((axis) => p.reduce((sum, p, k) => sum + p * corners[k][axis], 0));
   }
 
   /** The logits of the probabilities at a place, which moves into the triangle if it lies outside. */

@@ -4,7 +4,7 @@
   const names = ["A", "B", "C"];
   /** The corners of the triangle, for classes A, B and C. */
   const corners = [[0, 0], [1, 0], [0.5, Math.sqrt(3) / 2]];
-  const place = (y) => [0, 1].map((axis) => y.reduce((sum, share, k) => sum + share * corners[k][axis], 0));
+  const place = (y) => mixture(corners, y);
 
   reparam.panel("one-temperature", {
     title: "One temperature, same noise",

@@ -180,6 +180,7 @@
   reparam.panel("vae-live", {
     title: "A VAE, live",
     wasm: "vae",
+    inWorker: true,
     try: "press Train, and pause after half a minute. Choose a variable with a long bar and change its class with the left and right keys, or click another cell or one of the ten small digits. Then raise the temperature to 2 and train on. To see variables die, set temperature 1 and learning rate 0.03, which begins again, and train.",
     notice:
       "at first all variables are dead: q(z | x) is the prior, and every digit is decoded to the mean image. After about 100 steps they come to life. The relaxed objective falls below the hard −ELBO, because the decoder learns from soft samples, which it never sees in the test. At temperature 2 the gap opens: the objective improves, and the hard −ELBO gets worse.",
@@ -304,10 +305,6 @@
     const width = Math.max(5, Math.ceil(losses.length / 200));
     const bins = Math.floor(losses.length / width);
     return Array.from({ length: bins }, (_, i) => [(i + 0.5) * width, mean(losses.slice(i * width, (i + 1) * width))]);
-  }
-
-  function mean(numbers) {
-    return numbers.reduce((a, b) => a + b, 0) / numbers.length;
   }
 
   function drawPictures(plot, live) {

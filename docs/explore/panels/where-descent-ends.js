@@ -85,7 +85,7 @@
 
       const late = path.subarray(STEPS - 99);
       view.number("p", `p after ${STEPS} steps`, path[STEPS]);
-      view.number("late", "mean p of the last 100", late.reduce((a, b) => a + b) / late.length);
+      view.number("late", "mean p of the last 100", mean(late));
       view.number("exact-p", "p with the exact gradient", exact[STEPS], undefined, "exact");
       view.number("loss", "expected loss at p", loss(path[STEPS], t));
       view.number("exact-loss", "loss with the exact gradient", loss(exact[STEPS], t), undefined, "exact");

@@ -34,7 +34,7 @@ fn pages(docs: &Path) -> Result<Vec<(String, String)>> {
     let mut chapters: Vec<String> = list(docs)?.into_iter().filter(|name| is_chapter(name)).collect();
     chapters.sort();
     let page = |name: String| {
-        let page = Page::new(docs, &name)?.text()?;
+        let page = Page::new(docs, &name).text()?;
         Ok((name.replace(".md", ".html"), page))
     };
     chapters.into_iter().map(page).collect()
@@ -70,28 +70,24 @@ type Events<'e> = Vec<Event<'e>>;
 struct Page<'a> {
     docs: &'a Path,
     file: &'a str,
-    markdown: String,
     math: LatexToMathML,
-    /// The panels that stand in it.
-    panels: Vec<String>,
 }
 
 impl<'a> Page<'a> {
-    fn new(docs: &'a Path, file: &'a str) -> Result<Page<'a>> {
-        let markdown = read(&docs.join(file))?;
+    fn new(docs: &'a Path, file: &'a str) -> Page<'a> {
         let math = LatexToMathML::new(Default::default()).expect("no macros, so none that is wrong");
-        Ok(Page { docs, file, markdown, math, panels: Vec::new() })
+        Page { docs, file, math }
     }
 
-    fn text(mut self) -> Result<String> {
-        let markdown = std::mem::take(&mut self.markdown);
+    fn text(&self) -> Result<String> {
+        let markdown = read(&self.docs.join(self.file))?;
         let events = TextMergeStream::new(Parser::new_ext(&markdown, Options::ENABLE_TABLES)).collect();
         let events = self.draw_formulas(name_headings(hide_lines(events)))?;
-        let events = self.place_panels(events);
+        let (events, panels) = place_panels(events);
         let title = heading(&events);
         let mut article = String::new();
         html::push_html(&mut article, self.lead_links(events).into_iter());
-        let scripts = self.scripts()?;
+        let scripts = self.scripts(&panels)?;
         Ok(format!(
             r#"<!doctype html>
 <html lang="en">
@@ -159,26 +155,6 @@ impl<'a> Page<'a> {
         events.into_iter().filter_map(&mut lead).collect()
     }
 
-    /// Puts a panel after the callout that invites to it.
-    fn place_panels<'e>(&mut self, events: Events<'e>) -> Events<'e> {
-        let mut out = Vec::with_capacity(events.len());
-        let mut invited = None;
-        for event in events {
-            match &event {
-                Event::Start(Tag::BlockQuote(_)) => invited = None,
-                Event::Start(Tag::Link { dest_url, .. }) => invited = invited.or_else(|| panel_of(dest_url)),
-                _ => {}
-            }
-            let ends = matches!(event, Event::End(TagEnd::BlockQuote(_)));
-            out.push(event);
-            if let Some(name) = invited.take_if(|_| ends) {
-                out.push(Event::Html(format!("<div data-panel=\"{name}\"></div>\n").into()));
-                self.panels.push(name);
-            }
-        }
-        out
-    }
-
     fn formula(&self, latex: &str, display: MathDisplay) -> Result<String> {
         let wrong = |error| Error::invalid(self.file, "a formula", format!("{latex}: {error}"));
         self.math.convert_with_local_counter(latex, display).map_err(|error| wrong(error.to_string()))
@@ -198,9 +174,9 @@ impl<'a> Page<'a> {
     }
 
     /// The scripts of the panels' own pages.
-    fn scripts(&self) -> Result<String> {
+    fn scripts(&self, panels: &[String]) -> Result<String> {
         let mut scripts: Vec<String> = Vec::new();
-        for panel in &self.panels {
+        for panel in panels {
             let page = read(&self.docs.join(format!("explore/{panel}.html")))?;
             let of_page = page.lines().filter(|line| line.starts_with("<script src="));
             for script in of_page.map(|line| line.replace("src=\"", "src=\"../")) {
@@ -211,6 +187,26 @@ impl<'a> Page<'a> {
         }
         Ok(scripts.into_iter().map(|script| script + "\n").collect())
     }
+}
+
+/// Puts a panel after each callout that invites to it. Returns the names of the panels too.
+fn place_panels(events: Events<'_>) -> (Events<'_>, Vec<String>) {
+    let (mut out, mut panels) = (Vec::with_capacity(events.len()), Vec::new());
+    let mut invited = None;
+    for event in events {
+        match &event {
+            Event::Start(Tag::BlockQuote(_)) => invited = None,
+            Event::Start(Tag::Link { dest_url, .. }) => invited = invited.or_else(|| panel_of(dest_url)),
+            _ => {}
+        }
+        let ends = matches!(event, Event::End(TagEnd::BlockQuote(_)));
+        out.push(event);
+        if let Some(name) = invited.take_if(|_| ends) {
+            out.push(Event::Html(format!("<div data-panel=\"{name}\"></div>\n").into()));
+            panels.push(name);
+        }
+    }
+    (out, panels)
 }
 
 /// Returns the name of the panel whose page a link leads to.
@@ -309,7 +305,7 @@ mod tests {
     #[test]
     fn links_lead_to_pages_and_other_files_are_named_without_one() {
         let docs = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-        let page = Page::new(docs, "00-start-here.md").unwrap();
+        let page = Page::new(docs, "00-start-here.md");
         let targets = [
             ("01-a-coin.md#a-heading", Some("01-a-coin.html#a-heading")),
             ("#here", Some("#here")),

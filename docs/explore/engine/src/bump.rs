@@ -3,7 +3,7 @@
 use reparam::{Noise, Tape};
 
 use crate::exchange::answer;
-use crate::statistics::{in_f64, logistic_grid, moments, sigmoid};
+use crate::statistics::{in_f64, moments, over_noise, sigmoid};
 
 /// Pieces of the integrals over the noise.
 const PIECES: usize = 5_000;
@@ -34,9 +34,8 @@ pub extern "C" fn bump(logit: f64, tau: f64, seed: u32, n: usize) -> usize {
             let y = sigmoid((logit + noise) / tau);
             (slope + 2.0 * bend * y) * y * (1.0 - y) / tau
         };
-        let [mean, _, variance] = moments(&logistic_grid(PIECES).map(estimate).collect::<Vec<_>>());
-        // The grid is all of the noise, and not a sample of it.
-        out.extend([mean, variance * (1.0 - 1.0 / PIECES as f64)]);
+        let mean = over_noise(PIECES, estimate);
+        out.extend([mean, over_noise(PIECES, |noise| (estimate(noise) - mean).powi(2))]);
         out.extend(estimates);
     })
 }

@@ -4,7 +4,7 @@ use reparam::distributions::{KlForm, RelaxedBernoulli};
 use reparam::{Noise, Tape};
 
 use crate::exchange::answer;
-use crate::statistics::{logistic_grid, moments, sigmoid, softplus};
+use crate::statistics::{moments, over_noise, sigmoid, softplus};
 
 /// Pieces of an integral over the noise.
 const PIECES: usize = 400;
@@ -70,7 +70,7 @@ impl Decoder {
             };
             self.ln_p(y) - kl
         };
-        logistic_grid(PIECES).map(term).sum::<f64>() / PIECES as f64
+        over_noise(PIECES, term)
     }
 
     /// The mean of the objective over samples of the engine, its standard error, and the variance.

@@ -40,7 +40,8 @@ pub(crate) fn shares(index: &[u32], classes: usize) -> Vec<f64> {
     shares.iter().map(|count| count / index.len() as f64).collect()
 }
 
-/// The logistic noise at the middles of `count` equally probable pieces, for integrals over the noise.
-pub(crate) fn logistic_grid(count: usize) -> impl Iterator<Item = f64> {
-    (0..count).map(move |i| (i as f64 + 0.5) / count as f64).map(|u| (u / (1.0 - u)).ln())
+/// The expectation of a function of logistic noise: its mean over the middles of equally probable pieces.
+pub(crate) fn over_noise(pieces: usize, value: impl Fn(f64) -> f64) -> f64 {
+    let middles = (0..pieces).map(|i| (i as f64 + 0.5) / pieces as f64);
+    middles.map(|u| value((u / (1.0 - u)).ln())).sum::<f64>() / pieces as f64
 }

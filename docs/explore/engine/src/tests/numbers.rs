@@ -1,6 +1,6 @@
 //! Do the pages show the right numbers? The tests press keys, and compute in f64 what the pages must show then.
 //!
-//! Where a number depends on chance, a comment says how seldom a seed would fail the test though the page is right.
+//! Where a number depends on chance, a comment says how rarely a seed would fail the test although the page is right.
 //! The seeds are fixed, so a test that passes once always passes.
 
 use super::browser::{self, Browser};
